@@ -1,0 +1,39 @@
+"""Flows in the memory of one process. Needs no extra; for tests, scripts and a single worker."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+from oncegate.ports import StoredFlow
+
+
+class MemoryStore:
+    """A dictionary with a lock."""
+
+    def __init__(self) -> None:
+        self._rows: dict[str, StoredFlow] = {}
+        self._lock = threading.Lock()
+        self._swept_at = 0.0
+
+    def load(self, key: str) -> StoredFlow | None:
+        """See `oncegate.FlowStore.load`."""
+        return self._rows.get(key)
+
+    def swap(self, key: str, expected: int, row: StoredFlow) -> bool:
+        """See `oncegate.FlowStore.swap`."""
+        with self._lock:
+            stored = self._rows.get(key)
+            if (stored.version if stored else 0) != expected:
+                return False
+            self._rows[key] = row
+            self._sweep()
+            return True
+
+    def _sweep(self) -> None:
+        # Once a minute at most, so that a swap stays cheap however many flows are pending.
+        now = time.time()
+        if now - self._swept_at < 60:
+            return
+        self._swept_at = now
+        self._rows = {key: row for key, row in self._rows.items() if row.expires_at > now}

@@ -1,0 +1,99 @@
+"""The flow: the record of one attempt to sign in, and the only thing that is ever stored.
+
+A `Flow` is frozen. The machine changes a copy and the driver saves that copy under the next
+version. A password, a code or a token is never in it; the session of the challenge is, which is why
+the record is stored sealed (`oncegate.seal`).
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from oncegate.challenge import Challenge, Factor
+
+
+class FlowState(StrEnum):
+    """Every state of the machine, by the name that is stored and shown."""
+
+    IDLE = "idle"
+    CHECKING_PASSWORD = "checking_password"
+    PASSWORD_VERIFIED = "password_verified"
+    REQUESTING_CODE = "requesting_code"
+    AWAITING_MFA = "awaiting_mfa"
+    CHECKING_CODE = "checking_code"
+    AWAITING_NEW_PASSWORD = "awaiting_new_password"
+    SETTING_PASSWORD = "setting_password"
+    AUTHENTICATED = "authenticated"
+    FAILED = "failed"
+
+
+IN_FLIGHT = frozenset(
+    {
+        FlowState.CHECKING_PASSWORD,
+        FlowState.REQUESTING_CODE,
+        FlowState.CHECKING_CODE,
+        FlowState.SETTING_PASSWORD,
+    }
+)
+"""The states in which a call to Cognito is under way, or was when its worker died."""
+
+FINAL = frozenset({FlowState.AUTHENTICATED, FlowState.FAILED})
+
+ANSWERS_PER_CHALLENGE = 5
+"""Wrong codes allowed. Cognito has no limit of its own (six wrong EMAIL_OTP codes: public reports)."""
+
+
+class Flow(BaseModel):
+    """One attempt to sign in.
+
+    Attributes:
+        version: counts saves; 0 is a flow that has never been saved. Compare-and-swap goes by it.
+        username: as typed; shown again, and sent with the first call only.
+        challenge: what Cognito asks for now.
+        challenge_id: the version that brought the challenge, so that no two challenges are equal.
+        attempts_left: answers that the challenge still takes.
+        tried: digests of the answers to this challenge that have left, newest last.
+        code_asked_in: the version written ahead of the last call that can make Cognito send a code.
+        answered_in: the version written ahead of the last answer.
+        factor: the second factor that the user chose last.
+        lease_until: when a call under way counts as orphaned, in seconds since the epoch.
+        challenge_ends: when Cognito takes no more answers, in seconds since the epoch.
+        saved_at: when this version was made, in seconds since the epoch.
+        message: what the user is to be told: a key of `oncegate.messages`.
+        detail: Cognito's own words, where they are fit for the user.
+        session_name: what the host's session keeper calls the session, once signed in.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    version: int = Field(default=0, ge=0)
+    state: FlowState = FlowState.IDLE
+    username: str = ""
+    challenge: Challenge | None = None
+    challenge_id: int = 0
+    attempts_left: int = Field(default=ANSWERS_PER_CHALLENGE, ge=0)
+    tried: tuple[str, ...] = ()
+    code_asked_in: int = 0
+    answered_in: int = 0
+    factor: Factor | None = None
+    lease_until: float | None = None
+    challenge_ends: float | None = None
+    saved_at: float = 0.0
+    message: str | None = None
+    detail: str = ""
+    session_name: str | None = None
+
+    @property
+    def is_in_flight(self) -> bool:
+        return self.state in IN_FLIGHT
+
+    @property
+    def is_final(self) -> bool:
+        return self.state in FINAL
+
+    @property
+    def deadline(self) -> float | None:
+        """When the state stops being good: the end of the lease in flight, of the challenge at rest."""
+        return self.lease_until if self.is_in_flight else self.challenge_ends

@@ -1,0 +1,20 @@
+"""Secrets that pydantic keeps out of every repr, and that only the seal may write out."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import PlainSerializer, SecretStr, SerializationInfo
+
+REVEAL = {"reveal": True}
+"""The serialization context that writes secrets out. Only `oncegate.seal` uses it."""
+
+
+def _write(secret: SecretStr, info: SerializationInfo) -> str:
+    if info.context is REVEAL:
+        return secret.get_secret_value()
+    return str(secret)
+
+
+Secret = Annotated[SecretStr, PlainSerializer(_write, return_type=str)]
+"""A string that prints as asterisks, in a repr and in JSON alike, unless it is being sealed."""
