@@ -339,8 +339,13 @@ class SignInMachine(StateChart[Workbench]):
         return self.model.refusal is Refusal.NEW_PASSWORD_REFUSED
 
     def challenge_is_dead(self) -> bool:
-        """The session or the code is past its time."""
-        return self.model.refusal in {Refusal.CHALLENGE_DEAD, Refusal.CODE_EXPIRED}
+        """The session or the code is past its time, or Cognito takes no answer from this user."""
+        return self.model.refusal in {
+            Refusal.CHALLENGE_DEAD,
+            Refusal.CODE_EXPIRED,
+            Refusal.WRONG_CREDENTIALS,
+            Refusal.LOCKED,
+        }
 
     # ── guards on time ──
 

@@ -1,0 +1,172 @@
+"""The client's half of Cognito's SRP: SRP-6a in the 3072-bit group of RFC 5054, with two twists.
+
+The twists are how numbers are padded (`pad`) and that the shared secret is stretched with HKDF under
+the name "Caldera Derived Key". Both are as amazon-cognito-identity-js has them; the numbers of
+amplify-swift's own tests hold this file to it.
+
+gmpy2 does the powers. Where the exponent is a secret it is `powmod_sec`, whose time does not depend
+on the exponent (GMP manual, mpz_powm_sec). The exponent ``a`` has 256 bits, as RFC 5054 section 3.1
+asks for at least.
+"""
+
+from __future__ import annotations
+
+import base64
+import hmac
+import secrets
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from hashlib import sha256
+
+import gmpy2
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+# RFC 5054, appendix A, 3072-bit group.
+N = int(
+    "FFFFFFFFFFFFFFFFC90FDAA22168C234C4C6628B80DC1CD129024E088A67CC74020BBEA63B139B22514A08798E3404DD"
+    "EF9519B3CD3A431B302B0A6DF25F14374FE1356D6D51C245E485B576625E7EC6F44C42E9A637ED6B0BFF5CB6F406B7ED"
+    "EE386BFB5A899FA5AE9F24117C4B1FE649286651ECE45B3DC2007CB8A163BF0598DA48361C55D39A69163FA8FD24CF5F"
+    "83655D23DCA3AD961C62F356208552BB9ED529077096966D670C354E4ABC9804F1746C08CA18217C32905E462E36CE3B"
+    "E39E772C180E86039B2783A2EC07A28FB5C55DF06F4C52C9DE2BCBF6955817183995497CEA956AE515D2261898FA0510"
+    "15728E5A8AAAC42DAD33170D04507A33A85521ABDF1CBA64ECFB850458DBEF0A8AEA71575D060C7DB3970F85A6E1E4C7"
+    "ABF5AE8CDB0933D71E8C94E04A25619DCEE3D2261AD2EE6BF12FFA06D98A0864D87602733EC86A64521F2B18177B200C"
+    "BBE117577A615D6C770988C0BAD946E208E24FA074E5AB3143DB5BFCE0FD108E4B82D120A93AD2CAFFFFFFFFFFFFFFFF",
+    16,
+)
+G = 2
+_MOST_HEX = len(f"{N:x}")
+_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+
+class BadParameters(ValueError):
+    """The server's SRP parameters are malformed, or would give the password away."""
+
+
+def pad(number: int) -> bytes:
+    """Big-endian two's complement, so that a high bit gets a zero byte before it.
+
+    It is not a fixed width: a number with leading zero bytes is shorter.
+    """
+    return int(number).to_bytes(int(number).bit_length() // 8 + 1, "big")
+
+
+def _hash(data: bytes) -> int:
+    return int.from_bytes(sha256(data).digest(), "big")
+
+
+K = _hash(pad(N) + pad(G))
+
+
+def scrambler(public_a: int, public_b: int) -> int:
+    """``u``, the hash of both public values."""
+    return _hash(pad(public_a) + pad(public_b))
+
+
+def private_key(salt: int, group: str, user: str, password: str) -> int:
+    """``x``, the hash of the salt and the credentials.
+
+    Args:
+        salt: as a number.
+        group: the part of the pool id after the underscore; a device's group key for devices.
+        user: USER_ID_FOR_SRP; a device's key for devices.
+        password: of the user; of the device for devices.
+    """
+    return _hash(pad(salt) + sha256(f"{group}{user}:{password}".encode()).digest())
+
+
+def timestamp(now: datetime) -> str:
+    """The TIMESTAMP of a claim: UTC, English names whatever the locale, no zero before the day."""
+    now = now.astimezone(UTC)
+    return (
+        f"{_DAYS[now.weekday()]} {_MONTHS[now.month - 1]} {now.day} {now:%H:%M:%S} UTC {now.year}"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Proof that the password is known, as PASSWORD_VERIFIER wants it."""
+
+    signature: str = field(repr=False)
+    secret_block: str = field(repr=False)
+    timestamp: str
+
+
+class ClientSrp:
+    """One exchange. Use a new one for each sign-in.
+
+    Args:
+        a: the secret exponent, for tests with known numbers; 256 random bits where None.
+    """
+
+    def __init__(self, a: int | None = None) -> None:
+        self._a = a or secrets.randbits(256) | 1 << 255
+        self.public = int(gmpy2.powmod_sec(G, self._a, N))
+
+    @property
+    def public_hex(self) -> str:
+        """``A``, as SRP_A goes over the wire."""
+        return f"{self.public:x}"
+
+    def shared_secret(self, x: int, server_public: int) -> int:
+        """``S``, which client and server agree on if both know the password.
+
+        Raises:
+            BadParameters: the server's value would make the secret known without the password.
+        """
+        if not 0 < server_public % N:
+            raise BadParameters("SRP_B is zero")
+        u = scrambler(self.public, server_public)
+        if u == 0:
+            raise BadParameters("u is zero")
+        base = (server_public - K * gmpy2.powmod_sec(G, x, N)) % N
+        return int(gmpy2.powmod_sec(base, self._a + u * x, N))
+
+    def claim(
+        self,
+        *,
+        group: str,
+        user: str,
+        password: str,
+        salt: str,
+        server_public: str,
+        secret_block: str,
+        now: datetime,
+    ) -> Claim:
+        """Answer PASSWORD_VERIFIER.
+
+        Args:
+            group: the part of the pool id after the underscore.
+            user: USER_ID_FOR_SRP.
+            password: as typed.
+            salt: SALT, in hexadecimal.
+            server_public: SRP_B, in hexadecimal.
+            secret_block: SECRET_BLOCK, in base64.
+            now: for the TIMESTAMP.
+
+        Raises:
+            BadParameters: what the server sent is no SRP.
+        """
+        b = _number("SRP_B", server_public)
+        s = self.shared_secret(private_key(_number("SALT", salt), group, user, password), b)
+        key = HKDF(
+            SHA256(), 16, salt=pad(scrambler(self.public, b)), info=b"Caldera Derived Key"
+        ).derive(pad(s))
+        try:
+            block = base64.b64decode(secret_block, validate=True)
+        except ValueError:
+            raise BadParameters("SECRET_BLOCK is not base64") from None
+        stamp = timestamp(now)
+        signed = f"{group}{user}".encode() + block + stamp.encode()
+        signature = base64.b64encode(hmac.digest(key, signed, "sha256")).decode()
+        return Claim(signature=signature, secret_block=secret_block, timestamp=stamp)
+
+
+def _number(name: str, text: str) -> int:
+    try:
+        if not 0 < len(text) <= _MOST_HEX + 2 or not text.isalnum():
+            raise ValueError
+        return int(text, 16)
+    except ValueError:
+        raise BadParameters(f"{name} is not a number") from None

@@ -1,0 +1,155 @@
+"""The seed: what pool the sandbox plays, and who is in it. A TOML file, checked with pydantic."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import tomllib
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+
+from oncegate import Factor, InvalidInput
+
+
+class _Seed(BaseModel):
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+
+class PoolSeed(_Seed):
+    """The ``[pool]`` table.
+
+    Attributes:
+        mfa: whether second factors are off, up to each user, or asked of everybody.
+        device_tracking: accepted; the sandbox does not track devices yet, whatever it says.
+        client_secret: of the app client; a public client where absent.
+        auth_session_minutes: AuthSessionValidity.
+        required_attributes: asked for with NEW_PASSWORD_REQUIRED where a user lacks them.
+    """
+
+    id: str = Field(default="us-east-1_Sandbox01", pattern=r"^[\w-]+_[0-9a-zA-Z]+$")
+    client_id: str = Field(default="1sandboxclient2oncegate34", pattern=r"^[\w+]{1,128}$")
+    mfa: Literal["off", "optional", "on"] = "optional"
+    device_tracking: Literal["off", "always", "opt_in"] = "off"
+    client_secret: SecretStr | None = None
+    auth_session_minutes: float = Field(default=3, ge=3, le=15)
+    prevent_user_existence_errors: bool = True
+    required_attributes: tuple[str, ...] = ()
+
+
+class UserSeed(_Seed):
+    """One ``[[users]]`` table."""
+
+    username: str = Field(min_length=1, max_length=128)
+    password: SecretStr = Field(min_length=1, max_length=256)
+    status: Literal["CONFIRMED", "UNCONFIRMED", "FORCE_CHANGE_PASSWORD", "RESET_REQUIRED"] = (
+        "CONFIRMED"
+    )
+    phone_number: str | None = Field(default=None, pattern=r"^\+[0-9]{5,15}$")
+    email: str | None = Field(default=None, pattern=r"^[^@\s]+@[^@\s]+$")
+    mfa: tuple[Factor, ...] = ()
+    preferred_mfa: Factor | None = None
+    totp_secret: SecretStr | None = None
+
+    @model_validator(mode="after")
+    def _factors_can_work(self) -> Self:
+        needs = {
+            Factor.SMS: ("phone_number", self.phone_number),
+            Factor.EMAIL: ("email", self.email),
+            Factor.TOTP: ("totp_secret", self.totp_secret),
+        }
+        for factor in self.mfa:
+            name, value = needs[factor]
+            if not value:
+                raise ValueError(f"{factor.value} needs a {name}")
+        if self.preferred_mfa and self.preferred_mfa not in self.mfa:
+            raise ValueError("preferred_mfa has to be one of mfa")
+        if self.totp_secret:
+            try:
+                base64.b32decode(self.totp_secret.get_secret_value(), casefold=True)
+            except binascii.Error:
+                raise ValueError("totp_secret has to be base32") from None
+        return self
+
+
+class Seed(_Seed):
+    """A whole seed file."""
+
+    pool: PoolSeed = PoolSeed()
+    users: tuple[UserSeed, ...] = ()
+
+    @model_validator(mode="after")
+    def _everybody_can_be_told_apart(self) -> Self:
+        names = [
+            name
+            for user in self.users
+            for name in (user.username, user.email, user.phone_number)
+            if name
+        ]
+        if len(set(names)) != len(names):
+            raise ValueError("usernames, emails and phone numbers have to be unique: all sign in")
+        return self
+
+
+def load_seed(path: Path) -> Seed:
+    """Read a seed file.
+
+    Raises:
+        InvalidInput: says which line or key is wrong.
+    """
+    try:
+        return Seed.model_validate(tomllib.loads(path.read_text("utf-8")))
+    except OSError as error:
+        raise InvalidInput(f"{path}: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise InvalidInput(f"{path}: not TOML: {error}") from None
+    except ValidationError as error:
+        problems = "; ".join(
+            f"{'.'.join(str(part) for part in problem['loc']) or 'file'}: {problem['msg']}"
+            for problem in error.errors(include_input=False, include_url=False)
+        )
+        raise InvalidInput(f"{path}: {problems}") from None
+
+
+DEMO_SEED = Seed(
+    users=(
+        UserSeed(
+            username="ana",
+            password=SecretStr("Correct-horse-1"),
+            phone_number="+15550001234",
+            email="ana@example.com",
+            mfa=(Factor.SMS,),
+        ),
+        UserSeed(
+            username="ben",
+            password=SecretStr("Correct-horse-2"),
+            email="ben@example.com",
+            mfa=(Factor.EMAIL,),
+        ),
+        UserSeed(
+            username="cleo",
+            password=SecretStr("Correct-horse-3"),
+            email="cleo@example.com",
+            mfa=(Factor.TOTP,),
+            totp_secret=SecretStr("JBSWY3DPEHPK3PXP"),
+        ),
+        UserSeed(
+            username="dora",
+            password=SecretStr("Correct-horse-4"),
+            phone_number="+15550004321",
+            email="dora@example.com",
+            mfa=(Factor.SMS, Factor.EMAIL, Factor.TOTP),
+            totp_secret=SecretStr("KRSXG5CTMVRXEZLU"),
+        ),
+        UserSeed(
+            username="emil",
+            password=SecretStr("Correct-horse-5"),
+            status="FORCE_CHANGE_PASSWORD",
+            phone_number="+15550005678",
+            mfa=(Factor.SMS,),
+        ),
+        UserSeed(username="fay", password=SecretStr("Correct-horse-6")),
+    )
+)
+"""Played where no seed file is given: one user for each way of signing in."""

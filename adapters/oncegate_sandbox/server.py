@@ -1,0 +1,133 @@
+"""`Sandbox`: a local Cognito that runs. Extra: ``oncegate[sandbox]``."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+from types import TracebackType
+from typing import Any, Self
+
+import uvicorn
+from starlette.types import ASGIApp, Receive, Scope, Send
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from oncegate import Misconfigured
+from oncegate_sandbox.app import ConnectionDropped, SandboxApp
+from oncegate_sandbox.clock import SandboxClock
+from oncegate_sandbox.inbox import SentMessage
+from oncegate_sandbox.pool import Pool
+from oncegate_sandbox.seed import DEMO_SEED, Seed
+
+_open_connections: dict[Any, asyncio.Transport] = {}
+
+
+class _DroppableProtocol(H11Protocol):
+    """HTTP/1.1 whose connections can be found, so that a fault can close one."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        _open_connections[self.client] = transport
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        _open_connections.pop(self.client, None)
+        super().connection_lost(exc)
+
+
+class _DropConnections:
+    """Closes the connection, without a byte, of a request that raised `ConnectionDropped`."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await self._app(scope, receive, send)
+        except ConnectionDropped:
+            transport = _open_connections.get(scope["client"])
+            if transport:
+                transport.abort()
+
+
+class Sandbox:
+    """A local Cognito on a loopback port.
+
+    As a context manager it serves on a thread; `serve_forever` serves in place.
+
+    Args:
+        seed: what to play; a pool with one user for each way of signing in where None.
+        port: to listen on; 0 for any free one.
+        host: to listen on.
+
+    Attributes:
+        endpoint: what to give to an SDK as its endpoint URL.
+
+    Raises:
+        Misconfigured: the port is taken.
+    """
+
+    def __init__(self, seed: Seed | None = None, *, port: int = 0, host: str = "127.0.0.1") -> None:
+        self._seed = seed or DEMO_SEED
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            self._socket.bind((host, port))
+        except OSError as error:
+            self._socket.close()
+            raise Misconfigured(f"cannot listen on {host}:{port}: {error.strerror}") from None
+        self.endpoint = f"http://{host}:{self._socket.getsockname()[1]}"
+        clock = SandboxClock()
+        self._pool = Pool(self._seed, f"{self.endpoint}/{self.pool_id}", clock)
+        app = SandboxApp(self.pool_id, self._pool, clock)
+        self._server = uvicorn.Server(
+            uvicorn.Config(
+                _DropConnections(app.asgi),
+                http=_DroppableProtocol,
+                lifespan="off",
+                log_level="critical",
+                access_log=False,
+                timeout_graceful_shutdown=1,
+            )
+        )
+        self._thread: threading.Thread | None = None
+
+    @property
+    def pool_id(self) -> str:
+        return self._seed.pool.id
+
+    @property
+    def client_id(self) -> str:
+        return self._seed.pool.client_id
+
+    def description(self) -> dict[str, str]:
+        """What a program needs to know to use it."""
+        return {"endpoint": self.endpoint, "pool_id": self.pool_id, "client_id": self.client_id}
+
+    def messages(self) -> tuple[SentMessage, ...]:
+        """What has been texted and mailed so far, oldest first."""
+        return self._pool.inbox.messages()
+
+    def listen(self) -> None:
+        """Take connections; from here on they wait rather than being refused."""
+        self._socket.listen(1024)
+
+    def serve_forever(self) -> None:
+        """Serve in this thread until SIGINT or SIGTERM."""
+        self._server.run(sockets=[self._socket])
+
+    def __enter__(self) -> Self:
+        self.listen()
+        self._thread = threading.Thread(target=self.serve_forever, name="sandbox", daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._server.should_exit = True
+        if self._thread:
+            self._thread.join()
+        self._socket.close()
