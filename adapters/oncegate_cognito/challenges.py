@@ -98,9 +98,7 @@ def _delivery(parameters: Mapping[str, str]) -> Delivery | None:
     medium = parameters.get("CODE_DELIVERY_DELIVERY_MEDIUM")
     if not medium:
         return None
-    return Delivery(
-        medium=medium, destination=parameters.get("CODE_DELIVERY_DESTINATION", "")
-    )
+    return Delivery(medium=medium, destination=parameters.get("CODE_DELIVERY_DESTINATION", ""))
 
 
 def answer_of(call: RequestCode | CheckCode | SetPassword) -> dict[str, str]:

@@ -115,7 +115,7 @@ class ClientSrp:
         Raises:
             BadParameters: the server's value would make the secret known without the password.
         """
-        if not 0 < server_public % N:
+        if server_public % N == 0:
             raise BadParameters("SRP_B is zero")
         u = scrambler(self.public, server_public)
         if u == 0:

@@ -93,7 +93,7 @@ class CognitoTransport:
         self._client = client
         config: Any = client.meta.config
         one_request = _TRIES * (config.connect_timeout + _LONGEST_WAIT) + config.read_timeout
-        self._longest_call = _MOST_REQUESTS * one_request
+        self._longest_call = float(_MOST_REQUESTS * one_request)
 
     def __repr__(self) -> str:
         return f"CognitoTransport(pool={self._pool_name!r}, auth_flow={self._auth_flow!r})"

@@ -65,6 +65,12 @@ class SandboxApp:
             ],
         )
 
+    def order(self, fault: Fault) -> None:
+        self._faults.order(fault)
+
+    def count(self) -> dict[str, int]:
+        return dict(self._calls)
+
     async def cognito(self, request: Request) -> Response:
         operation = request.headers.get("x-amz-target", "").removeprefix(_TARGET)
         try:

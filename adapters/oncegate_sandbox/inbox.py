@@ -32,7 +32,9 @@ class Inbox:
     def __init__(self) -> None:
         self._messages: list[SentMessage] = []
 
-    def deliver(self, username: str, medium: str, destination: str, code: str, purpose: str, at: float) -> None:
+    def deliver(
+        self, username: str, medium: str, destination: str, code: str, purpose: str, at: float
+    ) -> None:
         self._messages.append(
             SentMessage(
                 username=username,

@@ -196,7 +196,9 @@ class Pool:
         if user.status == "UNCONFIRMED":
             raise CognitoError("UserNotConfirmedException", "User is not confirmed.")
         if user.status == "RESET_REQUIRED":
-            raise CognitoError("PasswordResetRequiredException", "Password reset required for the user")
+            raise CognitoError(
+                "PasswordResetRequiredException", "Password reset required for the user"
+            )
         if user.status == "FORCE_CHANGE_PASSWORD":
             return self._ask_new_password(user)
         return self._ask_second_factor(user)
@@ -262,7 +264,9 @@ class Pool:
         name = request.responses.get("USERNAME")
         if not name:
             raise invalid_parameter("Missing required parameter USERNAME")
-        self._check_secret_hash(request.responses, name, "SecretHash does not match for the client:")
+        self._check_secret_hash(
+            request.responses, name, "SecretHash does not match for the client:"
+        )
         if request.challenge == "PASSWORD_VERIFIER":
             return self._verify_password(request)
         if not request.session:
@@ -296,14 +300,18 @@ class Pool:
         if answer["USERNAME"] not in {own_name, exchange.name}:
             raise not_authorized(WRONG_PASSWORD)
         try:
-            signature = base64.b64decode(_required(answer, "PASSWORD_CLAIM_SIGNATURE"), validate=True)
+            signature = base64.b64decode(
+                _required(answer, "PASSWORD_CLAIM_SIGNATURE"), validate=True
+            )
         except binascii.Error:
             raise invalid_parameter("PASSWORD_CLAIM_SIGNATURE is not valid") from None
         signed = (self._name + own_name).encode() + base64.b64decode(block) + stamp.encode()
         right = exchange.srp.accepts(signature, signed) and bool(_TIMESTAMP.fullmatch(stamp))
         return self._password_checked(user, exchange.name, right)
 
-    def _check_code(self, session: Session, factor: Factor, answer: Mapping[str, str | None]) -> Json:
+    def _check_code(
+        self, session: Session, factor: Factor, answer: Mapping[str, str | None]
+    ) -> Json:
         code = _required(answer, _CODE_RESPONSES[factor])
         user = session.user
         if factor is Factor.TOTP:
@@ -335,7 +343,9 @@ class Pool:
         }
         for name in self._seed.required_attributes:
             if name not in user.attributes and name not in given:
-                raise invalid_parameter(f"Invalid user attributes: {name}: The attribute is required")
+                raise invalid_parameter(
+                    f"Invalid user attributes: {name}: The attribute is required"
+                )
         _check_policy(password)
         session.used = True
         user.attributes |= given

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -15,9 +16,10 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from oncegate import Misconfigured
 from oncegate_sandbox.app import ConnectionDropped, SandboxApp
 from oncegate_sandbox.clock import SandboxClock
+from oncegate_sandbox.faults import Fault
 from oncegate_sandbox.inbox import SentMessage
 from oncegate_sandbox.pool import Pool
-from oncegate_sandbox.seed import DEMO_SEED, Seed
+from oncegate_sandbox.seed import DEMO_SEED, Seed, load_seed
 
 _open_connections: dict[Any, asyncio.Transport] = {}
 
@@ -78,10 +80,10 @@ class Sandbox:
         self.endpoint = f"http://{host}:{self._socket.getsockname()[1]}"
         clock = SandboxClock()
         self._pool = Pool(self._seed, f"{self.endpoint}/{self.pool_id}", clock)
-        app = SandboxApp(self.pool_id, self._pool, clock)
+        self._app = SandboxApp(self.pool_id, self._pool, clock)
         self._server = uvicorn.Server(
             uvicorn.Config(
-                _DropConnections(app.asgi),
+                _DropConnections(self._app.asgi),
                 http=_DroppableProtocol,
                 lifespan="off",
                 log_level="critical",
@@ -102,6 +104,23 @@ class Sandbox:
     def description(self) -> dict[str, str]:
         """What a program needs to know to use it."""
         return {"endpoint": self.endpoint, "pool_id": self.pool_id, "client_id": self.client_id}
+
+    @classmethod
+    def from_seed_file(cls, path: Path, *, port: int = 0, host: str = "127.0.0.1") -> Self:
+        """A sandbox that plays a seed file; see `load_seed`."""
+        return cls(load_seed(path), port=port, host=host)
+
+    def order(self, fault: Fault) -> None:
+        """Have one of the next calls go wrong, as ``POST /_sandbox/faults`` does."""
+        self._app.order(fault)
+
+    def lose_next_response(self, operation: str) -> None:
+        """Have the next call of an operation carried out and its response lost."""
+        self.order(Fault(operation=operation, kind="drop_response"))
+
+    def calls(self) -> dict[str, int]:
+        """How many calls have come in so far, by operation."""
+        return self._app.count()
 
     def messages(self) -> tuple[SentMessage, ...]:
         """What has been texted and mailed so far, oldest first."""

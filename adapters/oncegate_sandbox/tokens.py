@@ -41,7 +41,9 @@ class TokenIssuer:
         key = json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(self._key.public_key()))
         return {"keys": [{**key, "alg": "RS256", "kid": self._kid, "use": "sig"}]}
 
-    def issue(self, username: str, sub: str, attributes: dict[str, str], now: float) -> dict[str, Any]:
+    def issue(
+        self, username: str, sub: str, attributes: dict[str, str], now: float
+    ) -> dict[str, Any]:
         """Make an AuthenticationResult."""
         at = int(now)
         common = {

@@ -56,7 +56,7 @@ class User:
 
     @classmethod
     def of(cls, seed: UserSeed, everyone_needs_mfa: bool) -> User:
-        attributes = {}
+        attributes: dict[str, str] = {}
         if seed.email:
             attributes |= {"email": seed.email, "email_verified": "true"}
         if seed.phone_number:
@@ -95,7 +95,7 @@ class User:
         totp = pyotp.TOTP(self.totp_secret or "")
         for back in (0, 1):
             at = int(now) - back * totp.interval
-            if totp.verify(code, for_time=at):  # type: ignore[arg-type]
+            if totp.verify(code, for_time=at):
                 return at // totp.interval
         return None
 

@@ -145,7 +145,9 @@ def parse_event(data: str | bytes | dict[str, object]) -> Event:
     except ValidationError as error:
         problems = "; ".join(
             f"{'.'.join(str(part) for part in problem['loc']) or 'event'}: {problem['type']}"
-            for problem in error.errors(include_input=False, include_url=False, include_context=False)
+            for problem in error.errors(
+                include_input=False, include_url=False, include_context=False
+            )
         )
         # `from None`: the cause holds what was typed.
         raise InvalidInput(f"not an event: {problems}"[:500]) from None

@@ -28,7 +28,7 @@ _SECRET_NAMES = re.compile(
 _SECRET_LOOKS = re.compile(r"eyJ[\w-]+\.[\w.-]+|[\w+/=.-]{200,}")
 
 
-def redact_secrets(logger: WrappedLogger, method: str, event_dict: EventDict) -> EventDict:
+def redact_secrets(_: WrappedLogger, __: str, event_dict: EventDict) -> EventDict:
     """A structlog processor that takes secrets out, by their names and by their looks.
 
     Put it into your own chain before the renderer. It goes into mappings and sequences.

@@ -58,7 +58,7 @@ from oncegate.challenge import (
     NewPasswordChallenge,
     UnknownChallenge,
 )
-from oncegate.events import Cancel, ChooseFactor, SubmitCode, SubmitNewPassword, SubmitPassword
+from oncegate.events import ChooseFactor, SubmitPassword
 from oncegate.events import Event as UserEvent
 from oncegate.flow import ANSWERS_PER_CHALLENGE, Flow, FlowState
 from oncegate.outcomes import (

@@ -84,7 +84,9 @@ class FlowId:
         """Seal a flow for the store."""
         nonce = os.urandom(_NONCE)
         plain = flow.model_dump_json(context=REVEAL, exclude_none=True).encode()
-        return _FORMAT + nonce + AESGCM(self._sealing).encrypt(nonce, plain, self._place(flow.version))
+        return (
+            _FORMAT + nonce + AESGCM(self._sealing).encrypt(nonce, plain, self._place(flow.version))
+        )
 
     def unseal(self, sealed: bytes, version: int) -> Flow:
         """Open what `seal` made.

@@ -22,8 +22,8 @@ from oncegate.errors import InvalidInput
 from oncegate.events import Event, SubmitCode
 from oncegate.flow import Flow
 from oncegate.log import LogListener, logger
-from oncegate.machine import EXPIRED, CLOCK_SKEW, TIME_PASSED, NotAllowed, advance, is_due
-from oncegate.outcomes import ChallengeIssued, Outcome, OutcomeUnknown, TokensIssued, Tokens
+from oncegate.machine import CLOCK_SKEW, EXPIRED, TIME_PASSED, NotAllowed, advance, is_due
+from oncegate.outcomes import Outcome, OutcomeUnknown, Tokens, TokensIssued
 from oncegate.ports import (
     Clock,
     FlowStore,
@@ -241,7 +241,7 @@ class _Driver:
     def _make(self, call: Call) -> Outcome:
         try:
             outcome = self._transport.make(call)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, the request may have left
             # Only the type: the exception may quote the request.
             self._log.error("transport raised", error=type(error).__name__)
             return OutcomeUnknown(detail=f"transport raised {type(error).__name__}")
@@ -254,7 +254,7 @@ class _Driver:
         for listener in self._listeners:
             try:
                 listener(transition)
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - a listener never stops a sign-in
                 self._log.error("listener raised", error=type(error).__name__)
 
 
@@ -338,6 +338,7 @@ class AsyncSignIn(_Driver):
                 step: Step = end.value
                 return step
             if isinstance(want, Pause):
-                came = await asyncio.sleep(want.seconds)
+                await asyncio.sleep(want.seconds)
+                came = None
             else:
                 came = await asyncio.to_thread(self._do, want)

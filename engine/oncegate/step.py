@@ -137,7 +137,9 @@ def step_of(
         challenge=str(challenge.kind) if challenge else None,
         challenge_id=flow.challenge_id if challenge else None,
         attempts_left=flow.attempts_left if is_code else None,
-        expires_at=datetime.fromtimestamp(flow.challenge_ends, UTC) if flow.challenge_ends else None,
+        expires_at=datetime.fromtimestamp(flow.challenge_ends, UTC)
+        if flow.challenge_ends
+        else None,
         message=message(flow.message, flow.detail) if flow.message else None,
         reason=message(reason) if reason else None,
         tokens=tokens,

@@ -1,0 +1,1 @@
+"""The ``oncegate`` command. Extra: ``oncegate[cli]``."""

@@ -1,0 +1,123 @@
+"""``oncegate demo``: a local Cognito, a sign-in and a phone in one terminal."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
+
+from rich.console import RenderableType
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from oncegate import Event, SignIn, Step, SubmitCode, SubmitPassword
+from oncegate_cli.parts import LocalCognito, cognito_transport, memory_store
+
+USERNAME, PASSWORD = "ana", "Correct-horse-1"
+"""A user that every sandbox without a seed file knows."""
+
+
+def sign_in_to(cognito: LocalCognito) -> SignIn:
+    """A driver for a local Cognito."""
+    return SignIn(
+        transport=cognito_transport(
+            pool_id=cognito.pool_id, client_id=cognito.client_id, endpoint_url=cognito.endpoint
+        ),
+        store=memory_store(),
+    )
+
+
+def phone(cognito: LocalCognito) -> RenderableType:
+    """The phone with all that has arrived on it."""
+    lines = Text()
+    for message in cognito.messages():
+        lines.append(f"{message.sent_at:%H:%M:%S} ", style="dim")
+        lines.append(f"{message.medium} to {message.destination}\n", style="dim")
+        lines.append(f"Your code is {message.code}\n", style="bold green")
+    return Panel(lines or Text("no messages", style="dim"), title="phone")
+
+
+class Scene(NamedTuple):
+    """What came of one scene.
+
+    Attributes:
+        calls: requests that reached Cognito.
+        texts: texts that arrived on the phone; each scene is one challenge.
+    """
+
+    scene: str
+    calls: int
+    texts: int
+    final_state: str
+
+
+def play(cognito: LocalCognito) -> list[Scene]:
+    """Play three scenes: a plain sign-in, a double click, and a lost response."""
+    return [
+        _scene(cognito, "a plain sign-in", _plain),
+        _scene(cognito, "submit clicked twice at once, on both pages", _twice),
+        _scene(cognito, "the response is lost after the text went out", _lost),
+    ]
+
+
+def _scene(cognito: LocalCognito, name: str, act: Callable[[LocalCognito, SignIn], Step]) -> Scene:
+    calls, texts = sum(cognito.calls().values()), len(cognito.messages())
+    step = act(cognito, sign_in_to(cognito))
+    return Scene(
+        scene=name,
+        calls=sum(cognito.calls().values()) - calls,
+        texts=len(cognito.messages()) - texts,
+        final_state=step.state.value,
+    )
+
+
+def _password() -> SubmitPassword:
+    return SubmitPassword.model_validate({"username": USERNAME, "password": PASSWORD})
+
+
+def _code(cognito: LocalCognito) -> SubmitCode:
+    return SubmitCode.model_validate({"code": cognito.messages()[-1].code})
+
+
+def _plain(cognito: LocalCognito, sign_in: SignIn) -> Step:
+    step = sign_in.start()
+    step = sign_in.send(step.flow_id, _password(), version=step.version)
+    return sign_in.send(step.flow_id, _code(cognito), version=step.version)
+
+
+def _twice(cognito: LocalCognito, sign_in: SignIn) -> Step:
+    step = _clicked_twice(sign_in, sign_in.start(), _password())
+    return _clicked_twice(sign_in, step, _code(cognito))
+
+
+def _clicked_twice(sign_in: SignIn, step: Step, event: Event) -> Step:
+    together = threading.Barrier(2)
+
+    def click() -> Step:
+        together.wait()
+        return sign_in.send(step.flow_id, event, version=step.version)
+
+    with ThreadPoolExecutor(2) as clicks:
+        first, second = clicks.submit(click), clicks.submit(click)
+    assert first.result().state == second.result().state
+    return first.result()
+
+
+def _lost(cognito: LocalCognito, sign_in: SignIn) -> Step:
+    cognito.lose_next_response("RespondToAuthChallenge")
+    step = sign_in.start()
+    return sign_in.send(step.flow_id, _password(), version=step.version)
+
+
+def table(scenes: list[Scene]) -> Table:
+    """The scenes for a person."""
+    drawn = Table(title="A code is only ever sent once per challenge")
+    for heading in ("scene", "calls made", "texts sent", "final state"):
+        drawn.add_column(
+            heading, justify="left" if heading in {"scene", "final state"} else "right"
+        )
+    for scene in scenes:
+        drawn.add_row(*(str(value) for value in scene))
+    return drawn

@@ -1,0 +1,16 @@
+"""Where the ``oncegate`` command begins: it says what is missing before anything else is imported."""
+
+from __future__ import annotations
+
+import sys
+
+from oncegate import MissingExtra
+
+
+def main() -> None:
+    """Run the command line, or say which extra it needs."""
+    try:
+        from oncegate_cli.main import run
+    except ModuleNotFoundError as error:
+        sys.exit(f"oncegate: {error.name} is {MissingExtra('cli')}")
+    sys.exit(run())
