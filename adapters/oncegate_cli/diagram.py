@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +52,7 @@ _FONT = {"fontname": "Helvetica", "fontsize": "11"}
 
 def _svg() -> str:
     try:
-        import pydot
+        pydot: Any = import_module("pydot")
     except ModuleNotFoundError:
         raise Misconfigured("an SVG needs pydot: pip install pydot") from None
 

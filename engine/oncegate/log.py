@@ -9,13 +9,14 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import structlog
 from pydantic import SecretStr
-from structlog.typing import EventDict, WrappedLogger
 
 from oncegate.ports import Transition
+
+if TYPE_CHECKING:
+    from structlog.typing import EventDict, WrappedLogger
 
 REDACTED = "[redacted]"
 
@@ -53,6 +54,10 @@ def _redacted(name: str, value: Any) -> Any:
 
 def logger() -> Any:
     """The logger that oncegate writes to: structlog in front of ``logging.getLogger("oncegate")``."""
+    # Imported here because structlog brings in rich wherever rich is installed, which is of no use
+    # to a program that embeds us.
+    import structlog
+
     return structlog.wrap_logger(
         logging.getLogger("oncegate"),
         processors=[

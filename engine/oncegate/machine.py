@@ -221,6 +221,7 @@ class SignInMachine(StateChart[Workbench]):
         | checking_code.to(
             awaiting_mfa, cond="challenge_lives and attempts_remain", on="count_attempt"
         )
+        | checking_code.to(failed, cond="challenge_lives", on="give_up")
         | setting_password.to(
             awaiting_new_password, cond="new_password_was_refused", on="note_refusal"
         )
@@ -283,12 +284,12 @@ class SignInMachine(StateChart[Workbench]):
     # ── guards on what a person says ──
 
     def code_not_sent(self) -> bool:
-        """No call that can send a code was written ahead since the version the event answers."""
-        return self._heard_of(self.model.flow.code_asked_in)
+        """No call that can send a code was written ahead since the step that the event answers."""
+        return self._seen_since(self.model.flow.code_asked_in)
 
     def answer_not_in_flight(self) -> bool:
-        """No answer was written ahead since the version the event answers."""
-        return self._heard_of(self.model.flow.answered_in)
+        """No answer was written ahead since the step that the event answers."""
+        return self._seen_since(self.model.flow.answered_in)
 
     def answer_not_tried(self) -> bool:
         """This very answer has not left for this challenge."""
@@ -305,11 +306,14 @@ class SignInMachine(StateChart[Workbench]):
 
     def nothing_happened_since(self) -> bool:
         """The event answers the current version."""
-        return self._heard_of(self.model.flow.version)
+        return self.model.seen == self.model.flow.version
 
-    def _heard_of(self, version: int) -> bool:
-        # A version from the future is a record that was rolled back: as untimely as a late one.
-        return version <= self.model.seen <= self.model.flow.version
+    def _seen_since(self, version: int) -> bool:
+        # 0 is "never". A version from the future is of a record that was rolled back: it is as
+        # untimely as a late one.
+        return (version == 0 or version < self.model.seen) and (
+            self.model.seen <= self.model.flow.version
+        )
 
     # ── guards on what the transport reports ──
 
@@ -331,8 +335,8 @@ class SignInMachine(StateChart[Workbench]):
         return self.model.refusal in {Refusal.WRONG_CODE, Refusal.CODE_ALREADY_USED}
 
     def attempts_remain(self) -> bool:
-        """This was not the last attempt."""
-        return self.model.flow.attempts_left > 1
+        """This was not the last attempt. A code that was used before is right, so it costs none."""
+        return self.model.flow.attempts_left > 1 or self.model.refusal is Refusal.CODE_ALREADY_USED
 
     def new_password_was_refused(self) -> bool:
         """The pool's policy refused the new password; the session takes another."""
@@ -368,8 +372,8 @@ class SignInMachine(StateChart[Workbench]):
         return isinstance(self.model.challenge, NewPasswordChallenge)
 
     def tokens_are_issued(self) -> bool:
-        """Cognito issued tokens to this flow, just now."""
-        return isinstance(self.model.offer, TokensIssued)
+        """Cognito issued tokens to this flow, just now, and asks for nothing more."""
+        return self.model.challenge is None and isinstance(self.model.offer, TokensIssued)
 
     def challenge_is_not_known(self) -> bool:
         """Cognito asks for something that this version has no state for."""
@@ -420,7 +424,6 @@ class SignInMachine(StateChart[Workbench]):
 
     def count_attempt(self) -> None:
         self.note_refusal()
-        # A code that was right but used a moment ago is no guess, so it costs no attempt.
         if self.model.refusal is Refusal.WRONG_CODE:
             self.model.change(attempts_left=self.model.flow.attempts_left - 1)
 
@@ -431,10 +434,11 @@ class SignInMachine(StateChart[Workbench]):
         left = tuple(factor for factor in flow.challenge.factors if factor is not flow.factor)
         self.model.change(challenge=flow.challenge.model_copy(update={"factors": left}))
 
+    def give_up(self) -> None:
+        self._drop_challenge(message="too_many_wrong_codes", attempts_left=0)
+
     def fail_refused(self) -> None:
         self.note_refusal()
-        if self.model.refusal is Refusal.WRONG_CODE:
-            self.model.change(message="too_many_wrong_codes", attempts_left=0)
         self._drop_challenge()
 
     def start_over_refused(self) -> None:

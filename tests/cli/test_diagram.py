@@ -1,0 +1,50 @@
+"""The pictures in ``diagrams/`` are of the machine as it is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from oncegate import FlowState
+from oncegate.machine import SignInMachine
+from oncegate_cli.diagram import FILES, Format, draw, write_all
+
+DIAGRAMS = Path(__file__).parents[2] / "diagrams"
+REDRAW = "stale: run `oncegate diagram --write diagrams`"
+
+
+@pytest.mark.parametrize("form", [Format.MERMAID, Format.TABLE])
+def test_they_are_not_stale(form: Format) -> None:
+    assert (DIAGRAMS / FILES[form]).read_text("utf-8") == draw(form), REDRAW
+
+
+def words_of(svg: str) -> set[str]:
+    """The words in a picture. Where they stand differs between versions of graphviz."""
+    return {text.strip() for element in ET.fromstring(svg).iter() for text in element.itertext()}
+
+
+def test_the_stored_picture_shows_every_state_and_arrow() -> None:
+    words = words_of((DIAGRAMS / FILES[Format.SVG]).read_text("utf-8"))
+    for state in SignInMachine.states:
+        assert state.value in words, REDRAW
+        for transition in state.transitions:
+            guards = ", ".join(str(guard) for guard in transition.cond)
+            label = (
+                f"{transition.event or ''} [{guards}]".strip() if guards else str(transition.event)
+            )
+            assert label in words, REDRAW
+
+
+@pytest.mark.needs("dot")
+def test_the_stored_picture_is_not_stale() -> None:
+    assert words_of((DIAGRAMS / FILES[Format.SVG]).read_text("utf-8")) == words_of(
+        draw(Format.SVG)
+    ), REDRAW
+
+
+@pytest.mark.needs("dot")
+def test_all_are_written(tmp_path: Path) -> None:
+    assert [path.name for path in write_all(tmp_path / "new")] == list(FILES.values())
+    assert FlowState.AWAITING_MFA in (tmp_path / "new" / "sign_in.svg").read_text("utf-8")

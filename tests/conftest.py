@@ -1,0 +1,57 @@
+"""Fixtures that several folders of tests use, and the rule that in CI nothing is skipped."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+
+import httpx
+import pytest
+from tests.doubles import ManualClock
+
+from oncegate_cognito import CognitoTransport
+from oncegate_sandbox import Sandbox
+
+NEEDS = {"dot": "graphviz", "tmux": "tmux"}
+"""Programs that tests need, by the Debian package that has them."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "needs(program): skipped where the program is missing")
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    for marker in item.iter_markers("needs"):
+        program = marker.args[0]
+        if not shutil.which(program):
+            reason = f"needs {program}: apt-get install {NEEDS[program]}"
+            if os.environ.get("CI"):
+                pytest.fail(f"in CI nothing is skipped; {reason}")
+            pytest.skip(reason)
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture
+def sandbox() -> Iterator[Sandbox]:
+    """A local Cognito of the test's own, with the demo users."""
+    with Sandbox() as running:
+        yield running
+
+
+@pytest.fixture
+def transport(sandbox: Sandbox) -> CognitoTransport:
+    return CognitoTransport(
+        pool_id=sandbox.pool_id, client_id=sandbox.client_id, endpoint_url=sandbox.endpoint
+    )
+
+
+@pytest.fixture
+def controls(sandbox: Sandbox) -> Iterator[httpx.Client]:
+    """A client for the paths below ``/_sandbox``."""
+    with httpx.Client(base_url=f"{sandbox.endpoint}/_sandbox") as client:
+        yield client

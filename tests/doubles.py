@@ -1,0 +1,148 @@
+"""What tests put in the place of a person's time, of Cognito's wire, and of a network that fails."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping
+from types import SimpleNamespace
+from typing import Any
+
+import botocore.exceptions as aws
+
+from oncegate import (
+    ChallengeIssued,
+    CodeChallenge,
+    Delivery,
+    Factor,
+    Outcome,
+    SubmitCode,
+    SubmitPassword,
+    Tokens,
+    TokensIssued,
+)
+from oncegate.calls import Call
+from oncegate_sandbox.errors import CognitoError
+from oncegate_sandbox.pool import Pool
+
+USERNAME = "ana"
+PASSWORD = "Correct-horse-1"
+
+
+class ManualClock:
+    """Time that passes when a test, or somebody who waits, says so."""
+
+    def __init__(self, now: float = 1_800_000_000.0) -> None:
+        self.time = now
+
+    def now(self) -> float:
+        return self.time
+
+    def sleep(self, seconds: float) -> None:
+        self.time += seconds
+
+    def advance(self, seconds: float) -> None:
+        self.time += seconds
+
+
+class ScriptedTransport:
+    """A transport whose outcomes are laid out beforehand, and that remembers what it was asked.
+
+    Args:
+        outcomes: what comes of the first call, the second, …; a callable is called for it.
+    """
+
+    longest_call = 30.0
+
+    def __init__(self, *outcomes: Outcome | Callable[[Call], Outcome]) -> None:
+        self.outcomes = deque(outcomes)
+        self.calls: list[Call] = []
+
+    def make(self, call: Call) -> Outcome:
+        self.calls.append(call)
+        outcome = self.outcomes.popleft()
+        return outcome(call) if callable(outcome) else outcome
+
+
+def password(value: str = PASSWORD, username: str = USERNAME) -> SubmitPassword:
+    return SubmitPassword.model_validate({"username": username, "password": value})
+
+
+def code(value: str = "123456") -> SubmitCode:
+    return SubmitCode.model_validate({"code": value})
+
+
+def a_text(session: str = "s" * 40, **more: Any) -> ChallengeIssued:
+    """A challenge that a text went out for."""
+    return ChallengeIssued(
+        challenge=CodeChallenge.model_validate(
+            {
+                "kind": Factor.SMS,
+                "session": session,
+                "username": "the-pools-own-name",
+                "delivery": Delivery(medium="SMS", destination="+*******1234"),
+                **more,
+            }
+        )
+    )
+
+
+def the_tokens() -> TokensIssued:
+    return TokensIssued(
+        tokens=Tokens(access_token="eyJhY2Nlc3M", id_token="eyJpZA", refresh_token="refresh")
+    )
+
+
+class InProcessClient:
+    """A boto3 client without a wire: it hands requests to a sandbox pool, and fails on order.
+
+    Args:
+        pool: carries the requests out.
+
+    Attributes:
+        faults: what the next requests are to suffer: ``lost``, ``throttled``, ``unreachable``,
+            ``broken`` (HTTP 500); None for nothing. Each request takes one.
+        requests: what arrived at the pool.
+    """
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+        self.faults: deque[str | None] = deque()
+        self.requests: list[tuple[str, Mapping[str, Any]]] = []
+        self.meta = SimpleNamespace(
+            config=SimpleNamespace(
+                retries={"mode": "standard", "total_max_attempts": 1},
+                connect_timeout=3,
+                read_timeout=15,
+            )
+        )
+
+    def initiate_auth(self, **request: Any) -> Any:
+        return self._request("InitiateAuth", request)
+
+    def respond_to_auth_challenge(self, **request: Any) -> Any:
+        return self._request("RespondToAuthChallenge", request)
+
+    def _request(self, operation: str, request: Mapping[str, Any]) -> Any:
+        fault = self.faults.popleft() if self.faults else None
+        if fault == "unreachable":
+            raise aws.EndpointConnectionError(endpoint_url="http://nowhere")
+        if fault == "throttled":
+            raise _client_error(operation, "TooManyRequestsException", "Rate exceeded", 400)
+        self.requests.append((operation, request))
+        try:
+            response = self._pool.perform(operation, request)
+        except CognitoError as error:
+            raise _client_error(operation, error.code, error.message, error.status) from None
+        if fault == "lost":
+            raise aws.ReadTimeoutError(endpoint_url="http://nowhere")
+        if fault == "broken":
+            raise _client_error(operation, "InternalErrorException", "Something went wrong", 500)
+        return response
+
+
+def _client_error(operation: str, name: str, message: str, status: int) -> aws.ClientError:
+    response: Any = {
+        "Error": {"Code": name, "Message": message},
+        "ResponseMetadata": {"HTTPStatusCode": status},
+    }
+    return aws.ClientError(response, operation)

@@ -1,0 +1,76 @@
+"""The log: one line per transition, and nothing secret in it."""
+
+from __future__ import annotations
+
+import json
+import logging
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import SecretStr
+
+from oncegate import LogListener, Transition, redact_secrets
+from oncegate.log import REDACTED
+
+SECRET = "hunter2-the-secret"
+JWT = "eyJraWQiOiJ4In0.eyJzdWIiOiJhbmEifQ.c2lnbmF0dXJl"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "password", "new_password", "PASSWORD", "code", "SMS_MFA_CODE", "session", "Session",
+        "access_token", "tokens", "client_secret", "SECRET_HASH", "SRP_A", "flow_id",
+        "PASSWORD_CLAIM_SIGNATURE", "PasswordVerifier", "Authorization", "cookie",
+    ],
+)  # fmt: skip
+def test_by_name(name: str) -> None:
+    for value in (SECRET, SecretStr(SECRET), [SECRET], {"deep": {name: SECRET}}, 123456):
+        redacted = redact_secrets(None, "info", {"event": "x", name: value})
+        assert SECRET not in repr(redacted)
+        assert "123456" not in repr(redacted)
+
+
+@pytest.mark.parametrize("name", ["status_code", "state", "flow", "session_name", "version"])
+def test_what_is_no_secret_stays(name: str) -> None:
+    assert redact_secrets(None, "info", {name: "value"}) == {name: "value"}
+
+
+def test_by_looks() -> None:
+    event = {"event": f"got {JWT}", "body": {"a": ["x" * 300]}, "object": SecretStr(SECRET)}
+    redacted = repr(redact_secrets(None, "info", event))
+    assert JWT not in redacted
+    assert "x" * 200 not in redacted
+    assert SECRET not in redacted
+    assert redacted.count(REDACTED) == 3
+
+
+nested = st.recursive(
+    st.text() | st.integers() | st.binary(max_size=20),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=10), inner, max_size=3)
+    ),
+    max_leaves=8,
+)
+
+
+@given(nested, st.sampled_from(["password", "the_token", "code"]))
+def test_however_deep(value: object, name: str) -> None:
+    redacted = redact_secrets(None, "info", {"a": [value, {name: SECRET}], name: [value, SECRET]})
+    assert SECRET not in repr(redacted)
+
+
+def test_one_line_of_json_for_each_transition(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO, "oncegate"):
+        LogListener()(Transition("abc", "idle", "failed", "cancel", 1, 0.0, "cancelled", JWT))
+    (record,) = caplog.records
+    line = json.loads(record.getMessage())
+    assert line["event"] == "transition"
+    assert (line["flow"], line["source"], line["target"]) == ("abc", "idle", "failed")
+    assert line["detail"] == REDACTED
+
+
+def test_silent_unless_asked_for(capfd: pytest.CaptureFixture[str]) -> None:
+    LogListener()(Transition("abc", "idle", "failed", "cancel", 1, 0.0, None, ""))
+    assert capfd.readouterr() == ("", "")

@@ -1,0 +1,356 @@
+"""The machine, walked by hand: every arrow, every guard, and the library's strict settings."""
+
+from __future__ import annotations
+
+import pytest
+from statemachine import StateChart
+from tests.doubles import a_text, code, password, the_tokens
+
+from oncegate import (
+    Cancel,
+    ChallengeIssued,
+    ChooseFactor,
+    Factor,
+    FactorChoice,
+    Flow,
+    FlowState,
+    NewPasswordChallenge,
+    NotSent,
+    Outcome,
+    OutcomeUnknown,
+    Refusal,
+    Rejected,
+    RequestNewCode,
+    SubmitNewPassword,
+    UnknownChallenge,
+)
+from oncegate.events import Event
+from oncegate.flow import FINAL, IN_FLIGHT
+from oncegate.machine import (
+    EVENTS,
+    TIME_PASSED,
+    NotAllowed,
+    SignInMachine,
+    Workbench,
+    advance,
+    events_allowed,
+)
+
+NOW = 1000.0
+LEASE = 40.0
+COMMON = {"session": "s" * 40, "username": "u"}
+CHOICE = ChallengeIssued(challenge=FactorChoice.model_validate({**COMMON, "factors": list(Factor)}))
+NEW_PASSWORD = ChallengeIssued(challenge=NewPasswordChallenge.model_validate(COMMON))
+UNKNOWN = ChallengeIssued(
+    challenge=UnknownChallenge.model_validate({**COMMON, "name": "MAGIC_LINK"})
+)
+A_NEW_PASSWORD = SubmitNewPassword.model_validate({"new_password": "Better-horse-2"})
+
+
+def walk(*offers: Event | Outcome, flow: Flow | None = None) -> Flow:
+    flow = flow or Flow()
+    for index, offer in enumerate(offers):
+        flow = advance(flow, offer, now=NOW, lease=LEASE, digest=f"digest {index}")
+    return flow
+
+
+def rejected(refusal: Refusal) -> Rejected:
+    return Rejected(refusal=refusal, detail="Cognito's words")
+
+
+AT_REST = {
+    FlowState.IDLE: walk(password(), rejected(Refusal.WRONG_CREDENTIALS)),
+    FlowState.PASSWORD_VERIFIED: walk(password(), CHOICE),
+    FlowState.AWAITING_MFA: walk(password(), a_text()),
+    FlowState.AWAITING_NEW_PASSWORD: walk(password(), NEW_PASSWORD),
+}
+IN_FLIGHT_FLOWS = {
+    FlowState.CHECKING_PASSWORD: walk(password()),
+    FlowState.REQUESTING_CODE: walk(password(), CHOICE, ChooseFactor(factor=Factor.SMS)),
+    FlowState.CHECKING_CODE: walk(password(), a_text(), code()),
+    FlowState.SETTING_PASSWORD: walk(password(), NEW_PASSWORD, A_NEW_PASSWORD),
+}
+
+
+class TestTheLibraryIsStrict:
+    def test_settings(self) -> None:
+        assert issubclass(SignInMachine, StateChart)
+        assert SignInMachine.allow_event_without_transition is False
+        assert SignInMachine.catch_errors_as_events is False
+        assert SignInMachine.atomic_configuration_update is True
+
+    def test_states_and_enum_are_the_same_set(self) -> None:
+        assert {state.value for state in SignInMachine.states} == set(FlowState)
+        assert {state.id for state in SignInMachine.states} == {state.value for state in FlowState}
+
+    def test_final_and_in_flight_are_what_the_chart_says(self) -> None:
+        assert {state.value for state in SignInMachine.final_states} == FINAL
+        reports = {"accepted", "rejected", "not_sent", "unknown"}
+        takes_outcomes = {
+            state.value
+            for state in SignInMachine.states
+            if any(transition.event in reports for transition in state.transitions)
+        }
+        assert takes_outcomes == IN_FLIGHT
+
+    def test_every_guard_returns_a_literal_bool(self) -> None:
+        machine = SignInMachine(Workbench())
+        guards = {
+            name
+            for state in SignInMachine.states
+            for transition in state.transitions
+            for guard in transition.cond
+            for name in str(guard).split(" and ")
+        }
+        assert len(guards) >= 14
+        for guard in guards:
+            assert getattr(machine, guard)() in {True, False}
+            assert type(getattr(machine, guard)()) is bool
+
+    def test_a_guard_that_raises_is_not_read_as_no(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def broken(_: SignInMachine) -> bool:
+            raise ZeroDivisionError
+
+        monkeypatch.setattr(SignInMachine, "code_not_sent", broken)
+        machine = SignInMachine(Workbench())
+        machine.model.offer = password()
+        with pytest.raises(ZeroDivisionError):
+            machine.send("submit_password")
+
+    def test_no_hooks_by_naming_convention(self) -> None:
+        hooks = ("on_enter", "on_exit", "before_", "after_", "on_", "prepare_")
+        own = [name for name in vars(SignInMachine) if name.startswith(hooks)]
+        assert own == []
+
+    def test_every_event_a_person_can_send_has_a_name_of_the_chart(self) -> None:
+        names = {event.id for event in SignInMachine._events}
+        assert set(EVENTS) <= names
+        assert names - set(EVENTS) == {"accepted", "rejected", "not_sent", "unknown", "time_passed"}
+
+
+class TestTheWayThrough:
+    def test_password_text_code(self) -> None:
+        flow = walk(password(), a_text(), code(), the_tokens())
+        assert (flow.state, flow.version) == (FlowState.AUTHENTICATED, 4)
+        assert flow.challenge is None
+
+    def test_no_second_factor(self) -> None:
+        assert walk(password(), the_tokens()).state is FlowState.AUTHENTICATED
+
+    def test_a_choice_rests_at_the_junction(self) -> None:
+        flow = walk(password(), CHOICE)
+        assert flow.state is FlowState.PASSWORD_VERIFIED
+        flow = walk(ChooseFactor(factor=Factor.EMAIL), a_text(), flow=flow)
+        assert flow.state is FlowState.AWAITING_MFA
+
+    def test_a_new_password_then_a_text(self) -> None:
+        flow = walk(password(), NEW_PASSWORD, A_NEW_PASSWORD, a_text())
+        assert flow.state is FlowState.AWAITING_MFA
+
+    def test_a_challenge_after_a_code(self) -> None:
+        flow = walk(password(), a_text(), code(), NEW_PASSWORD)
+        assert flow.state is FlowState.AWAITING_NEW_PASSWORD
+
+    def test_an_unknown_challenge_fails_and_is_named(self) -> None:
+        flow = walk(password(), UNKNOWN)
+        assert flow.state is FlowState.FAILED
+        assert (flow.message, flow.detail) == ("unknown_challenge", "MAGIC_LINK")
+
+    def test_two_challenges_of_a_kind_are_never_equal(self) -> None:
+        first = walk(password(), a_text())
+        again = walk(OutcomeUnknown(), flow=walk(code(), flow=first))
+        second = walk(password(), a_text(), flow=again)
+        assert first.challenge == second.challenge
+        assert first.challenge_id != second.challenge_id
+
+    def test_the_flow_offered_stays_as_it_is(self) -> None:
+        flow = Flow()
+        assert advance(flow, password(), now=NOW) is not flow
+        assert flow == Flow()
+
+
+@pytest.mark.parametrize("state", AT_REST)
+class TestAtRest:
+    def test_cancel_ends_it(self, state: FlowState) -> None:
+        flow = walk(Cancel(), flow=AT_REST[state])
+        assert (flow.state, flow.message) == (FlowState.FAILED, "cancelled")
+        assert flow.challenge is None
+
+    def test_it_takes_no_outcome(self, state: FlowState) -> None:
+        for outcome in (a_text(), the_tokens(), OutcomeUnknown(), NotSent(cause="throttled")):
+            with pytest.raises(NotAllowed, match="not_allowed"):
+                walk(outcome, flow=AT_REST[state])
+
+    def test_it_allows_what_it_says_and_nothing_else(self, state: FlowState) -> None:
+        flow = AT_REST[state]
+        every_event: list[Event] = [
+            password(),
+            ChooseFactor(factor=Factor.SMS),
+            code(),
+            A_NEW_PASSWORD,
+            Cancel(),
+            RequestNewCode(),
+        ]
+        for event in every_event:
+            if event.type in events_allowed(flow):
+                assert walk(event, flow=flow).version == flow.version + 1
+            else:
+                with pytest.raises(NotAllowed):
+                    walk(event, flow=flow)
+
+    def test_a_late_event_is_stale(self, state: FlowState) -> None:
+        flow = AT_REST[state]
+        for event in (password(), ChooseFactor(factor=Factor.SMS), Cancel()):
+            with pytest.raises(NotAllowed) as no:
+                advance(flow, event, now=NOW, seen=0)
+            assert no.value.reason == "stale"
+
+    def test_the_challenge_ends_with_its_time(self, state: FlowState) -> None:
+        flow = AT_REST[state]
+        if flow.challenge is None:
+            with pytest.raises(NotAllowed):
+                advance(flow, TIME_PASSED, now=NOW + 1e9)
+            return
+        with pytest.raises(NotAllowed):
+            advance(flow, TIME_PASSED, now=NOW + 179)
+        over = advance(flow, TIME_PASSED, now=NOW + 180)
+        assert (over.state, over.message) == (FlowState.IDLE, "challenge_expired")
+        assert over.challenge is None
+
+    def test_a_clock_set_back_ends_it_too(self, state: FlowState) -> None:
+        flow = AT_REST[state]
+        if flow.challenge is not None:
+            assert advance(flow, TIME_PASSED, now=NOW - 3600).state is FlowState.IDLE
+            with pytest.raises(NotAllowed):
+                advance(flow, TIME_PASSED, now=NOW - 60)
+
+
+@pytest.mark.parametrize("state", IN_FLIGHT_FLOWS)
+class TestInFlight:
+    def test_no_event_of_a_person_leads_on(self, state: FlowState) -> None:
+        flow = IN_FLIGHT_FLOWS[state]
+        assert flow.state is state
+        assert events_allowed(flow) == ()
+        for event in (password(), code("999999"), ChooseFactor(factor=Factor.SMS), Cancel()):
+            with pytest.raises(NotAllowed, match="in_flight"):
+                walk(event, flow=flow)
+
+    def test_an_unknown_outcome_starts_over(self, state: FlowState) -> None:
+        flow = walk(OutcomeUnknown(), flow=IN_FLIGHT_FLOWS[state])
+        assert (flow.state, flow.message) == (FlowState.IDLE, "outcome_unknown")
+        assert flow.challenge is None
+        assert "submit_password" in events_allowed(flow)
+
+    def test_an_orphan_starts_over_when_its_lease_is_over_and_not_before(
+        self, state: FlowState
+    ) -> None:
+        flow = IN_FLIGHT_FLOWS[state]
+        with pytest.raises(NotAllowed):
+            advance(flow, TIME_PASSED, now=NOW + LEASE - 1)
+        over = advance(flow, TIME_PASSED, now=NOW + LEASE)
+        assert (over.state, over.message) == (FlowState.IDLE, "outcome_unknown")
+
+    def test_what_was_not_sent_is_back_where_it_was(self, state: FlowState) -> None:
+        before = {
+            FlowState.CHECKING_PASSWORD: FlowState.IDLE,
+            FlowState.REQUESTING_CODE: FlowState.PASSWORD_VERIFIED,
+            FlowState.CHECKING_CODE: FlowState.AWAITING_MFA,
+            FlowState.SETTING_PASSWORD: FlowState.AWAITING_NEW_PASSWORD,
+        }[state]
+        flow = walk(NotSent(cause="throttled"), flow=IN_FLIGHT_FLOWS[state])
+        assert (flow.state, flow.message) == (before, "throttled")
+        assert flow.challenge == AT_REST[before].challenge
+        assert flow.challenge_ends == AT_REST[before].challenge_ends
+
+    def test_an_expired_session_starts_over(self, state: FlowState) -> None:
+        flow = walk(rejected(Refusal.CHALLENGE_DEAD), flow=IN_FLIGHT_FLOWS[state])
+        at_first = state is FlowState.CHECKING_PASSWORD
+        assert flow.state is (FlowState.FAILED if at_first else FlowState.IDLE)
+
+    @pytest.mark.parametrize("refusal", Refusal)
+    def test_every_refusal_leads_to_rest(self, state: FlowState, refusal: Refusal) -> None:
+        flow = walk(rejected(refusal), flow=IN_FLIGHT_FLOWS[state])
+        assert flow.state not in IN_FLIGHT
+        assert flow.state is not FlowState.AUTHENTICATED
+        assert flow.message == refusal.value
+        # Cognito's words are for users only where they explain a password policy.
+        assert flow.detail == ("Cognito's words" if refusal is Refusal.NEW_PASSWORD_REFUSED else "")
+
+
+class TestGuards:
+    def test_the_password_again_after_an_unknown_outcome_needs_a_step_seen_since(self) -> None:
+        flow = walk(password(), OutcomeUnknown())
+        for seen in (0, 1):
+            with pytest.raises(NotAllowed) as no:
+                advance(flow, password(), now=NOW, seen=seen)
+            assert no.value.reason == "stale"
+        assert advance(flow, password(), now=NOW, seen=2).state is FlowState.CHECKING_PASSWORD
+
+    def test_a_version_from_the_future_is_as_untimely(self) -> None:
+        with pytest.raises(NotAllowed, match="stale"):
+            advance(Flow(), password(), now=NOW, seen=7)
+
+    def test_an_answer_again_after_it_was_wrong_needs_a_step_seen_since(self) -> None:
+        flow = walk(password(), a_text(), code(), rejected(Refusal.WRONG_CODE))
+        with pytest.raises(NotAllowed, match="stale"):
+            advance(flow, code("222222"), now=NOW, seen=2, digest="another")
+        assert advance(flow, code("222222"), now=NOW, digest="another").is_in_flight
+
+    def test_the_same_answer_does_not_leave_twice(self) -> None:
+        flow = walk(password(), a_text())
+        flow = advance(flow, code(), now=NOW, digest="d")
+        flow = advance(flow, rejected(Refusal.WRONG_CODE), now=NOW)
+        with pytest.raises(NotAllowed, match="already_tried"):
+            advance(flow, code(), now=NOW, digest="d")
+
+    def test_an_answer_that_was_not_sent_may_be_sent(self) -> None:
+        flow = advance(walk(password(), a_text()), code(), now=NOW, digest="d")
+        flow = advance(flow, NotSent(cause="unreachable"), now=NOW)
+        assert advance(flow, code(), now=NOW, digest="d").is_in_flight
+
+    def test_five_wrong_codes_and_it_is_over(self) -> None:
+        flow = walk(password(), a_text())
+        for wrong in range(5):
+            assert flow.state is FlowState.AWAITING_MFA
+            assert flow.attempts_left == 5 - wrong
+            flow = advance(flow, code(), now=NOW, digest=str(wrong))
+            flow = advance(flow, rejected(Refusal.WRONG_CODE), now=NOW)
+        assert (flow.state, flow.message) == (FlowState.FAILED, "too_many_wrong_codes")
+
+    def test_a_totp_that_was_used_a_moment_ago_costs_no_attempt(self) -> None:
+        flow = walk(password(), a_text(), code(), rejected(Refusal.CODE_ALREADY_USED))
+        assert (flow.state, flow.attempts_left) == (FlowState.AWAITING_MFA, 5)
+
+    def test_a_factor_that_is_not_offered_is_refused(self) -> None:
+        only_sms = ChallengeIssued(
+            challenge=FactorChoice.model_validate({**COMMON, "factors": [Factor.SMS]})
+        )
+        with pytest.raises(NotAllowed, match="not_offered"):
+            walk(password(), only_sms, ChooseFactor(factor=Factor.TOTP))
+
+    def test_an_unusable_factor_is_no_longer_offered(self) -> None:
+        flow = walk(flow=IN_FLIGHT_FLOWS[FlowState.REQUESTING_CODE])
+        flow = walk(rejected(Refusal.FACTOR_UNUSABLE), flow=flow)
+        assert flow.state is FlowState.PASSWORD_VERIFIED
+        assert isinstance(flow.challenge, FactorChoice)
+        assert flow.challenge.factors == (Factor.EMAIL, Factor.TOTP)
+
+    def test_the_last_factor_unusable_is_the_end(self) -> None:
+        only_sms = ChallengeIssued(
+            challenge=FactorChoice.model_validate({**COMMON, "factors": [Factor.SMS]})
+        )
+        flow = walk(password(), only_sms, ChooseFactor(factor=Factor.SMS))
+        assert walk(rejected(Refusal.FACTOR_UNUSABLE), flow=flow).state is FlowState.FAILED
+
+    def test_a_final_flow_takes_nothing(self) -> None:
+        for flow, reason in (
+            (walk(password(), the_tokens()), "signed_in"),
+            (walk(Cancel()), "finished"),
+        ):
+            with pytest.raises(NotAllowed) as no:
+                walk(password(), flow=flow)
+            assert no.value.reason == reason
+
+    def test_a_machine_is_good_after_a_flow_has_ended_on_it(self) -> None:
+        for _ in range(3):
+            assert walk(password(), the_tokens()).state is FlowState.AUTHENTICATED

@@ -1,0 +1,99 @@
+"""Flow ids and the seal: what is stored opens for its flow, its version, and nobody else."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.doubles import a_text, password
+
+from oncegate import Flow, InvalidInput, RecordUnreadable
+from oncegate.machine import advance
+from oncegate.seal import FlowId
+
+NOW = 1_800_000_000.0
+SESSION = "a-session-nobody-may-read-" * 50
+
+
+def a_flow() -> Flow:
+    flow = advance(Flow(), password(), now=NOW, lease=10)
+    return advance(flow, a_text(SESSION), now=NOW)
+
+
+def test_there_and_back() -> None:
+    flow_id = FlowId.new(NOW)
+    again = FlowId.parse(flow_id.text)
+    flow = again.unseal(flow_id.seal(a_flow()), 2)
+    assert flow == a_flow()
+    assert flow.challenge is not None
+    assert flow.challenge.session.get_secret_value() == SESSION
+    assert again.issued_at == NOW
+
+
+def test_ids_are_long_random_and_fit_for_urls() -> None:
+    ids = {FlowId.new(NOW).text for _ in range(1000)}
+    assert len(ids) == 1000
+    assert all(len(text) == 32 and text.replace("-", "").replace("_", "").isalnum() for text in ids)
+
+
+def test_what_is_stored_says_nothing() -> None:
+    flow_id = FlowId.new(NOW)
+    sealed = flow_id.seal(a_flow())
+    for secret in (SESSION[:26], "ana", "the-pools-own-name", "awaiting_mfa", flow_id.text):
+        assert secret.encode() not in sealed
+    assert flow_id.text not in flow_id.key
+    assert flow_id.text not in repr(flow_id)
+    assert len(sealed) < 4096
+
+
+def test_two_seals_of_one_flow_differ() -> None:
+    flow_id = FlowId.new(NOW)
+    assert flow_id.seal(a_flow()) != flow_id.seal(a_flow())
+
+
+def test_a_record_of_another_flow_or_version_does_not_open() -> None:
+    flow_id, other = FlowId.new(NOW), FlowId.new(NOW)
+    sealed = flow_id.seal(a_flow())
+    with pytest.raises(RecordUnreadable, match="start a new flow"):
+        other.unseal(sealed, 2)
+    with pytest.raises(RecordUnreadable):
+        flow_id.unseal(sealed, 3)
+
+
+@given(st.data())
+def test_a_record_with_one_bit_turned_does_not_open(data: st.DataObject) -> None:
+    flow_id = FlowId.new(NOW)
+    sealed = bytearray(flow_id.seal(a_flow()))
+    at = data.draw(st.integers(0, len(sealed) - 1))
+    sealed[at] ^= 1 << data.draw(st.integers(0, 7))
+    with pytest.raises(RecordUnreadable) as error:
+        flow_id.unseal(bytes(sealed), 2)
+    assert error.value.__cause__ is None
+
+
+@given(st.binary(max_size=200))
+def test_rubbish_does_not_open(rubbish: bytes) -> None:
+    with pytest.raises(RecordUnreadable):
+        FlowId.new(NOW).unseal(rubbish, 1)
+
+
+@given(st.text(max_size=31) | st.text(min_size=33, max_size=60))
+def test_what_is_no_flow_id_is_refused(text: str) -> None:
+    with pytest.raises(InvalidInput, match="not a flow id"):
+        FlowId.parse(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "x", "../../etc/passwd", "A" * 31, "A" * 33, "é" * 32, "+" * 32]
+)
+def test_ids_of_the_wrong_form(text: str) -> None:
+    with pytest.raises(InvalidInput, match="start a new flow"):
+        FlowId.parse(text)
+
+
+def test_digests_tell_answers_challenges_and_flows_apart() -> None:
+    flow_id, other = FlowId.new(NOW), FlowId.new(NOW)
+    assert flow_id.digest("2", "123456") == flow_id.digest("2", "123456")
+    assert flow_id.digest("2", "123456") != flow_id.digest("4", "123456")
+    assert flow_id.digest("2", "123456") != other.digest("2", "123456")
+    assert flow_id.digest("2", "3456") != flow_id.digest("23", "456")
