@@ -6,8 +6,6 @@ import json
 from collections.abc import Mapping
 from typing import Any, assert_never
 
-from pydantic import ValidationError
-
 from oncegate import (
     ChallengeIssued,
     CodeChallenge,
@@ -22,6 +20,9 @@ from oncegate import (
     UnknownChallenge,
 )
 from oncegate.calls import CheckCode, RequestCode, SetPassword
+
+# What reading a response of another shape raises; pydantic's ValidationError is a ValueError.
+_MALFORMED = (AttributeError, KeyError, TypeError, ValueError)
 
 ATTRIBUTE_PREFIX = "userAttributes."
 
@@ -43,22 +44,21 @@ def outcome_of(response: Mapping[str, Any], *, username: str, valid_for: float) 
     try:
         if result := response.get("AuthenticationResult"):
             return TokensIssued(tokens=_tokens(result))
-        name = response["ChallengeName"]
+        name = str(response["ChallengeName"])
         parameters = response.get("ChallengeParameters") or {}
         common = {
             "session": response["Session"],
             "username": user_id(parameters, username),
             "valid_for": valid_for,
         }
-    except (KeyError, TypeError, ValidationError):
+        not_understood = UnknownChallenge(name=f"{name}, not understood", **common)
+    except _MALFORMED:
         # It was a success, so something may have been sent; but nothing can be made of it.
         return OutcomeUnknown(detail="the response has neither tokens nor a challenge")
     try:
         return ChallengeIssued(challenge=_challenge(name, parameters, common))
-    except (ValueError, KeyError, TypeError):  # pydantic's ValidationError is a ValueError
-        return ChallengeIssued(
-            challenge=UnknownChallenge(name=f"{name} with parameters not understood", **common)
-        )
+    except _MALFORMED:
+        return ChallengeIssued(challenge=not_understood)
 
 
 def user_id(parameters: Mapping[str, str], otherwise: str) -> str:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import base64
 import hmac
+import re
 import secrets
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -35,6 +36,7 @@ N = int(
     16,
 )
 G = 2
+_HEX = re.compile(r"[0-9A-Fa-f]+")
 _MOST_HEX = len(f"{N:x}")
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -74,6 +76,12 @@ def private_key(salt: int, group: str, user: str, password: str) -> int:
         password: of the user; of the device for devices.
     """
     return _hash(pad(salt) + sha256(f"{group}{user}:{password}".encode()).digest())
+
+
+def session_key(shared: int, u: int) -> bytes:
+    """The 16 bytes that claims are signed with."""
+    stretch = HKDF(SHA256(), 16, salt=pad(u), info=b"Caldera Derived Key")
+    return stretch.derive(pad(shared))
 
 
 def timestamp(now: datetime) -> str:
@@ -150,9 +158,7 @@ class ClientSrp:
         """
         b = _number("SRP_B", server_public)
         s = self.shared_secret(private_key(_number("SALT", salt), group, user, password), b)
-        key = HKDF(
-            SHA256(), 16, salt=pad(scrambler(self.public, b)), info=b"Caldera Derived Key"
-        ).derive(pad(s))
+        key = session_key(s, scrambler(self.public, b))
         try:
             block = base64.b64decode(secret_block, validate=True)
         except ValueError:
@@ -164,9 +170,6 @@ class ClientSrp:
 
 
 def _number(name: str, text: str) -> int:
-    try:
-        if not 0 < len(text) <= _MOST_HEX + 2 or not text.isalnum():
-            raise ValueError
-        return int(text, 16)
-    except ValueError:
-        raise BadParameters(f"{name} is not a number") from None
+    if len(text) > _MOST_HEX + 2 or not _HEX.fullmatch(text):
+        raise BadParameters(f"{name} is not a number")
+    return int(text, 16)

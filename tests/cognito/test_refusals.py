@@ -1,0 +1,108 @@
+"""The error table: every line of it, and everything that botocore's model says can come."""
+
+from __future__ import annotations
+
+import botocore.session
+import pytest
+
+from oncegate import NotSent, OutcomeUnknown, Refusal, Rejected
+from oncegate_cognito.refusals import TABLE, THROTTLED, UNKNOWN, Row, outcome_of
+
+
+@pytest.mark.parametrize("row", TABLE, ids=lambda row: f"{row.code} {row.begins}")
+def test_every_line(row: Row) -> None:
+    outcome = outcome_of(row.code, f"{row.begins} and more", 400)
+    if row.means == THROTTLED:
+        assert isinstance(outcome, NotSent)
+    elif row.means == UNKNOWN:
+        assert isinstance(outcome, OutcomeUnknown)
+    else:
+        assert isinstance(outcome, Rejected)
+        assert outcome.refusal is row.means
+
+
+def test_no_line_hides_another() -> None:
+    for index, row in enumerate(TABLE):
+        for earlier in TABLE[:index]:
+            assert not (row.code == earlier.code and row.begins.startswith(earlier.begins)), row
+
+
+def test_every_error_of_the_model_is_in_the_table() -> None:
+    model = botocore.session.get_session().get_service_model("cognito-idp")
+    known = {row.code for row in TABLE}
+    for operation in ("InitiateAuth", "RespondToAuthChallenge"):
+        shapes = {shape.name for shape in model.operation_model(operation).error_shapes}
+        assert shapes <= known, operation
+
+
+@pytest.mark.parametrize(
+    ("code", "message", "refusal"),
+    [
+        ("NotAuthorizedException", "Incorrect username or password.", Refusal.WRONG_CREDENTIALS),
+        ("NotAuthorizedException", "User does not exist.", Refusal.WRONG_CREDENTIALS),
+        ("UserNotFoundException", "User does not exist.", Refusal.WRONG_CREDENTIALS),
+        ("NotAuthorizedException", "User is disabled.", Refusal.WRONG_CREDENTIALS),
+        ("NotAuthorizedException", "Password attempts exceeded", Refusal.LOCKED),
+        (
+            "NotAuthorizedException",
+            "Too many invalid credentials attempts. User temporarily locked. Please try again after "
+            "few seconds.",
+            Refusal.LOCKED,
+        ),
+        (
+            "NotAuthorizedException",
+            "SecretHash does not match for the client: abc",
+            Refusal.MISCONFIGURED,
+        ),
+        (
+            "NotAuthorizedException",
+            "Unable to verify secret hash for client abc",
+            Refusal.MISCONFIGURED,
+        ),
+        (
+            "NotAuthorizedException",
+            "Temporary password has expired and must be reset by an administrator.",
+            Refusal.ADMINISTRATOR_MUST_ACT,
+        ),
+        (
+            "NotAuthorizedException",
+            "Invalid session for the user, session is expired.",
+            Refusal.CHALLENGE_DEAD,
+        ),
+        (
+            "CodeMismatchException",
+            "Invalid code or auth state for the user.",
+            Refusal.WRONG_CODE,
+        ),
+        (
+            "ExpiredCodeException",
+            "Your software token has already been used once.",
+            Refusal.CODE_ALREADY_USED,
+        ),
+        ("ExpiredCodeException", "Invalid code provided", Refusal.CODE_EXPIRED),
+    ],
+)
+def test_the_words_of_the_protocol_page(code: str, message: str, refusal: Refusal) -> None:
+    outcome = outcome_of(code, message, 400)
+    assert isinstance(outcome, Rejected)
+    assert outcome.refusal is refusal
+
+
+def test_what_is_not_in_the_table_goes_by_the_status() -> None:
+    assert isinstance(outcome_of("NewException", "", 500), OutcomeUnknown)
+    assert isinstance(outcome_of("ServiceUnavailable", "", 503), OutcomeUnknown)
+    assert isinstance(outcome_of("SlowDown", "", 429), NotSent)
+    unheard = outcome_of("BrandNewException", "x", 400)
+    assert isinstance(unheard, Rejected)
+    assert unheard.refusal is Refusal.MISCONFIGURED
+    assert "BrandNewException" in unheard.detail
+
+
+def test_a_refusal_with_a_5xx_status_may_have_had_an_effect() -> None:
+    assert isinstance(outcome_of("CodeMismatchException", "", 500), OutcomeUnknown)
+
+
+def test_a_policys_words_are_for_the_user() -> None:
+    outcome = outcome_of("InvalidPasswordException", "Password not long enough", 400)
+    assert isinstance(outcome, Rejected)
+    assert outcome.detail == "Password not long enough"
