@@ -16,6 +16,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from oncegate_sandbox.clock import SandboxClock
+from oncegate_sandbox.connections import NoResponse
 from oncegate_sandbox.errors import CognitoError
 from oncegate_sandbox.faults import Fault, Faults
 from oncegate_sandbox.inbox import SentMessage
@@ -25,10 +26,6 @@ from oncegate_sandbox.pool import Pool
 _LARGEST_BODY = 256 * 1024
 _TARGET = "AWSCognitoIdentityProviderService."
 _MESSAGES = TypeAdapter(tuple[SentMessage, ...])
-
-
-class ConnectionDropped(Exception):
-    """Raised to have the server close the connection without answering."""
 
 
 class _Advance(BaseModel):
@@ -82,13 +79,13 @@ class SandboxApp:
         self._calls[operation] += 1
         fault = self._faults.take(operation)
         if fault and fault.kind == "refuse":
-            raise ConnectionDropped
+            return NoResponse()
         if fault and fault.kind == "throttle":
             return _error(CognitoError("TooManyRequestsException", "Rate exceeded"))
         response = self._perform(operation, body)
         match fault.kind if fault else None:
             case "drop_response":
-                raise ConnectionDropped
+                return NoResponse()
             case "http_500":
                 return _error(CognitoError("InternalErrorException", "Something went wrong", 500))
             case "delay":

@@ -132,7 +132,7 @@ DEMO_SEED = Seed(
             password=SecretStr("Correct-horse-3"),
             email="cleo@example.com",
             mfa=(Factor.TOTP,),
-            totp_secret=SecretStr("JBSWY3DPEHPK3PXP"),
+            totp_secret=SecretStr("JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"),
         ),
         UserSeed(
             username="dora",
@@ -140,7 +140,7 @@ DEMO_SEED = Seed(
             phone_number="+15550004321",
             email="dora@example.com",
             mfa=(Factor.SMS, Factor.EMAIL, Factor.TOTP),
-            totp_secret=SecretStr("KRSXG5CTMVRXEZLU"),
+            totp_secret=SecretStr("KRSXG5CTMVRXEZLUKRSXG5CTMVRXEZLU"),
         ),
         UserSeed(
             username="emil",

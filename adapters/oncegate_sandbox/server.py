@@ -2,53 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
 import socket
 import threading
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 import uvicorn
-from starlette.types import ASGIApp, Receive, Scope, Send
-from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from oncegate import Misconfigured
-from oncegate_sandbox.app import ConnectionDropped, SandboxApp
+from oncegate_sandbox.app import SandboxApp
 from oncegate_sandbox.clock import SandboxClock
+from oncegate_sandbox.connections import DroppableProtocol
 from oncegate_sandbox.faults import Fault
 from oncegate_sandbox.inbox import SentMessage
 from oncegate_sandbox.pool import Pool
 from oncegate_sandbox.seed import DEMO_SEED, Seed, load_seed
-
-_open_connections: dict[Any, asyncio.Transport] = {}
-
-
-class _DroppableProtocol(H11Protocol):
-    """HTTP/1.1 whose connections can be found, so that a fault can close one."""
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
-        _open_connections[self.client] = transport
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        _open_connections.pop(self.client, None)
-        super().connection_lost(exc)
-
-
-class _DropConnections:
-    """Closes the connection, without a byte, of a request that raised `ConnectionDropped`."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        try:
-            await self._app(scope, receive, send)
-        except ConnectionDropped:
-            transport = _open_connections.get(scope["client"])
-            if transport:
-                transport.abort()
 
 
 class Sandbox:
@@ -83,8 +52,8 @@ class Sandbox:
         self._app = SandboxApp(self.pool_id, self._pool, clock)
         self._server = uvicorn.Server(
             uvicorn.Config(
-                _DropConnections(self._app.asgi),
-                http=_DroppableProtocol,
+                self._app.asgi,
+                http=DroppableProtocol,
                 lifespan="off",
                 log_level="critical",
                 access_log=False,

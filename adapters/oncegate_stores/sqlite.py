@@ -76,7 +76,7 @@ class SQLiteStore:
                 self._own.db = self._connect()
                 self._own.pid = os.getpid()
             yield self._own.db
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OSError) as error:
             raise StoreUnavailable(f"{self._path}: {error}") from error
 
     def _connect(self) -> sqlite3.Connection:

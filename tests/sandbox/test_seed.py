@@ -1,0 +1,92 @@
+"""Seed files: the one of the design is taken, and what is wrong with others is said."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import SecretStr
+
+from oncegate import Factor, InvalidInput
+from oncegate_sandbox import Sandbox, load_seed
+
+FROM_THE_DESIGN = """
+[pool]
+mfa = "optional"
+device_tracking = "opt_in"
+client_secret = "a-client-secret"
+auth_session_minutes = 3
+prevent_user_existence_errors = true
+
+[[users]]
+username = "ana"
+password = "Correct-horse-1"
+status = "CONFIRMED"
+phone_number = "+15550001234"
+email = "ana@example.com"
+mfa = ["SMS_MFA"]
+preferred_mfa = "SMS_MFA"
+totp_secret = "JBSWY3DPEHPK3PXP"
+"""
+
+
+def test_the_file_of_the_design(tmp_path: Path) -> None:
+    path = tmp_path / "seed.toml"
+    path.write_text(FROM_THE_DESIGN, "utf-8")
+    seed = load_seed(path)
+    assert seed.pool.client_secret == SecretStr("a-client-secret")
+    assert seed.users[0].mfa == (Factor.SMS,)
+    assert "Correct-horse" not in repr(seed)
+    with Sandbox.from_seed_file(path) as sandbox:
+        assert sandbox.description().keys() == {"endpoint", "pool_id", "client_id"}
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("[pool", "not TOML"),
+        ("[pool]\nmfa = 'maybe'", "pool.mfa"),
+        ("[pool]\nauth_session_minutes = 99", "pool.auth_session_minutes"),
+        ("[swimming]", "swimming"),
+        ("[[users]]\nusername = 'a'", "users.0.password"),
+        ("[[users]]\nusername='a'\npassword='hunter2'\nmfa=['SMS_MFA']", "needs a phone_number"),
+        ("[[users]]\nusername='a'\npassword='hunter2'\nemail='x'", "users.0.email"),
+        (
+            "[[users]]\nusername='a'\npassword='hunter2'\ntotp_secret='1!'",
+            "totp_secret has to be base32",
+        ),
+        (
+            "[[users]]\nusername='a'\npassword='hunter2'\npreferred_mfa='SMS_MFA'",
+            "preferred_mfa has to be one of mfa",
+        ),
+        ("[[users]]\nusername='a'\npassword='x'\n" * 2, "unique"),
+    ],
+)
+def test_what_is_wrong_is_said(tmp_path: Path, text: str, says: str) -> None:
+    path = tmp_path / "seed.toml"
+    path.write_text(text, "utf-8")
+    with pytest.raises(InvalidInput, match=says) as error:
+        load_seed(path)
+    assert "hunter2" not in str(error.value)
+
+
+def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match="No such file"):
+        load_seed(tmp_path / "nowhere.toml")
+
+
+@given(
+    st.binary(max_size=300)
+    | st.text(alphabet="[]=\"'.\npoluserx1{},", max_size=200).map(str.encode)
+)
+def test_no_file_raises_anything_else(
+    tmp_path_factory: pytest.TempPathFactory, content: bytes
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "any.toml"
+    path.write_bytes(content)
+    try:
+        load_seed(path)
+    except InvalidInput as error:
+        assert str(path) in str(error)  # noqa: PT017

@@ -1,0 +1,97 @@
+"""What is SQLite's own: files, processes, and what happens when either goes wrong."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import sqlite3
+import stat
+import time
+from pathlib import Path
+
+import pytest
+
+from oncegate import StoredFlow, StoreUnavailable
+from oncegate_stores import SQLiteStore
+
+KEY = "a" * 32
+ROW = StoredFlow(1, b"sealed", time.time() + 3600)
+
+
+def test_it_survives_its_process(tmp_path: Path) -> None:
+    SQLiteStore(tmp_path / "flows.db").swap(KEY, 0, ROW)
+    assert SQLiteStore(tmp_path / "flows.db").load(KEY) == ROW
+
+
+def test_write_ahead_log_and_every_commit_on_disk(tmp_path: Path) -> None:
+    store = SQLiteStore(tmp_path / "flows.db")
+    with store._connection() as db:
+        assert db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+        assert db.execute("PRAGMA synchronous").fetchone() == (2,)
+
+
+def test_only_its_owner_reads_it(tmp_path: Path) -> None:
+    SQLiteStore(tmp_path / "flows.db").swap(KEY, 0, ROW)
+    for path in tmp_path.iterdir():
+        assert stat.S_IMODE(path.stat().st_mode) & 0o077 == 0, path
+
+
+def _win(path: Path, versions: int, won: multiprocessing.Queue[int]) -> None:
+    store = SQLiteStore(path)
+    for version in range(versions):
+        while (row := store.load(KEY)) is not None and row.version < version:
+            pass
+        if store.swap(KEY, version, StoredFlow(version + 1, b"", time.time() + 60)):
+            won.put(version)
+
+
+def test_of_many_processes_one_wins_each_version(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("spawn")
+    won: multiprocessing.Queue[int] = context.Queue()
+    path = tmp_path / "flows.db"
+    workers = [context.Process(target=_win, args=(path, 50, won)) for _ in range(3)]
+    for worker in workers:
+        worker.start()
+    versions = [won.get(timeout=60) for _ in range(50)]
+    for worker in workers:
+        worker.join(60)
+    assert sorted(versions) == list(range(50))
+    assert won.empty()
+
+
+def test_a_connection_does_not_cross_a_fork(tmp_path: Path) -> None:
+    store = SQLiteStore(tmp_path / "flows.db")
+    store.swap(KEY, 0, ROW)
+    with store._connection() as db:
+        before = id(db)
+    child = os.fork()
+    if child == 0:
+        with store._connection() as db:
+            os._exit(id(db) == before)
+    assert os.waitpid(child, 0)[1] == 0
+
+
+@pytest.mark.parametrize("content", [b"this is no database" * 100, b"\x00" * 4096])
+def test_a_file_that_is_no_database(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "flows.db"
+    path.write_bytes(content)
+    with pytest.raises(StoreUnavailable, match=r"flows\.db"):
+        SQLiteStore(path)
+    assert path.read_bytes() == content
+
+
+def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(StoreUnavailable):
+        SQLiteStore(tmp_path / "nowhere" / "flows.db")
+
+
+def test_a_writer_that_holds_on(tmp_path: Path) -> None:
+    path = tmp_path / "flows.db"
+    store = SQLiteStore(path, timeout=0.05)
+    holder = sqlite3.connect(path, isolation_level=None)
+    holder.execute("BEGIN EXCLUSIVE")
+    with pytest.raises(StoreUnavailable, match="locked"):
+        store.swap(KEY, 0, ROW)
+    holder.execute("ROLLBACK")
+    holder.close()
+    assert store.swap(KEY, 0, ROW)
