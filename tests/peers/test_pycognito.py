@@ -1,0 +1,104 @@
+"""pycognito, as it is on PyPI, signs in against the sandbox. It verifies the tokens itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pyotp
+import pytest
+from botocore.exceptions import ClientError
+from pycognito import Cognito
+from pycognito.exceptions import (
+    SMSMFAChallengeException,
+    SoftwareTokenMFAChallengeException,
+)
+from pydantic import SecretStr
+
+from oncegate import Factor
+from oncegate_sandbox import PoolSeed, Sandbox, Seed, UserSeed
+
+TOTP = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
+PASSWORD = "Correct-horse-1"
+USERS = (
+    UserSeed(
+        username="sms", password=SecretStr(PASSWORD), phone_number="+15550001234", mfa=(Factor.SMS,)
+    ),
+    UserSeed(
+        username="totp",
+        password=SecretStr(PASSWORD),
+        totp_secret=SecretStr(TOTP),
+        mfa=(Factor.TOTP,),
+    ),
+    UserSeed(username="new", password=SecretStr(PASSWORD), status="FORCE_CHANGE_PASSWORD"),
+    UserSeed(username="plain", password=SecretStr(PASSWORD), email="plain@example.com"),
+)
+
+Client = Callable[[str], Any]
+
+
+@pytest.fixture(params=[None, "a-client-secret"], ids=["public", "secret"])
+def client(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Client]:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "unused")
+    secret = request.param
+    pool = PoolSeed(client_secret=SecretStr(secret) if secret else None)
+    with Sandbox(Seed(pool=pool, users=USERS)) as sandbox:
+
+        def make(username: str) -> Any:
+            made = Cognito(
+                sandbox.pool_id,
+                sandbox.client_id,
+                username=username,
+                client_secret=secret,
+                boto3_client_kwargs={"endpoint_url": sandbox.endpoint},
+            )
+            made.sandbox = sandbox
+            return made
+
+        yield make
+
+
+def test_srp(client: Client) -> None:
+    user = client("plain")
+    user.authenticate(PASSWORD)
+    assert user.access_claims["username"] == "plain"
+    assert user.id_claims["email"] == "plain@example.com"
+    assert user.get_user().email == "plain@example.com"
+
+
+def test_srp_with_a_wrong_password(client: Client) -> None:
+    with pytest.raises(ClientError, match="Incorrect username or password"):
+        client("plain").authenticate("wrong")
+
+
+def test_srp_many_times(client: Client) -> None:
+    """Salts, A, B and S differ each time; about one sign-in in 64 has one with a leading zero."""
+    for _ in range(15):
+        client("plain").authenticate(PASSWORD)
+
+
+def test_text(client: Client) -> None:
+    user = client("sms")
+    with pytest.raises(SMSMFAChallengeException):
+        user.authenticate(PASSWORD)
+    with pytest.raises(ClientError, match="CodeMismatchException"):
+        user.respond_to_sms_mfa_challenge("000000x")
+    user.respond_to_sms_mfa_challenge(user.sandbox.messages()[-1].code)
+    assert user.access_claims["username"] == "sms"
+    assert len(user.sandbox.messages()) == 1
+
+
+def test_totp(client: Client) -> None:
+    user = client("totp")
+    with pytest.raises(SoftwareTokenMFAChallengeException):
+        user.authenticate(PASSWORD)
+    user.respond_to_software_token_mfa_challenge(pyotp.TOTP(TOTP).now())
+    assert user.access_claims["username"] == "totp"
+
+
+def test_new_password(client: Client) -> None:
+    user = client("new")
+    user.new_password_challenge(PASSWORD, "Better-horse-2")
+    assert user.access_claims["username"] == "new"
+    client("new").authenticate("Better-horse-2")
