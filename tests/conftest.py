@@ -13,7 +13,7 @@ from tests.doubles import ManualClock
 from oncegate_cognito import CognitoTransport
 from oncegate_sandbox import Sandbox
 
-NEEDS = {"dot": "graphviz", "tmux": "tmux"}
+NEEDS = {"dot": "graphviz"}
 """Programs that tests need, by the Debian package that has them."""
 
 

@@ -9,7 +9,6 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
-import click
 import typer
 from rich.console import Console
 from rich.text import Text
@@ -109,7 +108,7 @@ def demo(
                 Console().print(scenes.table(played))
             kept = all(scene.texts <= 1 for scene in played)
             raise typer.Exit(Exit.SIGNED_IN if kept else Exit.REFUSED)
-        Console(stderr=True).print(
+        Console(stderr=True, highlight=False).print(
             f"A local Cognito is running. Sign in as [bold]{scenes.USERNAME}[/] "
             f"with [bold]{scenes.PASSWORD}[/]; the code arrives on the phone.\n"
         )
@@ -139,22 +138,21 @@ def diagram(
 def run(arguments: list[str] | None = None) -> int:
     """Run a command line and return its exit code; nothing a person does makes a traceback."""
     try:
-        result = app(arguments, standalone_mode=False)
-        sys.stdout.flush()
-    except (KeyboardInterrupt, click.Abort):
+        app(arguments)
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else 0
+    except OncegateError as error:
+        _say(str(error))
+        return Exit.USAGE
+    if code == Exit.INTERRUPTED:
         _say("interrupted")
-        return Exit.INTERRUPTED
+    try:
+        sys.stdout.flush()
     except BrokenPipeError:
         # Whoever read our output has gone. Python would complain once more when it closes stdout.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return Exit.REFUSED
-    except click.ClickException as error:
-        error.show()
-        return error.exit_code
-    except OncegateError as error:
-        _say(str(error))
-        return Exit.USAGE
-    return result if isinstance(result, int) else 0
+    return code
 
 
 def _say(words: str) -> None:

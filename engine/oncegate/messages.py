@@ -31,6 +31,7 @@ TEXTS: Final = MappingProxyType(
         "unknown_challenge": "This account asks for something that is not supported here.",
         "unreachable": "The sign-in service could not be reached. Nothing was sent; try again.",
         "throttled": "The sign-in service is busy. Nothing was sent; try again in a moment.",
+        "stalled": "That took too long to set out. Nothing was sent; try again.",
         "outcome_unknown": (
             "We could not learn what came of that. If a code reaches you, it can no longer be used. "
             "Sign in again."

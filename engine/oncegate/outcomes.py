@@ -91,12 +91,12 @@ class NotSent(_Outcome):
     """The call provably had no effect: no connection was made, or Cognito throttled it.
 
     Attributes:
-        cause: ``"unreachable"`` or ``"throttled"``.
+        cause: ``"unreachable"`` or ``"throttled"``; ``"stalled"`` where the driver held it back.
     """
 
     machine_event: ClassVar[str] = "not_sent"
     type: Literal["not_sent"] = "not_sent"
-    cause: Literal["unreachable", "throttled"]
+    cause: Literal["unreachable", "throttled", "stalled"]
     detail: str = ""
 
 

@@ -23,7 +23,7 @@ from oncegate.events import Event, SubmitCode
 from oncegate.flow import Flow
 from oncegate.log import LogListener, logger
 from oncegate.machine import CLOCK_SKEW, EXPIRED, TIME_PASSED, NotAllowed, advance, is_due
-from oncegate.outcomes import Outcome, OutcomeUnknown, Tokens, TokensIssued
+from oncegate.outcomes import NotSent, Outcome, OutcomeUnknown, Tokens, TokensIssued
 from oncegate.ports import (
     Clock,
     FlowStore,
@@ -38,7 +38,7 @@ from oncegate.seal import FlowId
 from oncegate.step import Step, step_of
 
 LEASE_MARGIN = 10.0
-"""Seconds a worker has beyond its longest call, to save what came of it."""
+"""Seconds a worker has beyond its longest call: to set out after the save, and to save again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +123,7 @@ class _Driver:
         self._clock = clock or SystemClock()
         self._lifetime = lifetime
         self._patience = patience
-        self._lease = transport.longest_call + LEASE_MARGIN
+        self._lease = transport.longest_call + 2 * LEASE_MARGIN
         self._log = logger()
 
     # ── scripts: what is to be done, in which order ──
@@ -161,7 +161,13 @@ class _Driver:
         if not ahead.is_in_flight:
             return step_of(text, ahead)
 
-        outcome: Outcome = yield Make(call_for(event, flow.challenge))
+        outcome: Outcome
+        if self._clock.now() <= ahead.saved_at + LEASE_MARGIN:
+            outcome = yield Make(call_for(event, flow.challenge))
+        else:
+            # This worker was stalled since it saved. A call now could outlast its lease, and meet
+            # the call of somebody who has taken it for dead.
+            outcome = NotSent(cause="stalled")
         tokens = outcome.tokens if isinstance(outcome, TokensIssued) else None
         if isinstance(outcome, TokensIssued) and self._keeper:
             name = yield Keep(outcome.tokens, self._keeper)

@@ -1,0 +1,191 @@
+"""The real command in a real terminal: prompts, the phone, a resize, Ctrl-C."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import pexpect
+import pytest
+
+from oncegate_sandbox import Sandbox
+
+ONCEGATE = [sys.executable, ["-m", "oncegate_cli"]]
+
+
+@pytest.fixture
+def spawn() -> Iterator[Any]:
+    made: list[Any] = []
+
+    def start(*arguments: str) -> Any:
+        terminal = pexpect.spawn(
+            sys.executable,
+            ["-m", "oncegate_cli", *arguments],
+            encoding="utf-8",
+            timeout=30,
+            dimensions=(30, 100),
+        )
+        made.append(terminal)
+        return terminal
+
+    yield start
+    for terminal in made:
+        terminal.close(force=True)
+
+
+def end_of(terminal: Any) -> int:
+    terminal.expect(pexpect.EOF)
+    terminal.close()
+    return int(terminal.exitstatus)
+
+
+def test_the_demo_by_hand(spawn: Any) -> None:
+    terminal = spawn("demo")
+    terminal.expect("Sign in as .*ana.* with .*Correct-horse-1")
+    terminal.expect("no messages")
+    terminal.expect("Username")
+    terminal.sendline("ana")
+    terminal.expect("Password")
+    terminal.sendline("Correct-horse-1")
+    terminal.expect(r"SMS sent to \+\*{7}1234")
+    terminal.expect("Code from the text message")
+    shown = re.findall(r"Your code is (\d{6})", terminal.before)
+    assert len(shown) == 1
+    assert "Correct-horse-1" not in terminal.before
+    terminal.sendline(f"{shown[0][:3]} {shown[0][3:]}")
+    terminal.expect("Signed in")
+    assert end_of(terminal) == 0
+
+
+def test_a_wrong_code_then_a_right_one(spawn: Any) -> None:
+    terminal = spawn("demo")
+    terminal.expect("Username")
+    terminal.sendline("ana")
+    terminal.expect("Password")
+    terminal.sendline("Correct-horse-1")
+    terminal.expect(r"Your code is (\d{6})")
+    right = terminal.match.group(1)
+    wrong = f"{(int(right) + 1) % 10**6:06d}"
+    terminal.expect("Code from the text message")
+    terminal.sendline("what?")
+    terminal.expect("not an event: submit_code.code")
+    terminal.expect("Code from the text message")
+    terminal.sendline(wrong)
+    terminal.expect("That code is not right")
+    terminal.expect("4 attempts left")
+    terminal.expect("Code from the text message")
+    terminal.sendline(wrong)
+    terminal.expect("tried already")
+    terminal.expect("4 attempts left")
+    terminal.expect("Code from the text message")
+    terminal.sendline(right)
+    terminal.expect("Signed in")
+    assert end_of(terminal) == 0
+
+
+def test_signin_with_a_choice_of_factor(spawn: Any, sandbox: Sandbox) -> None:
+    terminal = spawn(
+        "signin", "--pool-id", sandbox.pool_id, "--client-id", sandbox.client_id,
+        "--endpoint-url", sandbox.endpoint, "--username", "dora",
+    )  # fmt: skip
+    terminal.expect("Password")
+    terminal.sendline("Correct-horse-4")
+    terminal.expect("How to confirm it is you")
+    terminal.sendline("EMAIL_OTP")
+    terminal.expect("EMAIL sent to")
+    terminal.expect("Code from the email")
+    (message,) = sandbox.messages()
+    terminal.sendline(message.code)
+    terminal.expect("Signed in")
+    assert end_of(terminal) == 0
+
+
+def test_a_new_password(spawn: Any, sandbox: Sandbox) -> None:
+    terminal = spawn(
+        "signin", "--pool-id", sandbox.pool_id, "--client-id", sandbox.client_id,
+        "--endpoint-url", sandbox.endpoint, "--username", "emil",
+    )  # fmt: skip
+    terminal.expect("Password")
+    terminal.sendline("Correct-horse-5")
+    terminal.expect("New password")
+    terminal.sendline("weak")
+    terminal.expect("does not meet the rules")
+    terminal.expect("not long enough")
+    terminal.expect("New password")
+    terminal.sendline("Better-horse-9")
+    terminal.expect("Code from the text message")
+    terminal.sendline(sandbox.messages()[-1].code)
+    terminal.expect("Signed in")
+    assert end_of(terminal) == 0
+
+
+def test_a_lost_response_is_said_and_the_person_starts_over(spawn: Any, sandbox: Sandbox) -> None:
+    sandbox.lose_next_response("RespondToAuthChallenge")
+    terminal = spawn(
+        "signin", "--pool-id", sandbox.pool_id, "--client-id", sandbox.client_id,
+        "--endpoint-url", sandbox.endpoint, "--username", "ana",
+    )  # fmt: skip
+    terminal.expect("Password")
+    terminal.sendline("Correct-horse-1")
+    terminal.expect("could not learn what came of that")
+    assert len(sandbox.messages()) == 1
+    terminal.expect("Username")
+    terminal.sendline("")  # kept
+    terminal.expect("Password")
+    terminal.sendline("Correct-horse-1")
+    terminal.expect("Code from the text message")
+    terminal.sendline(sandbox.messages()[-1].code)
+    terminal.expect("Signed in")
+    assert end_of(terminal) == 0
+
+
+@pytest.mark.parametrize("prompt", ["Username", "Password"])
+def test_ctrl_c_leaves_it_clean(spawn: Any, prompt: str) -> None:
+    terminal = spawn("demo")
+    terminal.expect("Username")
+    if prompt == "Password":
+        terminal.sendline("ana")
+        terminal.expect("Password")
+        terminal.waitnoecho(5)
+        assert not terminal.getecho()
+    terminal.sendintr()
+    terminal.expect("interrupted")
+    assert end_of(terminal) == 130
+    assert "Traceback" not in terminal.before
+
+
+def test_ctrl_c_gives_the_echo_back(spawn: Any) -> None:
+    """In a shell, which goes on after the command."""
+    shell = pexpect.spawn("/bin/sh", encoding="utf-8", timeout=30)
+    shell.sendline(f"PS1='$ '; {sys.executable} -m oncegate_cli demo")
+    shell.expect("Username")
+    shell.sendline("ana")
+    shell.expect("Password")
+    shell.waitnoecho(5)
+    assert not shell.getecho()
+    shell.sendintr()
+    shell.expect("interrupted")
+    shell.sendline("echo code $?; stty -a | grep -o ' echo '")
+    shell.expect("code 130")
+    shell.expect(" echo ")
+    shell.close(force=True)
+
+
+def test_a_resize_leaves_it_clean(spawn: Any) -> None:
+    terminal = spawn("demo")
+    terminal.expect("Username")
+    terminal.setwinsize(24, 60)
+    terminal.sendline("ana")
+    terminal.expect("Password")
+    terminal.setwinsize(40, 140)
+    terminal.sendline("Correct-horse-1")
+    terminal.expect(r"Your code is (\d{6})")
+    right = terminal.match.group(1)
+    terminal.expect("Code from the text message")
+    terminal.setwinsize(10, 30)
+    terminal.sendline(right)
+    terminal.expect("Signed in")
+    assert end_of(terminal) == 0
+    assert "Traceback" not in terminal.before

@@ -1,0 +1,77 @@
+"""The whole way, over real HTTP, with one response lost: one message, and the flow starts over."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from tests.doubles import code, password
+
+from oncegate import SignIn, SubmitCode, SubmitPassword
+from oncegate_cognito import CognitoTransport
+from oncegate_sandbox import Sandbox
+from oncegate_stores import MemoryStore, SQLiteStore
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+def sign_in(request: pytest.FixtureRequest, tmp_path: Path, transport: CognitoTransport) -> SignIn:
+    stores: dict[str, Any] = {
+        "memory": MemoryStore,
+        "sqlite": lambda: SQLiteStore(tmp_path / "f.db"),
+    }
+    return SignIn(transport=transport, store=stores[request.param]())
+
+
+@pytest.mark.parametrize("kind", ["drop_response", "http_500"])
+def test_on_the_call_that_texts(
+    sign_in: SignIn, sandbox: Sandbox, controls: httpx.Client, kind: str
+) -> None:
+    controls.post("/faults", json={"operation": "RespondToAuthChallenge", "kind": kind})
+    step = sign_in.send(sign_in.start().flow_id, password())
+    assert step.state == "idle"
+    assert step.message is not None
+    assert step.message.code == "outcome_unknown"
+    assert len(sandbox.messages()) == 1
+    for _ in range(3):  # reloads, and the impatient click that was under way
+        assert sign_in.get(step.flow_id) == step
+        late = sign_in.send(step.flow_id, password(), version=0)
+        assert late.reason is not None
+    assert len(sandbox.messages()) == 1
+    step = sign_in.send(step.flow_id, password(), version=step.version)
+    step = sign_in.send(step.flow_id, code(sandbox.messages()[-1].code))
+    assert (step.state, len(sandbox.messages())) == ("authenticated", 2)
+
+
+def test_on_the_answer(sign_in: SignIn, sandbox: Sandbox, controls: httpx.Client) -> None:
+    step = sign_in.send(sign_in.start().flow_id, password())
+    controls.post("/faults", json={"operation": "RespondToAuthChallenge", "kind": "drop_response"})
+    answer = code(sandbox.messages()[-1].code)
+    step = sign_in.send(step.flow_id, answer)
+    assert step.message is not None
+    assert (step.state, step.message.code) == ("idle", "outcome_unknown")
+    assert sign_in.send(step.flow_id, answer).state == "idle"
+    assert controls.get("/calls").json() == {"InitiateAuth": 1, "RespondToAuthChallenge": 2}
+
+
+def test_a_program_written_from_the_contract_alone(sandbox: Sandbox, tmp_path: Path) -> None:
+    sign_in = SignIn(
+        transport=CognitoTransport(
+            pool_id=sandbox.pool_id,
+            client_id=sandbox.client_id,
+            client_secret=None,
+            endpoint_url=sandbox.endpoint,
+        ),
+        store=SQLiteStore(str(tmp_path / "flows.db")),
+    )
+    step = sign_in.start()
+    assert step.version == 0
+    step = sign_in.send(step.flow_id, SubmitPassword(username="ana", password="Correct-horse-1"))
+    assert step.delivery is not None
+    assert (step.state, step.delivery.medium) == ("awaiting_mfa", "SMS")
+    assert step.delivery.destination == "+*******1234"
+    inbox = httpx.get(f"{sandbox.endpoint}/_sandbox/messages").json()
+    step = sign_in.send(step.flow_id, SubmitCode(code=inbox[-1]["code"], remember_device=True))
+    assert step.tokens is not None
+    assert step.tokens.access_token.startswith("eyJ")

@@ -1,0 +1,115 @@
+"""Everything a run writes is searched for every secret it used: files, logs, stdout, stderr, reprs."""
+
+from __future__ import annotations
+
+import json
+import logging
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tests.doubles import code, password
+
+from oncegate import OncegateError, SignIn, Step
+from oncegate_cognito import CognitoTransport
+from oncegate_sandbox import Sandbox
+from oncegate_stores import SQLiteStore
+
+NEW_PASSWORD = "Better-horse-9"
+
+
+def test_nothing_written_holds_a_secret(
+    sandbox: Sandbox,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    caplog.set_level(logging.DEBUG, "oncegate")
+    store = SQLiteStore(tmp_path / "flows.db")
+    transport = CognitoTransport(
+        pool_id=sandbox.pool_id,
+        client_id=sandbox.client_id,
+        client_secret=None,
+        endpoint_url=sandbox.endpoint,
+    )
+    sign_in = SignIn(transport=transport, store=store)
+    steps: list[Step] = []
+    secrets = {"Correct-horse-1", "wrong-horse-0"}
+
+    def send(flow_id: str, event: object) -> Step:
+        steps.append(sign_in.send(flow_id, event))  # type: ignore[arg-type]
+        print(steps[-1], repr(event), steps[-1].model_dump_json())
+        return steps[-1]
+
+    flow_id = sign_in.start().flow_id
+    send(flow_id, password("wrong-horse-0"))
+    send(flow_id, password())
+    send(flow_id, code("000000"))
+    step = send(flow_id, code(sandbox.messages()[-1].code))
+    assert step.tokens is not None
+    sandbox.lose_next_response("RespondToAuthChallenge")
+    send(sign_in.start().flow_id, password())
+    try:
+        sign_in.get("not-a-flow-id")
+    except OncegateError:
+        logging.getLogger("oncegate").exception("as an application would")
+    print(repr(sign_in), repr(transport), repr(store), vars(transport))
+
+    secrets |= {message.code for message in sandbox.messages()}
+    secrets |= {
+        step.tokens.access_token,
+        step.tokens.id_token or "",
+        step.tokens.refresh_token or "",
+    }
+    secrets |= set(sandbox._pool._sessions._by_text)
+    assert len(secrets) >= 9
+    out, err = capfd.readouterr()
+    written = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    written["stdout"], written["stderr"] = out.encode(), err.encode()
+    written["log"] = caplog.text.encode()
+    assert len(written["log"].splitlines()) >= 10
+    assert b"transition" in written["log"]
+    for place, content in written.items():
+        assert content or place in {"stderr", "flows.db-wal"}
+        for secret in secrets:
+            assert secret.encode() not in content, place
+
+
+def test_a_traceback_out_of_a_broken_program_shows_none(tmp_path: Path) -> None:
+    program = """
+from oncegate import SubmitPassword, parse_event
+try:
+    parse_event('{"type": "submit_password", "username": "ana", "password": "hunter2-secret", "x": 1}')
+finally:
+    SubmitPassword(username="ana", password=b"hunter2-secret" * 100)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "Traceback" in done.stderr
+    shown = [
+        line
+        for line in done.stderr.splitlines()
+        if not line.strip().startswith(("parse", "Submit"))
+    ]
+    assert "hunter2" not in "\n".join(shown)
+
+
+def test_the_commands_json_is_the_one_place_for_tokens(sandbox: Sandbox) -> None:
+    command = [sys.executable, "-m", "oncegate_cli", "--verbose", "signin", "--json"]
+    for name, value in sandbox.description().items():
+        option = {"endpoint": "endpoint-url"}.get(name, name.replace("_", "-"))
+        command += [f"--{option}", value]
+    done = subprocess.run(
+        [*command, "--username", "fay"],
+        input="Correct-horse-6\n",
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert result["tokens"]["access_token"].startswith("eyJ")
+    assert "transition" in done.stderr
+    assert "eyJ" not in done.stderr
+    assert "Correct-horse-6" not in done.stderr + done.stdout

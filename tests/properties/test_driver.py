@@ -1,0 +1,159 @@
+"""The driver under everything at once: people, workers, time, losses and deaths, as Hypothesis likes.
+
+Each store gets a run of its own. `World` raises `Broken` with the name of the promise.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+from tests.doubles import code, password
+from tests.properties.world import NEW_PASSWORD, PASSWORDS, WRONG_PASSWORD, World
+
+from oncegate import Cancel, ChooseFactor, Factor, FlowStore, SubmitNewPassword
+from oncegate_stores import MemoryStore, SQLiteStore
+
+FAULTS = st.sampled_from([None, None, None, "lost", "broken", "throttled", "unreachable"])
+
+
+class Life(RuleBasedStateMachine):
+    """One to three people, one or two flows each, and workers that come and go."""
+
+    world: World
+
+    def new_store(self) -> FlowStore:
+        raise NotImplementedError
+
+    @initialize()
+    def a_world(self) -> None:
+        self.world = World(self.new_store())
+        self.world.start()
+
+    def a_flow(self, pick: int) -> str:
+        flows = list(self.world.steps)
+        return flows[pick % len(flows)]
+
+    def click(self, pick: int, event: Any, late: int | None) -> None:
+        """A click on the step as it is shown, on an older one, or without saying which."""
+        flow_id = self.a_flow(pick)
+        shown = self.world.steps[flow_id].version
+        seen = None if late is None else max(0, shown - late)
+        self.world.click(flow_id, event, seen)
+
+    picks = st.integers(0, 3)
+    lates = st.sampled_from([None, 0, 0, 1, 2])
+
+    @precondition(lambda self: len(self.world.steps) < 3)
+    @rule()
+    def open_the_page(self) -> None:
+        self.world.start()
+
+    @rule(pick=picks)
+    def reload(self, pick: int) -> None:
+        self.world.look(self.a_flow(pick))
+
+    @precondition(lambda self: len(self.world.workers) < 4)
+    @rule(pick=picks, who=st.sampled_from(sorted(PASSWORDS)), late=lates, right=st.booleans())
+    def submit_password(self, pick: int, who: str, late: int | None, right: bool) -> None:
+        self.click(pick, password(PASSWORDS[who] if right else WRONG_PASSWORD, who), late)
+
+    @precondition(lambda self: len(self.world.workers) < 4)
+    @rule(pick=picks, late=lates, which=st.sampled_from(["newest", "oldest", "000000", "111111"]))
+    def submit_code(self, pick: int, late: int | None, which: str) -> None:
+        messages = self.world.pool.inbox.messages()
+        if messages and which in {"newest", "oldest"}:
+            which = messages[-1 if which == "newest" else 0].code
+        self.click(pick, code(which if which.isdigit() else "222222"), late)
+
+    @precondition(lambda self: len(self.world.workers) < 4)
+    @rule(pick=picks, late=lates, factor=st.sampled_from(Factor))
+    def choose_factor(self, pick: int, late: int | None, factor: Factor) -> None:
+        self.click(pick, ChooseFactor(factor=factor), late)
+
+    @precondition(lambda self: len(self.world.workers) < 4)
+    @rule(pick=picks, late=lates, value=st.sampled_from([NEW_PASSWORD, "weak"]))
+    def submit_new_password(self, pick: int, late: int | None, value: str) -> None:
+        self.click(pick, SubmitNewPassword.model_validate({"new_password": value}), late)
+
+    @precondition(lambda self: len(self.world.workers) < 4)
+    @rule(pick=picks, late=lates)
+    def cancel(self, pick: int, late: int | None) -> None:
+        self.click(pick, Cancel(), late)
+
+    @precondition(lambda self: self.world.workers)
+    @rule(pick=picks, fault=FAULTS)
+    def a_worker_does_one_thing(self, pick: int, fault: str | None) -> None:
+        workers = self.world.workers
+        self.world.do_one_thing(workers[pick % len(workers)], fault)
+
+    @precondition(lambda self: self.world.workers)
+    @rule(pick=picks, fault=FAULTS)
+    def a_worker_finishes(self, pick: int, fault: str | None) -> None:
+        workers = self.world.workers
+        self.world.run(workers[pick % len(workers)], fault)
+
+    @precondition(lambda self: self.world.workers)
+    @rule(pick=picks)
+    def a_worker_dies(self, pick: int) -> None:
+        workers = self.world.workers
+        self.world.kill(workers[pick % len(workers)])
+
+    @rule(seconds=st.sampled_from([1, 11, 40, 60, 70, 180, 4000, -30, -400]))
+    def time_passes(self, seconds: int) -> None:
+        self.world.clock.advance(seconds)
+
+    @invariant()
+    def the_promises_hold(self) -> None:
+        self.world.check()
+
+    def teardown(self) -> None:
+        for worker in list(self.world.workers):
+            self.world.kill(worker)
+
+
+class OnMemory(Life):
+    def new_store(self) -> FlowStore:
+        return MemoryStore()
+
+
+class OnSQLite(Life):
+    def new_store(self) -> FlowStore:
+        self.folder = tempfile.TemporaryDirectory()
+        return SQLiteStore(Path(self.folder.name) / "flows.db")
+
+    def teardown(self) -> None:
+        super().teardown()
+        self.folder.cleanup()
+
+
+@pytest.fixture(autouse=True)
+def _tenacity_does_not_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tenacity.nap.time.sleep", lambda _: None)
+
+
+@pytest.mark.parametrize(
+    ("life", "examples"), [(OnMemory, 300), (OnSQLite, 60)], ids=["memory", "sqlite"]
+)
+def test_the_promises_hold_whatever_happens(life: type[Life], examples: int) -> None:
+    run_state_machine_as_test(
+        life,
+        settings=settings(
+            max_examples=examples,
+            stateful_step_count=40,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )

@@ -1,0 +1,252 @@
+"""A small world around the real driver: workers that can be stopped anywhere, a pool that counts.
+
+The driver is a generator that yields what it wants done. A `Worker` does one of those things at a
+time, when it is told to, so that several workers on one flow can be interleaved, lose a response or
+be killed between any two steps. Machine, driver, transport, store and pool are the real ones; only
+the wire is left out (`tests.doubles.InProcessClient`).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import Any
+
+from tests.doubles import InProcessClient, ManualClock
+
+from oncegate import FlowStore, Outcome, SignIn, Step, StoredFlow, TokensIssued, Transition
+from oncegate.calls import Call, CheckCode, CheckPassword
+from oncegate.events import Event
+from oncegate.flow import Flow
+from oncegate.machine import TIME_PASSED, NotAllowed, advance, events_allowed
+from oncegate.seal import FlowId
+from oncegate.signin import Make, Swap, Want
+from oncegate_cognito import CognitoTransport
+from oncegate_sandbox import DEMO_SEED
+from oncegate_sandbox.clock import SandboxClock
+from oncegate_sandbox.pool import Pool
+
+PASSWORDS = {user.username: user.password.get_secret_value() for user in DEMO_SEED.users}
+WRONG_PASSWORD = "wrong-horse-0"
+NEW_PASSWORD = "Better-horse-9"
+
+
+class Broken(AssertionError):
+    """A promise does not hold."""
+
+
+class PoolClock(SandboxClock):
+    """The pool's clock, moved by the test's."""
+
+    def __init__(self, clock: ManualClock) -> None:
+        super().__init__()
+        self._clock = clock
+
+    def now(self) -> float:
+        return self._clock.now()
+
+
+@dataclass(eq=False)
+class Worker:
+    """One run of `SignIn.send`, as far as it has come."""
+
+    flow_id: str
+    event: Event
+    seen: int | None
+    script: Generator[Want, Any, Step]
+    want: Want | None = None
+    outcome: Outcome | None = None
+    step: Step | None = None
+
+
+class RecordingStore:
+    """The real store, with every byte that is written to it remembered."""
+
+    def __init__(self, store: FlowStore) -> None:
+        self._store = store
+        self.written: list[bytes] = []
+
+    def load(self, key: str) -> StoredFlow | None:
+        return self._store.load(key)
+
+    def swap(self, key: str, expected: int, row: StoredFlow) -> bool:
+        self.written.append(row.sealed)
+        return self._store.swap(key, expected, row)
+
+
+class World:
+    """The driver on a store, against a pool, with everything that happens held against P1 to P5.
+
+    Args:
+        store: the real one that is on trial.
+    """
+
+    def __init__(self, store: FlowStore) -> None:
+        self.clock = ManualClock()
+        self.store = RecordingStore(store)
+        self.pool = Pool(DEMO_SEED, "http://issuer", PoolClock(self.clock))
+        self.client = InProcessClient(self.pool)
+        client: Any = self.client
+        self.transport = CognitoTransport(
+            pool_id=DEMO_SEED.pool.id,
+            client_id=DEMO_SEED.pool.client_id,
+            auth_flow="USER_PASSWORD_AUTH",  # the sums of SRP are tried elsewhere, and take long
+            client=client,
+        )
+        self.heard: list[Transition] = []
+        self.sign_in = SignIn(
+            transport=self.transport,
+            store=self.store,
+            clock=self.clock,
+            listeners=[self.heard.append],
+        )
+        self.workers: list[Worker] = []
+        self.steps: dict[str, Step] = {}
+        self.calls: list[Call] = []
+        self.results: list[TokensIssued] = []
+        self._left: Counter[tuple[str, int]] = Counter()
+        self._answers: Counter[tuple[str, str]] = Counter()
+        self._under_way: dict[str, float] = {}
+        self._issued_to: set[str] = set()
+        self._handed_over: Counter[str] = Counter()
+
+    # ── what can happen ──
+
+    def start(self) -> str:
+        step = self.sign_in.start()
+        self.steps[step.flow_id] = step
+        return step.flow_id
+
+    def click(self, flow_id: str, event: Event, seen: int | None = None) -> Worker:
+        """Somebody sends an event. A worker takes it, and has done nothing yet."""
+        worker = Worker(flow_id, event, seen, self.sign_in._sending(flow_id, event, seen))
+        self.workers.append(worker)
+        self._resume(worker, None)
+        return worker
+
+    def do_one_thing(self, worker: Worker, fault: str | None = None) -> None:
+        """Let a worker do what it wants next. A call that it leads to may suffer a fault."""
+        assert worker.want is not None
+        came = self.sign_in._do(worker.want)
+        if isinstance(worker.want, Swap) and worker.outcome is not None:
+            self._under_way.pop(worker.flow_id, None)
+        self._resume(worker, came)
+        # The driver looks at the clock right before a call, so nothing comes between the two.
+        if isinstance(worker.want, Make):
+            self._a_call_leaves(worker, worker.want.call)
+            twice = fault in {"throttled", "unreachable"}  # or the transport would get through
+            self.client.faults.extend([fault] * (2 if twice else 1))
+            worker.outcome = self.sign_in._do(worker.want)
+            self.client.faults.clear()
+            if isinstance(worker.outcome, TokensIssued):
+                self._issued_to.add(worker.flow_id)
+                self.results.append(worker.outcome)
+            self._resume(worker, worker.outcome)
+
+    def run(self, worker: Worker, fault: str | None = None) -> Step:
+        """Let a worker finish."""
+        while worker.step is None:
+            self.do_one_thing(worker, fault)
+        return worker.step
+
+    def kill(self, worker: Worker) -> None:
+        """The worker's process dies where it stands."""
+        self.workers.remove(worker)
+        worker.script.close()
+
+    def _resume(self, worker: Worker, came: Any) -> None:
+        try:
+            worker.want = worker.script.send(came)
+        except StopIteration as end:
+            step: Step = end.value
+            worker.step, worker.want = step, None
+            self.workers.remove(worker)
+            self._a_step_is_shown(worker.flow_id, step)
+
+    def look(self, flow_id: str) -> None:
+        """A reload."""
+        calls = len(self.calls)
+        self._a_step_is_shown(flow_id, self.sign_in.get(flow_id))
+        if len(self.calls) != calls:
+            raise Broken("P1: a reload called Cognito")
+
+    # ── what must hold ──
+
+    def _a_call_leaves(self, worker: Worker, call: Call) -> None:
+        self.calls.append(call)
+        flow = self.flow(worker.flow_id)
+        if not flow.is_in_flight:
+            raise Broken("P1: sent before it was saved")
+        if self.clock.now() < self._under_way.get(worker.flow_id, 0):
+            raise Broken("P2: two calls of one flow at once")
+        assert flow.lease_until is not None
+        self._under_way[worker.flow_id] = flow.lease_until
+        seen = flow.version - 1 if worker.seen is None else worker.seen
+        if isinstance(call, CheckCode):
+            session = call.challenge.session.get_secret_value()
+            self._answers[session, call.code.get_secret_value()] += 1
+            if self._answers[session, call.code.get_secret_value()] > 1:
+                raise Broken("P2: one answer left twice")
+        # A person who has seen one step gives one answer, or asks for one delivery, at most.
+        self._left[worker.flow_id, seen] += 1
+        if self._left[worker.flow_id, seen] > 1:
+            promise = "P2" if isinstance(call, CheckCode) else "P1"
+            raise Broken(f"{promise}: two requests, both from step {seen}")
+
+    def _a_step_is_shown(self, flow_id: str, step: Step) -> None:
+        self.steps[flow_id] = step
+        if step.state == "authenticated" and flow_id not in self._issued_to:
+            raise Broken("P3: authenticated without tokens")
+        self._handed_over[flow_id] += step.tokens is not None
+        if self._handed_over[flow_id] > 1:
+            raise Broken("P3: tokens handed over twice")
+
+    def flow(self, flow_id: str) -> Flow:
+        """A flow as it is stored."""
+        parsed = FlowId.parse(flow_id)
+        row = self.store.load(parsed.key)
+        return parsed.unseal(row.sealed, row.version) if row else Flow()
+
+    def check(self) -> None:
+        """P1, P4 and P5, as far as they can be read off what is there."""
+        may_send = [call for call in self.calls if not isinstance(call, CheckCode)]
+        if len(self.pool.inbox.messages()) > len(may_send):
+            raise Broken("P1: more codes than requests that can send one")
+        for flow_id in self.steps:
+            _is_not_stuck(self.flow(flow_id))
+        self._nothing_secret_is_shown()
+
+    def _nothing_secret_is_shown(self) -> None:
+        shown = [repr(step) + step.model_dump_json() for step in self.steps.values()]
+        shown += [repr((worker.event, worker.want, worker.outcome)) for worker in self.workers]
+        # Without the time: six digits of it look like a code now and then.
+        shown += [repr([heard._replace(at=0) for heard in self.heard[-4:]]), repr(self.calls[-4:])]
+        text = "\n".join(shown).encode() + b"\n".join(self.store.written[-8:])
+        for secret in self.secrets():
+            if secret.encode() in text:
+                raise Broken("P5: a secret is shown or stored")
+
+    def secrets(self) -> set[str]:
+        """Passwords, codes, sessions and tokens: what nobody may find anywhere."""
+        found = {*PASSWORDS.values(), WRONG_PASSWORD, NEW_PASSWORD}
+        found |= {message.code for message in self.pool.inbox.messages()}
+        for call in self.calls:
+            if not isinstance(call, CheckPassword):
+                found.add(call.challenge.session.get_secret_value())
+        for result in self.results:
+            found |= {result.tokens.access_token, result.tokens.refresh_token or ""}
+        return found - {""}
+
+
+def _is_not_stuck(flow: Flow) -> None:
+    if flow.is_final or events_allowed(flow):
+        return
+    if flow.deadline is None:
+        raise Broken(f"P4: {flow.state} has neither an event nor a deadline")
+    try:
+        later = advance(flow, TIME_PASSED, now=flow.deadline)
+    except NotAllowed:
+        raise Broken(f"P4: {flow.state} does not lead on at its deadline") from None
+    if not events_allowed(later):
+        raise Broken(f"P4: {flow.state} leads on to a dead end")
