@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
@@ -13,8 +14,8 @@ from tests.doubles import ManualClock
 from oncegate_cognito import CognitoTransport
 from oncegate_sandbox import Sandbox
 
-NEEDS = {"dot": "graphviz"}
-"""Programs that tests need, by the Debian package that has them."""
+NEEDS = dict(line.split() for line in Path(__file__).with_name("parts").read_text().splitlines())
+"""Programs that tests need, each with the Debian package that has it; `tests/run` installs them."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
