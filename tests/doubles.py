@@ -52,6 +52,7 @@ class ScriptedTransport:
     """
 
     longest_call = 30.0
+    is_passwordless = False
 
     def __init__(self, *outcomes: Outcome | Callable[[Call], Outcome]) -> None:
         self.outcomes = deque(outcomes)

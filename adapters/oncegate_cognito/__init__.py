@@ -1,5 +1,8 @@
 """The transport to Amazon Cognito user pools, over boto3."""
 
+from oncegate_cognito.admin import AdminCognitoTransport
+from oncegate_cognito.session import Session
+from oncegate_cognito.tokens import TokenVerifier
 from oncegate_cognito.transport import CognitoTransport
 
-__all__ = ["CognitoTransport"]
+__all__ = ["AdminCognitoTransport", "CognitoTransport", "Session", "TokenVerifier"]

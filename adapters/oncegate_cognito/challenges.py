@@ -2,48 +2,61 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Mapping
 from typing import Any, assert_never
 
 from oncegate import (
+    SECOND_FACTORS,
+    Challenge,
     ChallengeIssued,
     CodeChallenge,
+    CustomChallenge,
     Delivery,
+    DeviceChallenge,
     Factor,
     FactorChoice,
+    NewDevice,
     NewPasswordChallenge,
     Outcome,
     OutcomeUnknown,
+    PasskeyChallenge,
+    PasswordChallenge,
     Tokens,
     TokensIssued,
     UnknownChallenge,
 )
-from oncegate.calls import CheckCode, RequestCode, SetPassword
+from oncegate.calls import CheckAnswer, CheckCode, CheckPasskey, RequestCode, SetPassword
 
 # What reading a response of another shape raises; pydantic's ValidationError is a ValueError.
 _MALFORMED = (AttributeError, KeyError, TypeError, ValueError)
 
 ATTRIBUTE_PREFIX = "userAttributes."
 
-_CODE_RESPONSES = {
+CODE_RESPONSES = {
     Factor.SMS: "SMS_MFA_CODE",
     Factor.EMAIL: "EMAIL_OTP_CODE",
     Factor.TOTP: "SOFTWARE_TOKEN_MFA_CODE",
+    Factor.SMS_OTP: "SMS_OTP_CODE",
 }
+PASSWORD_SRP = "PASSWORD_SRP"
 
 
-def outcome_of(response: Mapping[str, Any], *, username: str, valid_for: float) -> Outcome:
+def outcome_of(
+    response: Mapping[str, Any], *, username: str, valid_for: float, is_first: bool = False
+) -> Outcome:
     """What a successful response of InitiateAuth or RespondToAuthChallenge brought.
 
     Args:
         response: as boto3 gives it.
         username: the user's name as far as it is known; the challenge's own goes before it.
         valid_for: seconds that the pool's sessions are good for.
+        is_first: whether a code that went out stands in for the password.
     """
     try:
         if result := response.get("AuthenticationResult"):
-            return TokensIssued(tokens=_tokens(result))
+            return _tokens_issued(result, username)
         name = str(response["ChallengeName"])
         parameters = response.get("ChallengeParameters") or {}
         common = {
@@ -56,9 +69,12 @@ def outcome_of(response: Mapping[str, Any], *, username: str, valid_for: float) 
         # It was a success, so something may have been sent; but nothing can be made of it.
         return OutcomeUnknown(detail="the response has neither tokens nor a challenge")
     try:
-        return ChallengeIssued(challenge=_challenge(name, parameters, common))
+        challenge = _challenge(name, parameters, response.get("AvailableChallenges"), common)
     except _MALFORMED:
-        return ChallengeIssued(challenge=not_understood)
+        challenge = not_understood
+    if isinstance(challenge, CodeChallenge) and is_first:
+        challenge = challenge.model_copy(update={"is_first_factor": True})
+    return ChallengeIssued(challenge=challenge)
 
 
 def user_id(parameters: Mapping[str, str], otherwise: str) -> str:
@@ -66,7 +82,18 @@ def user_id(parameters: Mapping[str, str], otherwise: str) -> str:
     return parameters.get("USER_ID_FOR_SRP") or parameters.get("USERNAME") or otherwise
 
 
-def _tokens(result: Mapping[str, Any]) -> Tokens:
+def _tokens_issued(result: Mapping[str, Any], username: str) -> TokensIssued:
+    metadata = result.get("NewDeviceMetadata") or {}
+    key, group = metadata.get("DeviceKey"), metadata.get("DeviceGroupKey")
+    return TokensIssued(
+        tokens=tokens_of(result),
+        username=_own_name(result["AccessToken"]) or username,
+        new_device=NewDevice(key=key, group_key=group) if key and group else None,
+    )
+
+
+def tokens_of(result: Mapping[str, Any]) -> Tokens:
+    """The tokens of an AuthenticationResult."""
     return Tokens(
         access_token=result["AccessToken"],
         id_token=result.get("IdToken"),
@@ -76,22 +103,69 @@ def _tokens(result: Mapping[str, Any]) -> Tokens:
     )
 
 
+def _own_name(access_token: str) -> str | None:
+    """The username in an access token that came from Cognito itself, so its signature is no matter."""
+    try:
+        body = access_token.split(".")[1]
+        claims = json.loads(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)))
+        return str(claims["username"])
+    except (IndexError, KeyError, TypeError, ValueError):
+        return None
+
+
 def _challenge(
-    name: str, parameters: Mapping[str, str], common: dict[str, Any]
-) -> CodeChallenge | FactorChoice | NewPasswordChallenge | UnknownChallenge:
+    name: str, parameters: Mapping[str, str], available: Any, common: dict[str, Any]
+) -> Challenge:
     match name:
-        case Factor.SMS | Factor.EMAIL | Factor.TOTP:
-            return CodeChallenge(kind=Factor(name), delivery=_delivery(parameters), **common)
+        case Factor.SMS | Factor.EMAIL | Factor.TOTP | Factor.SMS_OTP:
+            return CodeChallenge(
+                kind=Factor(name),
+                delivery=_delivery(parameters),
+                is_first_factor=name == Factor.SMS_OTP,
+                **common,
+            )
         case "SELECT_MFA_TYPE":
-            known = {factor.value for factor in Factor}
-            offered = json.loads(parameters["MFAS_CAN_CHOOSE"])
-            factors = tuple(Factor(factor) for factor in offered if factor in known)
-            return FactorChoice(factors=factors, **common)
+            return _choice(name, json.loads(parameters["MFAS_CAN_CHOOSE"]), SECOND_FACTORS, common)
+        case "MFA_SETUP":
+            # A phone number cannot be given during sign-in, so SMS is none to set up.
+            can = (Factor.TOTP, Factor.EMAIL)
+            return _choice(name, json.loads(parameters["MFAS_CAN_SETUP"]), can, common)
+        case "SELECT_CHALLENGE":
+            first = (
+                Factor.PASSKEY,
+                Factor.EMAIL,
+                Factor.SMS_OTP,
+                Factor.PASSWORD,
+            )
+            return _choice(name, list(available), first, common)
+        case Factor.PASSWORD | "PASSWORD_SRP":
+            return PasswordChallenge(srp=name == PASSWORD_SRP, **common)
+        case Factor.PASSKEY:
+            return PasskeyChallenge(options=parameters["CREDENTIAL_REQUEST_OPTIONS"], **common)
+        case "CUSTOM_CHALLENGE":
+            hidden = {"USERNAME", "USER_ID_FOR_SRP"}
+            public = {key: value for key, value in parameters.items() if key not in hidden}
+            return CustomChallenge(parameters=public, **common)
         case "NEW_PASSWORD_REQUIRED":
             names = json.loads(parameters.get("requiredAttributes") or "[]")
             required = tuple(name.removeprefix(ATTRIBUTE_PREFIX) for name in names)
             return NewPasswordChallenge(required_attributes=required, **common)
+        case "DEVICE_SRP_AUTH":
+            return DeviceChallenge(**common)
     return UnknownChallenge(name=name, **common)
+
+
+def _choice(
+    kind: Any, offered: list[str], known: tuple[Factor, ...], common: dict[str, Any]
+) -> FactorChoice:
+    srp = PASSWORD_SRP in offered
+    names = {Factor.PASSWORD.value if name == PASSWORD_SRP else name for name in offered}
+    return FactorChoice(
+        kind=kind,
+        factors=tuple(factor for factor in known if factor.value in names),
+        password_by_srp=srp,
+        **common,
+    )
 
 
 def _delivery(parameters: Mapping[str, str]) -> Delivery | None:
@@ -101,13 +175,22 @@ def _delivery(parameters: Mapping[str, str]) -> Delivery | None:
     return Delivery(medium=medium, destination=parameters.get("CODE_DELIVERY_DESTINATION", ""))
 
 
-def answer_of(call: RequestCode | CheckCode | SetPassword) -> dict[str, str]:
-    """The ChallengeResponses of a call, but for USERNAME and SECRET_HASH."""
+Answer = RequestCode | CheckCode | CheckPasskey | CheckAnswer | SetPassword
+
+
+def answer_of(call: Answer) -> dict[str, str]:
+    """The ChallengeResponses of a call, but for USERNAME, SECRET_HASH and DEVICE_KEY."""
     match call:
         case RequestCode():
-            return {"ANSWER": call.factor.value}
+            # MFA_SETUP takes the address by its own name (amplify-js).
+            return {"EMAIL": call.email} if call.email else {"ANSWER": call.factor.value}
         case CheckCode():
-            return {_CODE_RESPONSES[call.challenge.kind]: call.code.get_secret_value()}
+            kind = Factor(call.challenge.kind)
+            return {CODE_RESPONSES[kind]: call.code.get_secret_value()}
+        case CheckPasskey():
+            return {"CREDENTIAL": call.credential.get_secret_value()}
+        case CheckAnswer():
+            return {"ANSWER": call.answer.get_secret_value()}
         case SetPassword():
             attributes = {ATTRIBUTE_PREFIX + name: v for name, v in call.attributes.items()}
             return {"NEW_PASSWORD": call.new_password.get_secret_value(), **attributes}

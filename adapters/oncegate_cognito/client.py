@@ -21,9 +21,14 @@ NEVER_SENT = (aws.EndpointConnectionError, aws.ConnectTimeoutError, aws.ProxyCon
 
 
 def make_client(
-    region: str, endpoint_url: str | None, *, connect_timeout: float, read_timeout: float
+    region: str,
+    endpoint_url: str | None,
+    *,
+    connect_timeout: float,
+    read_timeout: float,
+    signed: bool = False,
 ) -> CognitoIdentityProviderClient:
-    """Make an unsigned client that sends every request once.
+    """Make a client that sends every request once.
 
     ``total_max_attempts`` in the configuration holds against AWS_MAX_ATTEMPTS and AWS_RETRY_MODE in
     the environment.
@@ -33,9 +38,10 @@ def make_client(
         endpoint_url: of something that stands in for Cognito; None for Cognito.
         connect_timeout: seconds.
         read_timeout: seconds.
+        signed: with the credentials that boto3 finds; the public operations need none.
     """
     config = Config(
-        signature_version=botocore.UNSIGNED,
+        signature_version=None if signed else botocore.UNSIGNED,
         retries={"mode": "standard", "total_max_attempts": 1},
         connect_timeout=connect_timeout,
         read_timeout=read_timeout,

@@ -45,6 +45,8 @@ TABLE: Final = (
     Row("CodeMismatchException", "", _R.WRONG_CODE),
     Row("ExpiredCodeException", "Your software token has already been used", _R.CODE_ALREADY_USED),
     Row("ExpiredCodeException", "", _R.CODE_EXPIRED),
+    # VerifySoftwareToken: the first code of an authenticator that is being set up was wrong.
+    Row("EnableSoftwareTokenMFAException", "Code mismatch", _R.WRONG_CODE),
     Row("EnableSoftwareTokenMFAException", "", _R.FACTOR_UNUSABLE),
     Row("SoftwareTokenMFANotFoundException", "", _R.FACTOR_UNUSABLE),
     Row("MFAMethodNotFoundException", "", _R.FACTOR_UNUSABLE),
@@ -61,6 +63,8 @@ TABLE: Final = (
     Row("UnexpectedLambdaException", "", _R.TRIGGER_REFUSED),
     Row("InvalidLambdaResponseException", "", _R.TRIGGER_REFUSED),
     Row("ForbiddenException", "", _R.FIREWALL),
+    # A device that Cognito has forgotten (amplify-js, its retry without the device).
+    Row("ResourceNotFoundException", "Device does not exist", _R.DEVICE_FORGOTTEN),
     # For the developer.
     Row("ResourceNotFoundException", "", _R.MISCONFIGURED),
     Row("InvalidParameterException", "", _R.MISCONFIGURED),
@@ -74,6 +78,7 @@ TABLE: Final = (
     Row("AliasExistsException", "", _R.MISCONFIGURED),
     # It may have happened all the same.
     Row("InternalErrorException", "", UNKNOWN),
+    Row("CodeDeliveryFailureException", "", UNKNOWN),
 )
 
 

@@ -101,6 +101,33 @@ class Claim:
     timestamp: str
 
 
+@dataclass(frozen=True, slots=True)
+class DeviceSecret:
+    """What a device proves itself with from now on, and what Cognito checks that by.
+
+    Attributes:
+        password: 40 random bytes in base64; it never leaves but into the device vault.
+        salt: base64, as ConfirmDevice takes it.
+        verifier: base64, likewise.
+    """
+
+    password: str = field(repr=False)
+    salt: str
+    verifier: str = field(repr=False)
+
+    @classmethod
+    def new(cls, group: str, device_key: str) -> DeviceSecret:
+        """Make one for a device that Cognito has just named."""
+        password = base64.b64encode(secrets.token_bytes(40)).decode()
+        salt = secrets.randbits(128)
+        verifier = int(gmpy2.powmod_sec(G, private_key(salt, group, device_key, password), N))
+        return cls(password, _base64(salt), _base64(verifier))
+
+
+def _base64(number: int) -> str:
+    return base64.b64encode(pad(number)).decode()
+
+
 class ClientSrp:
     """One exchange. Use a new one for each sign-in.
 

@@ -24,6 +24,11 @@ def not_authorized(message: str) -> CognitoError:
     return CognitoError("NotAuthorizedException", message)
 
 
+def no_such_device() -> CognitoError:
+    """What a device that was forgotten, or never was, is answered with (amplify-js)."""
+    return CognitoError("ResourceNotFoundException", "Device does not exist.")
+
+
 def invalid_parameter(message: str) -> CognitoError:
     """InvalidParameterException."""
     return CognitoError("InvalidParameterException", message)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import secrets
+import string
 from datetime import UTC, datetime
 
 from pydantic import BaseModel, ConfigDict
+
+from oncegate import Factor
 
 
 class SentMessage(BaseModel):
@@ -59,3 +63,8 @@ def masked(destination: str) -> str:
         name, _, host = destination.partition("@")
         return f"{name[0]}***@{host[0]}***"
     return "+" + "*" * (len(destination) - 5) + destination[-4:]
+
+
+def new_code(factor: Factor) -> str:
+    """SMS codes have 6 digits, EMAIL_OTP codes 8 (public reports)."""
+    return "".join(secrets.choice(string.digits) for _ in range(8 if factor is Factor.EMAIL else 6))

@@ -22,7 +22,14 @@ class PoolSeed(_Seed):
 
     Attributes:
         mfa: whether second factors are off, up to each user, or asked of everybody.
-        device_tracking: accepted; the sandbox does not track devices yet, whatever it says.
+        device_tracking: whether devices are tracked, and whether the user is asked.
+        remembered_devices_skip_mfa: whether a remembered device stands in for the second factor
+            (ChallengeRequiredOnNewDevice of the service model).
+        refresh_rotation: whether each refresh token is good for one refresh.
+        rotation_grace_seconds: for how long an older one still is.
+        first_factors: what USER_AUTH may offer besides the password.
+        relying_party: the host that passkeys are of; pages there may have any port.
+        custom_auth: Python that answers CUSTOM_AUTH, as text; see `oncegate_sandbox.custom`.
         client_secret: of the app client; a public client where absent.
         auth_session_minutes: AuthSessionValidity.
         required_attributes: asked for with NEW_PASSWORD_REQUIRED where a user lacks them.
@@ -34,8 +41,30 @@ class PoolSeed(_Seed):
     device_tracking: Literal["off", "always", "opt_in"] = "off"
     client_secret: SecretStr | None = None
     auth_session_minutes: float = Field(default=3, ge=3, le=15)
+    remembered_devices_skip_mfa: bool = True
+    refresh_rotation: bool = False
+    rotation_grace_seconds: float = Field(default=0, ge=0, le=60)
+    first_factors: tuple[Literal["EMAIL_OTP", "SMS_OTP", "WEB_AUTHN"], ...] = (
+        "EMAIL_OTP",
+        "SMS_OTP",
+        "WEB_AUTHN",
+    )
+    relying_party: str = "localhost"
+    custom_auth: str | None = Field(default=None, max_length=65536)
     prevent_user_existence_errors: bool = True
     required_attributes: tuple[str, ...] = ()
+
+
+class PasskeySeed(_Seed):
+    """One ``[[users.passkeys]]`` table.
+
+    Attributes:
+        id: the credential's, in URL-safe base64.
+        public_key: a COSE key (RFC 9052), likewise.
+    """
+
+    id: str = Field(min_length=1)
+    public_key: str = Field(min_length=1)
 
 
 class UserSeed(_Seed):
@@ -51,6 +80,7 @@ class UserSeed(_Seed):
     mfa: tuple[Factor, ...] = ()
     preferred_mfa: Factor | None = None
     totp_secret: SecretStr | None = None
+    passkeys: tuple[PasskeySeed, ...] = ()
 
     @model_validator(mode="after")
     def _factors_can_work(self) -> Self:
@@ -60,6 +90,8 @@ class UserSeed(_Seed):
             Factor.TOTP: ("totp_secret", self.totp_secret),
         }
         for factor in self.mfa:
+            if factor not in needs:
+                raise ValueError(f"{factor.value} is no second factor")
             name, value = needs[factor]
             if not value:
                 raise ValueError(f"{factor.value} needs a {name}")

@@ -1,4 +1,4 @@
-"""Tokens: real RS256 JWTs with the claims of a user pool, and the JWKS to check them with.
+"""Tokens: real RS256 JWTs with the claims of a user pool, the JWKS to check them with, and refreshes.
 
 Claims: AWS developer guide, "Understanding the identity (ID) token" and "… the access token".
 """
@@ -8,29 +8,54 @@ from __future__ import annotations
 import json
 import secrets
 import uuid
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from oncegate_sandbox.errors import not_authorized
+from oncegate_sandbox.errors import CognitoError, not_authorized
+from oncegate_sandbox.users import User
 
 LIFETIME = 3600
+# RefreshTokenValidity of the service model: 30 days unless the app client says otherwise.
+_REFRESH_LIFETIME = 30 * 86400
+
+
+@dataclass
+class _Grant:
+    """What one refresh token is good for.
+
+    Attributes:
+        origin: the sign-in it comes from; revoking is by it.
+        rotated_at: when another took its place.
+    """
+
+    user: User
+    origin: str
+    auth_time: int
+    ends: float
+    device_key: str | None
+    rotated_at: float | None = None
 
 
 class TokenIssuer:
-    """Issues and checks the tokens of one pool.
+    """Issues, renews and checks the tokens of one pool.
 
     Args:
         issuer: the ``iss`` of the tokens; the JWKS is below it.
         client_id: whom the tokens are for.
+        rotation: seconds of grace where refresh tokens rotate; None where they do not.
     """
 
-    def __init__(self, issuer: str, client_id: str) -> None:
+    def __init__(self, issuer: str, client_id: str, rotation: float | None = None) -> None:
         self.issuer = issuer
+        self.rotation = rotation
         self._client_id = client_id
         self._kid = secrets.token_urlsafe(32)
+        self._grants: dict[str, _Grant] = {}
+        self._revoked: set[str] = set()
 
     @cached_property
     def _key(self) -> rsa.RSAPrivateKey:
@@ -41,17 +66,58 @@ class TokenIssuer:
         key = json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(self._key.public_key()))
         return {"keys": [{**key, "alg": "RS256", "kid": self._kid, "use": "sig"}]}
 
-    def issue(
-        self, username: str, sub: str, attributes: dict[str, str], now: float
-    ) -> dict[str, Any]:
+    def issue(self, user: User, now: float, device_key: str | None = None) -> dict[str, Any]:
         """Make an AuthenticationResult."""
-        at = int(now)
+        grant = _Grant(user, str(uuid.uuid4()), int(now), now + _REFRESH_LIFETIME, device_key)
+        return {**self._tokens(grant, now), "RefreshToken": self._keep(grant)}
+
+    def refresh(self, token: str, device_key: str | None, now: float) -> dict[str, Any]:
+        """Renew what a refresh token is good for.
+
+        Raises:
+            CognitoError: it is none, is over, or was rotated away.
+        """
+        grant = self._grants.get(token)
+        # That a token of a tracked device needs its key: AWS developer guide, on device tracking.
+        if grant is None or (grant.device_key and grant.device_key != device_key):
+            raise not_authorized("Invalid Refresh Token")
+        if grant.origin in self._revoked:
+            raise not_authorized("Refresh Token has been revoked")
+        if now >= grant.ends:
+            raise not_authorized("Refresh Token has expired")
+        result = self._tokens(grant, now)
+        if self.rotation is None:
+            return result
+        if grant.rotated_at is not None and now > grant.rotated_at + self.rotation:
+            # Whether the whole family falls with it is inferred.
+            self._revoked.add(grant.origin)
+            raise CognitoError("RefreshTokenReuseException", "Refresh token has been invalidated.")
+        grant.rotated_at = now if grant.rotated_at is None else grant.rotated_at
+        next_grant = _Grant(grant.user, grant.origin, grant.auth_time, grant.ends, grant.device_key)
+        return {**result, "RefreshToken": self._keep(next_grant)}
+
+    def revoke(self, token: str) -> None:
+        """End the sign-in that a refresh token comes from. An unknown token is no error."""
+        if grant := self._grants.get(token):
+            self._revoked.add(grant.origin)
+
+    def revoke_all(self, user: User) -> None:
+        """End every sign-in of a user."""
+        self._revoked |= {grant.origin for grant in self._grants.values() if grant.user is user}
+
+    def _keep(self, grant: _Grant) -> str:
+        token = secrets.token_urlsafe(1100)
+        self._grants[token] = grant
+        return token
+
+    def _tokens(self, grant: _Grant, now: float) -> dict[str, Any]:
+        at, user = int(now), grant.user
         common = {
-            "sub": sub,
+            "sub": user.sub,
             "iss": self.issuer,
-            "origin_jti": str(uuid.uuid4()),
+            "origin_jti": grant.origin,
             "event_id": str(uuid.uuid4()),
-            "auth_time": at,
+            "auth_time": grant.auth_time,
             "iat": at,
             "exp": at + LIFETIME,
         }
@@ -60,19 +126,19 @@ class TokenIssuer:
             "client_id": self._client_id,
             "token_use": "access",
             "scope": "aws.cognito.signin.user.admin",
-            "username": username,
+            "username": user.username,
+            **({"device_key": grant.device_key} if grant.device_key else {}),
         }
         identity = {
             **common,
-            **attributes,
+            **user.attributes,
             "aud": self._client_id,
             "token_use": "id",
-            "cognito:username": username,
+            "cognito:username": user.username,
         }
         return {
             "AccessToken": self._signed(access),
             "IdToken": self._signed(identity),
-            "RefreshToken": secrets.token_urlsafe(1100),
             "ExpiresIn": LIFETIME,
             "TokenType": "Bearer",
         }
@@ -85,7 +151,7 @@ class TokenIssuer:
         """Whom an access token was issued to.
 
         Raises:
-            CognitoError: it is none of ours, or past its time.
+            CognitoError: it is none of ours, past its time, or revoked.
         """
         try:
             claims = jwt.decode(
@@ -102,4 +168,6 @@ class TokenIssuer:
             raise not_authorized("Invalid Access Token")
         if claims["exp"] <= now:
             raise not_authorized("Access Token has expired")
+        if claims["origin_jti"] in self._revoked:
+            raise not_authorized("Access Token has been revoked")
         return str(claims["username"])

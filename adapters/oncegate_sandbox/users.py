@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from cryptography.hazmat.primitives.hashes import SHA1
 from cryptography.hazmat.primitives.twofactor.totp import TOTP
+from webauthn.helpers import base64url_to_bytes
 
 from oncegate import Factor
 from oncegate_sandbox.errors import LOCKED, not_authorized
@@ -44,6 +45,19 @@ class Lockout:
 
 
 @dataclass
+class Passkey:
+    """A WebAuthn credential of a user.
+
+    Attributes:
+        public_key: COSE.
+        sign_count: the last that its authenticator told.
+    """
+
+    public_key: bytes
+    sign_count: int = 0
+
+
+@dataclass
 class User:
     """One user of the pool."""
 
@@ -56,6 +70,9 @@ class User:
     totp_secret: str | None = field(repr=False)
     sub: str = field(default_factory=lambda: str(uuid.uuid4()))
     last_totp_window: int = -1
+    code: str | None = field(default=None, repr=False)
+    code_ends: float = 0.0
+    passkeys: dict[str, Passkey] = field(default_factory=dict)
     _verifier: Verifier | None = field(default=None, repr=False)
 
     @classmethod
@@ -81,6 +98,10 @@ class User:
             factors=factors,
             preferred=seed.preferred_mfa,
             totp_secret=seed.totp_secret.get_secret_value() if seed.totp_secret else None,
+            passkeys={
+                passkey.id: Passkey(base64url_to_bytes(passkey.public_key))
+                for passkey in seed.passkeys
+            },
         )
 
     def verifier(self, pool_name: str) -> Verifier:
@@ -92,11 +113,12 @@ class User:
         self.password, self._verifier, self.status = password, None, "CONFIRMED"
 
     def destination(self, factor: Factor) -> str:
-        return self.attributes["phone_number" if factor is Factor.SMS else "email"]
+        by_text = factor in {Factor.SMS, Factor.SMS_OTP}
+        return self.attributes["phone_number" if by_text else "email"]
 
-    def totp_window(self, code: str, now: float) -> int | None:
+    def totp_window(self, code: str, now: float, secret: str | None = None) -> int | None:
         """The 30-second window (RFC 6238) that a code is of: this one or the one before."""
-        key = base64.b32decode(self.totp_secret or "", casefold=True)
+        key = base64.b32decode(secret or self.totp_secret or "", casefold=True)
         # Seeds may hold short secrets, as many an authenticator was given; hence the last argument.
         totp = TOTP(key, 6, SHA1(), _WINDOW, enforce_key_length=False)  # noqa: S303 - RFC 6238's own
         for window in (int(now) // _WINDOW, int(now) // _WINDOW - 1):
@@ -110,6 +132,7 @@ class Directory:
 
     def __init__(self, seed: Seed) -> None:
         self._by_name: dict[str, User] = {}
+        self.everyone_needs_mfa = seed.pool.mfa == "on"
         self._lockouts: dict[str, Lockout] = {}
         for one in seed.users:
             user = User.of(one, seed.pool.mfa == "on")

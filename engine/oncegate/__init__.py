@@ -4,22 +4,35 @@ Start with `SignIn`. The machine is in `oncegate.machine`, the ports that adapte
 `oncegate.ports`.
 """
 
+from oncegate.budget import CodeBudget
 from oncegate.challenge import (
+    SECOND_FACTORS,
     Challenge,
     CodeChallenge,
+    CustomChallenge,
     Delivery,
+    DeviceChallenge,
     Factor,
     FactorChoice,
     NewPasswordChallenge,
+    PasskeyChallenge,
+    PasswordChallenge,
+    PasswordReset,
+    SignUpConfirmation,
+    TotpSetup,
     UnknownChallenge,
 )
+from oncegate.device import Device, NewDevice
 from oncegate.errors import (
     InvalidInput,
+    InvalidToken,
     Misconfigured,
     MissingExtra,
     OncegateError,
     RecordUnreadable,
+    SignedOut,
     StoreUnavailable,
+    Unreachable,
 )
 from oncegate.events import (
     Cancel,
@@ -27,15 +40,23 @@ from oncegate.events import (
     Event,
     RememberDevice,
     RequestNewCode,
+    ResetPassword,
+    SubmitAnswer,
     SubmitCode,
+    SubmitEmail,
     SubmitNewPassword,
+    SubmitPasskey,
     SubmitPassword,
+    SubmitUsername,
     parse_event,
 )
 from oncegate.flow import Flow, FlowState
 from oncegate.log import LogListener, redact_secrets
 from oncegate.outcomes import (
     ChallengeIssued,
+    Confirmed,
+    DeviceRegistered,
+    DeviceRemembered,
     NotSent,
     Outcome,
     OutcomeUnknown,
@@ -46,6 +67,7 @@ from oncegate.outcomes import (
 )
 from oncegate.ports import (
     Clock,
+    DeviceVault,
     FlowStore,
     Listener,
     SessionKeeper,
@@ -54,10 +76,12 @@ from oncegate.ports import (
     Transition,
     Transport,
 )
+from oncegate.seal import SealingKeys
 from oncegate.signin import AsyncSignIn, SignIn
-from oncegate.step import Choice, Field, Message, Step
+from oncegate.step import Choice, Field, Message, Step, TotpSecret
 
 __all__ = [
+    "SECOND_FACTORS",
     "AsyncSignIn",
     "Cancel",
     "Challenge",
@@ -65,8 +89,16 @@ __all__ = [
     "Choice",
     "ChooseFactor",
     "Clock",
+    "CodeBudget",
     "CodeChallenge",
+    "Confirmed",
+    "CustomChallenge",
     "Delivery",
+    "Device",
+    "DeviceChallenge",
+    "DeviceRegistered",
+    "DeviceRemembered",
+    "DeviceVault",
     "Event",
     "Factor",
     "FactorChoice",
@@ -75,35 +107,51 @@ __all__ = [
     "FlowState",
     "FlowStore",
     "InvalidInput",
+    "InvalidToken",
     "Listener",
     "LogListener",
     "Message",
     "Misconfigured",
     "MissingExtra",
+    "NewDevice",
     "NewPasswordChallenge",
     "NotSent",
     "OncegateError",
     "Outcome",
     "OutcomeUnknown",
+    "PasskeyChallenge",
+    "PasswordChallenge",
+    "PasswordReset",
     "RecordUnreadable",
     "Refusal",
     "Rejected",
     "RememberDevice",
     "RequestNewCode",
+    "ResetPassword",
+    "SealingKeys",
     "SessionKeeper",
     "SignIn",
+    "SignUpConfirmation",
+    "SignedOut",
     "Step",
     "StoreUnavailable",
     "StoredFlow",
+    "SubmitAnswer",
     "SubmitCode",
+    "SubmitEmail",
     "SubmitNewPassword",
+    "SubmitPasskey",
     "SubmitPassword",
+    "SubmitUsername",
     "SystemClock",
     "Tokens",
     "TokensIssued",
+    "TotpSecret",
+    "TotpSetup",
     "Transition",
     "Transport",
     "UnknownChallenge",
+    "Unreachable",
     "parse_event",
     "redact_secrets",
 ]

@@ -4,8 +4,11 @@
 
     OncegateError
     ├── InvalidInput        what came from outside is malformed: show it again, ask again
+    │   └── InvalidToken    a token is forged, expired or another's: answer 401
     ├── RecordUnreadable    a stored flow cannot be opened: start a new flow
     ├── StoreUnavailable    the store did not answer: the flow is untouched, try later
+    ├── SignedOut           the session is over: sign in again
+    ├── Unreachable         Cognito did not answer: nothing was decided, try later
     └── Misconfigured       the application's set-up is wrong: its developer must act
         └── MissingExtra    an optional part is not installed: says which extra
 
@@ -22,6 +25,27 @@ class OncegateError(Exception):
 
 class InvalidInput(OncegateError, ValueError):
     """Something from outside (a flow id, an event, a seed file) is not what it has to be."""
+
+
+class InvalidToken(InvalidInput):
+    """A token does not hold: its signature, its time, its issuer, or whom and what it is for."""
+
+
+class SignedOut(OncegateError):
+    """The session is over: its refresh token is revoked, expired, or was used by somebody else.
+
+    Args:
+        reason: ``"ended"``, or ``"reused"`` where an older refresh token turned up once more, which
+            can mean that it was stolen.
+    """
+
+    def __init__(self, reason: str = "ended") -> None:
+        super().__init__(f"the session is over ({reason}): sign in again")
+        self.reason = reason
+
+
+class Unreachable(OncegateError):
+    """Cognito was not reached, or did not answer. Try later."""
 
 
 class RecordUnreadable(OncegateError):

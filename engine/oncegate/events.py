@@ -6,6 +6,7 @@ one by `parse_event`. Validation errors never repeat what was typed.
 
 from __future__ import annotations
 
+import json
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import (
@@ -38,10 +39,30 @@ def _digits(code: SecretStr) -> SecretStr:
     return code
 
 
+def _as_text(credential: object) -> object:
+    return json.dumps(credential) if isinstance(credential, dict) else credential
+
+
+def _json_object(credential: SecretStr) -> SecretStr:
+    try:
+        is_object = isinstance(json.loads(credential.get_secret_value()), dict)
+    except (ValueError, RecursionError):
+        is_object = False
+    if not is_object:
+        raise ValueError("a credential is a JSON object")
+    return credential
+
+
 Code = Annotated[SecretStr, BeforeValidator(_unspaced), AfterValidator(_digits)]
 # Cognito's own limits (botocore's service model): UsernameType 1..128, PasswordType at most 256.
 Username = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=128)]
 Password = Annotated[SecretStr, Field(min_length=1, max_length=256)]
+Email = Annotated[
+    str, StringConstraints(strip_whitespace=True, pattern=r"^[^@\s]{1,64}@[^@\s]{1,190}$")
+]
+Credential = Annotated[
+    SecretStr, Field(max_length=16384), BeforeValidator(_as_text), AfterValidator(_json_object)
+]
 AttributeName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][\w:.-]{0,63}$")]
 AttributeValue = Annotated[str, StringConstraints(max_length=2048)]
 
@@ -53,16 +74,35 @@ class _Event(BaseModel):
 
 
 class SubmitPassword(_Event):
-    """The first factor: a username (or an alias of it) and a password."""
+    """The first factor: a username (or an alias of it) and a password.
+
+    Attributes:
+        username: may be left out where the flow knows it.
+    """
 
     machine_event: ClassVar[str] = "submit_password"
     type: Literal["submit_password"] = "submit_password"
-    username: Username
+    username: Username | None = None
     password: Password
 
 
+class SubmitUsername(_Event):
+    """Begin without a password: Cognito says what it takes (USER_AUTH, CUSTOM_AUTH).
+
+    Attributes:
+        preferred: the first factor to go for; a code goes out at once where it is SMS or email.
+        access_token: of the same user, to step an earlier sign-in up (ACCESS_TOKEN of USER_AUTH).
+    """
+
+    machine_event: ClassVar[str] = "submit_username"
+    type: Literal["submit_username"] = "submit_username"
+    username: Username
+    preferred: Factor | None = None
+    access_token: SecretStr | None = Field(default=None, max_length=16384)
+
+
 class ChooseFactor(_Event):
-    """Which second factor to use. The choice makes Cognito send the code where it is SMS or email."""
+    """Which factor to use. The choice makes Cognito send the code where it is SMS or email."""
 
     machine_event: ClassVar[str] = "choose_factor"
     type: Literal["choose_factor"] = "choose_factor"
@@ -91,15 +131,52 @@ class SubmitNewPassword(_Event):
     attributes: dict[AttributeName, AttributeValue] = Field(default_factory=dict, max_length=50)
 
 
+class SubmitEmail(_Event):
+    """The address that codes are to be mailed to from now on. A first code goes there at once."""
+
+    machine_event: ClassVar[str] = "submit_email"
+    type: Literal["submit_email"] = "submit_email"
+    email: Email
+
+
+class SubmitPasskey(_Event):
+    """What the browser's ``navigator.credentials.get`` answered.
+
+    Attributes:
+        credential: WebAuthn's AuthenticationResponseJSON, as text or as a mapping.
+    """
+
+    machine_event: ClassVar[str] = "submit_passkey"
+    type: Literal["submit_passkey"] = "submit_passkey"
+    credential: Credential
+
+
+class SubmitAnswer(_Event):
+    """The answer to a custom challenge."""
+
+    machine_event: ClassVar[str] = "submit_answer"
+    type: Literal["submit_answer"] = "submit_answer"
+    answer: Annotated[SecretStr, Field(min_length=1, max_length=2048)]
+
+
+class ResetPassword(_Event):
+    """A code that was sent for the purpose, and the password that is to be the new one."""
+
+    machine_event: ClassVar[str] = "reset_password"
+    type: Literal["reset_password"] = "reset_password"
+    code: Code
+    new_password: Password
+
+
 class RequestNewCode(_Event):
-    """Ask for a new code. No state allows it yet: sign in again to get one."""
+    """Ask for a code, or for a new one. That is a new challenge; an older code is worthless then."""
 
     machine_event: ClassVar[str] = "request_new_code"
     type: Literal["request_new_code"] = "request_new_code"
 
 
 class RememberDevice(_Event):
-    """Answer the offer to remember this device. No state makes that offer yet."""
+    """Answer the offer to remember this device."""
 
     machine_event: ClassVar[str] = "remember_device"
     type: Literal["remember_device"] = "remember_device"
@@ -115,9 +192,14 @@ class Cancel(_Event):
 
 Event = (
     SubmitPassword
+    | SubmitUsername
     | ChooseFactor
+    | SubmitEmail
     | SubmitCode
+    | SubmitPasskey
+    | SubmitAnswer
     | SubmitNewPassword
+    | ResetPassword
     | RequestNewCode
     | RememberDevice
     | Cancel

@@ -1,4 +1,4 @@
-"""Outcomes: what a transport reports of one call. There are five, and a call has exactly one."""
+"""Outcomes: what a transport reports of one call, which has exactly one."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from typing import ClassVar, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from oncegate.challenge import Challenge
+from oncegate.device import Device, NewDevice
+from oncegate.secret import Secret
 
 
 class Tokens(BaseModel):
@@ -15,6 +17,7 @@ class Tokens(BaseModel):
 
     Attributes:
         expires_in: seconds the access token is good for.
+        device_key: of the device they were issued to; refreshing them needs it.
     """
 
     model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
@@ -24,6 +27,7 @@ class Tokens(BaseModel):
     refresh_token: str | None = Field(default=None, repr=False)
     expires_in: int = 3600
     token_type: str = "Bearer"
+    device_key: str | None = None
 
 
 class Refusal(StrEnum):
@@ -38,6 +42,7 @@ class Refusal(StrEnum):
     NEW_PASSWORD_REFUSED = "new_password_refused"
     FACTOR_UNUSABLE = "factor_unusable"
     PASSWORD_RESET_REQUIRED = "password_reset_required"
+    DEVICE_FORGOTTEN = "device_forgotten"
     SIGN_UP_NOT_CONFIRMED = "sign_up_not_confirmed"
     ADMINISTRATOR_MUST_ACT = "administrator_must_act"
     TRIGGER_REFUSED = "trigger_refused"
@@ -63,13 +68,51 @@ class TokensIssued(_Outcome):
     """Cognito accepted the call and the user is signed in.
 
     Attributes:
+        username: the pool's own name for the user.
+        new_device: where the pool tracks devices and did not know this one.
         session_name: set by the driver when the host's session keeper took the tokens.
     """
 
     machine_event: ClassVar[str] = "accepted"
     type: Literal["tokens_issued"] = "tokens_issued"
     tokens: Tokens
+    username: str = ""
+    new_device: NewDevice | None = None
     session_name: str | None = None
+
+
+class Confirmed(_Outcome):
+    """A sign-up was confirmed or a password reset. Nobody is signed in yet.
+
+    Attributes:
+        session: with which a sign-in may start without the first factor (ConfirmSignUp's Session,
+            good for USER_AUTH).
+    """
+
+    machine_event: ClassVar[str] = "accepted"
+    type: Literal["confirmed"] = "confirmed"
+    session: Secret | None = None
+
+
+class DeviceRegistered(_Outcome):
+    """Cognito knows this device now.
+
+    Attributes:
+        device: with its secret, for the device vault.
+        ask_user: whether the pool wants the user asked about remembering it.
+    """
+
+    machine_event: ClassVar[str] = "registered"
+    type: Literal["device_registered"] = "device_registered"
+    device: Device
+    ask_user: bool
+
+
+class DeviceRemembered(_Outcome):
+    """Cognito will let this device stand in for the second factor."""
+
+    machine_event: ClassVar[str] = "remembered"
+    type: Literal["device_remembered"] = "device_remembered"
 
 
 class Rejected(_Outcome):
@@ -108,4 +151,13 @@ class OutcomeUnknown(_Outcome):
     detail: str = ""
 
 
-Outcome = ChallengeIssued | TokensIssued | Rejected | NotSent | OutcomeUnknown
+Outcome = (
+    ChallengeIssued
+    | TokensIssued
+    | Confirmed
+    | DeviceRegistered
+    | DeviceRemembered
+    | Rejected
+    | NotSent
+    | OutcomeUnknown
+)

@@ -6,6 +6,7 @@ import time
 from typing import NamedTuple, Protocol
 
 from oncegate.calls import Call
+from oncegate.device import Device
 from oncegate.outcomes import Outcome, Tokens
 
 
@@ -15,6 +16,11 @@ class Transport(Protocol):
     @property
     def longest_call(self) -> float:
         """Seconds that one call can take at the very most, by the transport's own timeouts."""
+        ...
+
+    @property
+    def is_passwordless(self) -> bool:
+        """Whether a sign-in can begin with a username alone (`oncegate.calls.StartSignIn`)."""
         ...
 
     def make(self, call: Call) -> Outcome:
@@ -61,6 +67,25 @@ class FlowStore(Protocol):
         Returns:
             True if it was saved; False if another version is there, and then nothing changed.
         """
+        ...
+
+
+class DeviceVault(Protocol):
+    """Keeps the devices of one user agent, with their secrets. Safe to share between threads.
+
+    What it raises is logged and taken for "no such device": a sign-in never fails for its vault.
+    """
+
+    def find(self, name: str) -> Device | None:
+        """The device of the user who has, or typed, this name (`oncegate.Device.is_of`)."""
+        ...
+
+    def keep(self, device: Device) -> None:
+        """Keep a device, in the place of any other of the same user."""
+        ...
+
+    def drop(self, device: Device) -> None:
+        """Forget a device; nothing happens if it is not there."""
         ...
 
 

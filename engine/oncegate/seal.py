@@ -23,16 +23,61 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-from pydantic import ValidationError
+from pydantic import SecretStr, ValidationError
 
-from oncegate.errors import InvalidInput, RecordUnreadable
+from oncegate.errors import InvalidInput, Misconfigured, RecordUnreadable
 from oncegate.flow import Flow
 from oncegate.secret import REVEAL
 
 _TIME, _RANDOM, _NONCE = 4, 20, 12
 _FORMAT = b"\x01"
+_SHORTEST_KEY = 16
 # 24 bytes in URL-safe base64, without padding and with one spelling for each id.
 _FORM = re.compile(r"[A-Za-z0-9_-]{32}")
+
+
+class SealingKeys:
+    """Keys of an application: the newest seals, all of them open. AES-256-GCM.
+
+    Args:
+        newest: 16 characters or more; the same in every worker.
+        older: those that were the newest before, for as long as what they sealed is to be opened.
+
+    Raises:
+        Misconfigured: a key is too short to be one.
+    """
+
+    def __init__(self, newest: str | SecretStr, *older: str | SecretStr) -> None:
+        self._ciphers: dict[bytes, AESGCM] = {}
+        for given in (newest, *older):
+            key = given.get_secret_value() if isinstance(given, SecretStr) else given
+            if len(key) < _SHORTEST_KEY:
+                raise Misconfigured(f"a sealing key has to have {_SHORTEST_KEY} characters or more")
+            made = HKDF(SHA256(), 36, salt=None, info=b"oncegate sealing key 1").derive(
+                key.encode()
+            )
+            self._ciphers.setdefault(made[:4], AESGCM(made[4:]))
+        self._newest = next(iter(self._ciphers))
+
+    def seal(self, plain: bytes, place: bytes) -> bytes:
+        """Seal something, bound to its place: it opens nowhere else."""
+        nonce = os.urandom(_NONCE)
+        sealed = self._ciphers[self._newest].encrypt(nonce, plain, place)
+        return _FORMAT + self._newest + nonce + sealed
+
+    def unseal(self, sealed: bytes, place: bytes) -> bytes:
+        """Open what `seal` made.
+
+        Raises:
+            RecordUnreadable: it is corrupt, of another place, or of a key that is not here.
+        """
+        key_id, nonce, body = sealed[1:5], sealed[5 : 5 + _NONCE], sealed[5 + _NONCE :]
+        try:
+            if sealed[:1] != _FORMAT:
+                raise ValueError("another format")
+            return self._ciphers[key_id].decrypt(nonce, body, place)
+        except (InvalidTag, KeyError, ValueError):
+            raise RecordUnreadable("what was sealed cannot be opened") from None
 
 
 @dataclass(frozen=True, slots=True)

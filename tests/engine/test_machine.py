@@ -7,6 +7,7 @@ from statemachine import StateChart
 from tests.doubles import a_text, code, password, the_tokens
 
 from oncegate import (
+    SECOND_FACTORS,
     Cancel,
     ChallengeIssued,
     ChooseFactor,
@@ -30,6 +31,7 @@ from oncegate.machine import (
     EVENTS,
     TIME_PASSED,
     NotAllowed,
+    Policy,
     SignInMachine,
     Workbench,
     advance,
@@ -39,7 +41,9 @@ from oncegate.machine import (
 NOW = 1000.0
 LEASE = 40.0
 COMMON = {"session": "s" * 40, "username": "u"}
-CHOICE = ChallengeIssued(challenge=FactorChoice.model_validate({**COMMON, "factors": list(Factor)}))
+CHOICE = ChallengeIssued(
+    challenge=FactorChoice.model_validate({**COMMON, "factors": list(SECOND_FACTORS)})
+)
 NEW_PASSWORD = ChallengeIssued(challenge=NewPasswordChallenge.model_validate(COMMON))
 UNKNOWN = ChallengeIssued(
     challenge=UnknownChallenge.model_validate({**COMMON, "name": "MAGIC_LINK"})
@@ -50,7 +54,7 @@ A_NEW_PASSWORD = SubmitNewPassword.model_validate({"new_password": "Better-horse
 def walk(*offers: Event | Outcome, flow: Flow | None = None) -> Flow:
     flow = flow or Flow()
     for index, offer in enumerate(offers):
-        flow = advance(flow, offer, now=NOW, lease=LEASE, digest=f"digest {index}")
+        flow = advance(flow, offer, now=NOW, policy=Policy(lease=LEASE), digest=f"digest {index}")
     return flow
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from tests.doubles import a_text, password
 
 from oncegate import Flow, InvalidInput, RecordUnreadable
-from oncegate.machine import advance
+from oncegate.machine import Policy, advance
 from oncegate.seal import FlowId
 
 NOW = 1_800_000_000.0
@@ -16,7 +16,7 @@ SESSION = "a-session-nobody-may-read-" * 50
 
 
 def a_flow() -> Flow:
-    flow = advance(Flow(), password(), now=NOW, lease=10)
+    flow = advance(Flow(), password(), now=NOW, policy=Policy(lease=10))
     return advance(flow, a_text(SESSION), now=NOW)
 
 

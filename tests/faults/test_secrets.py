@@ -62,7 +62,7 @@ def test_nothing_written_holds_a_secret(
         step.tokens.id_token or "",
         step.tokens.refresh_token or "",
     }
-    secrets |= set(sandbox._pool._sessions._by_text)
+    secrets |= set(sandbox._pool.sessions._by_text)
     assert len(secrets) >= 9
     out, err = capfd.readouterr()
     written = {path.name: path.read_bytes() for path in tmp_path.iterdir()}

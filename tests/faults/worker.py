@@ -20,7 +20,7 @@ def main() -> None:
         read_timeout=1.5,
     )
     sign_in = SignIn(transport=transport, store=SQLiteStore(path))
-    print(json.dumps({"ready": sign_in._lease}), flush=True)
+    print(json.dumps({"ready": sign_in._policy.lease}), flush=True)
     for line in sys.stdin:
         order = json.loads(line)
         try:

@@ -1,0 +1,63 @@
+"""A passkey in software: what a browser and its authenticator do, by WebAuthn Level 2."""
+
+from __future__ import annotations
+
+import json
+import os
+from hashlib import sha256
+from typing import Any
+
+import cbor2
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+from webauthn.helpers import bytes_to_base64url
+
+from oncegate_sandbox.seed import PasskeySeed
+
+
+class Authenticator:
+    """One passkey of one relying party."""
+
+    def __init__(self, relying_party: str = "localhost") -> None:
+        self._rp = relying_party
+        self._key = ec.generate_private_key(ec.SECP256R1())
+        self._id = os.urandom(32)
+        self._count = 0
+
+    def seed(self) -> PasskeySeed:
+        point = self._key.public_key().public_numbers()
+        # A COSE EC2 key for ES256: RFC 9052, RFC 9053.
+        cose = {
+            1: 2,
+            3: -7,
+            -1: 1,
+            -2: point.x.to_bytes(32, "big"),
+            -3: point.y.to_bytes(32, "big"),
+        }
+        return PasskeySeed(
+            id=bytes_to_base64url(self._id), public_key=bytes_to_base64url(cbor2.dumps(cose))
+        )
+
+    def answer(self, options: str, *, origin: str = "http://localhost:8000") -> dict[str, Any]:
+        """The AuthenticationResponseJSON to some PublicKeyCredentialRequestOptionsJSON."""
+        asked = json.loads(options)
+        self._count += 1
+        told = json.dumps(
+            {"type": "webauthn.get", "challenge": asked["challenge"], "origin": origin}
+        ).encode()
+        flags = b"\x05"  # the user was present, and verified
+        data = sha256(self._rp.encode()).digest() + flags + self._count.to_bytes(4, "big")
+        signature = self._key.sign(data + sha256(told).digest(), ec.ECDSA(SHA256()))
+        name = bytes_to_base64url(self._id)
+        return {
+            "id": name,
+            "rawId": name,
+            "type": "public-key",
+            "clientExtensionResults": {},
+            "response": {
+                "clientDataJSON": bytes_to_base64url(told),
+                "authenticatorData": bytes_to_base64url(data),
+                "signature": bytes_to_base64url(signature),
+                "userHandle": None,
+            },
+        }

@@ -1,0 +1,40 @@
+"""The walker: a sandbox and a driver for one test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+from tests.walks.walker import Walk, Walker
+
+from oncegate import SignIn
+from oncegate_cognito import CognitoTransport
+from oncegate_sandbox import PoolSeed, Sandbox, Seed, UserSeed
+from oncegate_stores import MemoryStore
+
+
+@pytest.fixture
+def walk() -> Iterator[Walker]:
+    with ExitStack() as running:
+
+        def start(
+            *users: UserSeed,
+            pool: dict[str, Any] | None = None,
+            kind: type[CognitoTransport] = CognitoTransport,
+            sign_in: dict[str, Any] | None = None,
+            **transport: Any,
+        ) -> Walk:
+            seed = Seed(pool=PoolSeed.model_validate(pool or {}), users=users)
+            sandbox = running.enter_context(Sandbox(seed))
+            made = kind(
+                pool_id=sandbox.pool_id,
+                client_id=sandbox.client_id,
+                client_secret=seed.pool.client_secret,
+                endpoint_url=sandbox.endpoint,
+                **transport,
+            )
+            return Walk(sandbox, SignIn(transport=made, store=MemoryStore(), **sign_in or {}))
+
+        yield start
