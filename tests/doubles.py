@@ -117,11 +117,9 @@ class InProcessClient:
             )
         )
 
-    def initiate_auth(self, **request: Any) -> Any:
-        return self._request("InitiateAuth", request)
-
-    def respond_to_auth_challenge(self, **request: Any) -> Any:
-        return self._request("RespondToAuthChallenge", request)
+    def __getattr__(self, method: str) -> Callable[..., Any]:
+        operation = "".join(word.capitalize() for word in method.split("_"))
+        return lambda **request: self._request(operation, request)
 
     def _request(self, operation: str, request: Mapping[str, Any]) -> Any:
         fault = self.faults.popleft() if self.faults else None

@@ -11,7 +11,7 @@ from statemachine import State
 
 from oncegate import FlowState, Misconfigured
 from oncegate.flow import IN_FLIGHT
-from oncegate.machine import SignInMachine
+from oncegate.machine import EVENTS, SignInMachine
 
 
 class Format(StrEnum):
@@ -44,10 +44,29 @@ def draw(form: Format) -> str:
             return _svg()
 
 
-# Most arrows lead back to the start or to the end. Drawn as such they bury the picture, so these two
-# are drawn again, small, beside each state that leads there.
-_REPEATED = {FlowState.IDLE, FlowState.FAILED}
 _FONT = {"fontname": "Helvetica", "fontsize": "11"}
+_LEGEND = (
+    "blue: waits for a person     dashed: a call to Cognito is under way, saved before it left\\n"
+    "not drawn, the same everywhere: cancel ends in failed; a deadline or a lease that has passed, an "
+    "outcome that is unknown, and a dead challenge lead to idle; other refusals to failed"
+)
+
+
+def is_drawn(transition: Any) -> bool:
+    """Whether the picture has this arrow.
+
+    Most arrows lead back to the start or to the end, the same from every state; drawn, they bury the
+    others. The legend says them once, and the table has them all.
+    """
+    goes_back = transition.target.value in {FlowState.IDLE, FlowState.FAILED}
+    event = str(transition.event or "")
+    return not goes_back or (event in EVENTS and event != "cancel")
+
+
+def label_of(transition: Any) -> list[str]:
+    """What stands at an arrow: the event, and below it the guards."""
+    guards = [f"[{guard}]" for guard in transition.cond]
+    return [*([str(transition.event)] if transition.event else []), *guards]
 
 
 def _svg() -> str:
@@ -56,25 +75,23 @@ def _svg() -> str:
     except ModuleNotFoundError:
         raise Misconfigured("an SVG needs pydot: pip install pydot") from None
 
-    graph = pydot.Dot(rankdir="LR", nodesep="0.25", ranksep="0.45", bgcolor="white")
+    graph = pydot.Dot(
+        rankdir="LR",
+        nodesep="0.3",
+        ranksep="0.6",
+        bgcolor="white",
+        label=_quoted(_LEGEND),
+        **_FONT,
+    )
     for state in SignInMachine.states:
         graph.add_node(_node(state, pydot))
     for state in SignInMachine.states:
         for target, words in _arrows(state).items():
-            end = target
-            if target in _REPEATED and state.value not in _REPEATED:
-                end = f"{state.value} to {target}"
-                graph.add_node(
-                    pydot.Node(
-                        _quoted(end), label=target, shape="plaintext", **_FONT, fontcolor="#666666"
-                    )
-                )
             graph.add_edge(
                 pydot.Edge(
                     _quoted(state.value),
-                    _quoted(end),
+                    _quoted(target),
                     label=_quoted("\\n".join(words)),
-                    color="#999999" if target in _REPEATED else "black",
                     **_FONT | {"fontsize": "9"},
                 )
             )
@@ -107,13 +124,12 @@ def _fill(state: State) -> str:
 
 
 def _arrows(state: State) -> dict[str, list[str]]:
-    """What leads from a state, by target: the event, and the guards in brackets."""
+    """What leads from a state, by target. Outcomes that lead to one place share an arrow."""
     arrows: dict[str, list[str]] = {}
     for transition in state.transitions:
         assert transition.target is not None
-        guards = ", ".join(str(guard) for guard in transition.cond)
-        words = f"{transition.event or ''} [{guards}]" if guards else str(transition.event)
-        arrows.setdefault(transition.target.value, []).append(words.strip())
+        if is_drawn(transition):
+            arrows.setdefault(transition.target.value, []).extend(label_of(transition))
     return arrows
 
 

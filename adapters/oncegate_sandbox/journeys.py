@@ -67,8 +67,6 @@ class Journeys:
             medium, destination = "EMAIL", masked(name if len(name) > 4 else f"{name}****")
         else:
             by_mail = "email" in user.attributes
-            if not by_mail and "phone_number" not in user.attributes:
-                raise CognitoError("CodeDeliveryFailureException", "No way to send a code.")
             user.code, user.code_ends = new_code(Factor.SMS), self._pool.clock.now() + seconds
             factor = Factor.EMAIL if by_mail else Factor.SMS
             medium, destination = self._pool.deliver(user, factor, user.code, purpose)

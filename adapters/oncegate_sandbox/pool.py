@@ -119,8 +119,16 @@ class Pool:
         return user
 
     def deliver(self, user: User, factor: Factor, code: str, purpose: str) -> tuple[str, str]:
-        """Send a code; returns the medium and the masked destination."""
+        """Send a code; returns the medium and the masked destination.
+
+        Raises:
+            CognitoError: the user has no phone, or no mailbox.
+        """
         medium = "EMAIL" if factor is Factor.EMAIL else "SMS"
         destination = user.destination(factor)
+        if destination is None:
+            raise CognitoError(
+                "CodeDeliveryFailureException", "There is nowhere to send a code to."
+            )
         self.inbox.deliver(user.username, medium, destination, code, purpose, self.clock.now())
         return medium, masked(destination)

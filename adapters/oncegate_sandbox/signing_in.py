@@ -385,7 +385,7 @@ class SigningIn:
             parameters = {"FRIENDLY_DEVICE_NAME": "Authenticator"}
             return self._ask(factor, user, parameters, device_key=key)
         code = new_code(factor)
-        destination = masked(user.destination(factor))
+        destination = masked(user.destination(factor) or "")
         parameters = {
             "CODE_DELIVERY_DELIVERY_MEDIUM": "EMAIL" if factor is Factor.EMAIL else "SMS",
             "CODE_DELIVERY_DESTINATION": destination,

@@ -112,9 +112,9 @@ class User:
     def set_password(self, password: str) -> None:
         self.password, self._verifier, self.status = password, None, "CONFIRMED"
 
-    def destination(self, factor: Factor) -> str:
+    def destination(self, factor: Factor) -> str | None:
         by_text = factor in {Factor.SMS, Factor.SMS_OTP}
-        return self.attributes["phone_number" if by_text else "email"]
+        return self.attributes.get("phone_number" if by_text else "email")
 
     def totp_window(self, code: str, now: float, secret: str | None = None) -> int | None:
         """The 30-second window (RFC 6238) that a code is of: this one or the one before."""

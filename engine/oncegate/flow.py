@@ -113,7 +113,7 @@ class Flow(BaseModel):
     start_session: Secret | None = None
     again: Factor | None = None
     new_code_at: float | None = None
-    new_codes_left: int = Field(default=NEW_CODES_PER_FLOW, ge=0)
+    new_codes_left: int = NEW_CODES_PER_FLOW
     device_key: str | None = None
     remember_device: bool | None = None
     lease_until: float | None = None

@@ -989,8 +989,9 @@ class SignInMachine(StateChart[Workbench]):
 
     def name_unknown_challenge(self) -> None:
         challenge = self.model.challenge
-        assert isinstance(challenge, UnknownChallenge)
-        self._drop_challenge(message="unknown_challenge", detail=challenge.name)
+        assert challenge is not None
+        name = challenge.name if isinstance(challenge, UnknownChallenge) else challenge.kind
+        self._drop_challenge(message="unknown_challenge", detail=name)
 
     def note_not_sent(self) -> None:
         offer = self.model.offer

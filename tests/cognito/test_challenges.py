@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from oncegate import (
+    SECOND_FACTORS,
     ChallengeIssued,
     CodeChallenge,
     Factor,
@@ -30,7 +31,7 @@ def challenge(name: str, parameters: dict[str, str] | None = None) -> Any:
     return outcome.challenge
 
 
-@pytest.mark.parametrize("factor", Factor)
+@pytest.mark.parametrize("factor", [*SECOND_FACTORS, Factor.SMS_OTP])
 def test_codes(factor: Factor) -> None:
     got = challenge(
         factor,
@@ -68,7 +69,9 @@ def test_a_new_password() -> None:
         ("NEW_PASSWORD_REQUIRED", {"requiredAttributes": "{"}),
         ("NEW_PASSWORD_REQUIRED", {"requiredAttributes": "[1]"}),
         ("MAGIC_LINK", {}),
-        ("CUSTOM_CHALLENGE", None),
+        ("MFA_SETUP", {"MFAS_CAN_SETUP": '["SMS_MFA"]'}),
+        ("SELECT_CHALLENGE", {}),
+        ("WEB_AUTHN", {}),
     ],
 )
 def test_what_is_not_understood_is_named(name: str, parameters: dict[str, str] | None) -> None:

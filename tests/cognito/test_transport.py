@@ -200,7 +200,7 @@ class TestClientSecrets:
         {"pool_id": "nope"},
         {"pool_id": ""},
         {"client_id": "with space"},
-        {"auth_flow": "CUSTOM_AUTH"},
+        {"auth_flow": "ADMIN_NO_SRP_AUTH"},
         {"auth_session_minutes": 2},
         {"auth_session_minutes": 16},
     ],

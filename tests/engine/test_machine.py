@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from pydantic import BaseModel, SecretStr
 from statemachine import StateChart
 from tests.doubles import a_text, code, password, the_tokens
 
@@ -11,18 +12,31 @@ from oncegate import (
     Cancel,
     ChallengeIssued,
     ChooseFactor,
+    CustomChallenge,
+    Device,
+    DeviceChallenge,
+    DeviceRegistered,
+    DeviceRemembered,
     Factor,
     FactorChoice,
     Flow,
     FlowState,
+    NewDevice,
     NewPasswordChallenge,
     NotSent,
     Outcome,
     OutcomeUnknown,
+    PasskeyChallenge,
     Refusal,
     Rejected,
+    RememberDevice,
     RequestNewCode,
+    ResetPassword,
+    SubmitAnswer,
+    SubmitEmail,
     SubmitNewPassword,
+    SubmitPasskey,
+    TotpSetup,
     UnknownChallenge,
 )
 from oncegate.events import Event
@@ -30,6 +44,7 @@ from oncegate.flow import FINAL, IN_FLIGHT
 from oncegate.machine import (
     EVENTS,
     TIME_PASSED,
+    AtHand,
     NotAllowed,
     Policy,
     SignInMachine,
@@ -40,6 +55,8 @@ from oncegate.machine import (
 
 NOW = 1000.0
 LEASE = 40.0
+POLICY = Policy(lease=LEASE)
+EMPTY = AtHand()
 COMMON = {"session": "s" * 40, "username": "u"}
 CHOICE = ChallengeIssued(
     challenge=FactorChoice.model_validate({**COMMON, "factors": list(SECOND_FACTORS)})
@@ -51,10 +68,10 @@ UNKNOWN = ChallengeIssued(
 A_NEW_PASSWORD = SubmitNewPassword.model_validate({"new_password": "Better-horse-2"})
 
 
-def walk(*offers: Event | Outcome, flow: Flow | None = None) -> Flow:
+def walk(*offers: Event | Outcome, flow: Flow | None = None, hand: AtHand = EMPTY) -> Flow:
     flow = flow or Flow()
     for index, offer in enumerate(offers):
-        flow = advance(flow, offer, now=NOW, policy=Policy(lease=LEASE), digest=f"digest {index}")
+        flow = advance(flow, offer, now=NOW, policy=POLICY, hand=hand, digest=f"digest {index}")
     return flow
 
 
@@ -62,17 +79,48 @@ def rejected(refusal: Refusal) -> Rejected:
     return Rejected(refusal=refusal, detail="Cognito's words")
 
 
+def asks(model: type[BaseModel], **more: object) -> ChallengeIssued:
+    return ChallengeIssued.model_validate({"challenge": model.model_validate({**COMMON, **more})})
+
+
+FIRST = asks(FactorChoice, kind="SELECT_CHALLENGE", factors=[Factor.EMAIL, Factor.PASSWORD])
+SETUP = asks(FactorChoice, kind="MFA_SETUP", factors=[Factor.TOTP, Factor.EMAIL])
+TOTP_SETUP = asks(TotpSetup, secret="ABC", uri="otpauth://totp/x")
+DEVICE = asks(DeviceChallenge)
+KEY = "us-east-1_device"
+A_DEVICE = Device(username="u", key=KEY, group_key="g", password=SecretStr("p"))
+REGISTERED = DeviceRegistered(device=A_DEVICE, ask_user=True)
+HAND = AtHand(device_key=KEY, has_vault=True, tokens=the_tokens().tokens)
+NEW_DEVICE = the_tokens().model_copy(update={"new_device": NewDevice(key=KEY, group_key="g")})
+REGISTERING = walk(password(), NEW_DEVICE, hand=HAND)
+
 AT_REST = {
     FlowState.IDLE: walk(password(), rejected(Refusal.WRONG_CREDENTIALS)),
     FlowState.PASSWORD_VERIFIED: walk(password(), CHOICE),
+    FlowState.CHOOSING_FIRST_FACTOR: walk(password(), FIRST),
+    FlowState.AWAITING_PASSWORD: walk(password(), FIRST, ChooseFactor(factor=Factor.PASSWORD)),
     FlowState.AWAITING_MFA: walk(password(), a_text()),
+    FlowState.SETTING_UP_TOTP: walk(password(), TOTP_SETUP),
+    FlowState.SETTING_UP_EMAIL: walk(password(), SETUP, ChooseFactor(factor=Factor.EMAIL)),
+    FlowState.AWAITING_PASSKEY: walk(password(), asks(PasskeyChallenge, options="{}")),
+    FlowState.AWAITING_ANSWER: walk(password(), asks(CustomChallenge)),
+    FlowState.AWAITING_CONFIRMATION: walk(password(), rejected(Refusal.SIGN_UP_NOT_CONFIRMED)),
     FlowState.AWAITING_NEW_PASSWORD: walk(password(), NEW_PASSWORD),
+    FlowState.AWAITING_RESET: walk(password(), rejected(Refusal.PASSWORD_RESET_REQUIRED)),
+    FlowState.OFFERING_DEVICE: walk(REGISTERED, flow=REGISTERING, hand=HAND),
 }
 IN_FLIGHT_FLOWS = {
     FlowState.CHECKING_PASSWORD: walk(password()),
     FlowState.REQUESTING_CODE: walk(password(), CHOICE, ChooseFactor(factor=Factor.SMS)),
     FlowState.CHECKING_CODE: walk(password(), a_text(), code()),
     FlowState.SETTING_PASSWORD: walk(password(), NEW_PASSWORD, A_NEW_PASSWORD),
+}
+DEVICE_FLOWS = {
+    FlowState.CHECKING_DEVICE: walk(password(), DEVICE, hand=HAND),
+    FlowState.REGISTERING_DEVICE: REGISTERING,
+    FlowState.REMEMBERING_DEVICE: walk(
+        RememberDevice(), flow=AT_REST[FlowState.OFFERING_DEVICE], hand=HAND
+    ),
 }
 
 
@@ -89,7 +137,7 @@ class TestTheLibraryIsStrict:
 
     def test_final_and_in_flight_are_what_the_chart_says(self) -> None:
         assert {state.value for state in SignInMachine.final_states} == FINAL
-        reports = {"accepted", "rejected", "not_sent", "unknown"}
+        reports = {"accepted", "rejected", "not_sent", "unknown", "registered", "remembered"}
         takes_outcomes = {
             state.value
             for state in SignInMachine.states
@@ -129,7 +177,15 @@ class TestTheLibraryIsStrict:
     def test_every_event_a_person_can_send_has_a_name_of_the_chart(self) -> None:
         names = {event.id for event in SignInMachine._events}
         assert set(EVENTS) <= names
-        assert names - set(EVENTS) == {"accepted", "rejected", "not_sent", "unknown", "time_passed"}
+        assert names - set(EVENTS) == {
+            "accepted",
+            "rejected",
+            "not_sent",
+            "unknown",
+            "registered",
+            "remembered",
+            "time_passed",
+        }
 
 
 class TestTheWayThrough:
@@ -175,7 +231,14 @@ class TestTheWayThrough:
 
 @pytest.mark.parametrize("state", AT_REST)
 class TestAtRest:
+    def test_it_is_where_it_should_be(self, state: FlowState) -> None:
+        assert AT_REST[state].state is state
+
     def test_cancel_ends_it(self, state: FlowState) -> None:
+        if state is FlowState.OFFERING_DEVICE:
+            # The user is as good as signed in; declining ends it.
+            assert "cancel" not in events_allowed(AT_REST[state])
+            return
         flow = walk(Cancel(), flow=AT_REST[state])
         assert (flow.state, flow.message) == (FlowState.FAILED, "cancelled")
         assert flow.challenge is None
@@ -194,8 +257,16 @@ class TestAtRest:
             A_NEW_PASSWORD,
             Cancel(),
             RequestNewCode(),
+            RememberDevice(),
+            SubmitEmail(email="a@b.c"),
+            SubmitPasskey.model_validate({"credential": {}}),
+            SubmitAnswer.model_validate({"answer": "42"}),
+            ResetPassword.model_validate({"code": "123456", "new_password": "Better-horse-2"}),
         ]
         for event in every_event:
+            if event.type == "choose_factor" and event.type in events_allowed(flow):
+                assert isinstance(flow.challenge, FactorChoice)
+                event = ChooseFactor(factor=flow.challenge.factors[0])
             if event.type in events_allowed(flow):
                 assert walk(event, flow=flow).version == flow.version + 1
             else:
@@ -207,7 +278,7 @@ class TestAtRest:
         for event in (password(), ChooseFactor(factor=Factor.SMS), Cancel()):
             with pytest.raises(NotAllowed) as no:
                 advance(flow, event, now=NOW, seen=0)
-            assert no.value.reason == "stale"
+            assert no.value.reason in {"stale", "not_offered"}
 
     def test_the_challenge_ends_with_its_time(self, state: FlowState) -> None:
         flow = AT_REST[state]
@@ -217,7 +288,9 @@ class TestAtRest:
             return
         with pytest.raises(NotAllowed):
             advance(flow, TIME_PASSED, now=NOW + 179)
-        over = advance(flow, TIME_PASSED, now=NOW + 180)
+        if state in {FlowState.AWAITING_CONFIRMATION, FlowState.AWAITING_RESET}:
+            assert flow.challenge_ends == NOW + 3600
+        over = advance(flow, TIME_PASSED, now=flow.challenge_ends or 0)
         assert (over.state, over.message) == (FlowState.IDLE, "challenge_expired")
         assert over.challenge is None
 
@@ -268,8 +341,7 @@ class TestInFlight:
 
     def test_an_expired_session_starts_over(self, state: FlowState) -> None:
         flow = walk(rejected(Refusal.CHALLENGE_DEAD), flow=IN_FLIGHT_FLOWS[state])
-        at_first = state is FlowState.CHECKING_PASSWORD
-        assert flow.state is (FlowState.FAILED if at_first else FlowState.IDLE)
+        assert flow.state is FlowState.IDLE
 
     @pytest.mark.parametrize("refusal", Refusal)
     def test_every_refusal_leads_to_rest(self, state: FlowState, refusal: Refusal) -> None:
@@ -358,3 +430,71 @@ class TestGuards:
     def test_a_machine_is_good_after_a_flow_has_ended_on_it(self) -> None:
         for _ in range(3):
             assert walk(password(), the_tokens()).state is FlowState.AUTHENTICATED
+
+
+class TestDevices:
+    @pytest.mark.parametrize("state", DEVICE_FLOWS)
+    def test_they_are_in_flight(self, state: FlowState) -> None:
+        assert DEVICE_FLOWS[state].state is state
+        assert events_allowed(DEVICE_FLOWS[state]) == ()
+
+    @pytest.mark.parametrize(
+        "outcome",
+        [rejected(Refusal.MISCONFIGURED), NotSent(cause="throttled"), OutcomeUnknown()],
+        ids=lambda outcome: outcome.type,
+    )
+    @pytest.mark.parametrize("state", [FlowState.REGISTERING_DEVICE, FlowState.REMEMBERING_DEVICE])
+    def test_what_goes_wrong_never_spoils_the_sign_in(
+        self, state: FlowState, outcome: Outcome
+    ) -> None:
+        assert walk(outcome, flow=DEVICE_FLOWS[state]).state is FlowState.AUTHENTICATED
+
+    def test_a_worker_that_died_with_the_tokens_starts_over(self) -> None:
+        for flow in DEVICE_FLOWS.values():
+            assert advance(flow, TIME_PASSED, now=NOW + LEASE).state is FlowState.IDLE
+
+    def test_one_that_had_them_kept_leaves_the_user_signed_in(self) -> None:
+        for state in (FlowState.REGISTERING_DEVICE, FlowState.REMEMBERING_DEVICE):
+            flow = DEVICE_FLOWS[state].model_copy(update={"session_name": "kept"})
+            with pytest.raises(NotAllowed):
+                advance(flow, TIME_PASSED, now=NOW + LEASE - 1)
+            over = advance(flow, TIME_PASSED, now=NOW + LEASE)
+            assert (over.state, over.challenge) == (FlowState.AUTHENTICATED, None)
+
+    def test_a_device_that_was_not_named_is_not_believed(self) -> None:
+        flow = walk(password(), DEVICE)
+        assert (flow.state, flow.message) == (FlowState.FAILED, "unknown_challenge")
+
+    def test_tokens_do_not_outlive_the_offer(self) -> None:
+        flow = AT_REST[FlowState.OFFERING_DEVICE]
+        assert walk(RememberDevice(remember=False), flow=flow).challenge is None
+        assert walk(RememberDevice(), DeviceRemembered(), flow=flow, hand=HAND).challenge is None
+
+    def test_forgotten_it_goes_on_once_without(self) -> None:
+        for first in (walk(password(), hand=HAND), walk(password(), a_text(), code(), hand=HAND)):
+            assert first.device_key == KEY
+            flow = walk(rejected(Refusal.DEVICE_FORGOTTEN), flow=first)
+            assert (flow.state, flow.device_key) == (first.state, None)
+            flow = walk(rejected(Refusal.DEVICE_FORGOTTEN), flow=flow)
+            assert flow.state is FlowState.FAILED
+
+
+class TestANewCode:
+    def test_for_an_authenticator_there_is_none(self) -> None:
+        flow = walk(password(), a_text(kind="SOFTWARE_TOKEN_MFA", delivery=None))
+        assert "request_new_code" not in events_allowed(flow)
+        with pytest.raises(NotAllowed, match="not_allowed"):
+            walk(RequestNewCode(), flow=flow)
+
+    def test_it_lets_go_of_the_old_challenge(self) -> None:
+        flow = walk(RequestNewCode(), flow=AT_REST[FlowState.AWAITING_MFA])
+        assert (flow.state, flow.challenge) == (FlowState.IDLE, None)
+        assert flow.new_codes_left == AT_REST[FlowState.AWAITING_MFA].new_codes_left - 1
+
+    def test_the_choice_is_not_made_again_for_ever(self) -> None:
+        """A throttled choice leads to the junction, which would lead straight back into the call."""
+        first = walk(password(), CHOICE, ChooseFactor(factor=Factor.SMS), a_text())
+        flow = walk(RequestNewCode(), password(), CHOICE, flow=first)
+        assert flow.state is FlowState.REQUESTING_CODE
+        flow = walk(NotSent(cause="throttled"), flow=flow)
+        assert flow.state is FlowState.PASSWORD_VERIFIED

@@ -23,10 +23,31 @@ from hypothesis.stateful import (
 from tests.doubles import code, password
 from tests.properties.world import NEW_PASSWORD, PASSWORDS, WRONG_PASSWORD, World
 
-from oncegate import Cancel, ChooseFactor, Factor, FlowStore, SubmitNewPassword
+from oncegate import (
+    Cancel,
+    ChooseFactor,
+    Factor,
+    FlowStore,
+    RememberDevice,
+    RequestNewCode,
+    ResetPassword,
+    SubmitAnswer,
+    SubmitNewPassword,
+    SubmitUsername,
+)
 from oncegate_stores import MemoryStore, SQLiteStore
 
 FAULTS = st.sampled_from([None, None, None, "lost", "broken", "throttled", "unreachable"])
+
+
+TIMES = [1, 1, 1, 11, 11, 31, 31, 40, 60, 70, 180, 4000, -30, -400]
+
+KINDS: list[dict[str, Any]] = [
+    {},
+    {"with_devices": True, "keep_password": True},
+    {"auth_flow": "USER_AUTH", "with_devices": True},
+    {"auth_flow": "CUSTOM_AUTH"},
+]
 
 
 class Life(RuleBasedStateMachine):
@@ -37,13 +58,13 @@ class Life(RuleBasedStateMachine):
     def new_store(self) -> FlowStore:
         raise NotImplementedError
 
-    @initialize()
-    def a_world(self) -> None:
-        self.world = World(self.new_store())
+    @initialize(kind=st.sampled_from(KINDS))
+    def a_world(self, kind: dict[str, Any]) -> None:
+        self.world = World(self.new_store(), **kind)
         self.world.start()
 
     def a_flow(self, pick: int) -> str:
-        flows = list(self.world.steps)
+        flows = list(self.world.steps)[-3:]
         return flows[pick % len(flows)]
 
     def click(self, pick: int, event: Any, late: int | None) -> None:
@@ -56,7 +77,7 @@ class Life(RuleBasedStateMachine):
     picks = st.integers(0, 3)
     lates = st.sampled_from([None, 0, 0, 1, 2])
 
-    @precondition(lambda self: len(self.world.steps) < 3)
+    @precondition(lambda self: len(self.world.steps) < 12)
     @rule()
     def open_the_page(self) -> None:
         self.world.start()
@@ -93,6 +114,45 @@ class Life(RuleBasedStateMachine):
     def cancel(self, pick: int, late: int | None) -> None:
         self.click(pick, Cancel(), late)
 
+    @precondition(lambda self: len(self.world.workers) < 4)
+    @rule(pick=picks, late=lates)
+    def ask_for_a_new_code(self, pick: int, late: int | None) -> None:
+        self.click(pick, RequestNewCode(), late)
+
+    @precondition(lambda self: len(self.world.workers) < 4)
+    @rule(
+        pick=picks,
+        who=st.sampled_from(sorted(PASSWORDS)),
+        late=lates,
+        preferred=st.sampled_from([None, Factor.EMAIL, Factor.SMS_OTP, Factor.PASSWORD]),
+    )
+    def submit_username(
+        self, pick: int, who: str, late: int | None, preferred: Factor | None
+    ) -> None:
+        self.click(pick, SubmitUsername(username=who, preferred=preferred), late)
+
+    @precondition(lambda self: len(self.world.workers) < 4)
+    @rule(pick=picks, late=lates, answer=st.sampled_from(["right", "wrong"]))
+    def submit_answer(self, pick: int, late: int | None, answer: str) -> None:
+        self.click(pick, SubmitAnswer.model_validate({"answer": answer}), late)
+
+    @precondition(lambda self: len(self.world.workers) < 4)
+    @rule(pick=picks, late=lates, right=st.booleans())
+    def reset_password(self, pick: int, late: int | None, right: bool) -> None:
+        messages = self.world.pool.inbox.messages()
+        newest = messages[-1].code if messages and right else "000000"
+        event = {"code": newest[:6], "new_password": NEW_PASSWORD}
+        self.click(pick, ResetPassword.model_validate(event), late)
+
+    @precondition(lambda self: len(self.world.workers) < 4)
+    @rule(pick=picks, late=lates, wanted=st.booleans())
+    def answer_the_offer(self, pick: int, late: int | None, wanted: bool) -> None:
+        self.click(pick, RememberDevice(remember=wanted), late)
+
+    @rule()
+    def cognito_forgets_every_device(self) -> None:
+        self.world.pool.devices._by_key.clear()
+
     @precondition(lambda self: self.world.workers)
     @rule(pick=picks, fault=FAULTS)
     def a_worker_does_one_thing(self, pick: int, fault: str | None) -> None:
@@ -111,7 +171,31 @@ class Life(RuleBasedStateMachine):
         workers = self.world.workers
         self.world.kill(workers[pick % len(workers)])
 
-    @rule(seconds=st.sampled_from([1, 11, 40, 60, 70, 180, 4000, -30, -400]))
+    # Most of what happens is ordinary: without these two, chance alone rarely gets past a password.
+    @precondition(lambda self: len(self.world.workers) < 4)
+    @rule(pick=picks, who=st.sampled_from(sorted(PASSWORDS)), fault=FAULTS, data=st.data())
+    def somebody_goes_on(self, pick: int, who: str, fault: str | None, data: st.DataObject) -> None:
+        flow_id = self.a_flow(pick)
+        for _ in range(data.draw(st.integers(1, 4))):
+            step = self.world.steps[flow_id]
+            events = [name for name in step.events if name != "cancel"]
+            if not events:
+                return
+            event = self.world.sensible(data.draw(st.sampled_from(events)), step, who)
+            self.world.run(self.world.click(flow_id, event, step.version), fault)
+            fault = data.draw(FAULTS)
+
+    @precondition(lambda self: len(self.world.workers) < 3)
+    @rule(pick=picks, who=st.sampled_from(sorted(PASSWORDS)), data=st.data())
+    def somebody_clicks_twice(self, pick: int, who: str, data: st.DataObject) -> None:
+        flow_id = self.a_flow(pick)
+        step = self.world.steps[flow_id]
+        if step.events:
+            event = self.world.sensible(data.draw(st.sampled_from(step.events)), step, who)
+            for _ in range(2):
+                self.world.click(flow_id, event, step.version)
+
+    @rule(seconds=st.sampled_from(TIMES))
     def time_passes(self, seconds: int) -> None:
         self.world.clock.advance(seconds)
 
@@ -145,7 +229,7 @@ def _tenacity_does_not_wait(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    ("life", "examples"), [(OnMemory, 300), (OnSQLite, 60)], ids=["memory", "sqlite"]
+    ("life", "examples"), [(OnMemory, 500), (OnSQLite, 60)], ids=["memory", "sqlite"]
 )
 def test_the_promises_hold_whatever_happens(life: type[Life], examples: int) -> None:
     run_state_machine_as_test(

@@ -8,26 +8,72 @@ the wire is left out (`tests.doubles.InProcessClient`).
 
 from __future__ import annotations
 
+import base64
 from collections import Counter
 from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Any
 
+from cryptography.hazmat.primitives.hashes import SHA1
+from cryptography.hazmat.primitives.twofactor.totp import TOTP
 from tests.doubles import InProcessClient, ManualClock
 
-from oncegate import FlowStore, Outcome, SignIn, Step, StoredFlow, TokensIssued, Transition
-from oncegate.calls import Call, CheckCode, CheckPassword
+from oncegate import (
+    ChallengeIssued,
+    Confirmed,
+    FlowStore,
+    NotSent,
+    Outcome,
+    Refusal,
+    Rejected,
+    SignIn,
+    Step,
+    StoredFlow,
+    TokensIssued,
+    Transition,
+    parse_event,
+)
+from oncegate.calls import (
+    CAN_SEND,
+    Call,
+    CheckCode,
+    CheckDevice,
+    MarkRemembered,
+    RegisterDevice,
+)
 from oncegate.events import Event
 from oncegate.flow import Flow
 from oncegate.machine import TIME_PASSED, NotAllowed, advance, events_allowed
 from oncegate.seal import FlowId
 from oncegate.signin import Make, Swap, Want
 from oncegate_cognito import CognitoTransport
-from oncegate_sandbox import DEMO_SEED
+from oncegate_sandbox import DEMO_SEED, PoolSeed, Seed, UserSeed
 from oncegate_sandbox.clock import SandboxClock
 from oncegate_sandbox.pool import Pool
+from oncegate_vaults import MemoryVault
 
-PASSWORDS = {user.username: user.password.get_secret_value() for user in DEMO_SEED.users}
+USERS = (
+    *DEMO_SEED.users,
+    *(
+        UserSeed.model_validate(
+            {
+                "username": name,
+                "password": f"Correct-horse-{number}",
+                "status": status,
+                "phone_number": f"+1555000777{number}",
+                "mfa": ["SMS_MFA"],
+            }
+        )
+        for name, number, status in (("gus", 7, "UNCONFIRMED"), ("hana", 8, "RESET_REQUIRED"))
+    ),
+)
+PASSWORDS = {user.username: user.password.get_secret_value() for user in USERS}
+RIDDLE = """
+def next_challenge(username, past):
+    if past and past[-1]["right"]:
+        return True
+    return len(past) < 3 and {"answer": "right", "text": "424242"}
+"""
 WRONG_PASSWORD = "wrong-horse-0"
 NEW_PASSWORD = "Better-horse-9"
 
@@ -58,6 +104,7 @@ class Worker:
     want: Want | None = None
     outcome: Outcome | None = None
     step: Step | None = None
+    codes: int = 0
 
 
 class RecordingStore:
@@ -80,18 +127,31 @@ class World:
 
     Args:
         store: the real one that is on trial.
+        auth_flow: how sign-ins begin. The sums of SRP are tried elsewhere, and take long.
+        with_devices: whether devices are tracked, and kept in a vault.
+        more: for the driver.
     """
 
-    def __init__(self, store: FlowStore) -> None:
+    def __init__(
+        self,
+        store: FlowStore,
+        *,
+        auth_flow: Any = "USER_PASSWORD_AUTH",
+        with_devices: bool = False,
+        **more: Any,
+    ) -> None:
         self.clock = ManualClock()
         self.store = RecordingStore(store)
-        self.pool = Pool(DEMO_SEED, "http://issuer", PoolClock(self.clock))
+        tracking: Any = "opt_in" if with_devices else "off"
+        pool = PoolSeed(device_tracking=tracking, custom_auth=RIDDLE)
+        self.pool = Pool(Seed(pool=pool, users=USERS), "http://issuer", PoolClock(self.clock))
+        self.vault = MemoryVault()
         self.client = InProcessClient(self.pool)
         client: Any = self.client
         self.transport = CognitoTransport(
             pool_id=DEMO_SEED.pool.id,
             client_id=DEMO_SEED.pool.client_id,
-            auth_flow="USER_PASSWORD_AUTH",  # the sums of SRP are tried elsewhere, and take long
+            auth_flow=auth_flow,
             client=client,
         )
         self.heard: list[Transition] = []
@@ -100,6 +160,8 @@ class World:
             store=self.store,
             clock=self.clock,
             listeners=[self.heard.append],
+            vault=self.vault if with_devices else None,
+            **more,
         )
         self.workers: list[Worker] = []
         self.steps: dict[str, Step] = {}
@@ -125,20 +187,58 @@ class World:
         self._resume(worker, None)
         return worker
 
+    def sensible(self, name: str, step: Step, who: str) -> Event:
+        """What a person who means well says on the page of a step."""
+        messages = self.pool.inbox.messages()
+        code = messages[-1].code if messages else "000000"
+        owner = self.pool.users.find(self.flow(step.flow_id).username)
+        if step.challenge in {"SOFTWARE_TOKEN_MFA", "TOTP_SETUP"} and owner:
+            secret = step.totp.secret if step.totp else owner.totp_secret or ""
+            key = base64.b32decode(secret + "=" * (-len(secret) % 8))
+            totp = TOTP(key, 6, SHA1(), 30, enforce_key_length=False)
+            code = totp.generate(int(self.clock.now())).decode()
+        password = owner.password if owner else PASSWORDS[who]
+        choices = [choice.value for field in step.fields for choice in field.choices]
+        words: dict[str, dict[str, Any]] = {
+            "submit_password": {"username": who, "password": PASSWORDS[who]},
+            "submit_username": {"username": who},
+            "choose_factor": {"factor": choices[len(messages) % len(choices)] if choices else ""},
+            "submit_email": {"email": "somebody@example.com"},
+            "submit_code": {
+                "code": code,
+                "remember_device": [None, None, True, False][len(messages) % 4],
+            },
+            "submit_answer": {"answer": "right"},
+            "submit_new_password": {"new_password": NEW_PASSWORD},
+            "reset_password": {"code": code, "new_password": NEW_PASSWORD},
+            "remember_device": {"remember": len(messages) % 2 == 0},
+        }
+        if name == "submit_password" and step.state == "awaiting_password":
+            words[name] = {"password": password}
+        return parse_event({"type": name, **words.get(name, {})})
+
     def do_one_thing(self, worker: Worker, fault: str | None = None) -> None:
         """Let a worker do what it wants next. A call that it leads to may suffer a fault."""
         assert worker.want is not None
         came = self.sign_in._do(worker.want)
-        if isinstance(worker.want, Swap) and worker.outcome is not None:
+        own = FlowId.parse(worker.flow_id).key
+        if isinstance(worker.want, Swap) and worker.want.key == own and worker.outcome is not None:
             self._under_way.pop(worker.flow_id, None)
         self._resume(worker, came)
         # The driver looks at the clock right before a call, so nothing comes between the two.
         if isinstance(worker.want, Make):
             self._a_call_leaves(worker, worker.want.call)
+            before = len(self.pool.inbox.messages())
             twice = fault in {"throttled", "unreachable"}  # or the transport would get through
             self.client.faults.extend([fault] * (2 if twice else 1))
             worker.outcome = self.sign_in._do(worker.want)
             self.client.faults.clear()
+            worker.codes += len(self.pool.inbox.messages()) - before
+            if worker.codes > 1:
+                raise Broken("P1: two codes for one event")
+            if isinstance(worker.outcome, NotSent) and isinstance(worker.want.call, CheckCode):
+                # It never arrived, so it may be given again.
+                self._answers.subtract([_answer(worker.want.call)])
             if isinstance(worker.outcome, TokensIssued):
                 self._issued_to.add(worker.flow_id)
                 self.results.append(worker.outcome)
@@ -183,10 +283,13 @@ class World:
         assert flow.lease_until is not None
         self._under_way[worker.flow_id] = flow.lease_until
         seen = flow.version - 1 if worker.seen is None else worker.seen
+        if worker.outcome is not None:
+            # It goes straight on from its own last call; the codes it causes are counted above.
+            _may_go_on(worker.outcome, call)
+            return
         if isinstance(call, CheckCode):
-            session = call.challenge.session.get_secret_value()
-            self._answers[session, call.code.get_secret_value()] += 1
-            if self._answers[session, call.code.get_secret_value()] > 1:
+            self._answers[_answer(call)] += 1
+            if self._answers[_answer(call)] > 1:
                 raise Broken("P2: one answer left twice")
         # A person who has seen one step gives one answer, or asks for one delivery, at most.
         self._left[worker.flow_id, seen] += 1
@@ -210,7 +313,7 @@ class World:
 
     def check(self) -> None:
         """P1, P4 and P5, as far as they can be read off what is there."""
-        may_send = [call for call in self.calls if not isinstance(call, CheckCode)]
+        may_send = [call for call in self.calls if isinstance(call, CAN_SEND)]
         if len(self.pool.inbox.messages()) > len(may_send):
             raise Broken("P1: more codes than requests that can send one")
         for flow_id in self.steps:
@@ -232,11 +335,30 @@ class World:
         found = {*PASSWORDS.values(), WRONG_PASSWORD, NEW_PASSWORD}
         found |= {message.code for message in self.pool.inbox.messages()}
         for call in self.calls:
-            if not isinstance(call, CheckPassword):
-                found.add(call.challenge.session.get_secret_value())
+            if challenge := getattr(call, "challenge", None):
+                found.add(challenge.session.get_secret_value())
+        found |= {device.password.get_secret_value() for device in self.vault._devices}
         for result in self.results:
             found |= {result.tokens.access_token, result.tokens.refresh_token or ""}
         return found - {""}
+
+
+def _answer(call: CheckCode) -> tuple[str, str]:
+    return call.challenge.session.get_secret_value(), call.code.get_secret_value()
+
+
+def _may_go_on(outcome: Outcome, call: Call) -> None:
+    """Which calls may follow an outcome without anybody having said anything."""
+    if isinstance(call, (CheckDevice, RegisterDevice, MarkRemembered)):
+        return
+    if isinstance(outcome, Confirmed | ChallengeIssued):
+        return  # a first factor after a journey; a factor that was chosen before
+    if isinstance(outcome, Rejected) and outcome.refusal in NO_EFFECT:
+        return
+    raise Broken(f"P1: a call repeated after {outcome.type}")
+
+
+NO_EFFECT = {Refusal.DEVICE_FORGOTTEN, Refusal.WRONG_CREDENTIALS, Refusal.CHALLENGE_DEAD}
 
 
 def _is_not_stuck(flow: Flow) -> None:
