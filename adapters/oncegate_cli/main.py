@@ -6,17 +6,20 @@ import json
 import logging
 import os
 import sys
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.table import Table
 from rich.text import Text
 
-from oncegate import OncegateError, SignIn
+from oncegate import OncegateError, SignedOut, SignIn, Step, Unreachable
 from oncegate_cli import demo as scenes
 from oncegate_cli.diagram import Format, draw, write_all
-from oncegate_cli.parts import cognito_transport, memory_store, sandbox
+from oncegate_cli.parts import cognito_transport, device_vault, memory_store, sandbox
+from oncegate_cli.parts import session as open_session
 from oncegate_cli.signin import Exit, report, sign_in_at
 from oncegate_cli.terminal import Terminal
 
@@ -42,19 +45,56 @@ def _all(
         logging.getLogger("oncegate").setLevel(logging.INFO)
 
 
+PoolId = Annotated[str, typer.Option(envvar="ONCEGATE_POOL_ID", help="eu-west-1_aBcDeFgHi")]
+ClientId = Annotated[str, typer.Option(envvar="ONCEGATE_CLIENT_ID", help="Of the app client.")]
+EndpointUrl = Annotated[str | None, typer.Option(help="Of something that stands in for Cognito.")]
+Username = Annotated[str | None, typer.Option(help="Asked for where it is not given.")]
+AuthFlow = Annotated[
+    str, typer.Option(help="USER_SRP_AUTH, USER_PASSWORD_AUTH, USER_AUTH or CUSTOM_AUTH.")
+]
+
+
+class _Person:
+    """One person at one terminal, about to sign in to one pool."""
+
+    def __init__(
+        self,
+        *,
+        pool_id: str,
+        client_id: str,
+        endpoint_url: str | None,
+        username: str | None,
+        auth_flow: str,
+    ) -> None:
+        self.transport = cognito_transport(
+            pool_id=pool_id,
+            client_id=client_id,
+            client_secret=os.environ.get("ONCEGATE_CLIENT_SECRET") or None,
+            endpoint_url=endpoint_url,
+            auth_flow=auth_flow,
+        )
+        self.vault = device_vault(pool_id, client_id)
+        self.terminal = Terminal({"username": username} if username else None)
+
+    def signs_in(self, *, remember_device: bool) -> tuple[Exit, Step]:
+        sign_in = SignIn(
+            transport=self.transport, store=memory_store(), vault=self.vault, keep_password=True
+        )
+        # A script is not asked.
+        unasked = None if self.terminal.is_interactive else False
+        return sign_in_at(self.terminal, sign_in, remember_device=remember_device or unasked)
+
+
 @app.command()
 def signin(
-    pool_id: Annotated[str, typer.Option(envvar="ONCEGATE_POOL_ID", help="eu-west-1_aBcDeFgHi")],
-    client_id: Annotated[str, typer.Option(envvar="ONCEGATE_CLIENT_ID", help="Of the app client.")],
-    endpoint_url: Annotated[
-        str | None, typer.Option(help="Of something that stands in for Cognito.")
-    ] = None,
-    username: Annotated[str | None, typer.Option(help="Asked for where it is not given.")] = None,
-    auth_flow: Annotated[
-        str, typer.Option(help="USER_SRP_AUTH or USER_PASSWORD_AUTH.")
-    ] = "USER_SRP_AUTH",
+    pool_id: PoolId,
+    client_id: ClientId,
+    endpoint_url: EndpointUrl = None,
+    username: Username = None,
+    auth_flow: AuthFlow = "USER_SRP_AUTH",
     remember_device: Annotated[
-        bool, typer.Option("--remember-device", help="Has no effect in this version.")
+        bool,
+        typer.Option("--remember-device", help="Do not ask for a code on this device next time."),
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -62,20 +102,64 @@ def signin(
 
     Exit codes: 0 signed in, 1 refused, 2 usage, 3 Cognito unreachable, 130 interrupted.
     """
-    sign_in = SignIn(
-        transport=cognito_transport(
-            pool_id=pool_id,
-            client_id=client_id,
-            client_secret=os.environ.get("ONCEGATE_CLIENT_SECRET") or None,
-            endpoint_url=endpoint_url,
-            auth_flow=auth_flow,
-        ),
-        store=memory_store(),
+    person = _Person(
+        pool_id=pool_id,
+        client_id=client_id,
+        endpoint_url=endpoint_url,
+        username=username,
+        auth_flow=auth_flow,
     )
-    terminal = Terminal({"username": username} if username else None)
-    code, step = sign_in_at(terminal, sign_in, remember_device=remember_device or None)
-    report(terminal, step, as_program=as_json)
+    code, step = person.signs_in(remember_device=remember_device)
+    report(person.terminal, step, as_program=as_json)
     raise typer.Exit(code)
+
+
+class DeviceAction(StrEnum):
+    """What can be done with the devices that Cognito knows of a user."""
+
+    LIST = "list"
+    FORGET = "forget"
+
+
+@app.command()
+def devices(
+    action: Annotated[DeviceAction, typer.Argument(help="list, or forget one.")],
+    pool_id: PoolId,
+    client_id: ClientId,
+    key: Annotated[str | None, typer.Argument(help="Of the device to forget.")] = None,
+    endpoint_url: EndpointUrl = None,
+    username: Username = None,
+    auth_flow: AuthFlow = "USER_SRP_AUTH",
+    as_json: JsonOption = False,
+) -> None:
+    """List the devices that Cognito remembers of you, or forget one. Signs you in first."""
+    if action is DeviceAction.FORGET and not key:
+        raise typer.BadParameter("name the device to forget by its key; list shows them")
+    person = _Person(
+        pool_id=pool_id,
+        client_id=client_id,
+        endpoint_url=endpoint_url,
+        username=username,
+        auth_flow=auth_flow,
+    )
+    code, step = person.signs_in(remember_device=False)
+    if step.tokens is None:
+        report(person.terminal, step, as_program=as_json)
+        raise typer.Exit(code)
+    session = open_session(step.tokens, person.transport)
+    if key:
+        session.forget_device(key)
+        own = person.vault.find(username or "")
+        if own and own.key == key:
+            person.vault.drop(own)
+    listed = session.devices()
+    if as_json:
+        print(json.dumps([{"key": device.key, "name": device.name} for device in listed]))
+        return
+    table = Table("key", "name", "last signed in")
+    for device in listed:
+        table.add_row(device.key, device.name, f"{device.last_signed_in_at or ''}")
+    Console().print(table)
 
 
 @app.command("sandbox")
@@ -143,7 +227,7 @@ def run(arguments: list[str] | None = None) -> int:
         code = end.code if isinstance(end.code, int) else 0
     except OncegateError as error:
         _say(str(error))
-        return Exit.USAGE
+        return {Unreachable: Exit.UNREACHABLE, SignedOut: Exit.REFUSED}.get(type(error), Exit.USAGE)
     if code == Exit.INTERRUPTED:
         _say("interrupted")
     try:

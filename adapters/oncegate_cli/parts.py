@@ -9,7 +9,9 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, Protocol, Self
 
-from oncegate import FlowStore, Misconfigured, MissingExtra, Transport
+import typer
+
+from oncegate import DeviceVault, FlowStore, Misconfigured, MissingExtra, Tokens, Transport
 
 
 class SentMessage(Protocol):
@@ -25,6 +27,24 @@ class SentMessage(Protocol):
     def code(self) -> str: ...
     @property
     def sent_at(self) -> datetime: ...
+
+
+class ListedDevice(Protocol):
+    """A device that Cognito knows of a user."""
+
+    @property
+    def key(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def last_signed_in_at(self) -> datetime | None: ...
+
+
+class Session(Protocol):
+    """What the CLI needs of a signed-in user."""
+
+    def devices(self) -> Sequence[ListedDevice]: ...
+    def forget_device(self, key: str) -> None: ...
 
 
 class LocalCognito(AbstractContextManager["LocalCognito"], Protocol):
@@ -58,6 +78,27 @@ def cognito_transport(**settings: Any) -> Transport:
     """The transport to Cognito; `oncegate_cognito.CognitoTransport` says what it takes."""
     transport: Transport = _load("transports", "cognito", "cognito")(**settings)
     return transport
+
+
+def session(tokens: Tokens, transport: Transport) -> Session:
+    """What a signed-in user can do."""
+    app = getattr(transport, "app")  # noqa: B009 - a transport that has sessions has it
+    made: Session = _load("sessions", "cognito", "cognito")(tokens, app)
+    return made
+
+
+def device_vault(pool_id: str, client_id: str) -> DeviceVault:
+    """This person's devices: in the system's keyring where there is one, else in a file."""
+    account = f"{pool_id} {client_id}"
+    vault: DeviceVault
+    try:
+        vault = _load("vaults", "keyring", "keyring")(account)
+        vault.find("")
+    except Exception:  # noqa: BLE001 - not installed, no back end, or locked: the file will do
+        name = "".join(c if c.isalnum() else "-" for c in account)
+        folder = Path(typer.get_app_dir("oncegate"))
+        vault = _load("vaults", "file", "all")(folder / f"devices-{name}.json")
+    return vault
 
 
 def memory_store() -> FlowStore:

@@ -47,6 +47,8 @@ def sign_in_at(
             if passwords == _PASSWORD_TRIES:
                 return Exit.REFUSED, step
             passwords += 1
+        if step.message and step.message.code == "password_for_new_code":
+            passwords -= 1
         terminal.show(step)
         more = {"remember_device": remember_device} if step.events[0] == "submit_code" else {}
         try:

@@ -2,30 +2,49 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+import segno
 from rich.console import Console, Group, RenderableType
 from rich.panel import Panel
 from rich.prompt import Prompt
 from rich.table import Table
 from rich.text import Text
 
-from oncegate import Event, Field, InvalidInput, Step, parse_event
+from oncegate import Event, Field, InvalidInput, RequestNewCode, Step, parse_event
 
 _TITLES = {
     "idle": "Sign in",
     "password_verified": "Confirm it is you",
+    "choosing_first_factor": "How do you want to sign in?",
+    "awaiting_password": "Enter your password",
     "awaiting_mfa": "Enter the code",
+    "setting_up_totp": "Set up your authenticator app",
+    "setting_up_email": "Set up your email",
+    "awaiting_passkey": "Use your passkey",
+    "awaiting_answer": "One more question",
+    "awaiting_confirmation": "Confirm your sign-up",
+    "awaiting_reset": "Reset your password",
+    "offering_device": "Remember this device?",
     "awaiting_new_password": "Choose a new password",
     "authenticated": "Signed in",
     "failed": "Not signed in",
 }
 
 
+NEW = "new"
+"""Typed in the place of a code, it asks for a new one."""
+
+
 class NoMoreInput(Exception):
     """Standard input ended before the sign-in did."""
+
+
+class _NewCode(Exception):
+    """A new code was asked for in the place of one."""
 
 
 class Terminal:
@@ -74,6 +93,8 @@ class Terminal:
         while True:
             try:
                 return parse_event({"type": kind, **more, **self._values(step)})
+            except _NewCode:
+                return RequestNewCode()
             except InvalidInput as error:
                 self._console.print(Text(f"{error}", style="red"))
 
@@ -81,6 +102,8 @@ class Terminal:
         values: dict[str, object] = {}
         for field in step.fields:
             value = self._answers.pop(field.name, None) or self._value(field)
+            if value == NEW and field.name == "code" and "request_new_code" in step.events:
+                raise _NewCode
             group, _, name = field.name.partition(".")
             if name:
                 grouped = values.setdefault(group, {})
@@ -91,6 +114,9 @@ class Terminal:
         return values
 
     def _value(self, field: Field) -> str:
+        if field.type == "passkey":
+            self._console.print(Text("A terminal has no passkeys: sign in with a browser."))
+            raise NoMoreInput
         if not self.is_interactive:
             line = sys.stdin.readline()
             if not line:
@@ -119,6 +145,13 @@ def _body(step: Step) -> RenderableType:
         lines.append(Text(step.reason.text, style="yellow"))
     if step.delivery:
         lines.append(Text(f"{step.delivery.medium} sent to {step.delivery.destination}"))
+    if step.totp:
+        lines.append(Text(_qr_code(step.totp.uri)))
+        lines.append(Text(f"or enter this by hand: {step.totp.secret}"))
+    for name, value in (step.parameters or {}).items():
+        lines.append(Text(f"{name}: {value}"))
+    if "request_new_code" in step.events:
+        lines.append(Text(f'Type "{NEW}" to have a {"new " if step.delivery else ""}code sent.'))
     choices = (choice for field in step.fields for choice in field.choices)
     lines.extend(Text(f"{choice.value}: {choice.label}") for choice in choices)
     if step.expires_at and step.attempts_left is not None:
@@ -128,3 +161,9 @@ def _body(step: Step) -> RenderableType:
     if step.tokens:
         lines.append(Text(f"The access token is good for {step.tokens.expires_in} seconds."))
     return Group(*lines) if lines else Text("")
+
+
+def _qr_code(uri: str) -> str:
+    drawn = io.StringIO()
+    segno.make(uri, error="l").terminal(drawn, compact=True)
+    return drawn.getvalue()

@@ -8,9 +8,9 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any, NamedTuple, NoReturn
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 
-from oncegate import NotSent, OutcomeUnknown, SignedOut, Tokens, Unreachable
+from oncegate import Misconfigured, NotSent, OutcomeUnknown, SignedOut, Tokens, Unreachable
 from oncegate_cognito.app_client import AppClient
 from oncegate_cognito.challenges import tokens_of
 from oncegate_cognito.client import outcome_of_failure
@@ -159,6 +159,10 @@ class Session:
 
 def _raise_for(failure: ClientError | BotoCoreError) -> NoReturn:
     # `from None`: botocore's words can quote the request.
+    if isinstance(failure, ParamValidationError):
+        raise Misconfigured(
+            "the request fits no shape of Cognito's: is the secret right?"
+        ) from None
     if isinstance(failure, ClientError):
         if failure.response.get("Error", {}).get("Code") == "RefreshTokenReuseException":
             raise SignedOut("reused") from None

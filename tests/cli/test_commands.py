@@ -16,7 +16,7 @@ from typing import Any
 import httpx
 import pytest
 
-from oncegate_sandbox import Sandbox
+from oncegate_sandbox import DEMO_SEED, PoolSeed, Sandbox, Seed
 
 ONCEGATE = [sys.executable, "-m", "oncegate_cli"]
 
@@ -109,6 +109,57 @@ class TestSignIn:
             stdin="fay\nCorrect-horse-6\n", env=environment,
         )  # fmt: skip
         assert done.returncode == 0
+
+
+class TestDevices:
+    @pytest.fixture
+    def tracking(self) -> Iterator[Sandbox]:
+        seed = Seed(pool=PoolSeed(device_tracking="opt_in"), users=DEMO_SEED.users)
+        with Sandbox(seed) as running:
+            yield running
+
+    def sign_in(self, sandbox: Sandbox, home: Path, *arguments: str) -> Any:
+        """Answers a code where one is sent; returns what the command printed."""
+        process = subprocess.Popen(
+            [*ONCEGATE, *arguments, *options(sandbox), "--username", "ana", "--json"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "HOME": str(home), "XDG_CONFIG_HOME": str(home / "config")},
+        )
+        assert process.stdin is not None
+        texts = len(sandbox.messages())
+        process.stdin.write("Correct-horse-1\n")
+        process.stdin.flush()
+        until = time.monotonic() + 20
+        while process.poll() is None and time.monotonic() < until:
+            if len(sandbox.messages()) > texts:
+                process.stdin.write(f"{sandbox.messages()[-1].code}\n")
+                process.stdin.flush()
+                break
+            time.sleep(0.02)
+        out, err = process.communicate(timeout=20)
+        assert process.returncode == 0, err
+        return json.loads(out)
+
+    def test_remembered_listed_and_forgotten(self, tracking: Sandbox, tmp_path: Path) -> None:
+        self.sign_in(tracking, tmp_path, "signin", "--remember-device")
+        assert len(tracking.messages()) == 1
+        self.sign_in(tracking, tmp_path, "signin")
+        assert len(tracking.messages()) == 1, "the device stood in for the code"
+        (listed,) = self.sign_in(tracking, tmp_path, "devices", "list")
+        assert listed["name"] == "oncegate"
+        assert self.sign_in(tracking, tmp_path, "devices", "forget", listed["key"]) == []
+        self.sign_in(tracking, tmp_path, "signin")
+        assert len(tracking.messages()) == 2
+        kept = list((tmp_path / "config").rglob("devices-*.json"))
+        assert [path.stat().st_mode & 0o777 for path in kept] == [0o600]
+
+    def test_what_to_forget_has_to_be_said(self, tracking: Sandbox) -> None:
+        done = run("devices", "forget", *options(tracking))
+        assert done.returncode == 2
+        assert "key" in done.stderr
 
 
 @pytest.mark.parametrize(

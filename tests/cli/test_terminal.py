@@ -8,9 +8,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pexpect
+import pyotp
 import pytest
 
-from oncegate_sandbox import Sandbox
+from oncegate_sandbox import PoolSeed, Sandbox, Seed, UserSeed
 
 ONCEGATE = [sys.executable, ["-m", "oncegate_cli"]]
 
@@ -189,3 +190,50 @@ def test_a_resize_leaves_it_clean(spawn: Any) -> None:
     terminal.expect("Signed in")
     assert end_of(terminal) == 0
     assert "Traceback" not in terminal.before
+
+
+def test_an_authenticator_is_set_up_and_a_new_code_asked_for(spawn: Any) -> None:
+    user = UserSeed.model_validate({"username": "ivo", "password": "Correct-horse-9"})
+    with Sandbox(Seed(pool=PoolSeed(mfa="on"), users=(user,))) as sandbox:
+        terminal = spawn(
+            "signin", "--pool-id", sandbox.pool_id, "--client-id", sandbox.client_id,
+            "--endpoint-url", sandbox.endpoint, "--username", "ivo",
+        )  # fmt: skip
+        terminal.expect("Password")
+        terminal.sendline("Correct-horse-9")
+        terminal.expect("How to confirm it is you")
+        terminal.sendline("SOFTWARE_TOKEN_MFA")
+        terminal.expect("▄")  # the QR code
+        terminal.expect("enter this by hand: ([A-Z2-7]+)")
+        app = pyotp.TOTP(terminal.match.group(1))
+        terminal.expect("Code from your authenticator app")
+        terminal.sendline(app.now())
+        terminal.expect("Signed in")
+        assert end_of(terminal) == 0
+
+
+def test_a_sign_up_is_confirmed_on_the_way(spawn: Any) -> None:
+    user = UserSeed.model_validate(
+        {
+            "username": "gus",
+            "password": "Correct-horse-9",
+            "status": "UNCONFIRMED",
+            "email": "gus@example.com",
+        }
+    )
+    with Sandbox(Seed(users=(user,))) as sandbox:
+        terminal = spawn(
+            "signin", "--pool-id", sandbox.pool_id, "--client-id", sandbox.client_id,
+            "--endpoint-url", sandbox.endpoint, "--username", "gus",
+        )  # fmt: skip
+        terminal.expect("Password")
+        terminal.sendline("Correct-horse-9")
+        terminal.expect('Type "new" to have a code sent')
+        assert sandbox.messages() == ()
+        terminal.expect("Code")
+        terminal.sendline("new")
+        terminal.expect("EMAIL sent to")
+        terminal.expect("Code")
+        terminal.sendline(sandbox.messages()[-1].code)
+        terminal.expect("Signed in")
+        assert end_of(terminal) == 0

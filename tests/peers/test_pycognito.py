@@ -31,6 +31,12 @@ USERS = (
         mfa=(Factor.TOTP,),
     ),
     UserSeed(username="new", password=SecretStr(PASSWORD), status="FORCE_CHANGE_PASSWORD"),
+    UserSeed(
+        username="both",
+        password=SecretStr(PASSWORD),
+        phone_number="+15550004321",
+        mfa=(Factor.SMS,),
+    ),
     UserSeed(username="plain", password=SecretStr(PASSWORD), email="plain@example.com"),
 )
 
@@ -102,3 +108,86 @@ def test_new_password(client: Client) -> None:
     user.new_password_challenge(PASSWORD, "Better-horse-2")
     assert user.access_claims["username"] == "new"
     client("new").authenticate("Better-horse-2")
+
+
+def test_an_authenticator_set_up_after_the_sign_in(client: Client) -> None:
+    user = client("plain")
+    user.authenticate(PASSWORD)
+    app = pyotp.TOTP(user.associate_software_token())
+    with pytest.raises(ClientError, match="EnableSoftwareTokenMFAException"):
+        user.verify_software_token("000000x")
+    assert user.verify_software_token(app.now(), "an app")
+    user.set_user_mfa_preference(False, True, "SOFTWARE_TOKEN")
+    with pytest.raises(SoftwareTokenMFAChallengeException):
+        client("plain").authenticate(PASSWORD)
+
+
+def test_the_choice_of_a_factor_is_taken_up(client: Client) -> None:
+    user = client("plain")
+    user.authenticate(PASSWORD)
+    with pytest.raises(ClientError, match="not verified"):
+        user.set_user_mfa_preference(False, True, "SOFTWARE_TOKEN")
+
+
+def test_renewing_and_signing_out(client: Client) -> None:
+    user = client("plain")
+    user.authenticate(PASSWORD)
+    before = user.access_token
+    user.renew_access_token()
+    assert user.access_token != before
+    token = user.access_token
+    user.logout()
+    with pytest.raises(ClientError, match="revoked"):
+        user.client.get_user(AccessToken=token)
+
+
+class TestDevices:
+    """pycognito's AWSSRP with a device: registered, confirmed, and used in the place of a code."""
+
+    def test_registered_and_used(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        import boto3
+        from pycognito import aws_srp
+        from pycognito.aws_srp import AWSSRP
+
+        pool = PoolSeed(device_tracking="always")
+        with Sandbox(Seed(pool=pool, users=USERS)) as sandbox:
+            boto = boto3.client(
+                "cognito-idp",
+                region_name="us-east-1",
+                endpoint_url=sandbox.endpoint,
+                aws_access_key_id="unused",
+                aws_secret_access_key="unused",
+            )
+            about = {
+                "username": "both",
+                "password": PASSWORD,
+                "pool_id": sandbox.pool_id,
+                "client_id": sandbox.client_id,
+                "client": boto,
+            }
+            with pytest.raises(SMSMFAChallengeException) as asked:
+                AWSSRP(**about).authenticate_user()
+            session = asked.value.get_tokens()["Session"]
+            answer = {"USERNAME": "both", "SMS_MFA_CODE": sandbox.messages()[-1].code}
+            tokens = boto.respond_to_auth_challenge(
+                ClientId=sandbox.client_id,
+                ChallengeName="SMS_MFA",
+                Session=session,
+                ChallengeResponses=answer,
+            )
+            # It sends ConfirmDevice to Amazon's address by itself, whatever its client is set to.
+            post = aws_srp.requests.post
+            monkeypatch.setattr(
+                aws_srp.requests, "post", lambda _, **more: post(sandbox.endpoint, **more)
+            )
+            aws = AWSSRP(**about)
+            _, password = aws.confirm_device(tokens)
+            metadata = tokens["AuthenticationResult"]["NewDeviceMetadata"]
+            again = AWSSRP(
+                **about,
+                device_key=metadata["DeviceKey"],
+                device_group_key=metadata["DeviceGroupKey"],
+                device_password=password,
+            )
+            assert again.authenticate_user()["AuthenticationResult"]["AccessToken"]
+            assert len(sandbox.messages()) == 1, "the device stood in for the code"
