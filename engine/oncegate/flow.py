@@ -76,8 +76,6 @@ class Flow(BaseModel):
         challenge_id: the version that brought the challenge, so that no two challenges are equal.
         attempts_left: answers that the challenge still takes.
         tried: digests of the answers to this challenge that have left, newest last.
-        code_asked_in: the version written ahead of the last call that can make Cognito send a code.
-        answered_in: the version written ahead of the last answer.
         factor: the factor that the user chose last.
         is_passwordless: whether the transport can begin with a username alone.
         kept_password: the password, where the application opted in to new codes by one click; never
@@ -105,8 +103,6 @@ class Flow(BaseModel):
     challenge_id: int = 0
     attempts_left: int = Field(default=ANSWERS_PER_CHALLENGE, ge=0)
     tried: tuple[str, ...] = ()
-    code_asked_in: int = 0
-    answered_in: int = 0
     factor: Factor | None = None
     is_passwordless: bool = False
     kept_password: Secret | None = None

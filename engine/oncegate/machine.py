@@ -30,9 +30,9 @@ password that was reset and is used at once. Each is saved before its call like 
 The promise, a code is only ever sent once per challenge, rests on five things:
 
 1. `code_not_sent` guards every arrow into a call that can make Cognito send. An event carries the
-   version of the step it answers; if such a call has been written ahead since that version, the
-   event is a repetition of one that has been heard already, and is refused.
-2. `answer_not_in_flight` and `answer_not_tried` guard the arrow that submits a code, by the same
+   version of the step it answers; if anything has been written ahead since that version, the event
+   is a repetition of one that has been heard already, or comes too late, and is refused.
+2. `answer_not_in_flight` and `answer_not_tried` guard the arrows that submit an answer, by the same
    rule and by the digests of what has been tried.
 3. No arrow repeats a call that may have had an effect. An in-flight state is left by an outcome, or
    by `time_passed` once `lease_has_passed`; after an outcome that is unknown the flow goes to `idle`,
@@ -311,19 +311,17 @@ class SignInMachine(StateChart[Workbench]):
         awaiting_answer.to(
             checking_code,
             cond=["code_not_sent", "answer_not_in_flight", "answer_not_tried"],
-            on=["write_answer_ahead", "write_request_ahead"],
+            on="write_answer_ahead",
         )
     )
     submit_new_password = Event(
-        awaiting_new_password.to(
-            setting_password, cond="code_not_sent", on=["write_answer_ahead", "write_request_ahead"]
-        )
+        awaiting_new_password.to(setting_password, cond="code_not_sent", on="write_answer_ahead")
     )
     reset_password = Event(
         awaiting_reset.to(
             setting_password,
             cond=["code_not_sent", "answer_not_in_flight", "answer_not_tried"],
-            on=["write_answer_ahead", "write_request_ahead"],
+            on="write_answer_ahead",
         )
     )
     request_new_code = Event(
@@ -546,12 +544,12 @@ class SignInMachine(StateChart[Workbench]):
     # ── guards on what a person says ──
 
     def code_not_sent(self) -> bool:
-        """No call that can send a code was written ahead since the step that the event answers."""
-        return self._seen_since(self.model.flow.code_asked_in)
+        """The event answers the step as it is: nothing that can send was written ahead since."""
+        return self._answers_this_step()
 
     def answer_not_in_flight(self) -> bool:
-        """No answer was written ahead since the step that the event answers."""
-        return self._seen_since(self.model.flow.answered_in)
+        """The event answers the step as it is: no answer was written ahead since."""
+        return self._answers_this_step()
 
     def answer_not_tried(self) -> bool:
         """This very answer has not left for this challenge."""
@@ -625,15 +623,13 @@ class SignInMachine(StateChart[Workbench]):
         return self.model.flow.remember_device is True
 
     def nothing_happened_since(self) -> bool:
-        """The event answers the current version."""
-        return self.model.seen == self.model.flow.version
+        """The event answers the step as it is."""
+        return self._answers_this_step()
 
-    def _seen_since(self, version: int) -> bool:
-        # 0 is "never". A version from the future is of a record that was rolled back: it is as
-        # untimely as a late one.
-        return (version == 0 or version < self.model.seen) and (
-            self.model.seen <= self.model.flow.version
-        )
+    def _answers_this_step(self) -> bool:
+        # Every change is a version of its own, so an event that was written ahead is seen by its
+        # version alone. One from the future is of a record that was rolled back.
+        return self.model.seen == self.model.flow.version
 
     # ── guards on what the transport reports ──
 
@@ -818,9 +814,7 @@ class SignInMachine(StateChart[Workbench]):
         self._write_ahead()
 
     def write_request_ahead(self) -> None:
-        self._write_ahead(
-            code_asked_in=self.model.flow.version + 1, device_key=self.model.hand.device_key
-        )
+        self._write_ahead(device_key=self.model.hand.device_key)
 
     def write_password_ahead(self) -> None:
         bench, offer = self.model, self.model.offer
@@ -854,7 +848,6 @@ class SignInMachine(StateChart[Workbench]):
     def write_answer_ahead(self) -> None:
         flow, offer = self.model.flow, self.model.offer
         self._write_ahead(
-            answered_in=flow.version + 1,
             tried=(*flow.tried, self.model.digest),
             device_key=self.model.hand.device_key,
         )

@@ -372,6 +372,12 @@ class TestGuards:
             advance(flow, code("222222"), now=NOW, seen=2, digest="another")
         assert advance(flow, code("222222"), now=NOW, digest="another").is_in_flight
 
+    def test_an_answer_from_a_page_that_did_not_show_the_challenge_is_stale(self) -> None:
+        flow = walk(password(), a_text())
+        for seen in (0, 1):
+            with pytest.raises(NotAllowed, match="stale"):
+                advance(flow, code(), now=NOW, seen=seen)
+
     def test_the_same_answer_does_not_leave_twice(self) -> None:
         flow = walk(password(), a_text())
         flow = advance(flow, code(), now=NOW, digest="d")
