@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -12,21 +11,16 @@ import pytest
 
 from oncegate_sandbox import DEMO_SEED, PoolSeed, Sandbox, Seed
 
-HERE = Path(__file__).with_name("javascript")
-
 
 @pytest.mark.needs("npm")
 @pytest.mark.needs("node")
-def test_a_code_then_a_remembered_device(tmp_path: Path) -> None:
-    for name in ("package.json", "sign_in.cjs"):
-        shutil.copy(HERE / name, tmp_path)
-    quietly = ["--silent", "--no-audit", "--no-fund", "--ignore-scripts"]
-    subprocess.run(["npm", "install", *quietly], cwd=tmp_path, check=True, timeout=300)
+def test_a_code_then_a_remembered_device(request: pytest.FixtureRequest) -> None:
+    folder: Path = request.getfixturevalue("javascript")  # only once the marks have been looked at
     seed = Seed(pool=PoolSeed(device_tracking="opt_in"), users=DEMO_SEED.users)
     with Sandbox(seed) as sandbox:
         done = subprocess.run(
             ["node", "sign_in.cjs", sandbox.endpoint, sandbox.pool_id, sandbox.client_id],
-            cwd=tmp_path,
+            cwd=folder,
             capture_output=True,
             text=True,
             timeout=120,
