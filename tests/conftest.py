@@ -10,6 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 from tests.doubles import ManualClock
+from tests.servers import PostgresServer, RedisServer
 
 from oncegate_cognito import CognitoTransport
 from oncegate_sandbox import Sandbox
@@ -30,6 +31,18 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
             if os.environ.get("CI"):
                 pytest.fail(f"in CI nothing is skipped; {reason}")
             pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[RedisServer]:
+    with RedisServer() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    with PostgresServer() as server:
+        yield server
 
 
 @pytest.fixture

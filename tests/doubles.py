@@ -14,15 +14,16 @@ from oncegate import (
     CodeChallenge,
     Delivery,
     Factor,
-    Outcome,
     SubmitCode,
     SubmitPassword,
     Tokens,
     TokensIssued,
 )
-from oncegate.calls import Call
+from oncegate.testing import ScriptedTransport
 from oncegate_sandbox.errors import CognitoError
 from oncegate_sandbox.pool import Pool
+
+__all__ = ["ScriptedTransport"]
 
 USERNAME = "ana"
 PASSWORD = "Correct-horse-1"
@@ -42,26 +43,6 @@ class ManualClock:
 
     def advance(self, seconds: float) -> None:
         self.time += seconds
-
-
-class ScriptedTransport:
-    """A transport whose outcomes are laid out beforehand, and that remembers what it was asked.
-
-    Args:
-        outcomes: what comes of the first call, the second, …; a callable is called for it.
-    """
-
-    longest_call = 30.0
-    is_passwordless = False
-
-    def __init__(self, *outcomes: Outcome | Callable[[Call], Outcome]) -> None:
-        self.outcomes = deque(outcomes)
-        self.calls: list[Call] = []
-
-    def make(self, call: Call) -> Outcome:
-        self.calls.append(call)
-        outcome = self.outcomes.popleft()
-        return outcome(call) if callable(outcome) else outcome
 
 
 def password(value: str = PASSWORD, username: str = USERNAME) -> SubmitPassword:

@@ -15,6 +15,7 @@ class MemoryStore:
         self._rows: dict[str, StoredFlow] = {}
         self._lock = threading.Lock()
         self._swept_at = 0.0
+        self._since = time.time()
 
     def load(self, key: str) -> StoredFlow | None:
         """See `oncegate.FlowStore.load`."""
@@ -29,6 +30,10 @@ class MemoryStore:
             self._rows[key] = row
             self._sweep()
             return True
+
+    def since(self) -> float:
+        """See `oncegate.FlowStore.since`: nothing outlives the process."""
+        return self._since
 
     def _sweep(self) -> None:
         # Once a minute at most, so that a swap stays cheap however many flows are pending.

@@ -63,6 +63,10 @@ class SQLiteStore:
                 saved = db.execute(_SWAP, (*row, key, expected)).rowcount
         return saved == 1
 
+    def since(self) -> float:
+        """See `oncegate.FlowStore.since`: SQLite keeps what it has acknowledged."""
+        return 0.0
+
     def _sweep(self, db: sqlite3.Connection) -> None:
         now = time.time()
         if now - self._swept_at >= 60:

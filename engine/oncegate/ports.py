@@ -49,7 +49,7 @@ class StoredFlow(NamedTuple):
 class FlowStore(Protocol):
     """Keeps sealed flows. Safe to share between threads.
 
-    Both methods raise `oncegate.StoreUnavailable` when the store cannot answer.
+    All methods raise `oncegate.StoreUnavailable` when the store cannot answer.
     """
 
     def load(self, key: str) -> StoredFlow | None:
@@ -66,6 +66,14 @@ class FlowStore(Protocol):
 
         Returns:
             True if it was saved; False if another version is there, and then nothing changed.
+        """
+        ...
+
+    def since(self) -> float:
+        """Since when the store is known to have lost nothing, in seconds since the epoch.
+
+        0.0 for one that keeps what it has acknowledged. One that can lose its data says when it last
+        came up empty: a flow from before, whose row is not there, may have been lost, and is over.
         """
         ...
 

@@ -124,28 +124,29 @@ class FlowId:
             _digesting=keys[48:],
         )
 
-    def seal(self, flow: Flow) -> bytes:
-        """Seal a flow for the store."""
+    def seal(self, flow: Flow, keys: SealingKeys | None = None) -> bytes:
+        """Seal a flow for the store, with the application's keys besides where there are any."""
         nonce = os.urandom(_NONCE)
         plain = flow.model_dump_json(context=REVEAL, exclude_none=True).encode()
-        return (
-            _FORMAT + nonce + AESGCM(self._sealing).encrypt(nonce, plain, self._place(flow.version))
-        )
+        place = self._place(flow.version)
+        sealed = _FORMAT + nonce + AESGCM(self._sealing).encrypt(nonce, plain, place)
+        return keys.seal(sealed, place) if keys else sealed
 
-    def unseal(self, sealed: bytes, version: int) -> Flow:
+    def unseal(self, sealed: bytes, version: int, keys: SealingKeys | None = None) -> Flow:
         """Open what `seal` made.
 
         Raises:
             RecordUnreadable: the record is corrupt, or is not this version of this flow.
         """
-        start = len(_FORMAT)
+        start, place = len(_FORMAT), self._place(version)
         try:
+            sealed = keys.unseal(sealed, place) if keys else sealed
             if sealed[:start] != _FORMAT:
                 raise ValueError("another format")
             nonce, body = sealed[start : start + _NONCE], sealed[start + _NONCE :]
-            plain = AESGCM(self._sealing).decrypt(nonce, body, self._place(version))
+            plain = AESGCM(self._sealing).decrypt(nonce, body, place)
             flow = Flow.model_validate_json(plain)
-        except (InvalidTag, ValueError, ValidationError):
+        except (InvalidTag, RecordUnreadable, ValueError, ValidationError):
             # `from None`: what could be read of the record is nobody's business.
             raise RecordUnreadable(
                 f"the record of flow {self.key[:12]} cannot be opened; start a new flow"

@@ -73,7 +73,7 @@ from oncegate.ports import (
     Transition,
     Transport,
 )
-from oncegate.seal import FlowId
+from oncegate.seal import FlowId, SealingKeys
 from oncegate.step import Step, step_of
 
 LEASE_MARGIN = 10.0
@@ -85,6 +85,11 @@ class Load:
     """Load a row; answered with a `StoredFlow` or None."""
 
     key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Since:
+    """Ask since when the store has lost nothing; answered with seconds since the epoch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,8 +147,10 @@ class Pause:
     seconds: float
 
 
-Want = Load | Swap | Make | Keep | Find | Put | Tell | Pause
+Want = Load | Since | Swap | Make | Keep | Find | Put | Tell | Pause
 _CHARGE_TRIES = 5
+_BIRTH = 2.0
+"""Seconds by which a flow may seem older than the store: ids have whole seconds, and clocks differ."""
 type_of_event: tuple[type, ...] = get_args(Event)
 type_of_outcome: tuple[type, ...] = get_args(Outcome)
 
@@ -166,6 +173,7 @@ class _Driver:
         new_code_cooldown: float = 30.0,
         new_codes_per_flow: int = NEW_CODES_PER_FLOW,
         budget: CodeBudget | None = DEFAULT_BUDGET,
+        keys: SealingKeys | None = None,
     ) -> None:
         """Put a sign-in together.
 
@@ -184,6 +192,8 @@ class _Driver:
             new_code_cooldown: seconds from a code to the next that may be asked for.
             new_codes_per_flow: how many new codes may be asked for in one flow.
             budget: of codes for one user and one source over all flows; None for no limit.
+            keys: of the application, to seal records with besides each flow's own key; the same in
+                every worker.
         """
         self._transport = transport
         self._store = store
@@ -194,6 +204,7 @@ class _Driver:
         self._lifetime = lifetime
         self._patience = patience
         self._budget = budget
+        self._keys = keys
         self._policy = Policy(
             lease=transport.longest_call + 2 * LEASE_MARGIN,
             cooldown=new_code_cooldown,
@@ -396,10 +407,15 @@ class _Driver:
             now = self._clock.now()
             if row is None:
                 age = now - flow_id.issued_at
-                return self._unsaved if -CLOCK_SKEW <= age < self._lifetime else EXPIRED
+                if not -CLOCK_SKEW <= age < self._lifetime:
+                    return EXPIRED
+                # It was never saved, or its row was lost with all others since. Were it taken for a
+                # new one then, a second click could send a second code.
+                since: float = yield Since()
+                return self._unsaved if flow_id.issued_at + _BIRTH >= since else EXPIRED
             if row.expires_at <= now:
                 return EXPIRED
-            flow = flow_id.unseal(row.sealed, row.version)
+            flow = flow_id.unseal(row.sealed, row.version, self._keys)
             if not is_due(flow, now):
                 return flow
             later = advance(flow, TIME_PASSED, now=now)
@@ -420,7 +436,9 @@ class _Driver:
     def _save(
         self, flow_id: FlowId, before: Flow, after: Flow, cause: str, outcome: Outcome | None = None
     ) -> Generator[Want, Any, bool]:
-        row = StoredFlow(after.version, flow_id.seal(after), after.saved_at + self._lifetime)
+        row = StoredFlow(
+            after.version, flow_id.seal(after, self._keys), after.saved_at + self._lifetime
+        )
         saved: bool = yield Swap(flow_id.key, before.version, row)
         if saved:
             yield Tell(
@@ -443,6 +461,8 @@ class _Driver:
         match want:
             case Load():
                 return self._store.load(want.key)
+            case Since():
+                return self._store.since()
             case Swap():
                 return self._store.swap(want.key, want.expected, want.row)
             case Make():

@@ -31,7 +31,7 @@ from oncegate import (
 )
 from oncegate.calls import Call, CheckCode, CheckPassword
 from oncegate.seal import FlowId
-from oncegate.signin import Load, Make, Pause, Swap, Tell
+from oncegate.signin import Load, Make, Pause, Since, Swap, Tell
 from oncegate_stores import MemoryStore
 
 WRONG_CODE = Rejected(refusal=Refusal.WRONG_CODE)
@@ -71,7 +71,8 @@ def test_saved_before_sent(clock: ManualClock) -> None:
     sign_in, _ = driver(clock)
     script = sign_in._sending(sign_in.start().flow_id, password(), None)
     assert isinstance(next(script), Load)
-    assert isinstance(script.send(None), Swap)
+    assert isinstance(script.send(None), Since)
+    assert isinstance(script.send(0.0), Swap)
     assert isinstance(script.send(True), Tell)
     assert isinstance(script.send(None), Make)
 
@@ -81,7 +82,8 @@ def test_who_loses_the_swap_makes_no_call(clock: ManualClock) -> None:
     flow_id = sign_in.start().flow_id
     script = sign_in._sending(flow_id, password(), None)
     next(script)
-    swap = script.send(None)
+    script.send(None)
+    swap = script.send(0.0)
     assert isinstance(swap, Swap)
     assert isinstance(script.send(False), Load)
     for _ in range(3):  # the winner's call is still under way

@@ -121,6 +121,9 @@ class RecordingStore:
         self.written.append(row.sealed)
         return self._store.swap(key, expected, row)
 
+    def since(self) -> float:
+        return self._store.since()
+
 
 class World:
     """The driver on a store, against a pool, with everything that happens held against P1 to P5.

@@ -1,114 +1,109 @@
-"""One suite for all stores: what the driver relies on when it saves before it sends."""
+"""Every store, held to the suite that third parties' stores are held to."""
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+import uuid
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from moto.server import ThreadedMotoServer
+from tests.servers import PostgresServer, RedisServer
 
 from oncegate import FlowStore, StoredFlow
-from oncegate_stores import MemoryStore, SQLiteStore
-
-KEY, OTHER = "a" * 32, "b" * 32
-LATER = time.time() + 3600
-
-Make = Callable[[], FlowStore]
-
-
-@pytest.fixture(params=["memory", "sqlite"])
-def make(request: pytest.FixtureRequest, tmp_path: Path) -> Make:
-    """Makes a store; each time on the same data, where the store has data that outlives it."""
-    makers: dict[str, Make] = {
-        "memory": MemoryStore,
-        "sqlite": lambda: SQLiteStore(tmp_path / "flows.db"),
-    }
-    return makers[request.param]
+from oncegate.testing import StoreConformance
+from oncegate_stores import (
+    DynamoDBStore,
+    MemoryStore,
+    PostgresStore,
+    RedisStore,
+    SQLiteStore,
+    store_from_url,
+)
 
 
-@pytest.fixture
-def store(make: Make) -> FlowStore:
-    return make()
+class TestMemory(StoreConformance):
+    is_shared = False
+
+    def make(self) -> FlowStore:
+        return MemoryStore()
 
 
-def row(version: int, sealed: bytes = b"\x00sealed\xff", expires_at: float = LATER) -> StoredFlow:
-    return StoredFlow(version, sealed, expires_at)
+class TestSQLite(StoreConformance):
+    @pytest.fixture(autouse=True)
+    def _a_file(self, tmp_path: Path) -> None:
+        self.path = tmp_path / "flows.db"
+
+    def make(self) -> FlowStore:
+        return SQLiteStore(self.path)
 
 
-def test_nothing_is_there_at_first(store: FlowStore) -> None:
-    assert store.load(KEY) is None
+@pytest.mark.needs("redis-server")
+class TestRedis(StoreConformance):
+    @pytest.fixture(autouse=True)
+    def _a_server(self, redis_server: RedisServer) -> None:
+        self.url = redis_server.url
+
+    def make(self) -> FlowStore:
+        return RedisStore(self.url)
+
+    def test_redis_itself_drops_what_is_over(self) -> None:
+        store = self.make()
+        store.swap("a" * 32, 0, StoredFlow(1, b"x", time.time() + 0.2))
+        assert store.load("a" * 32) is not None
+        time.sleep(0.4)
+        assert store.load("a" * 32) is None
 
 
-def test_what_was_saved_is_loaded(store: FlowStore) -> None:
-    assert store.swap(KEY, 0, row(1))
-    assert store.load(KEY) == row(1)
-    assert isinstance(store.load(KEY), StoredFlow)
-    assert store.load(OTHER) is None
+@pytest.mark.needs("postgres")
+class TestPostgres(StoreConformance):
+    @pytest.fixture(autouse=True)
+    def _a_server(self, postgres_server: PostgresServer) -> Iterator[None]:
+        self.url = postgres_server.url
+        self.made: list[PostgresStore] = []
+        yield
+        for store in self.made:
+            store.close()
+
+    def make(self) -> FlowStore:
+        self.made.append(PostgresStore(self.url, max_size=8))
+        return self.made[-1]
 
 
-def test_a_row_is_made_once(store: FlowStore) -> None:
-    assert store.swap(KEY, 0, row(1))
-    assert not store.swap(KEY, 0, row(1, b"second"))
-    assert store.load(KEY) == row(1)
+class TestDynamoDB(StoreConformance):
+    @pytest.fixture(autouse=True)
+    def _a_server(self, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+            monkeypatch.setenv(name, "unused")
+        server = ThreadedMotoServer(port=0, verbose=False)
+        server.start()
+        self.table = f"flows-{uuid.uuid4().hex}"
+        self.host = "http://{}:{}".format(*server.get_host_and_port())
+        store = self.make()
+        assert isinstance(store, DynamoDBStore)
+        store.create_table()
+        yield
+        server.stop()
+
+    def make(self) -> FlowStore:
+        return store_from_url(f"dynamodb://{self.table}?region=eu-west-1&endpoint_url={self.host}")
+
+    def test_the_table_drops_what_is_over(self) -> None:
+        store = self.make()
+        assert isinstance(store, DynamoDBStore)
+        told = store._db.describe_time_to_live(TableName=self.table)["TimeToLiveDescription"]
+        assert (told["TimeToLiveStatus"], told["AttributeName"]) == ("ENABLED", "drop_at")
 
 
-def test_a_swap_goes_by_the_version(store: FlowStore) -> None:
-    store.swap(KEY, 0, row(1))
-    assert store.swap(KEY, 1, row(2, b"two"))
-    for stale in (0, 1, 3):
-        assert not store.swap(KEY, stale, row(9, b"nine"))
-    assert store.load(KEY) == row(2, b"two")
-
-
-def test_no_swap_makes_a_row_out_of_nothing(store: FlowStore) -> None:
-    assert not store.swap(KEY, 1, row(2))
-    assert store.load(KEY) is None
-
-
-def test_rows_do_not_touch_each_other(store: FlowStore) -> None:
-    store.swap(KEY, 0, row(1, b"one"))
-    store.swap(OTHER, 0, row(1, b"other"))
-    store.swap(KEY, 1, row(2, b"two"))
-    assert store.load(OTHER) == row(1, b"other")
-
-
-def test_a_row_of_four_kilobytes(store: FlowStore) -> None:
-    sealed = bytes(range(256)) * 16
-    store.swap(KEY, 0, row(1, sealed))
-    loaded = store.load(KEY)
-    assert loaded is not None
-    assert loaded.sealed == sealed
-
-
-def test_of_many_threads_one_wins_each_version(store: FlowStore) -> None:
-    threads, versions = 8, 25
-    together = threading.Barrier(threads)
-
-    def race(name: int) -> list[int]:
-        won = []
-        for version in range(versions):
-            together.wait()
-            if store.swap(KEY, version, row(version + 1, str(name).encode())):
-                won.append(version)
-        return won
-
-    with ThreadPoolExecutor(threads) as pool:
-        won = [version for result in pool.map(race, range(threads)) for version in result]
-    assert sorted(won) == list(range(versions))
-    last = store.load(KEY)
-    assert last is not None
-    assert last.version == versions
-
-
+@pytest.mark.parametrize("kind", ["memory", "sqlite"])
 def test_rows_past_their_time_are_dropped(
-    store: FlowStore, monkeypatch: pytest.MonkeyPatch
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    store.swap(KEY, 0, row(1, expires_at=time.time() + 100))
+    store: FlowStore = MemoryStore() if kind == "memory" else SQLiteStore(tmp_path / "f.db")
+    store.swap("a" * 32, 0, StoredFlow(1, b"x", time.time() + 100))
     now = time.time()
     monkeypatch.setattr(time, "time", lambda: now + 200)
-    store.swap(OTHER, 0, row(1, expires_at=now + 300))
-    assert store.load(KEY) is None
-    assert store.load(OTHER) is not None
+    store.swap("b" * 32, 0, StoredFlow(1, b"x", now + 300))
+    assert store.load("a" * 32) is None
+    assert store.load("b" * 32) is not None

@@ -4,43 +4,41 @@ from __future__ import annotations
 
 import base64
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import pytest
 
-from oncegate import Device, DeviceVault, Misconfigured, RecordUnreadable, SealingKeys
+from oncegate import DeviceVault, Misconfigured, RecordUnreadable, SealingKeys
+from oncegate.testing import VaultConformance
 from oncegate_vaults import CookieVault, FileVault, KeyringVault, MemoryVault
 
 KEYS = SealingKeys("a key that is long enough")
-Reopen = Callable[[], DeviceVault]
+device = VaultConformance().device
 
 
-def device(username: str = "ana", key: str = "key-1", **more: Any) -> Device:
-    return Device.model_validate(
-        {
-            "username": username,
-            "typed": f"{username}@example.com",
-            "key": key,
-            "group_key": "group",
-            "password": f"the secret of {key}",
-            **more,
-        }
-    )
+class TestMemoryVault(VaultConformance):
+    @pytest.fixture(autouse=True)
+    def _one(self) -> None:
+        self.one = MemoryVault()
+
+    def make(self) -> DeviceVault:
+        return self.one
 
 
-@pytest.fixture(params=["memory", "file", "keyring", "cookie"])
-def reopen(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Reopen]:
-    """Opens the same vault, as another request or another run of the program would."""
-    if request.param == "memory":
-        one = MemoryVault()
-        yield lambda: one
-        return
-    if request.param == "file":
-        yield lambda: FileVault(tmp_path / "folder" / "devices.json")
-        return
-    if request.param == "keyring":
+class TestFileVault(VaultConformance):
+    @pytest.fixture(autouse=True)
+    def _a_path(self, tmp_path: Path) -> None:
+        self.path = tmp_path / "folder" / "devices.json"
+
+    def make(self) -> DeviceVault:
+        return FileVault(self.path)
+
+
+class TestKeyringVault(VaultConformance):
+    @pytest.fixture(autouse=True)
+    def _a_keyring(self) -> Iterator[None]:
         import keyring
         from keyring.backend import KeyringBackend
 
@@ -57,62 +55,25 @@ def reopen(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Reopen]:
             def delete_password(self, service: str, username: str) -> None:
                 del self.kept[service, username]
 
-        InMemory.kept = {}
         before = keyring.get_keyring()
         keyring.set_keyring(InMemory())  # type: ignore[no-untyped-call]
-        yield lambda: KeyringVault("a pool")
+        yield
         keyring.set_keyring(before)
-        return
 
-    vaults = [CookieVault(None, KEYS, bound_to="a pool")]
-
-    def next_request() -> CookieVault:
-        vaults.append(CookieVault(vaults[-1].value, KEYS, bound_to="a pool"))
-        return vaults[-1]
-
-    yield next_request
+    def make(self) -> DeviceVault:
+        return KeyringVault("a pool")
 
 
-def test_empty(reopen: Reopen) -> None:
-    assert reopen().find("ana") is None
-    reopen().drop(device())
+class TestCookieVault(VaultConformance):
+    """Each request has a vault of its own, made of the cookie that the last one left."""
 
+    @pytest.fixture(autouse=True)
+    def _a_browser(self) -> None:
+        self.vaults = [CookieVault(None, KEYS, bound_to="a pool")]
 
-def test_kept_found_and_dropped(reopen: Reopen) -> None:
-    reopen().keep(device())
-    found = reopen().find("ana")
-    assert found == device()
-    assert found.password.get_secret_value() == "the secret of key-1"
-    assert reopen().find("ana@example.com") == found
-    assert reopen().find("") is None
-    reopen().drop(found)
-    assert reopen().find("ana") is None
-
-
-def test_a_device_takes_the_place_of_the_users_last(reopen: Reopen) -> None:
-    reopen().keep(device(key="old"))
-    reopen().keep(device(key="new", remembered=True))
-    found = reopen().find("ana")
-    assert found is not None
-    assert (found.key, found.remembered) == ("new", True)
-    reopen().drop(device(key="old"))
-    assert reopen().find("ana") is not None
-
-
-def test_users_do_not_get_in_each_others_way(reopen: Reopen) -> None:
-    for name in ("ana", "bob"):
-        reopen().keep(device(name, f"of {name}"))
-    reopen().drop(device("ana", "of ana"))
-    assert reopen().find("ana") is None
-    assert reopen().find("bob") is not None
-
-
-def test_an_own_name_goes_before_what_somebody_typed(reopen: Reopen) -> None:
-    reopen().keep(device("bob", "of bob"))
-    reopen().keep(device("eve", "of eve", typed="bob"))
-    found = reopen().find("bob")
-    assert found is not None
-    assert found.key == "of bob"
+    def make(self) -> DeviceVault:
+        self.vaults.append(CookieVault(self.vaults[-1].value, KEYS, bound_to="a pool"))
+        return self.vaults[-1]
 
 
 class TestFile:

@@ -1,0 +1,110 @@
+"""Flows in a DynamoDB table, shared by all workers. Extra: ``oncegate[dynamodb]``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from boto3.session import Session
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from oncegate.errors import StoreUnavailable
+from oncegate.ports import StoredFlow
+
+
+class DynamoDBStore:
+    """One item for each flow, swapped by a conditional write, dropped by the table's TTL.
+
+    The table has the partition key ``key`` (a string), and TTL on the attribute ``drop_at``
+    (`create_table` makes such a one).
+
+    Args:
+        table: its name.
+        region: such as ``eu-west-1``; where boto3 finds it, if None.
+        endpoint_url: of something that stands in for DynamoDB.
+        timeout: seconds to wait for an answer.
+        client: a boto3 client of your own.
+    """
+
+    def __init__(
+        self,
+        table: str,
+        *,
+        region: str | None = None,
+        endpoint_url: str | None = None,
+        timeout: float = 3.0,
+        client: Any = None,
+    ) -> None:
+        self._table = table
+        config = Config(
+            connect_timeout=timeout,
+            read_timeout=timeout,
+            # A write that is repeated after it worked would look like one that was lost.
+            retries={"mode": "standard", "total_max_attempts": 1},
+        )
+        self._db = client or Session(region_name=region).client(
+            "dynamodb", region_name=region, endpoint_url=endpoint_url, config=config
+        )
+
+    def create_table(self) -> None:
+        """Make the table, and wait until it is there."""
+        self._db.create_table(
+            TableName=self._table,
+            KeySchema=[{"AttributeName": "key", "KeyType": "HASH"}],
+            AttributeDefinitions=[{"AttributeName": "key", "AttributeType": "S"}],
+            BillingMode="PAY_PER_REQUEST",
+        )
+        self._db.get_waiter("table_exists").wait(TableName=self._table)
+        self._db.update_time_to_live(
+            TableName=self._table,
+            TimeToLiveSpecification={"Enabled": True, "AttributeName": "drop_at"},
+        )
+
+    def load(self, key: str) -> StoredFlow | None:
+        """See `oncegate.FlowStore.load`."""
+        try:
+            found = self._db.get_item(
+                TableName=self._table, Key={"key": {"S": key}}, ConsistentRead=True
+            )
+        except (ClientError, BotoCoreError) as error:
+            raise _unavailable(error) from error
+        item = found.get("Item")
+        if item is None:
+            return None
+        return StoredFlow(
+            int(item["version"]["N"]), bytes(item["sealed"]["B"]), float(item["expires_at"]["S"])
+        )
+
+    def swap(self, key: str, expected: int, row: StoredFlow) -> bool:
+        """See `oncegate.FlowStore.swap`."""
+        item: dict[str, Any] = {
+            "key": {"S": key},
+            "version": {"N": str(row.version)},
+            "sealed": {"B": row.sealed},
+            # As text, to the last digit; TTL wants whole seconds, and may be days late.
+            "expires_at": {"S": repr(row.expires_at)},
+            "drop_at": {"N": str(int(row.expires_at) + 1)},
+        }
+        condition: dict[str, Any] = {
+            "ConditionExpression": "version = :expected",
+            "ExpressionAttributeValues": {":expected": {"N": str(expected)}},
+        }
+        if expected == 0:
+            condition = {"ConditionExpression": "attribute_not_exists(version)"}
+        try:
+            self._db.put_item(TableName=self._table, Item=item, **condition)
+        except ClientError as error:
+            if error.response.get("Error", {}).get("Code") == "ConditionalCheckFailedException":
+                return False
+            raise _unavailable(error) from error
+        except BotoCoreError as error:
+            raise _unavailable(error) from error
+        return True
+
+    def since(self) -> float:
+        """See `oncegate.FlowStore.since`: DynamoDB keeps what it has acknowledged."""
+        return 0.0
+
+
+def _unavailable(error: Exception) -> StoreUnavailable:
+    return StoreUnavailable(f"DynamoDB did not answer: {type(error).__name__}")

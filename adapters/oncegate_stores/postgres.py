@@ -1,0 +1,111 @@
+"""Flows in PostgreSQL, shared by all workers. Extra: ``oncegate[postgres]``."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from psycopg import Connection, Error
+from psycopg_pool import ConnectionPool, PoolTimeout
+
+from oncegate.errors import StoreUnavailable
+from oncegate.ports import StoredFlow
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS oncegate_flows (
+    key text PRIMARY KEY, version integer NOT NULL, sealed bytea NOT NULL,
+    expires_at double precision NOT NULL
+)
+"""
+_INDEX = "CREATE INDEX IF NOT EXISTS oncegate_flows_expiry ON oncegate_flows (expires_at)"
+_LOAD = "SELECT version, sealed, expires_at FROM oncegate_flows WHERE key = %s"
+_CREATE = "INSERT INTO oncegate_flows VALUES (%s, %s, %s, %s) ON CONFLICT (key) DO NOTHING"
+_SWAP = """
+UPDATE oncegate_flows SET version = %s, sealed = %s, expires_at = %s WHERE key = %s AND version = %s
+"""
+_SWEEP = "DELETE FROM oncegate_flows WHERE expires_at < %s"
+_LOCK = 0x6F6E6365
+"""Held while the table is made: two CREATE TABLE IF NOT EXISTS at once can collide."""
+
+
+class PostgresStore:
+    """One table. Each statement is a transaction of its own, which is all a swap needs.
+
+    Args:
+        pool: of connections, with ``autocommit``; or a URL such as
+            ``postgresql://user:password@host/database``, for a pool of our own.
+        timeout: seconds to wait for a connection, and for a statement, where a URL is given.
+        max_size: of the pool, likewise.
+        create: make the table where there is none; otherwise make it yourself, as ``_SCHEMA`` says.
+    """
+
+    def __init__(
+        self,
+        pool: ConnectionPool[Connection[Any]] | str,
+        *,
+        timeout: float = 5.0,
+        max_size: int = 10,
+        create: bool = True,
+    ) -> None:
+        if isinstance(pool, str):
+            pool = ConnectionPool(
+                pool,
+                kwargs={
+                    "autocommit": True,
+                    "connect_timeout": max(2, int(timeout)),
+                    "options": f"-c statement_timeout={int(timeout * 1000)}",
+                },
+                min_size=1,
+                max_size=max_size,
+                timeout=timeout,
+                check=ConnectionPool.check_connection,
+                open=True,
+            )
+        self._pool = pool
+        self._swept_at = 0.0
+        if create:
+            with self._connection() as db, db.transaction():
+                db.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
+                db.execute(_SCHEMA)
+                db.execute(_INDEX)
+
+    def close(self) -> None:
+        """Close the pool."""
+        self._pool.close()
+
+    def load(self, key: str) -> StoredFlow | None:
+        """See `oncegate.FlowStore.load`."""
+        with self._connection() as db:
+            row = db.execute(_LOAD, (key,)).fetchone()
+        return StoredFlow(row[0], bytes(row[1]), row[2]) if row else None
+
+    def swap(self, key: str, expected: int, row: StoredFlow) -> bool:
+        """See `oncegate.FlowStore.swap`."""
+        with self._connection() as db:
+            if expected == 0:
+                self._sweep(db)
+                saved = db.execute(_CREATE, (key, *row)).rowcount
+            else:
+                saved = db.execute(_SWAP, (*row, key, expected)).rowcount
+        return saved == 1
+
+    def since(self) -> float:
+        """See `oncegate.FlowStore.since`: PostgreSQL keeps what it has acknowledged."""
+        return 0.0
+
+    def _sweep(self, db: Connection[Any]) -> None:
+        now = time.time()
+        if now - self._swept_at >= 60:
+            self._swept_at = now
+            db.execute(_SWEEP, (now,))
+
+    @contextmanager
+    def _connection(self) -> Iterator[Connection[Any]]:
+        try:
+            with self._pool.connection() as db:
+                yield db
+        except (Error, PoolTimeout) as error:
+            # The type only: a connection error can quote the address.
+            raise StoreUnavailable(f"PostgreSQL: {type(error).__name__}") from error

@@ -1,0 +1,204 @@
+"""What oncegate relies on, as tests: for third parties' stores, device vaults and user interfaces.
+
+Subclass a suite in a file that pytest collects, and say how to make what is on trial::
+
+    from oncegate.testing import StoreConformance
+
+    class TestMyStore(StoreConformance):
+        def make(self):
+            return MyStore(...)
+
+Nothing here needs pytest: a suite is a class with methods that assert. `ScriptedTransport` plays
+Cognito for the tests of a user interface, without a network.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+import uuid
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+from oncegate.calls import Call
+from oncegate.device import Device
+from oncegate.outcomes import Outcome
+from oncegate.ports import DeviceVault, FlowStore, StoredFlow
+
+__all__ = ["ScriptedTransport", "StoreConformance", "VaultConformance"]
+
+
+class ScriptedTransport:
+    """A transport whose outcomes are laid out beforehand, and that remembers what it was asked.
+
+    Args:
+        outcomes: what comes of the first call, the second, …; a callable is called for it.
+
+    Attributes:
+        calls: what it was asked, in order.
+    """
+
+    longest_call = 30.0
+    is_passwordless = False
+
+    def __init__(self, *outcomes: Outcome | Callable[[Call], Outcome]) -> None:
+        self.outcomes = deque(outcomes)
+        self.calls: list[Call] = []
+
+    def make(self, call: Call) -> Outcome:
+        """See `oncegate.Transport.make`."""
+        self.calls.append(call)
+        outcome = self.outcomes.popleft()
+        return outcome(call) if callable(outcome) else outcome
+
+
+def _key() -> str:
+    return uuid.uuid4().hex
+
+
+def _row(version: int, sealed: bytes = b"\x00sealed\xff", ends_in: float = 3600.0) -> StoredFlow:
+    return StoredFlow(version, sealed, time.time() + ends_in)
+
+
+class StoreConformance:
+    """What the driver relies on when it saves before it sends. Keys are new in each test."""
+
+    def make(self) -> FlowStore:
+        """The store on trial, each time on the same data."""
+        raise NotImplementedError
+
+    def test_nothing_is_there_at_first(self) -> None:
+        assert self.make().load(_key()) is None
+
+    def test_what_was_saved_is_loaded(self) -> None:
+        store, key, row = self.make(), _key(), _row(1)
+        assert store.swap(key, 0, row) is True
+        loaded = store.load(key)
+        assert loaded == row
+        assert isinstance(loaded, StoredFlow)
+
+    def test_a_row_is_made_once(self) -> None:
+        store, key, row = self.make(), _key(), _row(1)
+        assert store.swap(key, 0, row)
+        assert store.swap(key, 0, _row(1, b"second")) is False
+        assert store.load(key) == row
+
+    def test_a_swap_goes_by_the_version(self) -> None:
+        store, key, two = self.make(), _key(), _row(2, b"two")
+        store.swap(key, 0, _row(1))
+        assert store.swap(key, 1, two)
+        for stale in (0, 1, 3):
+            assert not store.swap(key, stale, _row(9, b"nine"))
+        assert store.load(key) == two
+
+    def test_no_swap_makes_a_row_out_of_nothing(self) -> None:
+        store, key = self.make(), _key()
+        assert not store.swap(key, 1, _row(2))
+        assert store.load(key) is None
+
+    def test_rows_do_not_touch_each_other(self) -> None:
+        store, key, other, row = self.make(), _key(), _key(), _row(1, b"other")
+        store.swap(key, 0, _row(1, b"one"))
+        store.swap(other, 0, row)
+        store.swap(key, 1, _row(2, b"two"))
+        assert store.load(other) == row
+
+    def test_a_row_of_four_kilobytes_of_any_bytes(self) -> None:
+        store, key, row = self.make(), _key(), _row(1, bytes(range(256)) * 16)
+        store.swap(key, 0, row)
+        assert store.load(key) == row
+
+    def test_another_worker_sees_it_at_once(self) -> None:
+        here, there, key = self.make(), self.make(), _key()
+        row = _row(1)
+        if not self.is_shared:
+            return
+        here.swap(key, 0, row)
+        assert there.load(key) == row
+        assert not there.swap(key, 0, _row(1))
+        assert there.swap(key, 1, _row(2))
+        assert not here.swap(key, 1, _row(2))
+
+    is_shared = True
+    """Whether two stores that `make` made see each other's rows."""
+
+    def test_of_many_threads_one_wins_each_version(self) -> None:
+        threads, versions = 8, 20
+        store, key, together = self.make(), _key(), threading.Barrier(threads)
+
+        def race(name: int) -> list[int]:
+            won = []
+            for version in range(versions):
+                together.wait()
+                if store.swap(key, version, _row(version + 1, str(name).encode())):
+                    won.append(version)
+            return won
+
+        with ThreadPoolExecutor(threads) as pool:
+            won = [version for result in pool.map(race, range(threads)) for version in result]
+        assert sorted(won) == list(range(versions))
+        last = store.load(key)
+        assert last is not None
+        assert last.version == versions
+
+    def test_it_says_since_when_it_lost_nothing(self) -> None:
+        assert 0.0 <= self.make().since() <= time.time() + 1
+
+
+class VaultConformance:
+    """What the driver relies on when it keeps devices."""
+
+    def make(self) -> DeviceVault:
+        """The vault on trial, each time on the same data."""
+        raise NotImplementedError
+
+    def device(self, username: str = "ana", key: str = "key-1", **more: object) -> Device:
+        """A device of somebody."""
+        return Device.model_validate(
+            {
+                "username": username,
+                "typed": f"{username}@example.com",
+                "key": key,
+                "group_key": "group",
+                "password": f"the secret of {key}",
+                **more,
+            }
+        )
+
+    def test_empty(self) -> None:
+        assert self.make().find("ana") is None
+        self.make().drop(self.device())
+
+    def test_kept_found_and_dropped(self) -> None:
+        self.make().keep(self.device())
+        found = self.make().find("ana")
+        assert found == self.device()
+        assert found.password.get_secret_value() == "the secret of key-1"
+        assert self.make().find("ana@example.com") == found
+        assert self.make().find("") is None
+        self.make().drop(found)
+        assert self.make().find("ana") is None
+
+    def test_a_device_takes_the_place_of_the_users_last(self) -> None:
+        self.make().keep(self.device(key="old"))
+        self.make().keep(self.device(key="new", remembered=True))
+        found = self.make().find("ana")
+        assert found is not None
+        assert (found.key, found.remembered) == ("new", True)
+        self.make().drop(self.device(key="old"))
+        assert self.make().find("ana") is not None
+
+    def test_users_do_not_get_in_each_others_way(self) -> None:
+        for name in ("ana", "bob"):
+            self.make().keep(self.device(name, f"of {name}"))
+        self.make().drop(self.device("ana", "of ana"))
+        assert self.make().find("ana") is None
+        assert self.make().find("bob") is not None
+
+    def test_an_own_name_goes_before_what_somebody_typed(self) -> None:
+        self.make().keep(self.device("bob", "of bob"))
+        self.make().keep(self.device("eve", "of eve", typed="bob"))
+        found = self.make().find("bob")
+        assert found is not None
+        assert found.key == "of bob"
