@@ -6,6 +6,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -21,6 +22,21 @@ NEEDS = dict(line.split() for line in Path(__file__).with_name("parts").read_tex
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "needs(program): skipped where the program is missing")
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """What the explorer and the killer went through, in figures."""
+    reports = [report for kind in terminalreporter.stats.values() for report in kind]
+    calls = [report for report in reports if getattr(report, "when", "") == "call"]
+    told = [one for report in calls for one in report.user_properties]
+    explored = [value for name, value in told if name == "explored"]
+    if explored:
+        schedules, states = (sum(row[column] for row in explored) for column in (1, 2))
+        terminalreporter.write_line(
+            f"explorer: {schedules} schedules and {states} states of {len(explored)} scripts"
+        )
+    for line in (value for name, value in told if name == "killed"):
+        terminalreporter.write_line(line)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

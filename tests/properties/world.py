@@ -9,6 +9,7 @@ the wire is left out (`tests.doubles.InProcessClient`).
 from __future__ import annotations
 
 import base64
+import dataclasses
 from collections import Counter
 from collections.abc import Generator
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ from oncegate import (
     Outcome,
     Refusal,
     Rejected,
+    RequestNewCode,
     SignIn,
     Step,
     StoredFlow,
@@ -45,7 +47,7 @@ from oncegate.events import Event
 from oncegate.flow import Flow
 from oncegate.machine import TIME_PASSED, NotAllowed, advance, events_allowed
 from oncegate.seal import FlowId
-from oncegate.signin import Make, Swap, Want
+from oncegate.signin import Make, Swap, Tell, Want
 from oncegate_cognito import CognitoTransport
 from oncegate_sandbox import DEMO_SEED, PoolSeed, Seed, UserSeed
 from oncegate_sandbox.clock import SandboxClock
@@ -131,6 +133,7 @@ class World:
     Args:
         store: the real one that is on trial.
         auth_flow: how sign-ins begin. The sums of SRP are tried elsewhere, and take long.
+        lease: seconds; what the driver makes of its transport where None.
         with_devices: whether devices are tracked, and kept in a vault.
         more: for the driver.
     """
@@ -141,6 +144,7 @@ class World:
         *,
         auth_flow: Any = "USER_PASSWORD_AUTH",
         with_devices: bool = False,
+        lease: float | None = None,
         **more: Any,
     ) -> None:
         self.clock = ManualClock()
@@ -162,10 +166,13 @@ class World:
             transport=self.transport,
             store=self.store,
             clock=self.clock,
-            listeners=[self.heard.append],
+            listeners=[],
             vault=self.vault if with_devices else None,
             **more,
         )
+        if lease is not None:
+            policy = self.sign_in._policy
+            self.sign_in._policy = dataclasses.replace(policy, lease=lease)
         self.workers: list[Worker] = []
         self.steps: dict[str, Step] = {}
         self.calls: list[Call] = []
@@ -224,6 +231,8 @@ class World:
         """Let a worker do what it wants next. A call that it leads to may suffer a fault."""
         assert worker.want is not None
         came = self.sign_in._do(worker.want)
+        if isinstance(worker.want, Tell):
+            self._hear(worker.want.transition, worker)
         own = FlowId.parse(worker.flow_id).key
         if isinstance(worker.want, Swap) and worker.want.key == own and worker.outcome is not None:
             self._under_way.pop(worker.flow_id, None)
@@ -294,11 +303,25 @@ class World:
             self._answers[_answer(call)] += 1
             if self._answers[_answer(call)] > 1:
                 raise Broken("P2: one answer left twice")
+        if isinstance(worker.event, RequestNewCode) and self.clock.now() < self._new_code_at():
+            raise Broken("P1: a new code before the last one can have arrived")
+        if worker.seen is not None and worker.seen < flow.version - 1:
+            raise Broken("P2: sent for a step that had passed")
         # A person who has seen one step gives one answer, or asks for one delivery, at most.
         self._left[worker.flow_id, seen] += 1
         if self._left[worker.flow_id, seen] > 1:
             promise = "P2" if isinstance(call, CheckCode) else "P1"
             raise Broken(f"{promise}: two requests, both from step {seen}")
+
+    def _new_code_at(self) -> float:
+        sent = [message.sent_at.timestamp() for message in self.pool.inbox.messages()]
+        return max(sent, default=0.0) + self.sign_in._policy.cooldown - 1
+
+    def _hear(self, transition: Transition, worker: Worker) -> None:
+        self.heard.append(transition)
+        is_its_event = transition.cause == worker.event.type
+        if is_its_event and worker.seen not in {None, transition.version - 1}:
+            raise Broken("an event was taken for a step that had passed")
 
     def _a_step_is_shown(self, flow_id: str, step: Step) -> None:
         self.steps[flow_id] = step
@@ -314,14 +337,15 @@ class World:
         row = self.store.load(parsed.key)
         return parsed.unseal(row.sealed, row.version) if row else Flow()
 
-    def check(self) -> None:
+    def check(self, *, secrets: bool = True) -> None:
         """P1, P4 and P5, as far as they can be read off what is there."""
         may_send = [call for call in self.calls if isinstance(call, CAN_SEND)]
         if len(self.pool.inbox.messages()) > len(may_send):
             raise Broken("P1: more codes than requests that can send one")
         for flow_id in self.steps:
             _is_not_stuck(self.flow(flow_id))
-        self._nothing_secret_is_shown()
+        if secrets:
+            self._nothing_secret_is_shown()
 
     def _nothing_secret_is_shown(self) -> None:
         shown = [repr(step) + step.model_dump_json() for step in self.steps.values()]

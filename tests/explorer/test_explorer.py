@@ -1,0 +1,118 @@
+"""The explorer finds nothing, and finds what is missing as soon as a guard or a swap is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from tests.explorer.explorer import Explorer, Violation
+from tests.explorer.scripts import THREE, TWO
+
+import oncegate.machine
+import oncegate.signin
+from oncegate import StoredFlow
+from oncegate.machine import SignInMachine
+from oncegate_stores import MemoryStore
+
+
+@pytest.fixture(autouse=True)
+def _tenacity_does_not_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tenacity.nap.time.sleep", lambda _: None)
+
+
+@pytest.mark.parametrize("name", TWO)
+def test_two_workers(name: str, record_property: Callable[[str, object], None]) -> None:
+    script, world = TWO[name]
+    covered = Explorer(script, **world).explore()  # type: ignore[arg-type]
+    record_property("explored", [name, covered.schedules, covered.states])
+    assert covered.states > 20
+    assert covered.ends > 5
+
+
+@pytest.mark.parametrize("name", THREE)
+def test_three_workers(name: str, record_property: Callable[[str, object], None]) -> None:
+    script, world = THREE[name]
+    covered = Explorer(script, faults=0, **world).explore()  # type: ignore[arg-type]
+    record_property("explored", [name, covered.schedules, covered.states])
+    assert covered.states > 100
+
+
+def _without(guard: str, patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(SignInMachine, guard, lambda _: True)
+    patch.setattr(oncegate.machine, "_desk", oncegate.machine._Desk())
+
+
+def _swaps_anyway(patch: pytest.MonkeyPatch) -> None:
+    def swap(store: MemoryStore, key: str, expected: int, row: StoredFlow) -> bool:
+        store._rows[key] = row
+        return True
+
+    patch.setattr(MemoryStore, "swap", swap)
+
+
+def _sends_before_it_saves(patch: pytest.MonkeyPatch) -> None:
+    """As most clients do: the call leaves while the store still says that nothing has happened."""
+
+    def swap(store: MemoryStore, key: str, expected: int, row: StoredFlow) -> bool:
+        if expected == 0:
+            return True  # said to be saved, and is not
+        store._rows[key] = row
+        return True
+
+    patch.setattr(MemoryStore, "swap", swap)
+
+
+def _has_no_lease(patch: pytest.MonkeyPatch) -> None:
+    for module in (oncegate.machine, oncegate.signin):
+        patch.setattr(module, "is_due", lambda flow, now: flow.is_in_flight)
+
+
+def _sets_out_late(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(oncegate.signin, "LEASE_MARGIN", 1e9)
+
+
+TAKEN_OUT: dict[str, tuple[Callable[[pytest.MonkeyPatch], None], str]] = {
+    "code_not_sent": (lambda patch: _without("code_not_sent", patch), "the password twice"),
+    "code_not_sent, for a new one": (
+        lambda patch: _without("code_not_sent", patch),
+        "a new code twice, by one click",
+    ),
+    "answer_not_in_flight": (
+        lambda patch: _without("answer_not_in_flight", patch),
+        "two wrong codes",
+    ),
+    "answer_not_tried": (
+        lambda patch: _without("answer_not_tried", patch),
+        "the same wrong code twice, no version",
+    ),
+    "nothing_happened_since": (
+        lambda patch: _without("nothing_happened_since", patch),
+        "the code and a way out",
+    ),
+    "cooldown_is_over": (
+        lambda patch: _without("cooldown_is_over", patch),
+        "a new code too soon",
+    ),
+    "the compare-and-swap": (_swaps_anyway, "the password twice"),
+    "the compare-and-swap, of an answer": (_swaps_anyway, "two wrong codes"),
+    "the compare-and-swap, of a factor": (_swaps_anyway, "two factors"),
+    "the write-ahead": (_sends_before_it_saves, "the password twice"),
+    "the lease": (_has_no_lease, "the password twice, no version"),
+    "the look at the clock before a call": (_sets_out_late, "the password twice, no version"),
+}
+
+
+@pytest.mark.parametrize("name", TAKEN_OUT)
+def test_what_is_taken_out_is_missed(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    take_out, script_name = TAKEN_OUT[name]
+    script, world = TWO[script_name]
+    take_out(monkeypatch)
+    if name == "the look at the clock before a call":
+        # Its lease is counted from the margin, so the world's is set as it was.
+        world = {**world, "lease": 60.0}
+    explorer: Any = Explorer(script, **world)  # type: ignore[arg-type]
+    with pytest.raises(Violation) as found:
+        explorer.explore()
+    print(f"without {name}: {found.value}")
+    assert 0 < len(found.value.schedule) <= 16
