@@ -21,7 +21,10 @@ def store_from_url(url: str) -> FlowStore:
         Misconfigured: it is none of these; the message does not repeat it, for the password in it.
         MissingExtra: what the store needs is not installed.
     """
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        raise Misconfigured("a store's URL that is no URL") from None
     match parts.scheme:
         case "memory":
             return MemoryStore()

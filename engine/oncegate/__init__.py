@@ -52,6 +52,7 @@ from oncegate.events import (
 )
 from oncegate.flow import Flow, FlowState
 from oncegate.log import LogListener, redact_secrets
+from oncegate.metrics import CountingListener
 from oncegate.outcomes import (
     ChallengeIssued,
     Confirmed,
@@ -77,7 +78,7 @@ from oncegate.ports import (
     Transport,
 )
 from oncegate.seal import SealingKeys
-from oncegate.signin import AsyncSignIn, SignIn
+from oncegate.signin import AsyncSignIn, SignIn, request_id
 from oncegate.step import Choice, Field, Message, Step, TotpSecret
 
 __all__ = [
@@ -92,6 +93,7 @@ __all__ = [
     "CodeBudget",
     "CodeChallenge",
     "Confirmed",
+    "CountingListener",
     "CustomChallenge",
     "Delivery",
     "Device",
@@ -154,4 +156,5 @@ __all__ = [
     "Unreachable",
     "parse_event",
     "redact_secrets",
+    "request_id",
 ]

@@ -106,7 +106,7 @@ class SessionKeeper(Protocol):
 
 
 class Transition(NamedTuple):
-    """A change that has been saved.
+    """A change that has been saved, or an event that was held back and changed nothing.
 
     Attributes:
         flow: a name for the flow that is safe to write down; not the flow id.
@@ -117,6 +117,9 @@ class Transition(NamedTuple):
         at: seconds since the epoch.
         message: the code of what the user is told, if anything.
         detail: what the transport had to add: never a secret, not for users.
+        delivered: the medium of a code that Cognito sent with it, such as ``"SMS"``.
+        held_back: why an event changed nothing; source and target are the same then.
+        request: what the host calls the request that brought the event.
     """
 
     flow: str
@@ -127,10 +130,16 @@ class Transition(NamedTuple):
     at: float
     message: str | None
     detail: str
+    delivered: str = ""
+    held_back: str = ""
+    request: str = ""
 
 
 class Listener(Protocol):
-    """Hears of every transition, after it has been saved. What it raises is logged, not passed on."""
+    """Hears of every transition, after it has been saved, and of every event that was held back.
+
+    What it raises is logged, not passed on.
+    """
 
     def __call__(self, transition: Transition, /) -> None: ...
 

@@ -16,7 +16,9 @@ saved. A worker that dies in between leaves an in-flight flow, which `time_passe
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, get_args
 
@@ -24,7 +26,7 @@ from pydantic import SecretStr
 
 from oncegate.budget import DEFAULT_BUDGET, Account, CodeBudget
 from oncegate.calls import CAN_SEND, Call, Carried, call_for
-from oncegate.challenge import DeviceOffer
+from oncegate.challenge import Delivery, DeviceOffer
 from oncegate.device import Device
 from oncegate.errors import InvalidInput
 from oncegate.events import (
@@ -254,11 +256,13 @@ class _Driver:
                 hand=self._hand(carried, vault, (yield from self._remains(accounts))),
             )
         except NotAllowed as no:
+            yield self._held_back(flow_id, flow, event, no.reason)
             if flow.is_in_flight:
                 flow = yield from self._resting(flow_id)
             return step_of(text, flow, reason=no.reason)
         if not (yield from self._save(flow_id, flow, ahead, event.type)):
             # Somebody else's event was first. It is theirs to call; their step is the answer.
+            yield self._held_back(flow_id, flow, event, "stale")
             flow = yield from self._resting(flow_id)
             return step_of(text, flow, reason="stale")
         if isinstance(event, RememberDevice):
@@ -362,6 +366,21 @@ class _Driver:
                 return device
         return None
 
+    def _held_back(self, flow_id: FlowId, flow: Flow, event: Event, reason: str) -> Tell:
+        return Tell(
+            Transition(
+                flow=flow_id.key[:12],
+                source=flow.state,
+                target=flow.state,
+                cause=event.type,
+                version=flow.version,
+                at=self._clock.now(),
+                message=None,
+                detail="",
+                held_back=reason,
+            )
+        )
+
     # ── the budget of codes ──
 
     def _accounts(self, flow: Flow, event: Event, source: str | None) -> tuple[Account, ...]:
@@ -451,6 +470,7 @@ class _Driver:
                     at=after.saved_at,
                     message=after.message,
                     detail=getattr(outcome, "detail", ""),
+                    delivered=_delivered(outcome),
                 )
             )
         return saved
@@ -472,7 +492,7 @@ class _Driver:
             case Find() | Put():
                 return self._ask_vault(want)
             case Tell():
-                return self._tell(want.transition)
+                return self._tell(want.transition._replace(request=_request.get()))
             case Pause():
                 return self._clock.sleep(want.seconds)
 
@@ -503,6 +523,13 @@ class _Driver:
                 listener(transition)
             except Exception as error:  # noqa: BLE001 - a listener never stops a sign-in
                 self._log.error("listener raised", error=type(error).__name__)
+
+
+def _delivered(outcome: Outcome | None) -> str:
+    """The medium of the code that Cognito sent with an outcome."""
+    challenge = outcome.challenge if isinstance(outcome, ChallengeIssued) else None
+    delivery: Delivery | None = getattr(challenge, "delivery", None)
+    return delivery.medium if delivery else ""
 
 
 def _password_in(event: Event) -> SecretStr | None:
@@ -549,6 +576,23 @@ def _is_of_no_use(flow: Flow, outcome: Outcome) -> bool:
     return isinstance(outcome, Rejected) and (
         outcome.refusal is Refusal.DEVICE_FORGOTTEN or flow.state is FlowState.CHECKING_DEVICE
     )
+
+
+_request: ContextVar[str] = ContextVar("oncegate request", default="")
+
+
+@contextmanager
+def request_id(name: str) -> Iterator[None]:
+    """Give whatever happens within the name of the host's request, for listeners and the audit trail.
+
+    Args:
+        name: such as an X-Request-ID. It follows the context into threads that asyncio starts.
+    """
+    token = _request.set(name)
+    try:
+        yield
+    finally:
+        _request.reset(token)
 
 
 class SignIn(_Driver):

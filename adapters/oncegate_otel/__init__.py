@@ -1,0 +1,5 @@
+"""Counters for OpenTelemetry."""
+
+from oncegate_otel.listener import OpenTelemetryListener
+
+__all__ = ["OpenTelemetryListener"]

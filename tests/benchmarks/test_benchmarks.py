@@ -1,0 +1,15 @@
+"""The benchmarks run, and the one figure that is a promise holds. No timing is a test."""
+
+from __future__ import annotations
+
+import pytest
+from tests.benchmarks.lost_responses import measured
+
+
+def test_lost_responses(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "unused")
+    boto3, pycognito, oncegate = measured()
+    assert oncegate.texts == 1
+    assert boto3.texts > 1
+    assert pycognito.requests > oncegate.requests

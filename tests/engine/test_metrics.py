@@ -1,0 +1,118 @@
+"""The audit trail and the counters: what an operator is told, and that it is told of no secret."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+
+import pytest
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from tests.doubles import ManualClock, ScriptedTransport, a_text, code, password, the_tokens
+
+from oncegate import (
+    AsyncSignIn,
+    CountingListener,
+    LogListener,
+    OutcomeUnknown,
+    Refusal,
+    Rejected,
+    SignIn,
+    request_id,
+)
+from oncegate_otel import OpenTelemetryListener
+from oncegate_stores import MemoryStore
+
+
+def lead_through(sign_in: SignIn) -> None:
+    """A lost response, a lock-out, a double click, a wrong code and a sign-in."""
+    step = sign_in.start()
+    for _ in range(2):
+        step = sign_in.send(step.flow_id, password())
+    step = sign_in.send(step.flow_id, password())
+    sign_in.send(step.flow_id, password(), version=0)
+    step = sign_in.send(step.flow_id, code("111111"))
+    sign_in.send(step.flow_id, code("222222"))
+
+
+OUTCOMES = (
+    OutcomeUnknown(),
+    Rejected(refusal=Refusal.LOCKED),
+    a_text(),
+    Rejected(refusal=Refusal.WRONG_CODE),
+    the_tokens(),
+)
+COUNTS = {
+    "codes_sent": 1,
+    "events_held_back": 1,
+    "outcomes_unknown": 1,
+    "lockouts": 1,
+    "sign_ins": 1,
+    "failures": 0,
+}
+
+
+def test_counted_in_memory(clock: ManualClock) -> None:
+    counters = CountingListener()
+    transport = ScriptedTransport(*OUTCOMES)
+    store = MemoryStore()
+    lead_through(SignIn(transport=transport, store=store, clock=clock, listeners=[counters]))
+    assert counters.counts() == COUNTS
+
+
+def test_counted_by_opentelemetry(clock: ManualClock) -> None:
+    reader = InMemoryMetricReader()
+    listener = OpenTelemetryListener(MeterProvider(metric_readers=[reader]))
+    transport = ScriptedTransport(*OUTCOMES)
+    store = MemoryStore()
+    lead_through(SignIn(transport=transport, store=store, clock=clock, listeners=[listener]))
+    data = reader.get_metrics_data()
+    assert data is not None
+    found = {
+        metric.name: [
+            (point.value, dict(point.attributes or {}))  # type: ignore[union-attr]
+            for point in metric.data.data_points
+        ]
+        for metric in data.resource_metrics[0].scope_metrics[0].metrics
+    }
+    assert found["oncegate.codes_sent"] == [(1, {"medium": "SMS"})]
+    assert found["oncegate.events_held_back"] == [(1, {"reason": "stale"})]
+    assert {name.removeprefix("oncegate."): points[0][0] for name, points in found.items()} == {
+        name: count for name, count in COUNTS.items() if count
+    }
+
+
+def test_the_trail_has_a_line_for_each_change_and_each_event_held_back(
+    clock: ManualClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "oncegate")
+    transport = ScriptedTransport(*OUTCOMES)
+    sign_in = SignIn(
+        transport=transport, store=MemoryStore(), clock=clock, listeners=[LogListener()]
+    )
+    with request_id("request-7"):
+        lead_through(sign_in)
+    lines = [json.loads(record.getMessage()) for record in caplog.records]
+    assert len(lines) == 2 * len(OUTCOMES) + 1
+    assert {line["request"] for line in lines} == {"request-7"}
+    assert len({line["flow"] for line in lines}) == 1
+    assert [line["held_back"] for line in lines if line["held_back"]] == ["stale"]
+
+
+async def test_the_request_is_known_on_the_threads_of_an_async_app(clock: ManualClock) -> None:
+    heard: list[str] = []
+    sign_in = AsyncSignIn(
+        transport=ScriptedTransport(a_text(), a_text()),
+        store=MemoryStore(),
+        clock=clock,
+        listeners=[lambda transition: heard.append(transition.request)],
+    )
+
+    async def one(name: str) -> None:
+        with request_id(name):
+            step = await sign_in.start()
+            await sign_in.send(step.flow_id, password())
+
+    await asyncio.gather(one("a"), one("b"))
+    assert sorted(heard) == ["a", "a", "b", "b"]

@@ -1,0 +1,204 @@
+"""Whatever comes in: typed errors only, in bounded time, and never with what was in it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.doubles import InProcessClient, ManualClock, a_text, password
+from typer.testing import CliRunner
+
+from oncegate import (
+    InvalidInput,
+    OncegateError,
+    RecordUnreadable,
+    SignIn,
+    StoredFlow,
+    parse_event,
+)
+from oncegate.seal import FlowId
+from oncegate.testing import ScriptedTransport
+from oncegate_cli.main import app
+from oncegate_cognito import CognitoTransport
+from oncegate_sandbox import DEMO_SEED, load_seed
+from oncegate_sandbox.clock import SandboxClock
+from oncegate_sandbox.errors import CognitoError
+from oncegate_sandbox.pool import Pool
+from oncegate_stores import MemoryStore, store_from_url
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.text(max_size=20),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=12), inner, max_size=4)
+    ),
+    max_leaves=8,
+)
+NAMES = st.sampled_from(
+    [
+        "type",
+        "username",
+        "password",
+        "code",
+        "factor",
+        "credential",
+        "answer",
+        "remember",
+        "new_password",
+    ]
+)
+SECRET = "hunter2-hunter2"
+
+
+@given(st.binary(max_size=200) | st.text(max_size=200) | st.dictionaries(NAMES, JSON))
+def test_events(data: Any) -> None:
+    with contextlib.suppress(InvalidInput):
+        parse_event(data)
+
+
+@given(st.dictionaries(NAMES, st.just(SECRET) | JSON, min_size=1))
+def test_no_error_repeats_what_was_typed(data: dict[str, Any]) -> None:
+    caught: list[BaseException] = []
+    try:
+        parse_event(json.dumps(data))
+    except InvalidInput as error:
+        caught = [error, *filter(None, [error.__cause__])]
+    assert SECRET not in repr([(error, str(error)) for error in caught])
+
+
+@pytest.mark.parametrize(
+    "data", ["[" * 100_000, '{"a":' * 50_000, "9" * 100_000, "\x00", b"\xff\xfe"]
+)
+def test_what_is_deep_or_long_ends_soon(data: str | bytes) -> None:
+    with pytest.raises(InvalidInput):
+        parse_event(data)
+
+
+@given(st.text(max_size=60) | st.binary(max_size=60) | st.none())
+def test_flow_ids(text: Any) -> None:
+    sign_in = SignIn(transport=ScriptedTransport(), store=MemoryStore(), clock=ManualClock())
+    with contextlib.suppress(InvalidInput):
+        sign_in.get(text)
+
+
+@given(st.binary(max_size=200), st.integers(1, 5))
+def test_records(sealed: bytes, version: int) -> None:
+    clock, store = ManualClock(), MemoryStore()
+    sign_in = SignIn(transport=ScriptedTransport(), store=store, clock=clock)
+    flow_id = sign_in.start().flow_id
+    store._rows[FlowId.parse(flow_id).key] = StoredFlow(version, sealed, clock.time + 60)
+    with pytest.raises(RecordUnreadable):
+        sign_in.get(flow_id)
+    with pytest.raises(RecordUnreadable):
+        sign_in.send(flow_id, password())
+
+
+def test_the_flow_of_one_browser_is_nobody_elses() -> None:
+    """Who has not the id has neither the name of the row nor the key to it."""
+    store = MemoryStore()
+    sign_in = SignIn(transport=ScriptedTransport(a_text()), store=store)
+    flow_id = sign_in.send(sign_in.start().flow_id, password()).flow_id
+    key = FlowId.parse(flow_id).key
+    assert key in store._rows
+    assert key not in flow_id
+    for other in (f"{flow_id[:-1]}{'A' if flow_id[-1] != 'A' else 'B'}", key):
+        step = sign_in.get(other)
+        assert (step.state, step.version) in {("idle", 0), ("failed", 0)}
+
+
+class Answers(InProcessClient):
+    """A Cognito that answers anything at all."""
+
+    answer: Any = None
+
+    def _request(self, operation: str, request: Any) -> Any:
+        return self.answer
+
+
+NOT_MUCH = (
+    st.none() | st.text(max_size=10) | st.integers() | st.lists(st.text(max_size=3), max_size=2)
+)
+RESPONSES = st.dictionaries(
+    st.sampled_from(
+        [
+            "ChallengeName",
+            "Session",
+            "ChallengeParameters",
+            "AuthenticationResult",
+            "AvailableChallenges",
+        ]
+    ),
+    NOT_MUCH
+    | st.sampled_from(
+        ["PASSWORD_VERIFIER", "SMS_MFA", "WEB_AUTHN", "SELECT_CHALLENGE", "MFA_SETUP"]
+    )
+    | st.dictionaries(
+        st.sampled_from(
+            ["SALT", "SRP_B", "SECRET_BLOCK", "USER_ID_FOR_SRP", "AccessToken", "NewDeviceMetadata"]
+        ),
+        NOT_MUCH,
+    ),
+)
+
+
+@given(RESPONSES, st.sampled_from(["USER_SRP_AUTH", "USER_PASSWORD_AUTH", "USER_AUTH"]))
+def test_responses(response: dict[str, Any], auth_flow: Any) -> None:
+    """An exception out of the transport is taken for an unknown outcome; the flow goes on."""
+    client: Any = Answers(Pool(DEMO_SEED, "http://issuer", SandboxClock()))
+    client.answer = response
+    transport = CognitoTransport(
+        pool_id="us-east-1_Pool1", client_id="client", auth_flow=auth_flow, client=client
+    )
+    sign_in = SignIn(transport=transport, store=MemoryStore(), listeners=[])
+    step = sign_in.send(sign_in.start().flow_id, password())
+    assert step.state not in {"checking_password", "registering_device"}
+    assert step.events or step.state in {"failed", "authenticated"}
+
+
+@given(st.text(max_size=200))
+def test_seed_files(text: str) -> None:
+    with tempfile.NamedTemporaryFile(suffix=".toml") as file, contextlib.suppress(InvalidInput):
+        Path(file.name).write_text(text, "utf-8", errors="replace")
+        load_seed(Path(file.name))
+
+
+@given(
+    st.sampled_from(
+        ["InitiateAuth", "RespondToAuthChallenge", "ConfirmDevice", "VerifySoftwareToken"]
+    ),
+    st.dictionaries(
+        st.sampled_from(
+            [
+                "ClientId",
+                "AuthFlow",
+                "AuthParameters",
+                "ChallengeName",
+                "ChallengeResponses",
+                "Session",
+            ]
+        ),
+        JSON | st.just(DEMO_SEED.pool.client_id) | st.sampled_from(["USER_SRP_AUTH", "SMS_MFA"]),
+    ),
+)
+def test_requests_to_the_sandbox(operation: str, request: dict[str, Any]) -> None:
+    with contextlib.suppress(CognitoError):
+        Pool(DEMO_SEED, "http://issuer", SandboxClock()).perform(operation, request)
+
+
+@given(st.text(max_size=60))
+def test_store_urls(url: str) -> None:
+    if url.startswith(("sqlite", "memory")):
+        return
+    with pytest.raises(OncegateError):
+        store_from_url(url)
+
+
+@given(st.lists(st.text(max_size=12).filter(lambda word: "\x00" not in word), max_size=4))
+def test_arguments(words: list[str]) -> None:
+    result = CliRunner().invoke(app, ["diagram", "--format", "table", *words])
+    assert isinstance(result.exception, SystemExit | None)
