@@ -18,15 +18,28 @@ import threading
 import time
 import uuid
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
+from typing import Any, Protocol
 
-from oncegate.calls import Call
+from pydantic import SecretStr
+
+from oncegate.calls import Call, CheckCode, CheckPassword
+from oncegate.challenge import CodeChallenge
 from oncegate.device import Device
-from oncegate.outcomes import Outcome
-from oncegate.ports import DeviceVault, FlowStore, StoredFlow
+from oncegate.outcomes import (
+    ChallengeIssued,
+    NotSent,
+    Outcome,
+    OutcomeUnknown,
+    Refusal,
+    Rejected,
+    TokensIssued,
+)
+from oncegate.ports import DeviceVault, FlowStore, StoredFlow, Transport
 
-__all__ = ["ScriptedTransport", "StoreConformance", "VaultConformance"]
+__all__ = ["ScriptedTransport", "StoreConformance", "TransportConformance", "VaultConformance"]
 
 
 class ScriptedTransport:
@@ -202,3 +215,86 @@ class VaultConformance:
         found = self.make().find("bob")
         assert found is not None
         assert found.key == "of bob"
+
+
+class LocalCognito(Protocol):
+    """What a suite needs of a Cognito that counts; `oncegate_sandbox.Sandbox` is one."""
+
+    @property
+    def endpoint(self) -> str: ...
+    @property
+    def pool_id(self) -> str: ...
+    @property
+    def client_id(self) -> str: ...
+    def messages(self) -> Sequence[Any]: ...
+    def calls(self) -> Mapping[str, int]: ...
+    def lose_next_response(self, operation: str) -> None: ...
+
+
+class TransportConformance:
+    """What the driver relies on when it calls: once, and told apart what came of it.
+
+    The pool has to have a user ``ana`` with the password ``Correct-horse-1`` and a phone, as the
+    sandbox has without a seed.
+    """
+
+    texting_operation = "RespondToAuthChallenge"
+    """The operation that makes Cognito text, in the way that this transport proves a password."""
+
+    def cognito(self) -> AbstractContextManager[LocalCognito]:
+        """A Cognito of this test's own, such as ``Sandbox()``."""
+        raise NotImplementedError
+
+    def make(self, *, pool_id: str, client_id: str, endpoint_url: str) -> Transport:
+        """The transport on trial."""
+        raise NotImplementedError
+
+    def _at(self, cognito: LocalCognito) -> Transport:
+        return self.make(
+            pool_id=cognito.pool_id, client_id=cognito.client_id, endpoint_url=cognito.endpoint
+        )
+
+    def _password(self, value: str = "Correct-horse-1") -> CheckPassword:
+        return CheckPassword(username="ana", password=SecretStr(value))
+
+    def test_a_code_and_its_answer(self) -> None:
+        with self.cognito() as cognito:
+            transport = self._at(cognito)
+            outcome = transport.make(self._password())
+            assert isinstance(outcome, ChallengeIssued)
+            challenge = outcome.challenge
+            assert isinstance(challenge, CodeChallenge)
+            assert challenge.delivery is not None
+            (message,) = cognito.messages()
+            wrong = "".join(str((int(digit) + 1) % 10) for digit in message.code)
+            refused = transport.make(CheckCode(challenge=challenge, code=SecretStr(wrong)))
+            assert isinstance(refused, Rejected)
+            assert refused.refusal is Refusal.WRONG_CODE
+            right = CheckCode(challenge=challenge, code=SecretStr(message.code))
+            assert isinstance(transport.make(right), TokensIssued)
+            again = transport.make(right)
+            assert isinstance(again, Rejected)
+            assert again.refusal is Refusal.CHALLENGE_DEAD
+
+    def test_a_wrong_password(self) -> None:
+        with self.cognito() as cognito:
+            outcome = self._at(cognito).make(self._password("wrong"))
+            assert isinstance(outcome, Rejected)
+            assert outcome.refusal is Refusal.WRONG_CREDENTIALS
+            assert cognito.messages() in ([], ())
+
+    def test_a_lost_response_is_unknown_and_nothing_is_repeated(self) -> None:
+        with self.cognito() as cognito:
+            cognito.lose_next_response(self.texting_operation)
+            assert isinstance(self._at(cognito).make(self._password()), OutcomeUnknown)
+            assert len(cognito.messages()) == 1
+            assert cognito.calls()[self.texting_operation] == 1
+
+    def test_nobody_there_is_not_sent(self) -> None:
+        with self.cognito() as cognito:
+            transport = self._at(cognito)
+        assert isinstance(transport.make(self._password()), NotSent)
+
+    def test_it_knows_its_longest_call(self) -> None:
+        with self.cognito() as cognito:
+            assert 0 < self._at(cognito).longest_call < 600

@@ -1,0 +1,26 @@
+"""The transport, held to the suite that third parties' transports are held to."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from typing import Any
+
+from oncegate import Transport
+from oncegate.testing import LocalCognito, TransportConformance
+from oncegate_cognito import CognitoTransport
+from oncegate_sandbox import Sandbox
+
+
+class TestBySRP(TransportConformance):
+    def cognito(self) -> AbstractContextManager[LocalCognito]:
+        return Sandbox()
+
+    def make(self, **settings: Any) -> Transport:
+        return CognitoTransport(**settings)
+
+
+class TestByPassword(TestBySRP):
+    texting_operation = "InitiateAuth"
+
+    def make(self, **settings: Any) -> Transport:
+        return CognitoTransport(**settings, auth_flow="USER_PASSWORD_AUTH")
