@@ -252,6 +252,22 @@ class SignInMachine(StateChart[Workbench]):
     registering_device = State(value=FlowState.REGISTERING_DEVICE)
     remembering_device = State(value=FlowState.REMEMBERING_DEVICE)
 
+    # At rest with a challenge to answer; and the calls that a sign-in is made of.
+    _challenged = (
+        password_verified,
+        choosing_first_factor,
+        awaiting_password,
+        awaiting_mfa,
+        setting_up_totp,
+        setting_up_email,
+        awaiting_passkey,
+        awaiting_answer,
+        awaiting_confirmation,
+        awaiting_new_password,
+        awaiting_reset,
+    )
+    _calls = (checking_password, requesting_code, checking_code, setting_password)
+
     # What a person says.
     submit_password = Event(
         idle.to(
@@ -378,17 +394,7 @@ class SignInMachine(StateChart[Workbench]):
     cancel = Event(
         failed.from_(
             idle,
-            password_verified,
-            choosing_first_factor,
-            awaiting_password,
-            awaiting_mfa,
-            setting_up_totp,
-            setting_up_email,
-            awaiting_passkey,
-            awaiting_answer,
-            awaiting_confirmation,
-            awaiting_new_password,
-            awaiting_reset,
+            *_challenged,
             cond="nothing_happened_since",
             on="note_cancelled",
         )
@@ -397,10 +403,7 @@ class SignInMachine(StateChart[Workbench]):
     # What the transport reports.
     accepted = Event(
         password_verified.from_(
-            checking_password,
-            requesting_code,
-            checking_code,
-            setting_password,
+            *_calls,
             checking_device,
             on="take_what_was_issued",
         )
@@ -415,10 +418,7 @@ class SignInMachine(StateChart[Workbench]):
         )
         | checking_device.to(idle, on="start_over_without_device")
         | password_verified.from_(
-            checking_password,
-            requesting_code,
-            checking_code,
-            setting_password,
+            *_calls,
             cond="another_journey_is_needed",
             on="set_out_on_journey",
         )
@@ -447,10 +447,7 @@ class SignInMachine(StateChart[Workbench]):
             on="start_over_refused",
         )
         | failed.from_(
-            checking_password,
-            requesting_code,
-            checking_code,
-            setting_password,
+            *_calls,
             on="fail_refused",
         )
         | authenticated.from_(registering_device, remembering_device, on="leave_offer")
@@ -473,10 +470,7 @@ class SignInMachine(StateChart[Workbench]):
     )
     unknown = Event(
         idle.from_(
-            checking_password,
-            requesting_code,
-            checking_code,
-            setting_password,
+            *_calls,
             checking_device,
             on="start_over_unknown",
         )
@@ -493,10 +487,7 @@ class SignInMachine(StateChart[Workbench]):
             on="leave_offer",
         )
         | idle.from_(
-            checking_password,
-            requesting_code,
-            checking_code,
-            setting_password,
+            *_calls,
             checking_device,
             registering_device,
             remembering_device,
@@ -504,17 +495,7 @@ class SignInMachine(StateChart[Workbench]):
             on="start_over_unknown",
         )
         | idle.from_(
-            password_verified,
-            choosing_first_factor,
-            awaiting_password,
-            awaiting_mfa,
-            setting_up_totp,
-            setting_up_email,
-            awaiting_passkey,
-            awaiting_answer,
-            awaiting_confirmation,
-            awaiting_new_password,
-            awaiting_reset,
+            *_challenged,
             offering_device,
             cond="deadline_has_passed",
             on="start_over_expired",
