@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +23,31 @@ NEEDS = dict(line.split() for line in Path(__file__).with_name("parts").read_tex
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    logging.getLogger("oncegate").setLevel(logging.DEBUG)  # so that the search below sees all of it
     config.addinivalue_line("markers", "needs(program): skipped where the program is missing")
+
+
+# Tokens, sessions and passwords as the sandbox makes them, and as the tests' users have them.
+_SECRET = re.compile(rb"eyJ[\w-]{10,}\.[\w-]{10,}|AYABe[\w-]{100,}|(Correct|Better|wrong)-horse-\d")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Search everything that each test wrote for secrets: stdout, stderr, the log, flows in files."""
+    report = yield
+    if report.when != "call" or not report.passed:
+        return report
+    written = {name: content.encode() for name, content in report.sections}
+    folder = getattr(item, "funcargs", {}).get("tmp_path")
+    if folder:
+        written |= {path.name: path.read_bytes() for path in folder.rglob("*.db*")}
+    for name, content in written.items():
+        if found := _SECRET.search(content):
+            report.outcome = "failed"
+            report.longrepr = f"a secret was written to {name}: {found[0][:8]!r}…"
+    return report
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
