@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from tests.properties.world import Broken, Worker, World
 
 from oncegate import FlowStore
-from oncegate.signin import Make, Pause, Since, Swap, Tell
+from oncegate.signin import Find, Make, Pause, Put, Since, Swap, Tell
 from oncegate_stores import MemoryStore
 
 LEASE = 200.0
@@ -128,7 +128,7 @@ class Explorer:
 
     def _play(self, schedule: Schedule) -> tuple[World, list[Worker]]:
         world = World(self._new_store(), budget=None, **self._world)
-        world.sign_in._patience = 0.02
+        world.sign_in._patience = 0.0
         workers = self._script(world)
         try:
             for worker in workers:
@@ -203,8 +203,8 @@ class Explorer:
 
 
 def _skip(world: World, worker: Worker) -> None:
-    """Asking since when a store has lost nothing touches nothing, so it is no point to interleave."""
-    while isinstance(worker.want, Since):
+    """What touches nothing that another worker reads is no point to interleave."""
+    while isinstance(worker.want, (Since, Find, Put)):
         world.do_one_thing(worker)
 
 
@@ -216,6 +216,7 @@ def _of(worker: Worker, world: World) -> object:
         want.expected if isinstance(want, Swap) else None,
         worker.outcome.type if worker.outcome else None,
         worker.codes,
+        worker.done,
         worker.step.state if worker.step else None,
         isinstance(want, (Make, Pause)),
     )

@@ -105,7 +105,7 @@ def test_two_workers_and_two_clicks(sandbox: Sandbox, workers: list[Process]) ->
         assert len(sandbox.messages()) - before == 1
 
 
-KILLS = int(os.environ.get("ONCEGATE_KILLS", "35"))
+KILLS = int(os.environ.get("ONCEGATE_KILLS", "20"))
 """Workers killed in a run, for each store; set it higher for a soak."""
 
 
