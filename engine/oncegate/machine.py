@@ -288,11 +288,13 @@ class SignInMachine(StateChart[Workbench]):
     )
     choose_factor = Event(
         choosing_first_factor.to(
-            awaiting_password, cond=["factor_is_offered", "password_is_chosen"], on="note_choice"
+            awaiting_password,
+            cond=["nothing_happened_since", "factor_is_offered", "password_is_chosen"],
+            on="note_choice",
         )
         | password_verified.to(
             setting_up_email,
-            cond=["factor_is_offered", "email_is_to_be_set_up"],
+            cond=["nothing_happened_since", "factor_is_offered", "email_is_to_be_set_up"],
             on="note_choice",
         )
         | requesting_code.from_(
@@ -868,7 +870,8 @@ class SignInMachine(StateChart[Workbench]):
             attempts_left=ANSWERS_PER_CHALLENGE,
             tried=(),
             start_session=None,
-            new_code_at=bench.now + bench.policy.cooldown if delivery else None,
+            # It counts over all challenges of the flow, not from the last one only.
+            new_code_at=bench.now + bench.policy.cooldown if delivery else bench.flow.new_code_at,
         )
         if isinstance(challenge, CodeChallenge):
             bench.change(again=None)
@@ -953,7 +956,11 @@ class SignInMachine(StateChart[Workbench]):
         self._drop_challenge()
 
     def start_over_unknown(self) -> None:
-        self._drop_challenge(message="outcome_unknown")
+        # The call may have sent a code, which has to have its time to arrive like any other.
+        bench = self.model
+        self._drop_challenge(
+            message="outcome_unknown", new_code_at=bench.now + bench.policy.cooldown
+        )
 
     def start_over_expired(self) -> None:
         self._drop_challenge(message="challenge_expired")

@@ -366,6 +366,12 @@ class TestGuards:
         with pytest.raises(NotAllowed, match="stale"):
             advance(Flow(), password(), now=NOW, seen=7)
 
+    def test_a_choice_that_needs_no_call_is_as_stale_when_it_is_late(self) -> None:
+        for asked, factor in ((FIRST, Factor.PASSWORD), (SETUP, Factor.EMAIL)):
+            flow = walk(password(), asked)
+            with pytest.raises(NotAllowed, match="stale"):
+                advance(flow, ChooseFactor(factor=factor), now=NOW, seen=1)
+
     def test_an_answer_again_after_it_was_wrong_needs_a_step_seen_since(self) -> None:
         flow = walk(password(), a_text(), code(), rejected(Refusal.WRONG_CODE))
         with pytest.raises(NotAllowed, match="stale"):
@@ -491,6 +497,17 @@ class TestANewCode:
         assert "request_new_code" not in events_allowed(flow)
         with pytest.raises(NotAllowed, match="not_allowed"):
             walk(RequestNewCode(), flow=flow)
+
+    def test_the_cooldown_counts_from_a_code_whose_response_was_lost(self) -> None:
+        policy = Policy(lease=LEASE, cooldown=30)
+        flow = AT_REST[FlowState.AWAITING_CONFIRMATION]
+        for offer in (RequestNewCode(), OutcomeUnknown(), password()):
+            flow = advance(flow, offer, now=NOW, policy=policy)
+        flow = advance(flow, rejected(Refusal.SIGN_UP_NOT_CONFIRMED), now=NOW, policy=policy)
+        assert flow.state is FlowState.AWAITING_CONFIRMATION
+        with pytest.raises(NotAllowed, match="too_soon"):
+            advance(flow, RequestNewCode(), now=NOW + 29, policy=policy)
+        assert advance(flow, RequestNewCode(), now=NOW + 30, policy=policy).is_in_flight
 
     def test_it_lets_go_of_the_old_challenge(self) -> None:
         flow = walk(RequestNewCode(), flow=AT_REST[FlowState.AWAITING_MFA])

@@ -185,6 +185,7 @@ class World:
         self._left: Counter[tuple[str, int]] = Counter()
         self._answers: Counter[tuple[str, str]] = Counter()
         self._under_way: dict[str, float] = {}
+        self._texted: dict[str, float] = {}
         self._issued_to: set[str] = set()
         self._handed_over: Counter[str] = Counter()
 
@@ -252,6 +253,10 @@ class World:
             worker.outcome = self.sign_in._do(worker.want)
             self.client.faults.clear()
             worker.codes += len(self.pool.inbox.messages()) - before
+            sent = self.pool.inbox.messages()[before:]
+            # What a Lambda texts by itself is not announced, so no cooldown can count from it.
+            if any(message.purpose != "CUSTOM_CHALLENGE" for message in sent):
+                self._texted[worker.flow_id] = self.clock.now()
             if worker.codes > 1:
                 raise Broken("P1: two codes for one event")
             if isinstance(worker.outcome, NotSent) and isinstance(worker.want.call, CheckCode):
@@ -309,7 +314,8 @@ class World:
             self._answers[_answer(call)] += 1
             if self._answers[_answer(call)] > 1:
                 raise Broken("P2: one answer left twice")
-        if isinstance(worker.event, RequestNewCode) and self.clock.now() < self._new_code_at():
+        cooled = self._texted.get(worker.flow_id, 0.0) + self.sign_in._policy.cooldown - 1
+        if isinstance(worker.event, RequestNewCode) and self.clock.now() < cooled:
             raise Broken("P1: a new code before the last one can have arrived")
         if worker.seen is not None and worker.seen < flow.version - 1:
             raise Broken("P2: sent for a step that had passed")
@@ -318,10 +324,6 @@ class World:
         if self._left[worker.flow_id, seen] > 1:
             promise = "P2" if isinstance(call, CheckCode) else "P1"
             raise Broken(f"{promise}: two requests, both from step {seen}")
-
-    def _new_code_at(self) -> float:
-        sent = [message.sent_at.timestamp() for message in self.pool.inbox.messages()]
-        return max(sent, default=0.0) + self.sign_in._policy.cooldown - 1
 
     def _hear(self, transition: Transition, worker: Worker) -> None:
         self.heard.append(transition)
