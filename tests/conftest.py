@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import pytest
 from tests.doubles import ManualClock
-from tests.servers import PostgresServer, RedisServer
+from tests.servers import RUNNING, PostgresServer, RedisServer
 
 from oncegate_cognito import CognitoTransport
 from oncegate_sandbox import Sandbox
@@ -35,7 +35,7 @@ _SECRET = re.compile(rb"eyJ[\w-]{10,}\.[\w-]{10,}|AYABe[\w-]{100,}|(Correct|Bett
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Search everything that each test wrote for secrets: stdout, stderr, the log, flows in files."""
+    """Search everything that each test wrote for secrets: stdout, stderr, the log, and every store."""
     report = yield
     if report.when != "call" or not report.passed:
         return report
@@ -43,6 +43,8 @@ def pytest_runtest_makereport(
     folder = getattr(item, "funcargs", {}).get("tmp_path")
     if folder:
         written |= {path.name: path.read_bytes() for path in folder.rglob("*.db*")}
+    needed = {marker.args[0] for marker in item.iter_markers("needs")}
+    written |= {s.program: s.contents() for s in RUNNING if s.program in needed}
     for name, content in written.items():
         if found := _SECRET.search(content):
             report.outcome = "failed"

@@ -82,7 +82,8 @@ class InProcessClient:
 
     Attributes:
         faults: what the next requests are to suffer: ``lost``, ``throttled``, ``unreachable``,
-            ``broken`` (HTTP 500); None for nothing. Each request takes one.
+            ``broken`` (HTTP 500), ``blocked`` (by a firewall in front of Cognito); None for
+            nothing. Each request takes one.
         requests: what arrived at the pool.
     """
 
@@ -108,6 +109,8 @@ class InProcessClient:
             raise aws.EndpointConnectionError(endpoint_url="http://nowhere")
         if fault == "throttled":
             raise _client_error(operation, "TooManyRequestsException", "Rate exceeded", 400)
+        if fault == "blocked":
+            raise _client_error(operation, "ForbiddenException", "Request not allowed", 403)
         self.requests.append((operation, request))
         try:
             response = self._pool.perform(operation, request)

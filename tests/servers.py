@@ -13,6 +13,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
+import psycopg
+import redis
+from psycopg import sql
+
 
 def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as free:
@@ -32,8 +36,14 @@ def _listens(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
+RUNNING: list[RedisServer | PostgresServer] = []
+"""The servers of this process, so that what they hold can be searched for secrets."""
+
+
 class RedisServer:
     """redis-server without persistence: what it holds is gone when it stops."""
+
+    program = "redis-server"
 
     def __init__(self) -> None:
         self.port = free_port()
@@ -49,15 +59,24 @@ class RedisServer:
         self._process.kill()
         self._process.wait()
 
+    def contents(self) -> bytes:
+        """Every key and value that it holds."""
+        with redis.Redis.from_url(self.url) as client:
+            return b"\n".join(key + b" " + (client.dump(key) or b"") for key in client.scan_iter())
+
     def __enter__(self) -> Self:
+        RUNNING.append(self)
         return self
 
     def __exit__(self, *_: object) -> None:
+        RUNNING.remove(self)
         self.stop()
 
 
 class PostgresServer:
     """A PostgreSQL cluster in a folder of its own. It refuses to run as root, so root steps down."""
+
+    program = "postgres"
 
     def __init__(self) -> None:
         self.port = free_port()
@@ -92,9 +111,22 @@ class PostgresServer:
     def stop(self) -> None:
         self._run("pg_ctl", "-D", str(self._folder / "data"), "-m", "immediate", "-w", "stop")
 
+    def contents(self) -> bytes:
+        """Every row of every table that somebody made, as bytes."""
+        found = b""
+        with psycopg.connect(self.url) as connection:
+            tables = connection.execute("SELECT relname FROM pg_stat_user_tables").fetchall()
+            for (table,) in tables:
+                rows = sql.SQL("COPY {} TO STDOUT (FORMAT binary)").format(sql.Identifier(table))
+                with connection.cursor().copy(rows) as copied:
+                    found += b"".join(bytes(block) for block in copied)
+        return found
+
     def __enter__(self) -> Self:
+        RUNNING.append(self)
         return self
 
     def __exit__(self, *_: object) -> None:
+        RUNNING.remove(self)
         self.stop()
         shutil.rmtree(self._folder, ignore_errors=True)

@@ -47,9 +47,9 @@ class Sandbox:
             self._socket.close()
             raise Misconfigured(f"cannot listen on {host}:{port}: {error.strerror}") from None
         self.endpoint = f"http://{host}:{self._socket.getsockname()[1]}"
-        clock = SandboxClock()
-        self._pool = Pool(self._seed, f"{self.endpoint}/{self.pool_id}", clock)
-        self._app = SandboxApp(self.pool_id, self._pool, clock)
+        self._clock = SandboxClock()
+        self._pool = Pool(self._seed, f"{self.endpoint}/{self.pool_id}", self._clock)
+        self._app = SandboxApp(self.pool_id, self._pool, self._clock)
         self._server = uvicorn.Server(
             uvicorn.Config(
                 self._app.asgi,
@@ -86,6 +86,10 @@ class Sandbox:
     def lose_next_response(self, operation: str) -> None:
         """Have the next call of an operation carried out and its response lost."""
         self.order(Fault(operation=operation, kind="drop_response"))
+
+    def advance(self, seconds: float) -> None:
+        """Move the pool's clock on, as ``POST /_sandbox/clock`` does."""
+        self._clock.advance(seconds)
 
     def calls(self) -> dict[str, int]:
         """How many calls have come in so far, by operation."""

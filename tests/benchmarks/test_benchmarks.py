@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from tests.benchmarks import user_existence
 from tests.benchmarks.lost_responses import measured
 
 
@@ -13,3 +14,8 @@ def test_lost_responses(monkeypatch: pytest.MonkeyPatch) -> None:
     assert oncegate.texts == 1
     assert boto3.texts > 1
     assert pycognito.requests > oncegate.requests
+
+
+def test_user_existence(capsys: pytest.CaptureFixture[str]) -> None:
+    user_existence.main(2)
+    assert "nobody" in capsys.readouterr().out

@@ -21,6 +21,7 @@ from oncegate_stores import MemoryStore
 
 LEASE = 200.0
 FAULTS = ("lost", "throttled")
+FIREWALL = ("blocked",)
 
 
 class Happening(NamedTuple):
@@ -73,6 +74,7 @@ class Explorer:
         crashes: how many workers may die in a schedule.
         faults: how many calls may go wrong.
         waits: how often a lease may run out.
+        kinds: what the faults are (`tests.doubles.InProcessClient`).
         most: schedules after which to give up.
         world: for `World`.
     """
@@ -84,12 +86,14 @@ class Explorer:
         crashes: int = 1,
         faults: int = 1,
         waits: int = 1,
+        kinds: tuple[str, ...] = FAULTS,
         most: int = 200_000,
         new_store: Callable[[], FlowStore] = MemoryStore,
         **world: Any,
     ) -> None:
         self._script = script
         self._bounds = {"dies": crashes, "fault": faults, "the lease runs out": waits}
+        self._kinds = kinds
         self._most = most
         self._new_store = new_store
         self._world = world
@@ -127,15 +131,16 @@ class Explorer:
     # ── one schedule ──
 
     def _play(self, schedule: Schedule) -> tuple[World, list[Worker]]:
-        world = World(self._new_store(), budget=None, **self._world)
+        world = World(self._new_store(), **{"budget": None, **self._world})
         world.sign_in._patience = 0.0
-        workers = self._script(world)
         try:
+            workers = self._script(world)
             for worker in workers:
                 _skip(world, worker)
             for happening in schedule:
                 self._let(happening, world, workers)
-                world.check(secrets=False)
+            # What holds before the last of them was seen when the shorter schedule was played.
+            world.check(secrets=False)
         except Broken as broken:
             raise Violation(str(broken), schedule) from None
         return world, workers
@@ -166,7 +171,7 @@ class Explorer:
             yield Happening("goes on", number)
             # The driver's `Tell` after the write-ahead comes right before its call.
             if left["fault"] and isinstance(worker.want, Tell):
-                for fault in FAULTS:
+                for fault in self._kinds:
                     yield Happening("goes on", number, fault)
             if left["dies"]:
                 yield Happening("dies", number)
@@ -196,7 +201,10 @@ class Explorer:
         """Nobody is at work any more. Once every lease is over, somebody who comes back can go on."""
         world.clock.advance(LEASE)
         for flow_id in world.steps:
-            step = world.sign_in.get(flow_id)
+            try:
+                step = world.sign_in.get(flow_id)
+            except Broken as broken:
+                raise Violation(str(broken), schedule) from None
             is_over = step.state in {"authenticated", "failed"}
             if not (is_over or step.events):
                 raise Violation(f"P4: {step.state} is a dead end", schedule)

@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 from tests.doubles import code, password
-from tests.explorer.explorer import Script
+from tests.explorer.explorer import FIREWALL, Script
 from tests.properties.world import PASSWORDS, Worker, World
 
-from oncegate import Cancel, ChooseFactor, Factor, RememberDevice, RequestNewCode, SubmitCode
+from oncegate import (
+    Cancel,
+    ChooseFactor,
+    CodeBudget,
+    Factor,
+    RememberDevice,
+    RequestNewCode,
+    SubmitCode,
+    SubmitUsername,
+)
 from oncegate.events import Event
 
 
@@ -25,6 +34,29 @@ def clicks(*events: Event, before: tuple[Event, ...] = (), seen: bool = True) ->
             world.run(world.click(flow_id, _with_code(event, world)))
         version = world.steps[flow_id].version if seen else None
         return [world.click(flow_id, _with_code(event, world), version) for event in events]
+
+    return script
+
+
+def goes_on(who: str, steps: int, *last: Event, waits: float = 0.0) -> Script:
+    """Somebody who means well goes on from page to page, and then a worker takes what comes next.
+
+    Args:
+        who: by username.
+        steps: pages that are behind the person when the worker takes over.
+        last: what is said then; what a person who means well says where nothing is given.
+        waits: seconds that pass before it.
+    """
+
+    def script(world: World) -> list[Worker]:
+        flow_id = world.start()
+        for _ in range(steps):
+            step = world.steps[flow_id]
+            world.run(world.click(flow_id, world.sensible(step.events[0], step, who)))
+        world.clock.advance(waits)
+        step = world.steps[flow_id]
+        events = last or (world.sensible(step.events[0], step, who),)
+        return [world.click(flow_id, event, step.version) for event in events]
 
     return script
 
@@ -75,3 +107,72 @@ THREE: dict[str, tuple[Script, dict[str, object]]] = {
     "the password three times": (clicks(ANA, ANA, ANA), {}),
     "two codes and a way out": (clicks(WRONG, RIGHT, Cancel(), before=(ANA,)), {}),
 }
+
+
+ASKS = RequestNewCode()
+BY_ONE_CLICK: dict[str, object] = {"keep_password": True, "new_code_cooldown": 0}
+AT_ONCE: dict[str, object] = {"new_code_cooldown": 0}
+BLOCKED: dict[str, object] = {"kinds": FIREWALL, "crashes": 0, "waits": 0}
+BY_CHOICE: dict[str, object] = {"auth_flow": "USER_AUTH"}
+DEVICES: dict[str, object] = {"with_devices": True}
+
+LEADING: dict[str, tuple[Script, dict[str, object]]] = {
+    "another_journey_is_needed": (clicks(password("wrong")), {}),
+    "answer_is_asked": (goes_on("ana", 0), {}),
+    "attempts_remain": (
+        clicks(code("555555"), before=(ANA, WRONG, OTHER, code("333333"), code("444444"))),
+        {},
+    ),
+    "budget_remains": (
+        clicks(ASKS, before=(ANA,)),
+        {**BY_ONE_CLICK, "budget": CodeBudget(per_user=1)},
+    ),
+    "challenge_is_dead": (clicks(RIGHT, before=(ANA,)), BLOCKED),
+    "challenge_is_not_known": (goes_on("ana", 0), {}),
+    "challenge_lives": (clicks(RIGHT, before=(ANA,)), BLOCKED),
+    "code_is_asked": (goes_on("ana", 0), {}),
+    "code_is_first_factor": (clicks(ASKS, before=(ANA,)), AT_ONCE),
+    "code_was_delivered": (goes_on("cleo", 1, ASKS), AT_ONCE),
+    "confirmation_is_asked": (goes_on("ana", 0), {}),
+    "confirmed": (goes_on("ana", 0), {}),
+    "deadline_has_passed": (clicks(RIGHT, before=(ANA,)), {}),
+    "device_is_asked": (goes_on("ana", 0), {}),
+    "device_is_forgotten": (goes_on("gus", 0), {}),
+    "device_is_new": (goes_on("ana", 0), {}),
+    "device_is_wanted": (goes_on("fay", 0), DEVICES),
+    "email_is_to_be_set_up": (goes_on("dora", 1, SMS), {}),
+    "factor_is_offered": (goes_on("dora", 1, ChooseFactor(factor=Factor.PASSKEY)), {}),
+    "factor_is_unusable": (goes_on("dora", 1, SMS), BLOCKED),
+    "factor_was_chosen_before": (goes_on("ana", 0), {}),
+    "first_factor_is_asked": (goes_on("ana", 0), {}),
+    "first_factor_is_at_hand": (
+        clicks(RIGHT, before=(password(PASSWORDS["gus"], "gus"), ASKS)),
+        AT_ONCE,
+    ),
+    "first_factor_is_kept": (clicks(ASKS, before=(ANA,)), AT_ONCE),
+    "journey_goes_on": (clicks(RIGHT, before=(ANA,)), BLOCKED),
+    "lease_has_passed": (goes_on("ana", 0), {}),
+    "may_be_tried_again": (goes_on("ana", 0), BLOCKED),
+    "new_codes_remain": (
+        clicks(ASKS, before=(ANA,)),
+        {**BY_ONE_CLICK, "new_codes_per_flow": 0},
+    ),
+    "new_password_is_asked": (goes_on("ana", 0), {}),
+    "new_password_was_refused": (goes_on("emil", 1), BLOCKED),
+    "nothing_is_asked": (goes_on("dora", 0), {}),
+    "passkey_is_asked": (goes_on("ana", 0), {}),
+    "password_is_asked": (goes_on("ana", 0), {}),
+    "password_is_chosen": (goes_on("ana", 1, MAIL), BY_CHOICE),
+    "pool_asks": (goes_on("fay", 0), {"with_devices": "always"}),
+    "reset_is_asked": (goes_on("ana", 0), {}),
+    "session_is_kept": (goes_on("fay", 0), DEVICES),
+    "tokens_are_issued": (goes_on("ana", 0), {}),
+    "totp_setup_is_asked": (goes_on("ana", 0), {}),
+    "user_has_not_said": (
+        clicks(RIGHT.model_copy(update={"remember_device": False}), before=(ANA,)),
+        DEVICES,
+    ),
+    "username_is_enough": (clicks(SubmitUsername(username="ana")), {}),
+    "username_is_known": (clicks(ANA.model_copy(update={"username": ""})), {}),
+}
+"""For each guard that only leads, what comes past it; and how the world and the explorer are for it."""

@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 from tests.explorer.explorer import Explorer, Violation
-from tests.explorer.scripts import THREE, TWO
+from tests.explorer.scripts import LEADING, THREE, TWO
+from tests.properties.world import Broken
 
 import oncegate.machine
 import oncegate.signin
-from oncegate import StoredFlow
-from oncegate.machine import SignInMachine
+from oncegate import Flow, StoredFlow
+from oncegate.machine import NotAllowed, SignInMachine, advance
 from oncegate_stores import MemoryStore
 
 
@@ -121,6 +122,13 @@ TAKEN_OUT: dict[str, tuple[Callable[[pytest.MonkeyPatch], None], str]] = {
 }
 
 
+def _search_without(name: str, explorer: Explorer) -> None:
+    with pytest.raises(Violation) as found:
+        explorer.explore()
+    print(f"without {name}: {found.value}")
+    assert 0 < len(found.value.schedule) <= 16
+
+
 @pytest.mark.parametrize("name", TAKEN_OUT)
 def test_what_is_taken_out_is_missed(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     take_out, script_name = TAKEN_OUT[name]
@@ -129,8 +137,74 @@ def test_what_is_taken_out_is_missed(name: str, monkeypatch: pytest.MonkeyPatch)
     if name == "the look at the clock before a call":
         # Its lease is counted from the margin, so the world's is set as it was.
         world = {**world, "lease": 60.0}
-    explorer: Any = Explorer(script, **world)  # type: ignore[arg-type]
-    with pytest.raises(Violation) as found:
-        explorer.explore()
-    print(f"without {name}: {found.value}")
-    assert 0 < len(found.value.schedule) <= 16
+    _search_without(name, Explorer(script, **world))  # type: ignore[arg-type]
+
+
+# ── guards that lead: without one of them the flow goes another way than the machine's ──
+
+
+# Time is offered to a flow only when it is due, so these are missed when they never open.
+NEVER_OPEN = {"lease_has_passed", "deadline_has_passed"}
+
+
+def _beside_the_whole_machine(guard: str, patch: pytest.MonkeyPatch) -> None:
+    """Offer everything to the machine as it is and to one without a guard; they are to agree."""
+    is_out = False
+    whole = getattr(SignInMachine, guard)
+
+    def sometimes(machine: SignInMachine) -> bool:
+        return guard not in NEVER_OPEN if is_out else whole(machine)
+
+    patch.setattr(SignInMachine, guard, sometimes)
+    patch.setattr(oncegate.machine, "_desk", oncegate.machine._Desk())
+
+    def both(flow: Flow, offer: Any, **about: Any) -> Flow:
+        nonlocal is_out
+        right: Flow | str
+        leads: Flow | str
+        try:
+            after = right = advance(flow, offer, **about)
+        except NotAllowed as no:
+            right = no.reason
+        is_out = True
+        try:
+            leads = advance(flow, offer, **about)
+        except NotAllowed as no:
+            leads = no.reason
+        except (AssertionError, KeyError):
+            leads = "an effect that has not what it needs"
+        finally:
+            is_out = False
+        if leads != right:
+            raise Broken(
+                f"{flow.state}, {offer.machine_event}: {_named(leads)}, not {_named(right)}"
+            )
+        if isinstance(right, str):
+            raise NotAllowed(right)
+        return after
+
+    patch.setattr(oncegate.signin, "advance", both)
+
+
+def _named(leads: Flow | str) -> str:
+    return f"leads to {leads.state}" if isinstance(leads, Flow) else leads
+
+
+@pytest.mark.parametrize("guard", LEADING)
+def test_a_guard_that_leads_is_missed(guard: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    script, world = LEADING[guard]
+    _beside_the_whole_machine(guard, monkeypatch)
+    _search_without(guard, Explorer(script, **world))  # type: ignore[arg-type]
+
+
+def test_every_guard_is_taken_out() -> None:
+    guards = {
+        name
+        for state in SignInMachine.states
+        for transition in state.transitions
+        for guard in transition.cond
+        for name in str(guard).split(" and ")
+    }
+    assert guards == {
+        name.partition(",")[0] for name in TAKEN_OUT if " " not in name.partition(",")[0]
+    } | {*LEADING}

@@ -1,66 +1,26 @@
-"""Real processes on one SQLite file, killed with SIGKILL at random moments while somebody clicks."""
+"""Real processes on one store, killed with SIGKILL at random moments while somebody clicks twice."""
 
 from __future__ import annotations
 
-import json
 import os
 import random
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
+from tests.faults.worker import Process
 
 from oncegate import SignIn
-from oncegate_cognito import CognitoTransport
+from oncegate.testing import ScriptedTransport
 from oncegate_sandbox import Sandbox
 from oncegate_stores import MemoryStore
 
-WORKER = Path(__file__).with_name("worker.py")
 PASSWORD = {"type": "submit_password", "username": "ana", "password": "Correct-horse-1"}
-
-
-class Process:
-    """A worker that can be told something, and killed."""
-
-    def __init__(self, sandbox: Sandbox, url: str, patience: float = 10.0) -> None:
-        about = sandbox.description()
-        arguments = [about["endpoint"], about["pool_id"], about["client_id"], url, str(patience)]
-        self._process = subprocess.Popen(
-            [sys.executable, str(WORKER), *arguments],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        self.lease = float(self._answer()["ready"])
-
-    def _answer(self) -> Any:
-        assert self._process.stdout is not None
-        line = self._process.stdout.readline()
-        return json.loads(line) if line else {"killed": True}
-
-    def tell(self, **order: Any) -> Any:
-        assert self._process.stdin is not None
-        try:
-            self._process.stdin.write(json.dumps(order) + "\n")
-            self._process.stdin.flush()
-        except BrokenPipeError:
-            return {"killed": True}
-        return self._answer()
-
-    def kill(self) -> None:
-        self._process.kill()
-
-    def close(self) -> None:
-        self._process.kill()
-        self._process.communicate()
 
 
 @pytest.fixture
@@ -71,16 +31,15 @@ def workers(sandbox: Sandbox, tmp_path: Path) -> Iterator[list[Process]]:
         worker.close()
 
 
-def new_flow_id(sandbox: Sandbox) -> str:
+def new_flow_id() -> str:
     """An id is all that a flow is before its first event, so any process can make one."""
-    transport = CognitoTransport(pool_id=sandbox.pool_id, client_id=sandbox.client_id)
-    return SignIn(transport=transport, store=MemoryStore()).start().flow_id
+    return SignIn(transport=ScriptedTransport(), store=MemoryStore()).start().flow_id
 
 
 def test_the_other_worker_goes_on_where_one_left_off(
     sandbox: Sandbox, workers: list[Process]
 ) -> None:
-    flow_id = new_flow_id(sandbox)
+    flow_id = new_flow_id()
     step = workers[0].tell(flow_id=flow_id, event=PASSWORD, version=0)
     assert step["state"] == "awaiting_mfa"
     workers[0].kill()
@@ -94,7 +53,7 @@ def test_the_other_worker_goes_on_where_one_left_off(
 def test_two_workers_and_two_clicks(sandbox: Sandbox, workers: list[Process]) -> None:
     for _ in range(10):
         before = len(sandbox.messages())
-        flow_id = new_flow_id(sandbox)
+        flow_id = new_flow_id()
         with ThreadPoolExecutor(2) as clicks:
             steps = list(
                 clicks.map(
@@ -105,7 +64,7 @@ def test_two_workers_and_two_clicks(sandbox: Sandbox, workers: list[Process]) ->
         assert len(sandbox.messages()) - before == 1
 
 
-KILLS = int(os.environ.get("ONCEGATE_KILLS", "20"))
+KILLS = int(os.environ.get("ONCEGATE_KILLS", "100"))
 """Workers killed in a run, for each store; set it higher for a soak."""
 
 
@@ -131,10 +90,10 @@ class Killer:
 
     def _worker(self) -> Process:
         # Whoever clicks beside a worker that was killed need not wait for it to come back.
-        return Process(self._sandbox, self._url, patience=0.3)
+        return Process(self._sandbox, self._url, patience=0.02)
 
     def _once(self, workers: list[Process]) -> None:
-        flow_id = new_flow_id(self._sandbox)
+        flow_id = new_flow_id()
         self.flows.append(flow_id)
         before = len(self._sandbox.messages())
         victim = workers[self._rng.randrange(2)]

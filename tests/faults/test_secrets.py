@@ -6,15 +6,17 @@ import json
 import logging
 import subprocess
 import sys
+import time
+import uuid
 from pathlib import Path
 
 import pytest
 from tests.doubles import code, password
 
-from oncegate import OncegateError, SignIn, Step
+from oncegate import OncegateError, SignIn, Step, StoredFlow
 from oncegate_cognito import CognitoTransport
 from oncegate_sandbox import Sandbox
-from oncegate_stores import SQLiteStore
+from oncegate_stores import SQLiteStore, store_from_url
 
 NEW_PASSWORD = "Better-horse-9"
 
@@ -113,3 +115,21 @@ def test_the_commands_json_is_the_one_place_for_tokens(sandbox: Sandbox) -> None
     assert "transition" in done.stderr
     assert "eyJ" not in done.stderr
     assert "Correct-horse-6" not in done.stderr + done.stdout
+
+
+@pytest.mark.parametrize(
+    "store",
+    [
+        pytest.param("redis", marks=pytest.mark.needs("redis-server")),
+        pytest.param("postgres", marks=pytest.mark.needs("postgres")),
+    ],
+)
+def test_what_a_server_holds_is_searched(store: str, request: pytest.FixtureRequest) -> None:
+    """The search after each test would see a secret that a store had not sealed."""
+    server = request.getfixturevalue(f"{store}_server")
+    plain = b'{"password": "Correct-horse-1"}'
+    key, row = uuid.uuid4().hex, StoredFlow(1, plain, time.time() + 60)
+    assert store_from_url(server.url).swap(key, 0, row)
+    assert b"Correct-horse-1" in server.contents()
+    assert store_from_url(server.url).swap(key, 1, row._replace(version=2, sealed=b"sealed"))
+    assert b"Correct-horse-1" not in server.contents()

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import base64
 import dataclasses
+import functools
 from collections import Counter
 from collections.abc import Generator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.hashes import SHA1
@@ -137,7 +138,8 @@ class World:
         store: the real one that is on trial.
         auth_flow: how sign-ins begin. The sums of SRP are tried elsewhere, and take long.
         lease: seconds; what the driver makes of its transport where None.
-        with_devices: whether devices are tracked, and kept in a vault.
+        with_devices: whether devices are tracked, and kept in a vault; ``"always"`` where the pool
+            does not ask the user.
         more: for the driver.
     """
 
@@ -146,13 +148,13 @@ class World:
         store: FlowStore,
         *,
         auth_flow: Any = "USER_PASSWORD_AUTH",
-        with_devices: bool = False,
+        with_devices: bool | Literal["always"] = False,
         lease: float | None = None,
         **more: Any,
     ) -> None:
         self.clock = ManualClock()
         self.store = RecordingStore(store)
-        tracking: Any = "opt_in" if with_devices else "off"
+        tracking: Any = "opt_in" if with_devices is True else with_devices or "off"
         pool = PoolSeed(device_tracking=tracking, custom_auth=RIDDLE)
         self.pool = Pool(Seed(pool=pool, users=USERS), "http://issuer", PoolClock(self.clock))
         # Making one takes longer than all the rest, and there are thousands of worlds.
@@ -240,7 +242,7 @@ class World:
         worker.done += 1
         if isinstance(worker.want, Tell):
             self._hear(worker.want.transition, worker)
-        own = FlowId.parse(worker.flow_id).key
+        own = _parsed(worker.flow_id).key
         if isinstance(worker.want, Swap) and worker.want.key == own and worker.outcome is not None:
             self._under_way.pop(worker.flow_id, None)
         self._resume(worker, came)
@@ -341,7 +343,7 @@ class World:
 
     def flow(self, flow_id: str) -> Flow:
         """A flow as it is stored."""
-        parsed = FlowId.parse(flow_id)
+        parsed = _parsed(flow_id)
         row = self.store.load(parsed.key)
         return parsed.unseal(row.sealed, row.version) if row else Flow()
 
@@ -376,6 +378,11 @@ class World:
         for result in self.results:
             found |= {result.tokens.access_token, result.tokens.refresh_token or ""}
         return found - {""}
+
+
+@functools.lru_cache
+def _parsed(flow_id: str) -> FlowId:
+    return FlowId.parse(flow_id)
 
 
 def _answer(call: CheckCode) -> tuple[str, str]:

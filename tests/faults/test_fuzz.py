@@ -1,0 +1,55 @@
+"""The fuzzer finds nothing in the time that an ordinary run has, and finds what is there to be found."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+atheris = pytest.importorskip("atheris", reason="atheris has no wheel for this machine")
+
+HERE = Path(__file__).parent
+TARGETS = re.findall(r'^    "(\w+)":', HERE.joinpath("fuzz.py").read_text(), re.MULTILINE)
+SECONDS = 3
+
+
+def fuzz(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "tests.faults.fuzz", *arguments]
+    options = [f"-max_total_time={SECONDS}", f"-artifact_prefix={folder}/", "-timeout=5"]
+    return subprocess.run(
+        [*command, *options, "-rss_limit_mb=2048"],
+        capture_output=True,
+        text=True,
+        cwd=HERE.parents[1],
+        timeout=120,
+    )
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_nothing_but_typed_errors(target: str, tmp_path: Path) -> None:
+    done = fuzz(target, folder=tmp_path)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    runs = re.search(r"Done (\d+) runs", done.stderr)
+    assert runs, done.stderr[-500:]
+    assert int(runs[1]) > 20
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_hole_is_found(tmp_path: Path) -> None:
+    """With a parser that lets an exception of its own out, the run ends at once."""
+    program = (
+        "import sys; from tests.faults import fuzz; "
+        "fuzz.TARGETS['hole'] = lambda data: data.decode(); fuzz.main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, "hole", "-runs=100000", f"-artifact_prefix={tmp_path}/"],
+        capture_output=True,
+        text=True,
+        cwd=HERE.parents[1],
+        timeout=120,
+    )
+    assert done.returncode != 0
+    assert "UnicodeDecodeError" in done.stdout + done.stderr
