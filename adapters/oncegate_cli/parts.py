@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, Protocol, Self
 
 import typer
 
-from oncegate import DeviceVault, FlowStore, Misconfigured, MissingExtra, Tokens, Transport
+from oncegate import DeviceVault, FlowStore, Tokens, Transport
+from oncegate.installed import installed
 
 
 class SentMessage(Protocol):
@@ -65,25 +65,16 @@ class LocalCognito(AbstractContextManager["LocalCognito"], Protocol):
     def __enter__(self) -> Self: ...
 
 
-def _load(group: str, name: str, extra: str) -> Any:
-    for entry in entry_points(group=f"oncegate.{group}", name=name):
-        try:
-            return entry.load()
-        except ModuleNotFoundError as error:
-            raise MissingExtra(extra) from error
-    raise Misconfigured(f"nothing is installed that provides {name!r} for oncegate.{group}")
-
-
 def cognito_transport(**settings: Any) -> Transport:
     """The transport to Cognito; `oncegate_cognito.CognitoTransport` says what it takes."""
-    transport: Transport = _load("transports", "cognito", "cognito")(**settings)
+    transport: Transport = installed("transports", "cognito", "cognito")(**settings)
     return transport
 
 
 def session(tokens: Tokens, transport: Transport) -> Session:
     """What a signed-in user can do."""
     app = getattr(transport, "app")  # noqa: B009 - a transport that has sessions has it
-    made: Session = _load("sessions", "cognito", "cognito")(tokens, app)
+    made: Session = installed("sessions", "cognito", "cognito")(tokens, app)
     return made
 
 
@@ -92,24 +83,24 @@ def device_vault(pool_id: str, client_id: str) -> DeviceVault:
     account = f"{pool_id} {client_id}"
     vault: DeviceVault
     try:
-        vault = _load("vaults", "keyring", "keyring")(account)
+        vault = installed("vaults", "keyring", "keyring")(account)
         vault.find("")
     except Exception:  # noqa: BLE001 - not installed, no back end, or locked: the file will do
         name = "".join(c if c.isalnum() else "-" for c in account)
         folder = Path(typer.get_app_dir("oncegate"))
-        vault = _load("vaults", "file", "all")(folder / f"devices-{name}.json")
+        vault = installed("vaults", "file", "all")(folder / f"devices-{name}.json")
     return vault
 
 
 def memory_store() -> FlowStore:
     """A store for one run of the command."""
-    store: FlowStore = _load("stores", "memory", "all")()
+    store: FlowStore = installed("stores", "memory", "all")()
     return store
 
 
 def sandbox(*, port: int = 0, host: str = "127.0.0.1", seed: Path | None = None) -> LocalCognito:
     """A local Cognito that is not serving yet."""
-    kind = _load("sandboxes", "local", "sandbox")
+    kind = installed("sandboxes", "local", "sandbox")
     played = kind.from_seed_file(seed, port=port, host=host) if seed else kind(port=port, host=host)
     cognito: LocalCognito = played
     return cognito

@@ -126,11 +126,8 @@ class FlowId:
 
     def seal(self, flow: Flow, keys: SealingKeys | None = None) -> bytes:
         """Seal a flow for the store, with the application's keys besides where there are any."""
-        nonce = os.urandom(_NONCE)
         plain = flow.model_dump_json(context=REVEAL, exclude_none=True).encode()
-        place = self._place(flow.version)
-        sealed = _FORMAT + nonce + AESGCM(self._sealing).encrypt(nonce, plain, place)
-        return keys.seal(sealed, place) if keys else sealed
+        return self.seal_bytes(plain, flow.version, keys)
 
     def unseal(self, sealed: bytes, version: int, keys: SealingKeys | None = None) -> Flow:
         """Open what `seal` made.
@@ -138,20 +135,35 @@ class FlowId:
         Raises:
             RecordUnreadable: the record is corrupt, or is not this version of this flow.
         """
+        try:
+            flow = Flow.model_validate_json(self.unseal_bytes(sealed, version, keys))
+        except ValidationError:
+            # `from None`: what could be read of the record is nobody's business.
+            raise self._unreadable() from None
+        return flow
+
+    def seal_bytes(self, plain: bytes, version: int, keys: SealingKeys | None = None) -> bytes:
+        """Seal what is kept under this id, as one version of it."""
+        nonce, place = os.urandom(_NONCE), self._place(version)
+        sealed = _FORMAT + nonce + AESGCM(self._sealing).encrypt(nonce, plain, place)
+        return keys.seal(sealed, place) if keys else sealed
+
+    def unseal_bytes(self, sealed: bytes, version: int, keys: SealingKeys | None = None) -> bytes:
+        """Open what `seal_bytes` made; raises what `unseal` raises."""
         start, place = len(_FORMAT), self._place(version)
         try:
             sealed = keys.unseal(sealed, place) if keys else sealed
             if sealed[:start] != _FORMAT:
                 raise ValueError("another format")
             nonce, body = sealed[start : start + _NONCE], sealed[start + _NONCE :]
-            plain = AESGCM(self._sealing).decrypt(nonce, body, place)
-            flow = Flow.model_validate_json(plain)
-        except (InvalidTag, RecordUnreadable, ValueError, ValidationError):
-            # `from None`: what could be read of the record is nobody's business.
-            raise RecordUnreadable(
-                f"the record of flow {self.key[:12]} cannot be opened; start a new flow"
-            ) from None
-        return flow
+            return AESGCM(self._sealing).decrypt(nonce, body, place)
+        except (InvalidTag, RecordUnreadable, ValueError):
+            raise self._unreadable() from None
+
+    def _unreadable(self) -> RecordUnreadable:
+        return RecordUnreadable(
+            f"the record of flow {self.key[:12]} cannot be opened; start a new flow"
+        )
 
     def digest(self, *answer: str) -> str:
         """A digest of an answer, good for telling a repetition within this flow and nothing else."""

@@ -360,7 +360,7 @@ class InterfaceConformance:
         """The interface on trial, around a driver with this transport and a store of its own."""
         raise NotImplementedError
 
-    def _on(self, *outcomes: Outcome) -> tuple[Interface, ScriptedTransport]:
+    def _played(self, *outcomes: Outcome) -> tuple[Interface, ScriptedTransport]:
         transport = ScriptedTransport(*outcomes)
         return self.make(transport), transport
 
@@ -369,12 +369,12 @@ class InterfaceConformance:
         return interface.say("submit_password", username="ana", password="Correct-horse-1")
 
     def test_opening_and_reloading_call_nothing(self) -> None:
-        interface, transport = self._on()
+        interface, transport = self._played()
         assert [interface.open() for _ in range(3)] == ["idle"] * 3
         assert transport.calls == []
 
     def test_a_sign_in(self) -> None:
-        interface, transport = self._on(_texted(), _THE_TOKENS)
+        interface, transport = self._played(_texted(), _THE_TOKENS)
         assert self._password(interface) == "awaiting_mfa"
         assert "1234" in interface.shown()
         assert interface.say("submit_code", code="123 456") == "authenticated"
@@ -383,21 +383,21 @@ class InterfaceConformance:
         assert code.code.get_secret_value() == "123456"
 
     def test_a_reload_sends_nothing_and_finds_the_place(self) -> None:
-        interface, transport = self._on(_texted(), _THE_TOKENS)
+        interface, transport = self._played(_texted(), _THE_TOKENS)
         self._password(interface)
         assert [interface.open() for _ in range(3)] == ["awaiting_mfa"] * 3
         assert len(transport.calls) == 1
         assert interface.say("submit_code", code="123456") == "authenticated"
 
     def test_a_double_click_on_the_password_sends_one_code(self) -> None:
-        interface, transport = self._on(_texted())
+        interface, transport = self._played(_texted())
         self._password(interface)
         assert interface.say_again() == "awaiting_mfa"
         assert interface.open() == "awaiting_mfa"
         assert len(transport.calls) == 1
 
     def test_a_double_click_on_the_last_step_is_signed_in_all_the_same(self) -> None:
-        interface, transport = self._on(_texted(), _THE_TOKENS)
+        interface, transport = self._played(_texted(), _THE_TOKENS)
         self._password(interface)
         interface.say("submit_code", code="123456")
         assert interface.say_again() == "authenticated"
@@ -405,7 +405,7 @@ class InterfaceConformance:
 
     def test_a_wrong_code_is_asked_again_in_place(self) -> None:
         wrong = Rejected(refusal=Refusal.WRONG_CODE)
-        interface, transport = self._on(_texted(), wrong, _THE_TOKENS)
+        interface, transport = self._played(_texted(), wrong, _THE_TOKENS)
         self._password(interface)
         assert interface.say("submit_code", code="111111") == "awaiting_mfa"
         assert "111111" not in interface.shown()
@@ -413,7 +413,7 @@ class InterfaceConformance:
         assert len(transport.calls) == 3
 
     def test_a_lost_answer_is_not_called_wrong(self) -> None:
-        interface, _ = self._on(_texted(), OutcomeUnknown())
+        interface, _ = self._played(_texted(), OutcomeUnknown())
         self._password(interface)
         before = interface.shown()
         assert interface.say("submit_code", code="123456") == "idle"
@@ -421,20 +421,20 @@ class InterfaceConformance:
         assert "not right" not in interface.shown()
 
     def test_a_wrong_password_is_not_shown_again(self) -> None:
-        interface, _ = self._on(Rejected(refusal=Refusal.WRONG_CREDENTIALS), _texted())
+        interface, _ = self._played(Rejected(refusal=Refusal.WRONG_CREDENTIALS), _texted())
         assert self._password(interface) == "idle"
         assert "Correct-horse-1" not in interface.shown()
         assert interface.say("submit_password", username="ana", password="other") == "awaiting_mfa"
 
     def test_a_way_out(self) -> None:
-        interface, transport = self._on(_texted())
+        interface, transport = self._played(_texted())
         self._password(interface)
         assert interface.say("cancel") == "failed"
         assert len(transport.calls) == 1
 
     def test_whatever_is_asked_has_a_page_and_an_answer(self) -> None:
         for outcome, state, event, fields in _ASKED:
-            interface, transport = self._on(outcome, _THE_TOKENS)
+            interface, transport = self._played(outcome, _THE_TOKENS)
             assert self._password(interface) == state
             assert interface.open() == state
             assert len(transport.calls) == 1

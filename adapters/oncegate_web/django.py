@@ -1,0 +1,129 @@
+"""Django: ``mount``, ``current_user``, ``login_required``. Extra: ``oncegate[django]``.
+
+The setting ``ONCEGATE`` names the `WebSignIn`, such as ``"shop.signin.web"``. Pages are drawn by
+Django's own templates where ``oncegate_web`` is in ``INSTALLED_APPS``, so that a project's
+``templates/oncegate/page.html`` takes the place of ours, and Django's CSRF middleware guards the forms.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from django.apps import apps
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
+from django.middleware.csrf import get_token
+from django.template.loader import render_to_string
+from django.urls import include, path, re_path, reverse
+from django.utils.module_loading import import_string
+from django.views.decorators.csrf import csrf_exempt
+
+from oncegate_web.exchange import LARGEST_BODY, PROBLEM, Request, Response, problem
+from oncegate_web.pages import Page
+from oncegate_web.sessions import User
+from oncegate_web.web import WebSignIn
+
+View = Callable[..., HttpResponseBase]
+
+
+def mount() -> Any:
+    """Put the pages and the JSON API under a prefix.
+
+    Example:
+        >>> urlpatterns = [path("auth/", mount())]
+    """
+    patterns = [
+        path("", _page, name="page"),
+        # JSON from our own origin only, which no form of another site can send.
+        re_path(r"^(?P<below>(?:flows|session)\b.*)$", csrf_exempt(_page)),
+        path("<path:below>", _page),
+    ]
+    return include((patterns, "oncegate"))
+
+
+def current_user(request: HttpRequest) -> User | None:
+    """Who is signed in, or None. The store is asked once for each request."""
+    if not hasattr(request, "oncegate_user"):
+        request.oncegate_user = _web().user_of(_translated(request, ""))
+    user: User | None = request.oncegate_user
+    return user
+
+
+def login_required(view: View) -> View:
+    """Decorates a view: anybody who is not signed in is sent to the pages, and comes back after."""
+
+    @wraps(view)
+    def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        if current_user(request) is not None:
+            return view(request, *args, **kwargs)
+        wanted = _translated(request, request.get_full_path())
+        if not wanted.wants_html:
+            refused = problem(401, "not_signed_in", "Unauthorized")
+            return HttpResponse(refused.body, status=401, content_type=PROBLEM)
+        answer = HttpResponseRedirect(_web().login_url(wanted, _prefix()))
+        answer.status_code, answer["Cache-Control"] = 303, "no-store"
+        return answer
+
+    return guarded
+
+
+def _page(request: HttpRequest, below: str = "") -> HttpResponse:
+    return _native(_web().respond(_translated(request, f"/{below}")))
+
+
+def _web() -> WebSignIn:
+    web: WebSignIn = import_string(settings.ONCEGATE)
+    if web.renderer is None and apps.is_installed("oncegate_web"):
+        web.renderer = _with_django
+    return web
+
+
+def _with_django(template: str, page: Page) -> str:
+    return str(render_to_string(template, {"page": page}))
+
+
+def _prefix() -> str:
+    return str(reverse("oncegate:page")).rstrip("/")
+
+
+def _translated(request: HttpRequest, path: str) -> Request:
+    is_large = int(request.META.get("CONTENT_LENGTH") or 0) > LARGEST_BODY
+    return Request(
+        method=request.method or "GET",
+        path=path,
+        prefix=_prefix(),
+        host=request.get_host(),
+        is_secure=request.is_secure(),
+        client=request.META.get("REMOTE_ADDR"),
+        headers={name.lower(): value for name, value in request.headers.items()},
+        cookies=request.COOKIES,
+        query=request.GET.dict(),
+        form={} if is_large else {name: str(request.POST[name]) for name in request.POST},
+        body=b" " * (LARGEST_BODY + 1) if is_large else request.body,
+        hidden={"csrfmiddlewaretoken": get_token(request)} if path == "/" else {},
+    )
+
+
+def _native(answer: Response) -> HttpResponse:
+    made = HttpResponse(
+        answer.body,
+        status=answer.status,
+        headers=answer.headers,
+        content_type=answer.content_type,
+    )
+    for cookie in answer.cookies:
+        made.set_cookie(
+            cookie.name,
+            cookie.value or "",
+            max_age=cookie.max_age,
+            path=cookie.path,
+            secure=cookie.secure,
+            httponly=True,
+            samesite="Lax",
+        )
+    return made
+
+
+__all__ = ["current_user", "login_required", "mount"]

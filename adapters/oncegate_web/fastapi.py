@@ -1,0 +1,141 @@
+"""FastAPI, Starlette: ``mount``, ``current_user``, ``login_required``. Extra: ``oncegate[fastapi]``."""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from typing import Annotated
+from urllib.parse import parse_qsl
+
+from fastapi import Depends, FastAPI, HTTPException
+from fastapi import Request as FastAPIRequest
+from fastapi.responses import RedirectResponse
+from fastapi.responses import Response as FastAPIResponse
+from starlette.types import Receive, Scope, Send
+
+from oncegate_web.exchange import LARGEST_BODY, PROBLEM, Request, Response, problem
+from oncegate_web.sessions import User
+from oncegate_web.web import WebSignIn
+
+THREADS = 256
+"""Sign-ins that can wait for Cognito at once in one process. A thread that waits costs little."""
+
+FORM = "application/x-www-form-urlencoded"
+
+
+class NotSignedIn(HTTPException):
+    """Raised where somebody has to sign in first; ``mount`` sees to what is answered."""
+
+    def __init__(self) -> None:
+        super().__init__(status_code=401, detail="sign in first")
+
+
+def mount(app: FastAPI, web: WebSignIn, prefix: str = "/auth") -> None:
+    """Put the pages and the JSON API under a prefix, and make the dependencies below work.
+
+    Args:
+        app: of FastAPI or Starlette.
+        web: the sign-in.
+        prefix: begins with a slash and does not end with one.
+    """
+    app.state.oncegate, app.state.oncegate_prefix = web, prefix
+    app.add_exception_handler(NotSignedIn, _sign_in_first)
+    app.mount(prefix, _Pages(web), name="oncegate")
+
+
+def current_user(request: FastAPIRequest) -> User | None:
+    """A dependency: who is signed in, or None."""
+    web: WebSignIn = request.app.state.oncegate
+    return web.user_of(_translated(request))
+
+
+def login_required(user: Annotated[User | None, Depends(current_user)]) -> User:
+    """A dependency: who is signed in. Anybody else is sent to the pages, and comes back after."""
+    if user is None:
+        raise NotSignedIn
+    return user
+
+
+CurrentUser = Annotated[User, Depends(login_required)]
+"""For signatures: ``def orders(user: CurrentUser)``."""
+
+
+def _sign_in_first(request: FastAPIRequest, _: Exception) -> FastAPIResponse:
+    web: WebSignIn = request.app.state.oncegate
+    asked = _translated(request)
+    if not asked.wants_html:
+        refused = problem(401, "not_signed_in", "Unauthorized")
+        return FastAPIResponse(refused.body, 401, media_type=PROBLEM)
+    root = request.scope.get("root_path", "")
+    url = web.login_url(asked, root + request.app.state.oncegate_prefix)
+    return RedirectResponse(url, status_code=303, headers={"Cache-Control": "no-store"})
+
+
+class _Pages:
+    """An ASGI application. Each request is answered on a thread of its own, so the loop is free."""
+
+    def __init__(self, web: WebSignIn) -> None:
+        self._web = web
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="oncegate")
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        asked = FastAPIRequest(scope, receive)
+        body = b""
+        async for chunk in asked.stream():
+            body += chunk
+            if len(body) > LARGEST_BODY:
+                break
+        root = scope.get("root_path", "")
+        request = _translated(asked, prefix=root, body=body)
+        loop = asyncio.get_running_loop()
+        answer = await loop.run_in_executor(self._threads, self._web.respond, request)
+        await _native(answer)(scope, receive, send)
+
+
+def _translated(asked: FastAPIRequest, prefix: str | None = None, body: bytes = b"") -> Request:
+    is_form = asked.headers.get("content-type", "").startswith(FORM)
+    path = asked.url.path
+    return Request(
+        method=asked.method,
+        path=path.removeprefix(prefix) if prefix is not None else _with_query(asked),
+        prefix=prefix or "",
+        host=asked.headers.get("host", ""),
+        is_secure=asked.url.scheme == "https",
+        client=asked.client.host if asked.client else None,
+        headers=dict(asked.headers),
+        cookies=asked.cookies,
+        query=dict(asked.query_params),
+        form=_form(body) if is_form and len(body) <= LARGEST_BODY else {},
+        body=body,
+    )
+
+
+def _with_query(asked: FastAPIRequest) -> str:
+    return asked.url.path + (f"?{asked.url.query}" if asked.url.query else "")
+
+
+def _form(body: bytes) -> dict[str, str]:
+    try:
+        return dict(parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=100))
+    except ValueError:
+        return {}
+
+
+def _native(answer: Response) -> FastAPIResponse:
+    made = FastAPIResponse(answer.body, answer.status, answer.headers, answer.content_type)
+    for cookie in answer.cookies:
+        made.set_cookie(
+            cookie.name,
+            cookie.value or "",
+            max_age=cookie.max_age,
+            path=cookie.path,
+            secure=cookie.secure,
+            httponly=True,
+            samesite="lax",
+        )
+    return made
+
+
+__all__ = ["CurrentUser", "NotSignedIn", "current_user", "login_required", "mount"]

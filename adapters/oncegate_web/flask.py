@@ -1,0 +1,121 @@
+"""Flask: ``mount``, ``current_user``, ``login_required``. Extra: ``oncegate[flask]``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from flask import Blueprint, Flask, current_app, g, redirect
+from flask import Response as FlaskResponse
+from flask import request as asked
+
+from oncegate_web.exchange import LARGEST_BODY, PROBLEM, Request, Response, problem
+from oncegate_web.sessions import User
+from oncegate_web.web import WebSignIn
+
+METHODS = ["GET", "POST", "DELETE", "OPTIONS"]
+
+
+def mount(app: Flask, web: WebSignIn, prefix: str = "/auth") -> None:
+    """Put the pages and the JSON API under a prefix, and make the functions below work.
+
+    Args:
+        app: of Flask. Where Flask-WTF's ``CSRFProtect`` is at work, the pages post its token as well.
+        web: the sign-in.
+        prefix: begins with a slash and does not end with one.
+    """
+    app.extensions["oncegate"] = (web, prefix)
+    pages = Blueprint("oncegate", __name__, url_prefix=prefix)
+
+    def page(path: str = "") -> FlaskResponse:
+        return _native(web.respond(_translated(prefix, f"/{path}")))
+
+    def api(path: str = "") -> FlaskResponse:
+        return page(f"{asked.url_rule.endpoint.rpartition('.')[2]}{path and '/'}{path}")  # type: ignore[union-attr]
+
+    pages.add_url_rule("/", "page", page, methods=METHODS, provide_automatic_options=False)
+    pages.add_url_rule(
+        "/<path:path>", "page", page, methods=METHODS, provide_automatic_options=False
+    )
+    for name in ("flows", "session"):
+        for rule in (f"/{name}", f"/{name}/<path:path>"):
+            pages.add_url_rule(rule, name, api, methods=METHODS, provide_automatic_options=False)
+    if "csrf" in app.extensions:
+        # The API takes JSON from our own origin only, which no form of another site can send.
+        app.extensions["csrf"].exempt(api)
+    app.register_blueprint(pages)
+
+
+def current_user() -> User | None:
+    """Who is signed in, or None. The store is asked once for each request."""
+    if "oncegate_user" not in g:
+        web, prefix = _mounted()
+        g.oncegate_user = web.user_of(_translated(prefix, asked.path))
+    user: User | None = g.oncegate_user
+    return user
+
+
+def login_required(view: Callable[..., Any]) -> Callable[..., Any]:
+    """Decorates a view: anybody who is not signed in is sent to the pages, and comes back after."""
+
+    @wraps(view)
+    def guarded(*args: Any, **kwargs: Any) -> Any:
+        if current_user() is not None:
+            return current_app.ensure_sync(view)(*args, **kwargs)
+        web, prefix = _mounted()
+        request = _translated(prefix, asked.full_path.rstrip("?"))
+        if not request.wants_html:
+            refused = problem(401, "not_signed_in", "Unauthorized")
+            return FlaskResponse(refused.body, 401, content_type=PROBLEM)
+        answer = redirect(web.login_url(request, asked.root_path.rstrip("/") + prefix), 303)
+        answer.headers["Cache-Control"] = "no-store"
+        return answer
+
+    return guarded
+
+
+def _mounted() -> tuple[WebSignIn, str]:
+    mounted: tuple[WebSignIn, str] = current_app.extensions["oncegate"]
+    return mounted
+
+
+def _translated(prefix: str, path: str) -> Request:
+    is_large = (asked.content_length or 0) > LARGEST_BODY
+    hidden = {}
+    if "csrf" in current_app.extensions:
+        hidden["csrf_token"] = current_app.jinja_env.globals["csrf_token"]()  # type: ignore[operator]
+    return Request(
+        method=asked.method,
+        path=path,
+        prefix=asked.root_path.rstrip("/") + prefix,
+        host=asked.host,
+        is_secure=asked.is_secure,
+        client=asked.remote_addr,
+        headers={name.lower(): value for name, value in asked.headers.items()},
+        cookies=asked.cookies,
+        query=asked.args.to_dict(),
+        form={} if is_large else asked.form.to_dict(),
+        body=b" " * (LARGEST_BODY + 1) if is_large else asked.get_data(),
+        hidden=hidden,
+    )
+
+
+def _native(answer: Response) -> FlaskResponse:
+    made = FlaskResponse(
+        answer.body, answer.status, answer.headers, content_type=answer.content_type
+    )
+    for cookie in answer.cookies:
+        made.set_cookie(
+            cookie.name,
+            cookie.value or "",
+            max_age=cookie.max_age,
+            path=cookie.path,
+            secure=cookie.secure,
+            httponly=True,
+            samesite="Lax",
+        )
+    return made
+
+
+__all__ = ["current_user", "login_required", "mount"]

@@ -1,0 +1,71 @@
+/** Types of oncegate.js. The whole of it is in the OpenAPI document, at `<prefix>/openapi.json`. */
+
+export interface Message { code: string; text: string; detail: string }
+export interface Choice { value: string; label: string }
+export interface Field {
+  name: string;
+  label: string;
+  type: "text" | "password" | "email" | "tel" | "choice" | "passkey";
+  autocomplete: string;
+  inputmode: "text" | "numeric" | "email" | "tel";
+  pattern: string | null;
+  secret: boolean;
+  required: boolean;
+  value: string;
+  choices: Choice[];
+}
+export type State =
+  | "idle" | "checking_password" | "password_verified" | "choosing_first_factor"
+  | "awaiting_password" | "requesting_code" | "awaiting_mfa" | "setting_up_totp"
+  | "setting_up_email" | "awaiting_passkey" | "awaiting_answer" | "awaiting_confirmation"
+  | "checking_code" | "awaiting_new_password" | "awaiting_reset" | "setting_password"
+  | "checking_device" | "registering_device" | "offering_device" | "remembering_device"
+  | "authenticated" | "failed";
+export interface Step {
+  flow_id: string;
+  version: number;
+  state: State;
+  fields: Field[];
+  events: string[];
+  delivery: { medium: string; destination: string } | null;
+  challenge: string | null;
+  challenge_id: number | null;
+  attempts_left: number | null;
+  expires_at: string | null;
+  new_code_at: string | null;
+  new_codes_left: number | null;
+  passkey_options: string | null;
+  totp: { secret: string; uri: string } | null;
+  parameters: Record<string, string> | null;
+  message: Message | null;
+  reason: Message | null;
+}
+export type Event =
+  | { type: "submit_password"; username?: string; password: string }
+  | { type: "submit_username"; username: string; preferred?: string }
+  | { type: "choose_factor"; factor: string }
+  | { type: "submit_email"; email: string }
+  | { type: "submit_code"; code: string; remember_device?: boolean }
+  | { type: "submit_passkey"; credential: string }
+  | { type: "submit_answer"; answer: string }
+  | { type: "submit_new_password"; new_password: string; attributes?: Record<string, string> }
+  | { type: "reset_password"; code: string; new_password: string }
+  | { type: "remember_device"; remember?: boolean }
+  | { type: "request_new_code" }
+  | { type: "cancel" };
+export interface User { username: string; claims: Record<string, unknown> }
+
+export class Problem extends Error {
+  readonly status: number;
+  readonly code: string;
+}
+export class SignIn {
+  constructor(prefix?: string, options?: { fetch?: typeof fetch });
+  readonly step: Step | null;
+  start(): Promise<Step>;
+  resume(): Promise<Step>;
+  send(event: Event): Promise<Step>;
+  session(): Promise<User | null>;
+  signOut(): Promise<void>;
+}
+export function passkey(options: string): Promise<string>;

@@ -1,0 +1,44 @@
+// What the pages can do better with JavaScript. Everything but passkeys works without it.
+
+import { passkey } from "./passkey.js";
+
+const words = JSON.parse(document.body.dataset.words || "{}");
+
+const asTime = (seconds) =>
+  `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
+
+// Countdowns go by the clock, not by ticks: a phone that slept shows the right time.
+for (const element of document.querySelectorAll("[data-countdown]")) {
+  const ends = Date.now() + Number(element.dataset.countdown) * 1000;
+  const button = element.parentElement.querySelector("[data-opens-in]");
+  if (button) button.setAttribute("aria-disabled", "true");
+  const tick = () => {
+    const left = Math.max(0, Math.round((ends - Date.now()) / 1000));
+    element.textContent = words[element.dataset.words].replace("{time}", asTime(left));
+    if (left > 0) return;
+    clearInterval(timer);
+    if (button) button.removeAttribute("aria-disabled");
+    if (element.dataset.reload) location.replace(location.href);
+    else element.remove();
+  };
+  const timer = setInterval(tick, 500);
+}
+
+for (const form of document.querySelectorAll("form")) {
+  form.addEventListener("submit", (event) => {
+    if (form.querySelector('[aria-disabled="true"]')) event.preventDefault();
+  });
+}
+
+const field = document.querySelector("[data-passkey]");
+if (field) {
+  field.form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    try {
+      field.value = await passkey(field.dataset.passkey);
+      field.form.submit();
+    } catch {
+      field.form.querySelector("button").focus(); // The person said no, or has none here.
+    }
+  });
+}

@@ -1,0 +1,158 @@
+"""One small application in each framework, with the same pages: what their tests and browsers visit."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import ModuleType
+from typing import Any
+
+import httpx
+from tests.doubles import ManualClock
+
+from oncegate import Transport
+from oncegate_stores import MemoryStore
+from oncegate_web import WebSignIn
+
+KEY = "a key of the tests' own application"
+FRAMEWORKS = ("fastapi", "flask", "django")
+
+
+def web_for(transport: Transport, **more: Any) -> WebSignIn:
+    more.setdefault("store", MemoryStore())
+    more.setdefault("clock", ManualClock())
+    return WebSignIn(**{"transport": transport, "keys": KEY, "listeners": [], **more})
+
+
+def fastapi_shop(web: WebSignIn) -> Any:
+    from fastapi import FastAPI
+
+    from oncegate_web.fastapi import CurrentUser, mount
+
+    app = FastAPI()
+    mount(app, web, prefix="/auth")
+
+    @app.get("/orders")
+    def orders(user: CurrentUser) -> dict[str, str]:
+        return {"user": user.username}
+
+    @app.get("/")
+    def home() -> dict[str, str]:
+        return {"page": "home"}
+
+    return app
+
+
+def flask_shop(web: WebSignIn, *, csrf: bool = True) -> Any:
+    from flask import Flask
+    from flask_wtf import CSRFProtect
+
+    from oncegate_web.flask import current_user, login_required, mount
+
+    app = Flask(__name__)
+    app.secret_key = KEY
+    if csrf:
+        CSRFProtect(app)
+    mount(app, web, prefix="/auth")
+
+    @app.get("/orders")
+    @login_required
+    def orders() -> dict[str, str]:
+        user = current_user()
+        assert user is not None
+        return {"user": user.username}
+
+    @app.get("/")
+    def home() -> dict[str, str]:
+        return {"page": "home"}
+
+    return app
+
+
+def django_shop(web: WebSignIn) -> Any:
+    """Django has one project in a process, so each shop takes the place of the last."""
+    import django
+    from django.conf import settings
+    from django.core.wsgi import get_wsgi_application
+    from django.http import HttpRequest, JsonResponse
+    from django.urls import clear_url_caches, path
+    from django.utils.module_loading import import_string
+
+    from oncegate_web.django import current_user, login_required, mount
+
+    shop = sys.modules.setdefault("shop_of_the_tests", ModuleType("shop_of_the_tests"))
+    shop.web = web  # type: ignore[attr-defined]
+    if not settings.configured:
+        settings.configure(
+            DEBUG=False,
+            SECRET_KEY=KEY,
+            ALLOWED_HOSTS=["*"],
+            ROOT_URLCONF="shop_of_the_tests",
+            INSTALLED_APPS=["oncegate_web"],
+            MIDDLEWARE=[
+                "django.middleware.common.CommonMiddleware",
+                "django.middleware.csrf.CsrfViewMiddleware",
+            ],
+            TEMPLATES=[
+                {"BACKEND": "django.template.backends.django.DjangoTemplates", "APP_DIRS": True}
+            ],
+            ONCEGATE="shop_of_the_tests.web",
+        )
+        django.setup()
+
+    @login_required
+    def orders(request: HttpRequest) -> JsonResponse:
+        user = current_user(request)
+        assert user is not None
+        return JsonResponse({"user": user.username})
+
+    def home(request: HttpRequest) -> JsonResponse:
+        return JsonResponse({"page": "home"})
+
+    shop.urlpatterns = [  # type: ignore[attr-defined]
+        path("auth/", mount()),
+        path("orders", orders),
+        path("", home),
+    ]
+    clear_url_caches()
+    assert import_string("shop_of_the_tests.web") is web
+    return get_wsgi_application()
+
+
+SHOPS: dict[str, Callable[[WebSignIn], Any]] = {
+    "fastapi": fastapi_shop,
+    "flask": flask_shop,
+    "django": django_shop,
+}
+
+
+@contextmanager
+def visitor(
+    framework: str, web: WebSignIn, base_url: str = "http://shop.test"
+) -> Iterator[httpx.Client]:
+    """A browser without a screen: it keeps cookies, and follows nothing by itself."""
+    app = SHOPS[framework](web)
+    headers = {"accept": "text/html,application/xhtml+xml", "accept-language": "en"}
+    transport: Any = InLoop(app) if framework == "fastapi" else httpx.WSGITransport(app=app)
+    with httpx.Client(transport=transport, base_url=base_url, headers=headers) as client:
+        yield client
+
+
+class InLoop(httpx.BaseTransport):
+    """httpx has no transport to an ASGI application for a client that is not asynchronous."""
+
+    def __init__(self, app: Any) -> None:
+        self._asgi = httpx.ASGITransport(app=app)
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        return asyncio.run(self._handle(request))
+
+    async def _handle(self, request: httpx.Request) -> httpx.Response:
+        asked = httpx.Request(
+            request.method, request.url, headers=request.headers, content=request.read()
+        )
+        answer = await self._asgi.handle_async_request(asked)
+        content = await answer.aread()
+        return httpx.Response(answer.status_code, headers=answer.headers, content=content)
