@@ -12,20 +12,24 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from oncegate import Event, SignIn, Step, SubmitCode, SubmitPassword
+from oncegate import Event, SignIn, Step, SubmitCode, SubmitPassword, Transport
 from oncegate_cli.parts import LocalCognito, cognito_transport, memory_store
 
 USERNAME, PASSWORD = "ana", "Correct-horse-1"
 """A user that every sandbox without a seed file knows."""
 
+HINT = f"Sign in as {USERNAME} with {PASSWORD}; the code arrives on the phone."
+
 
 def sign_in_to(cognito: LocalCognito) -> SignIn:
     """A driver for a local Cognito."""
-    return SignIn(
-        transport=cognito_transport(
-            pool_id=cognito.pool_id, client_id=cognito.client_id, endpoint_url=cognito.endpoint
-        ),
-        store=memory_store(),
+    return SignIn(transport=transport_to(cognito), store=memory_store())
+
+
+def transport_to(cognito: LocalCognito) -> Transport:
+    """The transport to a local Cognito."""
+    return cognito_transport(
+        pool_id=cognito.pool_id, client_id=cognito.client_id, endpoint_url=cognito.endpoint
     )
 
 

@@ -18,7 +18,7 @@ from rich.text import Text
 from oncegate import OncegateError, SignedOut, SignIn, Step, Unreachable
 from oncegate_cli import demo as scenes
 from oncegate_cli.diagram import Format, draw, write_all
-from oncegate_cli.parts import cognito_transport, device_vault, memory_store, sandbox
+from oncegate_cli.parts import cognito_transport, device_vault, memory_store, sandbox, web_demo
 from oncegate_cli.parts import session as open_session
 from oncegate_cli.signin import Exit, report, sign_in_at
 from oncegate_cli.terminal import Terminal
@@ -180,10 +180,19 @@ def run_sandbox(
 @app.command()
 def demo(
     auto: Annotated[bool, typer.Option("--auto", help="Play three scenes unattended.")] = False,
+    web: Annotated[
+        bool, typer.Option("--web", help="In the browser, as a web app has it.")
+    ] = False,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Of the web page.")] = 8000,
     as_json: JsonOption = False,
 ) -> None:
     """Sign in against a local Cognito, with the phone beside the prompt. Needs no AWS account."""
     with sandbox() as cognito:
+        if web:
+            page = web_demo(cognito, scenes.transport_to(cognito), hint=scenes.HINT, port=port)
+            print(json.dumps({"url": page.url}) if as_json else f"Open {page.url}", flush=True)
+            page.serve_forever()
+            raise typer.Exit(Exit.SIGNED_IN)
         if auto or not sys.stdin.isatty():
             played = scenes.play(cognito)
             if as_json:
@@ -192,10 +201,7 @@ def demo(
                 Console().print(scenes.table(played))
             kept = all(scene.texts <= 1 for scene in played)
             raise typer.Exit(Exit.SIGNED_IN if kept else Exit.REFUSED)
-        Console(stderr=True, highlight=False).print(
-            f"A local Cognito is running. Sign in as [bold]{scenes.USERNAME}[/] "
-            f"with [bold]{scenes.PASSWORD}[/]; the code arrives on the phone.\n"
-        )
+        Console(stderr=True, highlight=False).print(f"A local Cognito is running. {scenes.HINT}\n")
         terminal = Terminal(aside=lambda: scenes.phone(cognito))
         code, step = sign_in_at(terminal, scenes.sign_in_to(cognito))
         report(terminal, step, as_program=as_json)

@@ -92,6 +92,23 @@ def device_vault(pool_id: str, client_id: str) -> DeviceVault:
     return vault
 
 
+class WebDemo(Protocol):
+    """A web application with a login page, and the phone beside it."""
+
+    @property
+    def url(self) -> str: ...
+    def serve_forever(self) -> None: ...
+
+
+def web_demo(cognito: LocalCognito, transport: Transport, *, hint: str, port: int) -> WebDemo:
+    """The demo in the browser; it is not serving yet."""
+    kind = installed("webs", "demo", "fastapi")
+    demo: WebDemo = kind(
+        cognito=cognito, transport=transport, store=memory_store(), hint=hint, port=port
+    )
+    return demo
+
+
 def memory_store() -> FlowStore:
     """A store for one run of the command."""
     store: FlowStore = installed("stores", "memory", "all")()

@@ -1,0 +1,140 @@
+"""`Demo`: a shop with a login page, and the phone of whoever signs in drawn beside it."""
+
+from __future__ import annotations
+
+import html
+import socket
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Protocol
+
+import uvicorn
+from fastapi import FastAPI
+from fastapi.responses import HTMLResponse
+
+from oncegate import FlowStore, Misconfigured, Transport
+from oncegate_web.fastapi import CurrentUser, mount
+from oncegate_web.web import WebSignIn
+
+
+class SentMessage(Protocol):
+    """A text or mail that has arrived."""
+
+    @property
+    def medium(self) -> str: ...
+    @property
+    def destination(self) -> str: ...
+    @property
+    def code(self) -> str: ...
+    @property
+    def sent_at(self) -> datetime: ...
+
+
+class LocalCognito(Protocol):
+    """What the demo needs of a sandbox."""
+
+    def messages(self) -> Sequence[SentMessage]: ...
+
+
+class Demo:
+    """The shop, on a loopback port.
+
+    Args:
+        cognito: whose texts the phone shows.
+        transport: to it.
+        store: for flows and sessions.
+        hint: who can sign in, for the page.
+        port: 0 for any free one.
+
+    Attributes:
+        url: of the page with the shop and the phone.
+    """
+
+    def __init__(
+        self,
+        *,
+        cognito: LocalCognito,
+        transport: Transport,
+        store: FlowStore,
+        hint: str,
+        port: int = 8000,
+    ) -> None:
+        self._cognito = cognito
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            self._socket.bind(("127.0.0.1", port))
+        except OSError as error:
+            self._socket.close()
+            raise Misconfigured(f"cannot listen on port {port}: {error.strerror}") from None
+        self.url = f"http://localhost:{self._socket.getsockname()[1]}/"
+        web = WebSignIn(
+            transport=transport,
+            store=store,
+            keys="only for the demo, and for nothing else",
+            home="/shop",
+            frame_ancestors="'self'",
+            keep_password=True,
+        )
+        self.app = self._made(web, html.escape(hint))
+
+    def serve_forever(self) -> None:
+        """Serve until SIGINT or SIGTERM."""
+        config = uvicorn.Config(self.app, log_level="critical", access_log=False, lifespan="off")
+        uvicorn.Server(config).run(sockets=[self._socket])
+
+    def _made(self, web: WebSignIn, hint: str) -> FastAPI:
+        app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+        mount(app, web)
+
+        @app.get("/", response_class=HTMLResponse)
+        def both() -> str:
+            return _BOTH.replace("HINT", hint)
+
+        @app.get("/shop", response_class=HTMLResponse)
+        def shop(user: CurrentUser) -> str:
+            return _SHOP.replace("NAME", html.escape(user.username))
+
+        @app.get("/phone", response_class=HTMLResponse)
+        def phone() -> str:
+            return _PHONE
+
+        @app.get("/phone/messages")
+        def messages() -> list[dict[str, str]]:
+            return [
+                {
+                    "id": str(number),
+                    "medium": message.medium,
+                    "destination": message.destination,
+                    "code": message.code,
+                    "at": f"{message.sent_at:%H:%M:%S}",
+                }
+                for number, message in enumerate(self._cognito.messages())
+            ]
+
+        return app
+
+
+_HEAD = """<!doctype html><html lang="en"><head><meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<link rel="stylesheet" href="/auth/static/demo.css"><title>oncegate demo</title></head>"""
+
+_BOTH = (
+    _HEAD
+    + """<body class="both"><header><h1>A shop, and a phone</h1><p>HINT</p></header>
+<main><iframe class="shop" src="/shop" title="The shop"></iframe>
+<iframe class="phone" src="/phone" title="The phone"></iframe></main></body></html>"""
+)
+
+_SHOP = (
+    _HEAD
+    + """<body><main><h1>Welcome to the shop, NAME</h1>
+<p>You are signed in. <a href="/auth/">Your sign-in</a></p></main></body></html>"""
+)
+
+_PHONE = (
+    _HEAD
+    + """<body class="screen"><h1>Messages</h1>
+<ol id="messages" aria-live="polite"></ol><p id="count">0 texts</p>
+<script type="module" src="/auth/static/phone.js"></script></body></html>"""
+)
