@@ -64,11 +64,12 @@ def login_required(view: Callable[..., Any]) -> Callable[..., Any]:
         if current_user() is not None:
             return current_app.ensure_sync(view)(*args, **kwargs)
         web, prefix = _mounted()
-        request = _translated(prefix, asked.full_path.rstrip("?"))
+        root = asked.root_path.rstrip("/")
+        request = _translated(prefix, root + asked.full_path.rstrip("?"))
         if not request.wants_html:
             refused = problem(401, "not_signed_in", "Unauthorized")
             return FlaskResponse(refused.body, 401, content_type=PROBLEM)
-        answer = redirect(web.login_url(request, asked.root_path.rstrip("/") + prefix), 303)
+        answer = redirect(web.login_url(request, root + prefix), 303)
         answer.headers["Cache-Control"] = "no-store"
         return answer
 

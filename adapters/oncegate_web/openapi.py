@@ -21,6 +21,7 @@ def document(prefix: str) -> dict[str, Any]:
     events = _EVENTS.json_schema(ref_template=_REF)
     step = steps["$defs"].pop("Step")
     del step["properties"]["session_name"]
+    step["description"] = "Where a sign-in is, and what can be done there."
     step["properties"]["flow_id"] = {"type": "string", "pattern": "^[0-9a-f]{32}$"}
     models = events.pop("$defs")
     for model in models.values():

@@ -12,6 +12,8 @@ from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
 
+from oncegate.messages import TEXTS
+
 LOCALE = Path(__file__).with_name("locale")
 DOMAIN = "oncegate"
 
@@ -72,7 +74,6 @@ PARTS = {
     "no_script": _("A passkey needs JavaScript. Cancel to sign in another way."),
     "waiting": _("Your answer is being checked. This page goes on by itself."),
     "signed_in_as": _("You are signed in as {name}."),
-    "show": _("Show"),
 }
 
 SAID = {
@@ -102,6 +103,13 @@ LABELS = (
     _("Passkey"),
 )
 """What `oncegate.step` calls fields and choices, for the catalogues."""
+
+
+def all_texts() -> tuple[str, ...]:
+    """Every text that a page can show, for whoever translates; each once."""
+    spoken = (HEADINGS, BUTTONS, PARTS, SAID, TEXTS)
+    texts = [text for words in spoken for text in words.values()]
+    return tuple(dict.fromkeys([*texts, WAITING, *LABELS]))
 
 
 class Words:

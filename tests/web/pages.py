@@ -62,9 +62,9 @@ class Visit:
     def say_again(self) -> str:
         assert self.last is not None
         action, values = self.last
-        return self._shown(
-            self.client.post(action, data=values, headers={"origin": str(self.client.base_url)})
-        )
+        origin = str(self.client.base_url).rstrip("/")
+        headers = {"origin": origin, "referer": f"{origin}/auth/"}
+        return self._shown(self.client.post(action, data=values, headers=headers))
 
     def shown(self) -> str:
         assert self.response is not None

@@ -12,7 +12,9 @@ from typing import Any
 import httpx
 from tests.doubles import ManualClock
 
-from oncegate import Transport
+from oncegate import SystemClock, Transport
+from oncegate_cognito import CognitoTransport
+from oncegate_sandbox import Sandbox
 from oncegate_stores import MemoryStore
 from oncegate_web import WebSignIn
 
@@ -26,16 +28,27 @@ def web_for(transport: Transport, **more: Any) -> WebSignIn:
     return WebSignIn(**{"transport": transport, "keys": KEY, "listeners": [], **more})
 
 
-def fastapi_shop(web: WebSignIn) -> Any:
-    from fastapi import FastAPI
+def web_at(sandbox: Sandbox, **more: Any) -> WebSignIn:
+    """A sign-in to a sandbox, by the system's own clock."""
+    transport = CognitoTransport(
+        pool_id=sandbox.pool_id,
+        client_id=sandbox.client_id,
+        endpoint_url=sandbox.endpoint,
+        auth_flow=more.pop("auth_flow", "USER_PASSWORD_AUTH"),
+    )
+    return web_for(transport, **{"clock": SystemClock(), **more})
 
-    from oncegate_web.fastapi import CurrentUser, mount
+
+def fastapi_shop(web: WebSignIn) -> Any:
+    from fastapi import Depends, FastAPI
+
+    from oncegate_web.fastapi import login_required, mount
 
     app = FastAPI()
     mount(app, web, prefix="/auth")
 
     @app.get("/orders")
-    def orders(user: CurrentUser) -> dict[str, str]:
+    def orders(user: Any = Depends(login_required)) -> dict[str, str]:  # noqa: B008
         return {"user": user.username}
 
     @app.get("/")

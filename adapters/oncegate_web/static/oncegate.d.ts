@@ -42,7 +42,7 @@ export interface Step {
 }
 export type Event =
   | { type: "submit_password"; username?: string; password: string }
-  | { type: "submit_username"; username: string; preferred?: string }
+  | { type: "submit_username"; username: string; preferred?: string; access_token?: string }
   | { type: "choose_factor"; factor: string }
   | { type: "submit_email"; email: string }
   | { type: "submit_code"; code: string; remember_device?: boolean }

@@ -1,0 +1,492 @@
+"""What holds in each framework, besides the suite for interfaces: cookies, origins, ways in and out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from tests.doubles import ManualClock, a_text, the_tokens
+from tests.web.pages import Visit
+from tests.web.shops import visitor, web_at, web_for
+
+from oncegate import OutcomeUnknown, StoreUnavailable
+from oncegate.testing import ScriptedTransport
+from oncegate_sandbox import PoolSeed, Sandbox, Seed
+from oncegate_sandbox.seed import DEMO_SEED
+from oncegate_stores import MemoryStore
+from oncegate_web.exchange import local_path
+
+ANA = {"username": "ana", "password": "Correct-horse-1"}
+CODE = {"code": "123456"}
+
+
+@contextmanager
+def a_visit(
+    framework: str, *outcomes: Any, base_url: str = "http://shop.test", **more: Any
+) -> Iterator[tuple[Visit, ScriptedTransport]]:
+    transport = ScriptedTransport(*outcomes)
+    with visitor(framework, web_for(transport, **more), base_url) as client:
+        yield Visit(client), transport
+
+
+def signed_in(visit: Visit) -> None:
+    visit.open()
+    visit.say("submit_password", **ANA)
+    assert visit.say("submit_code", **CODE) == "authenticated"
+
+
+class TestCookies:
+    @pytest.mark.parametrize("scheme", ["http", "https"])
+    def test_no_script_and_no_other_site_gets_them(self, framework: str, scheme: str) -> None:
+        base_url = f"{scheme}://shop.test"
+        with a_visit(framework, a_text(), the_tokens(), base_url=base_url) as (visit, _):
+            seen: list[str] = []
+            visit.client.event_hooks["response"].append(
+                lambda response: seen.extend(response.headers.get_list("set-cookie"))
+            )
+            signed_in(visit)
+            names = {cookie.partition("=")[0].strip() for cookie in seen}
+            prefix = "__Host-" if scheme == "https" else ""
+            ours = names - {"session", "csrftoken"}  # Flask's and Django's own
+            assert ours == {f"{prefix}oncegate_flow", f"{prefix}oncegate_session"}
+            for cookie in (cookie for cookie in seen if "oncegate" in cookie):
+                parts = {part.strip().lower() for part in cookie.split(";")}
+                assert {"httponly", "samesite=lax", "path=/"} <= parts
+                assert ("secure" in parts) is (scheme == "https")
+
+    def test_each_sign_in_has_an_id_of_its_own(self, framework: str) -> None:
+        outcomes = [a_text(), the_tokens()] * 2
+        with a_visit(framework, *outcomes) as (visit, _):
+            signed_in(visit)
+            first = visit.client.cookies["oncegate_session"]
+            assert "oncegate_flow" not in visit.client.cookies
+            visit.say("sign_out")
+            assert "oncegate_session" not in visit.client.cookies
+            signed_in(visit)
+            assert visit.client.cookies["oncegate_session"] != first
+
+    def test_a_cookie_that_somebody_made_up_is_nobody(self, framework: str) -> None:
+        with a_visit(framework) as (visit, _):
+            for value in ("x", "A" * 32, "%C3%A9", ""):
+                header = f"oncegate_session={value}; oncegate_flow={value}; oncegate_device={value}"
+                cookie = {"cookie": header}
+                answer = visit.client.get("/orders", headers=cookie)
+                assert answer.status_code == 303
+                assert visit.client.get("/auth/", headers=cookie).status_code == 200
+
+
+class TestHeaders:
+    def test_no_step_is_kept_anywhere_and_no_inline_script_runs(self, framework: str) -> None:
+        with a_visit(framework) as (visit, _):
+            for path in ("/auth/", "/auth/flows/current", "/auth/nothing"):
+                headers = visit.client.get(path).headers
+                assert headers["cache-control"] == "no-store"
+                policy = headers["content-security-policy"]
+                assert "script-src 'self';" in policy
+                assert "unsafe" not in policy
+                assert "frame-ancestors 'none'" in policy
+                assert headers["x-content-type-options"] == "nosniff"
+                assert headers["referrer-policy"] == "same-origin"
+            page = visit.client.get("/auth/").text
+            assert "<style" not in page
+            assert " onclick" not in page
+            assert "<script>" not in page
+
+    def test_files_may_be_kept(self, framework: str) -> None:
+        with a_visit(framework) as (visit, _):
+            for name, kind in (("page.css", "text/css"), ("page.js", "javascript")):
+                answer = visit.client.get(f"/auth/static/{name}")
+                assert kind in answer.headers["content-type"]
+                assert "max-age" in answer.headers["cache-control"]
+            for name in ("none.css", "../web.py", "..%2fweb.py", ""):
+                assert visit.client.get(f"/auth/static/{name}").status_code == 404
+
+
+class TestOtherSites:
+    def test_a_form_without_its_token_does_nothing(self, framework: str) -> None:
+        with a_visit(framework) as (visit, transport):
+            visit.open()
+            form = visit.page.forms["submit-password"]
+            for token in ("", "0" * 24, "\u00e9"):
+                values = {**form.values, **ANA, "_token": token}
+                assert visit.client.post("/auth/", data=values).status_code == 303
+            assert transport.calls == []
+
+    def test_a_token_of_another_browser_does_nothing(self, framework: str) -> None:
+        transport = ScriptedTransport()
+        with visitor(framework, web_for(transport)) as client:
+            visit = Visit(client)
+            visit.open()
+            theirs = visit.page.forms["submit-password"].values["_token"]
+            client.cookies.clear()
+            visit.open()
+            own = visit.page.forms["submit-password"].values
+            assert own["_token"] != theirs
+            client.post("/auth/", data={**own, **ANA, "_token": theirs})
+            assert transport.calls == []
+
+    @pytest.mark.parametrize(
+        "headers",
+        [
+            {"origin": "https://evil.example"},
+            {"origin": "null"},
+            {"sec-fetch-site": "cross-site"},
+            {"sec-fetch-site": "same-site", "origin": "http://other.shop.test"},
+        ],
+    )
+    def test_another_sites_requests_are_refused(
+        self, framework: str, headers: dict[str, str]
+    ) -> None:
+        with a_visit(framework) as (visit, transport):
+            visit.open()
+            flow = visit.client.post("/auth/flows").json()["flow_id"]
+            values = {**visit.page.forms["submit-password"].values, **ANA}
+            assert visit.client.post("/auth/", data=values, headers=headers).status_code == 403
+            event = {"type": "submit_password", **ANA}
+            path = f"/auth/flows/{flow}/events"
+            assert visit.client.post(path, json=event, headers=headers).status_code == 403
+            assert visit.client.delete("/auth/session", headers=headers).status_code == 403
+            assert transport.calls == []
+
+    def test_an_origin_that_the_application_names_may_use_the_api(self, framework: str) -> None:
+        origin = "http://app.shop.test"
+        with a_visit(framework, a_text(), origins=[origin]) as (visit, _):
+            headers = {"origin": origin, "sec-fetch-site": "same-site"}
+            asked = {**headers, "access-control-request-method": "POST"}
+            answer = visit.client.options("/auth/flows", headers=asked)
+            assert answer.status_code == 204
+            assert answer.headers["access-control-allow-origin"] == origin
+            made = visit.client.post("/auth/flows", headers=headers)
+            assert made.headers["access-control-allow-credentials"] == "true"
+            event = {"type": "submit_password", **ANA}
+            path = f"/auth/flows/{made.json()['flow_id']}/events"
+            step = visit.client.post(path, json=event, headers=headers).json()
+            assert step["state"] == "awaiting_mfa"
+            other = visit.client.options(
+                "/auth/flows", headers={**asked, "origin": "http://x.test"}
+            )
+            assert "access-control-allow-origin" not in other.headers
+
+    def test_what_is_no_json_is_no_event(self, framework: str) -> None:
+        """A form of another site can send text, and the cookies with it where it is of the same site."""
+        with a_visit(framework) as (visit, transport):
+            flow = visit.client.post("/auth/flows").json()["flow_id"]
+            body = '{"type": "submit_password", "username": "ana", "password": "Correct-horse-1"}'
+            path = f"/auth/flows/{flow}/events"
+            answer = visit.client.post(path, content=body, headers={"content-type": "text/plain"})
+            assert answer.status_code == 415
+            assert transport.calls == []
+
+    def test_a_flow_of_one_browser_is_no_other_browsers(self, framework: str) -> None:
+        with a_visit(framework, a_text()) as (visit, transport):
+            flow = visit.client.post("/auth/flows").json()["flow_id"]
+            assert flow not in str(visit.client.cookies["oncegate_flow"])
+            visit.client.cookies.clear()
+            event = {"type": "submit_password", **ANA}
+            for cookies in ({}, {"oncegate_flow": flow}):
+                visit.client.cookies.update(cookies)
+                assert visit.client.get(f"/auth/flows/{flow}").status_code == 404
+                path = f"/auth/flows/{flow}/events"
+                assert visit.client.post(path, json=event).status_code == 404
+            assert transport.calls == []
+
+
+class TestWaysInAndOut:
+    def test_a_page_that_needs_a_user_is_come_back_to(self, framework: str) -> None:
+        with a_visit(framework, a_text(), the_tokens()) as (visit, _):
+            answer = visit.client.get("/orders?year=2026")
+            assert answer.status_code == 303
+            visit.at = answer.headers["location"]
+            assert visit.at == "/auth/?next=/orders%3Fyear%3D2026"
+            visit.open()
+            visit.say("submit_password", **ANA)
+            form = visit.page.forms["submit-code"]
+            origin = {"origin": "http://shop.test"}
+            answer = visit.client.post(form.action, data={**form.values, **CODE}, headers=origin)
+            assert answer.headers["location"] == "/orders?year=2026"
+            assert visit.client.get("/orders").status_code == 200
+
+    def test_a_program_is_told_so(self, framework: str) -> None:
+        with a_visit(framework) as (visit, _):
+            answer = visit.client.get("/orders", headers={"accept": "application/json"})
+            assert answer.status_code == 401
+            assert answer.headers["content-type"].startswith("application/problem+json")
+            assert answer.json()["code"] == "not_signed_in"
+            assert visit.client.get("/auth/session").status_code == 401
+
+    def test_nobody_is_sent_to_another_site(self, framework: str) -> None:
+        with a_visit(framework, a_text(), the_tokens()) as (visit, _):
+            visit.at = "/auth/?next=https://evil.example/"
+            visit.open()
+            visit.say("submit_password", **ANA)
+            assert "evil" not in visit.shown()
+            form = visit.page.forms["submit-code"]
+            origin = {"origin": "http://shop.test"}
+            answer = visit.client.post(form.action, data={**form.values, **CODE}, headers=origin)
+            assert answer.headers["location"] == "/"
+
+    def test_a_second_tab_is_where_the_first_one_is(self, framework: str) -> None:
+        with a_visit(framework, a_text(), the_tokens()) as (visit, transport):
+            visit.open()
+            other = Visit(visit.client)
+            other.open()
+            visit.say("submit_password", **ANA)
+            assert other.open() == "awaiting_mfa"
+            assert other.say("submit_code", **CODE) == "authenticated"
+            # The first tab still shows the code page; its form is sent off after all.
+            assert visit.say("submit_code", **CODE) == "authenticated"
+            assert len(transport.calls) == 2
+
+    def test_back_from_a_page_that_needs_a_user(self, framework: str) -> None:
+        """Back to the password, and once more: it shows where the sign-in is, and sends nothing."""
+        with a_visit(framework, a_text(), the_tokens()) as (visit, transport):
+            visit.open()
+            first = visit.page
+            visit.say("submit_password", **ANA)
+            visit.page = first
+            assert visit.say("submit_password", **ANA) == "awaiting_mfa"
+            assert len(transport.calls) == 1
+            assert visit.say("submit_code", **CODE) == "authenticated"
+            visit.page = first
+            assert visit.say("submit_password", **ANA) == "authenticated"
+            assert len(transport.calls) == 2
+
+    def test_starting_again_after_the_end(self, framework: str) -> None:
+        with a_visit(framework, a_text()) as (visit, _):
+            visit.open()
+            visit.say("submit_password", **ANA)
+            assert visit.say("cancel") == "failed"
+            assert visit.open() == "failed"
+            assert visit.say("start") == "idle"
+
+    def test_a_flow_that_is_too_old_begins_anew_and_says_so(self, framework: str) -> None:
+        clock = ManualClock()
+        with a_visit(framework, a_text(), clock=clock) as (visit, transport):
+            visit.open()
+            visit.say("submit_password", **ANA)
+            clock.advance(4000)
+            assert visit.say("submit_code", **CODE) == "idle"
+            assert "too old" in visit.page.text
+            assert visit.open() == "idle"
+            assert "too old" not in visit.page.text
+            assert len(transport.calls) == 1
+
+
+class TestWhatIsWrong:
+    def test_input_that_cannot_be_right_changes_nothing(self, framework: str) -> None:
+        with a_visit(framework, a_text(), the_tokens()) as (visit, transport):
+            visit.open()
+            visit.say("submit_password", **ANA)
+            for wrong in ("12", "abcdef", "x" * 5000, "\x00"):
+                assert visit.say("submit_code", code=wrong) == "awaiting_mfa"
+                assert "cannot be right" in visit.page.text
+            assert visit.open() == "awaiting_mfa"
+            assert len(transport.calls) == 1
+            assert visit.say("submit_code", **CODE) == "authenticated"
+
+    @pytest.mark.parametrize("version", ["", "x", "-1", "9" * 30])
+    def test_a_page_without_a_version_is_no_page(self, framework: str, version: str) -> None:
+        with a_visit(framework) as (visit, transport):
+            visit.open()
+            assert visit.say("submit_password", **ANA, _version=version) == "idle"
+            assert transport.calls == []
+
+    def test_words_come_from_us(self, framework: str) -> None:
+        with a_visit(framework) as (visit, _):
+            visit.at = "/auth/?said=<b>Call+0900</b>"
+            visit.open()
+            assert "0900" not in visit.shown()
+
+    def test_what_is_not_there(self, framework: str) -> None:
+        with a_visit(framework) as (visit, _):
+            assert visit.client.get("/auth/nothing").status_code == 404
+            answer = visit.client.get("/auth/sign-out")
+            assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
+            answer = visit.client.get("/auth/flows")
+            assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
+
+    def test_what_is_too_large(self, framework: str) -> None:
+        with a_visit(framework) as (visit, transport):
+            visit.open()
+            values = {**visit.page.forms["submit-password"].values, "username": "x" * 70_000}
+            answer = visit.client.post("/auth/", data=values)
+            assert answer.status_code == 413
+            flow = visit.client.post("/auth/flows").json()["flow_id"]
+            path = f"/auth/flows/{flow}/events"
+            assert visit.client.post(path, json={"type": "x" * 70_000}).status_code == 413
+            assert transport.calls == []
+
+    @pytest.mark.parametrize(
+        "body", [b"[]", b"{", b"\xff", b'{"type": "x"}', b'{"type": "cancel", "version": -1}']
+    )
+    def test_what_is_no_event(self, framework: str, body: bytes) -> None:
+        with a_visit(framework) as (visit, _):
+            flow = visit.client.post("/auth/flows").json()["flow_id"]
+            headers = {"content-type": "application/json"}
+            path = f"/auth/flows/{flow}/events"
+            answer = visit.client.post(path, content=body, headers=headers)
+            assert answer.status_code == 422
+            assert answer.json()["status"] == 422
+
+    def test_a_store_that_is_down(self, framework: str) -> None:
+        class Down(MemoryStore):
+            is_down = False
+
+            def load(self, key: str) -> Any:
+                if self.is_down:
+                    raise StoreUnavailable("down")
+                return super().load(key)
+
+        store = Down()
+        with a_visit(framework, a_text(), store=store) as (visit, transport):
+            visit.open()
+            visit.say("submit_password", **ANA)
+            store.is_down = True
+            visit.open()
+            assert visit.response is not None
+            assert visit.response.status_code == 503
+            assert "retry-after" in visit.response.headers
+            assert visit.client.get("/auth/flows/current").status_code == 503
+            store.is_down = False
+            assert visit.open() == "awaiting_mfa"
+            assert len(transport.calls) == 1
+
+    def test_a_limit_of_the_applications_own(self, framework: str) -> None:
+        seen: list[str] = []
+
+        def limit(request: Any) -> bool:
+            seen.append(request.client or "")
+            return len(seen) < 3
+
+        with a_visit(framework, OutcomeUnknown(), a_text(), rate_limit=limit) as (visit, _):
+            visit.open()
+            for _ in range(2):
+                visit.say("submit_password", **ANA)
+            visit.say("submit_code", **CODE)
+            assert visit.response is not None
+            assert visit.response.status_code == 429
+            assert len(set(seen)) == 1
+
+
+class TestLanguages:
+    def test_german(self, framework: str) -> None:
+        with a_visit(framework, a_text()) as (visit, _):
+            visit.client.headers["accept-language"] = "fr;q=0.9, de-AT;q=0.8, en;q=0.1"
+            visit.open()
+            assert 'lang="de"' in visit.shown()
+            assert "Anmelden" in visit.page.text
+            visit.say("submit_password", **ANA)
+            assert "per SMS an +*******1234" in visit.page.text
+            step = visit.client.get("/auth/flows/current").json()
+            assert step["fields"][0]["label"] == "Code aus der SMS"
+
+
+class TestBehindAProxy:
+    def test_links_have_the_whole_prefix(self, framework: str) -> None:
+        web = web_for(ScriptedTransport(a_text(), the_tokens()))
+        with visitor(framework, web) as client:
+            inner: Any = client._transport
+            if framework == "fastapi":
+                inner._asgi.root_path = "/shop"
+                at = "/shop/auth/"
+            else:
+                inner.script_name = "/shop"
+                at = "/auth/"
+            page = client.get(at).text
+            assert 'action="/shop/auth/"' in page
+            assert 'href="/shop/auth/static/page.css"' in page
+            refused = client.get("/shop/orders" if framework == "fastapi" else "/orders")
+            assert refused.headers["location"].startswith("/shop/auth/?next=/shop/orders")
+
+
+class TestSessions:
+    def _sandbox(self, **pool: Any) -> Sandbox:
+        return Sandbox(Seed(pool=PoolSeed(**pool), users=DEMO_SEED.users))
+
+    def _sign_in(self, visit: Visit, sandbox: Sandbox) -> None:
+        visit.open()
+        if visit.say("submit_password", **ANA) == "awaiting_mfa":
+            visit.say("submit_code", code=sandbox.messages()[-1].code)
+
+    @pytest.mark.parametrize("kind", ["server", "cookie"])
+    def test_in_and_out(self, framework: str, kind: str) -> None:
+        with (
+            self._sandbox() as sandbox,
+            visitor(framework, web_at(sandbox, sessions=kind)) as client,
+        ):
+            visit = Visit(client)
+            self._sign_in(visit, sandbox)
+            assert client.get("/orders").json() == {"user": "ana"}
+            about = client.get("/auth/session").json()
+            assert about["username"] == "ana"
+            assert about["claims"]["email"] == "ana@example.com"
+            for cookie in (cookie for cookie in client.cookies.jar if "oncegate" in cookie.name):
+                assert len(cookie.name) + len(cookie.value or "") < 4096
+                assert "eyJ" not in (cookie.value or "")
+            kept = dict(client.cookies)
+            visit.open()
+            assert "ana" in visit.page.text
+            assert visit.say("sign_out") == "idle"
+            assert client.get("/orders").status_code == 303
+            assert sandbox.calls()["RevokeToken"] == 1
+            client.cookies.update(
+                {name: value for name, value in kept.items() if "session" in name}
+            )
+            # What is in cookies alone cannot be ended on the server; its refresh token is revoked.
+            assert client.get("/orders").status_code == (303 if kind == "server" else 200)
+
+    def test_a_cookie_that_was_changed_is_nobody(self, framework: str) -> None:
+        with (
+            self._sandbox() as sandbox,
+            visitor(framework, web_at(sandbox, sessions="cookie")) as client,
+        ):
+            self._sign_in(Visit(client), sandbox)
+            kept = dict(client.cookies)
+            client.cookies.clear()
+            first = kept["oncegate_session.0"]
+            changed = first[:100] + ("A" if first[100] != "A" else "B") + first[101:]
+            client.cookies.update({**kept, "oncegate_session.0": changed})
+            assert client.get("/orders").status_code == 303
+
+    def test_a_device_that_is_remembered_is_asked_for_no_code(self, framework: str) -> None:
+        with (
+            self._sandbox(device_tracking="opt_in") as sandbox,
+            visitor(framework, web_at(sandbox)) as client,
+        ):
+            visit = Visit(client)
+            visit.open()
+            visit.say("submit_password", **ANA)
+            code = sandbox.messages()[-1].code
+            assert visit.say("submit_code", code=code) == "offering_device"
+            assert visit.say("remember_device", remember="true") == "authenticated"
+            assert client.get("/orders").json() == {"user": "ana"}
+            visit.say("sign_out")
+            self._sign_in(visit, sandbox)
+            assert client.get("/orders").json() == {"user": "ana"}
+            assert len(sandbox.messages()) == 1
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "https://evil.example",
+        "//evil.example",
+        "/\\evil.example",
+        "\\/evil.example",
+        "/\t/evil.example",
+        "javascript:alert(1)",
+        "evil.example",
+        "",
+        None,
+        "/" + "x" * 3000,
+        "/a\r\nSet-Cookie: x=y",
+    ],
+)
+def test_places_elsewhere(target: str | None) -> None:
+    assert local_path(target) is None
+
+
+def test_places_here() -> None:
+    assert local_path("/orders?year=2026#top") == "/orders?year=2026#top"
