@@ -83,6 +83,10 @@ class Sandbox:
         """Have one of the next calls go wrong, as ``POST /_sandbox/faults`` does."""
         self._app.order(fault)
 
+    def slow_down(self, seconds: float) -> None:
+        """Have every call answered that much later, from here on."""
+        self.order(Fault(operation="*", kind="delay", seconds=seconds, times=1_000_000))
+
     def lose_next_response(self, operation: str) -> None:
         """Have the next call of an operation carried out and its response lost."""
         self.order(Fault(operation=operation, kind="drop_response"))

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+from base64 import b64encode
 from hashlib import sha256
 from typing import Any
 
 import cbor2
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from webauthn.helpers import bytes_to_base64url
 
 from oncegate_sandbox.seed import PasskeySeed
@@ -37,6 +39,18 @@ class Authenticator:
         return PasskeySeed(
             id=bytes_to_base64url(self._id), public_key=bytes_to_base64url(cbor2.dumps(cose))
         )
+
+    def for_devtools(self) -> dict[str, Any]:
+        """The same passkey for a browser's own authenticator (Chrome DevTools Protocol, WebAuthn)."""
+        plain = self._key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+        return {
+            "credentialId": b64encode(self._id).decode(),
+            "isResidentCredential": True,
+            "rpId": self._rp,
+            "privateKey": b64encode(plain).decode(),
+            "userHandle": b64encode(b"ana").decode(),
+            "signCount": 1,
+        }
 
     def answer(self, options: str, *, origin: str = "http://localhost:8000") -> dict[str, Any]:
         """The AuthenticationResponseJSON to some PublicKeyCredentialRequestOptionsJSON."""

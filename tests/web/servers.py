@@ -17,9 +17,9 @@ from oncegate_web import WebSignIn
 
 
 @contextmanager
-def serving(framework: str, web: WebSignIn) -> Iterator[str]:
-    """Serve a shop; gives its address."""
-    app, port = SHOPS[framework](web), free_port()
+def serving(framework: str, web: WebSignIn, port: int = 0) -> Iterator[str]:
+    """Serve a shop, on any free port where none is given; gives its address."""
+    app, port = SHOPS[framework](web), port or free_port()
     server: Any
     if framework == "fastapi":
         config = uvicorn.Config(app, port=port, log_level="critical", lifespan="off")

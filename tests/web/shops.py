@@ -52,6 +52,8 @@ def fastapi_shop(web: WebSignIn) -> Any:
         return {"user": user.username}
 
     @app.get("/")
+    @app.get("/login")
+    @app.get("/code")
     def home() -> dict[str, str]:
         return {"page": "home"}
 

@@ -1,0 +1,88 @@
+"""A real browser: Debian's chromium, driven by Playwright."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from tests.browser.shop import Shop
+from tests.web.servers import serving
+from tests.web.shops import FRAMEWORKS, web_at
+
+from oncegate_sandbox import PoolSeed, Sandbox, Seed, UserSeed
+from oncegate_sandbox.seed import DEMO_SEED
+
+QUIET = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+"""Without these, chromium looks for its maker's hosts, and as root it does not start."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "tests/browser/" in str(item.path):
+            item.add_marker(pytest.mark.needs("chromium"))
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        found = shutil.which("chromium")
+        browser = playwright.chromium.launch(executable_path=found, args=QUIET)
+        yield browser
+        browser.close()
+
+
+NewContext = Callable[..., BrowserContext]
+
+
+@pytest.fixture
+def new_context(chromium: Browser) -> Iterator[NewContext]:
+    with ExitStack() as opened:
+
+        def make(**options: Any) -> BrowserContext:
+            context = chromium.new_context(locale="en-GB", **options)
+            context.set_default_timeout(10_000)
+            opened.callback(context.close)
+            return context
+
+        yield make
+
+
+@pytest.fixture
+def page(new_context: NewContext) -> Page:
+    return new_context().new_page()
+
+
+@pytest.fixture(params=FRAMEWORKS)
+def framework(request: pytest.FixtureRequest) -> Any:
+    return request.param
+
+
+@pytest.fixture
+def open_shop() -> Iterator[Callable[..., Shop]]:
+    """Makes a shop with a Cognito of its own, on a real server."""
+    with ExitStack() as opened:
+
+        def make(
+            framework: str = "fastapi",
+            *users: UserSeed,
+            pool: dict[str, Any] | None = None,
+            **web: Any,
+        ) -> Shop:
+            seed = Seed(pool=PoolSeed.model_validate(pool or {}), users=users or DEMO_SEED.users)
+            sandbox = opened.enter_context(Sandbox(seed))
+            url = opened.enter_context(serving(framework, web_at(sandbox, **web)))
+            return Shop(url, sandbox)
+
+        yield make

@@ -1,0 +1,179 @@
+"""Every page there is: for a screen reader (axe-core), a phone, somebody who zooms, and in pictures."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page
+from tests.browser.shop import Shop, wait_for
+from tests.doubles import ManualClock, a_text, the_tokens
+from tests.engine.test_machine import NEW_DEVICE, REGISTERED, asks
+from tests.web.servers import serving
+from tests.web.shops import visitor, web_for
+
+from oncegate import OutcomeUnknown, Refusal, Rejected, UnknownChallenge
+from oncegate.challenge import (
+    CustomChallenge,
+    Factor,
+    FactorChoice,
+    NewPasswordChallenge,
+    PasskeyChallenge,
+    PasswordChallenge,
+    TotpSetup,
+)
+from oncegate.outcomes import Outcome
+from oncegate.testing import ScriptedTransport
+
+SCREENS = Path(os.environ.get("ONCEGATE_SCREENS", ""))
+"""Where pictures go; ``diagrams/screens`` draws those of the README anew."""
+
+
+WRONG = Rejected(refusal=Refusal.WRONG_CODE)
+SECRET = "JBSWY3DPEHPK3PXP"
+URI = f"otpauth://totp/Shop:ana?secret={SECRET}&issuer=Shop"
+FACTORS = (Factor.SMS, Factor.EMAIL, Factor.TOTP)
+FIRST = (Factor.PASSWORD, Factor.PASSKEY, Factor.SMS_OTP)
+
+PAGES: dict[str, tuple[list[Outcome], str]] = {
+    "sign-in": ([], "idle"),
+    "wrong-password": ([Rejected(refusal=Refusal.WRONG_CREDENTIALS)], "idle"),
+    "unknown-outcome": ([OutcomeUnknown()], "idle"),
+    "code": ([a_text()], "awaiting_mfa"),
+    "wrong-code": ([a_text(), WRONG], "awaiting_mfa"),
+    "choice": ([asks(FactorChoice, factors=FACTORS)], "password_verified"),
+    "first-factor": (
+        [asks(FactorChoice, kind="SELECT_CHALLENGE", factors=FIRST)],
+        "choosing_first_factor",
+    ),
+    "password": ([asks(PasswordChallenge)], "awaiting_password"),
+    "authenticator": ([asks(TotpSetup, secret=SECRET, uri=URI)], "setting_up_totp"),
+    "new-password": (
+        [asks(NewPasswordChallenge, required_attributes=("email", "given_name"))],
+        "awaiting_new_password",
+    ),
+    "passkey": ([asks(PasskeyChallenge, options='{"challenge": "AAAA"}')], "awaiting_passkey"),
+    "question": (
+        [asks(CustomChallenge, parameters={"question": "Which bird?"})],
+        "awaiting_answer",
+    ),
+    "confirm-sign-up": (
+        [Rejected(refusal=Refusal.SIGN_UP_NOT_CONFIRMED)],
+        "awaiting_confirmation",
+    ),
+    "reset-password": ([Rejected(refusal=Refusal.PASSWORD_RESET_REQUIRED)], "awaiting_reset"),
+    "remember-device": ([a_text(), NEW_DEVICE, REGISTERED], "offering_device"),
+    "failed": ([asks(UnknownChallenge, name="TELEPATHY")], "failed"),
+    "signed-in": ([a_text(), the_tokens()], "authenticated"),
+}
+
+Show = Callable[..., Page]
+
+
+@pytest.fixture
+def show(new_context: Any) -> Iterator[Show]:
+    """Opens a page in a browser, by what Cognito says on the way to it."""
+    with ExitStack() as opened:
+
+        def make(name: str, framework: str = "fastapi", **options: Any) -> Page:
+            outcomes, state = PAGES[name]
+            transport = ScriptedTransport(*outcomes)
+            url = opened.enter_context(serving(framework, web_for(transport, clock=ManualClock())))
+            page: Page = new_context(**options).new_page()
+            page.goto(f"{url}/auth/")
+            if outcomes:
+                page.get_by_label("Username").fill("ana")
+                page.get_by_label("Password").fill("Correct-horse-1")
+                page.get_by_role("button", name="Sign in").click()
+            if len(outcomes) > 1:
+                page.get_by_label("Code from the text message").fill("123456")
+                page.get_by_role("button", name="Confirm").click()
+            if name == "signed-in":
+                page.goto(f"{url}/auth/")
+            wait_for(page, state)
+            return page
+
+        yield make
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("name", PAGES)
+def test_axe_finds_nothing(name: str, scheme: str, show: Show) -> None:
+    page = show(name, color_scheme=scheme)
+    found = Axe().run(page)
+    assert found.violations_count == 0, found.generate_report()
+    if scheme == "light" and SCREENS.name:
+        SCREENS.mkdir(parents=True, exist_ok=True)
+        page.set_viewport_size({"width": 560, "height": 720})
+        page.screenshot(path=SCREENS / f"{name}.png", full_page=False)
+
+
+@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"viewport": {"width": 640, "height": 512}, "device_scale_factor": 2},
+        {"viewport": {"width": 320, "height": 568}, "is_mobile": True, "has_touch": True},
+    ],
+    ids=["200 % zoom", "small phone"],
+)
+def test_nothing_is_cut_off(name: str, options: dict[str, Any], show: Show) -> None:
+    page = show(name, **options)
+    width = page.evaluate("document.documentElement.scrollWidth")
+    assert width <= options["viewport"]["width"]
+    for button in page.get_by_role("button").all():
+        box = button.bounding_box()
+        assert box is not None
+        assert box["height"] >= 44  # WCAG 2.2, 2.5.5
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_the_first_thing_to_fill_in_has_the_focus(name: str, show: Show) -> None:
+    page = show(name)
+    fields = page.locator("form.main input:not([type=hidden])")
+    if fields.count():
+        assert fields.first.evaluate("field => field === document.activeElement")
+        assert page.locator("label").count() >= fields.count()
+
+
+def test_django_draws_what_jinja_draws(new_context: Any) -> None:
+    """One template, two engines: the same elements, attributes and words."""
+    drawn = []
+    for framework in ("flask", "django"):
+        with visitor(framework, web_for(ScriptedTransport(a_text()))) as client:
+            html = client.get("/auth/").text
+        page = new_context(java_script_enabled=True).new_page()
+        page.set_content(html)
+        page.evaluate("document.querySelectorAll('[type=hidden]').forEach((one) => one.remove())")
+        page.evaluate("document.querySelectorAll('form *').forEach((one) => one.normalize())")
+        drawn.append("".join(page.locator("html").evaluate("e => e.outerHTML").split()))
+    assert drawn[0] == drawn[1]
+
+
+def test_the_countdowns_count(show: Show) -> None:
+    page = show("code")
+    first = page.locator("p.ends").inner_text()
+    page.wait_for_function(
+        "text => document.querySelector('p.ends').textContent !== text", arg=first
+    )
+    assert page.locator("p.ends").inner_text() < first
+
+
+def test_a_page_that_waits_goes_on_by_itself(open_shop: Callable[..., Shop], page: Page) -> None:
+    """Another tab while the answer is under way: it waits, and then shows what came of it."""
+    shop = open_shop(patience=0.1)
+    shop.enter(page)
+    other = page.context.new_page()
+    shop.sandbox.slow_down(3)
+    page.get_by_role("button", name="Sign in").click(no_wait_after=True)
+    page.wait_for_timeout(500)
+    other.goto(f"{shop.url}/auth/")
+    wait_for(other, "checking_password")
+    assert "goes on by itself" in other.locator("main").inner_text()
+    wait_for(other, "awaiting_mfa")
+    assert shop.texts == 1

@@ -1,0 +1,66 @@
+"""A worker of the application is killed between two pages; another takes its place at the same address."""
+
+from __future__ import annotations
+
+import socket
+import time
+from pathlib import Path
+
+from playwright.sync_api import Page
+from tests.browser.shop import Shop, wait_for
+from tests.faults.worker import FORKS
+from tests.servers import free_port
+from tests.web.servers import serving
+from tests.web.shops import web_at
+
+from oncegate_sandbox import Sandbox
+from oncegate_stores import SQLiteStore
+
+
+class Elsewhere:
+    """A sandbox that runs in another process, as far as a transport needs it."""
+
+    def __init__(self, about: dict[str, str]) -> None:
+        self.endpoint, self.pool_id, self.client_id = about.values()
+
+
+def serve(framework: str, about: dict[str, str], store: str, port: int) -> None:
+    web = web_at(Elsewhere(about), store=SQLiteStore(store))  # type: ignore[arg-type]
+    with serving(framework, web, port):
+        time.sleep(600)
+
+
+def test_killed_between_the_pages(
+    framework: str, sandbox: Sandbox, page: Page, tmp_path: Path
+) -> None:
+    port, about = free_port(), dict(sandbox.description())
+    shop = Shop(f"http://localhost:{port}", sandbox)
+
+    def start() -> object:
+        process = FORKS.Process(
+            target=serve, args=(framework, about, f"{tmp_path}/flows.db", port), daemon=True
+        )
+        process.start()
+        until = time.monotonic() + 30
+        while time.monotonic() < until:
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", port)) == 0:
+                    return process
+            time.sleep(0.05)
+        raise TimeoutError
+
+    worker = start()
+    shop.enter(page)
+    page.get_by_role("button", name="Sign in").click()
+    wait_for(page, "awaiting_mfa")
+    for _ in range(2):
+        worker.kill()  # type: ignore[attr-defined]
+        worker.join()  # type: ignore[attr-defined]
+        worker = start()
+        page.reload()
+        wait_for(page, "awaiting_mfa")
+    page.get_by_label("Code from the text message").fill(shop.code)
+    page.get_by_role("button", name="Confirm").click()
+    shop.is_in(page)
+    assert shop.texts == 1
+    worker.kill()  # type: ignore[attr-defined]
