@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from oncegate import InvalidInput, RecordUnreadable, Step, parse_event
 from oncegate.seal import FlowId
-from oncegate_web.exchange import JSON, Request, Response, as_json, problem
+from oncegate_web.exchange import FLOW, JSON, Request, Response, as_json, problem
 from oncegate_web.openapi import document
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ class Api:
         response = self._step(request, step, 201)
         name = FlowId.parse(step.flow_id).key
         response.headers["Location"] = f"{request.prefix}/flows/{name}"
-        response.cookies.append(self._web.cookie("oncegate_flow", step.flow_id, request))
+        response.cookies.append(self._web.cookie(FLOW, step.flow_id, request))
         return response
 
     def _get(self, request: Request, name: str) -> Response:

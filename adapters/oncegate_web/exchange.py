@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 LARGEST_BODY = 64 * 1024
 """Bytes. A passkey's answer is the largest event, and far below."""
+
+FLOW, SESSION, DEVICE = "oncegate_flow", "oncegate_session", "oncegate_device"
+"""The names of our cookies."""
 
 HTML, JSON, PROBLEM = "text/html", "application/json", "application/problem+json"
 
@@ -71,6 +74,8 @@ class Request:
 class Cookie(NamedTuple):
     """A cookie to set. All are HttpOnly and SameSite=Lax.
 
+    With Strict, somebody who comes back by a link in a mail would have lost the flow.
+
     Attributes:
         value: None deletes it.
         max_age: seconds; None for as long as the browser is open.
@@ -130,8 +135,3 @@ def local_path(target: str | None) -> str | None:
     except ValueError:
         return None
     return None if parts.scheme or parts.netloc else target
-
-
-SameSite = Literal["Lax"]
-SAME_SITE: SameSite = "Lax"
-"""Strict would lose the flow of somebody who comes back by a link in a mail."""

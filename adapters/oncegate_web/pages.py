@@ -7,7 +7,7 @@ import io
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -20,6 +20,16 @@ from oncegate_web.words import BUTTONS, HEADINGS, PARTS, SAID, WAITING, Words
 
 PLAIN_EVENTS = ("request_new_code", "cancel")
 """Events without a field, that have a button of their own beside the form."""
+
+
+_NEWS = {
+    "confirmed",
+    "cancelled",
+    "password_for_new_code",
+    "sign_up_not_confirmed",
+    "password_reset_required",
+}
+"""Messages about which nothing is wrong."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +86,6 @@ class Form:
     inputs: tuple[Input, ...] = ()
     opens_in: int = 0
     opens_text: str = ""
-    skips_validation: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +124,6 @@ class Page:
     link: str = ""
     link_text: str = ""
     words: str = "{}"
-    extra: Mapping[str, object] = field(default_factory=dict)
 
 
 class Renderer(Protocol):
@@ -200,7 +208,7 @@ class Drawing:
             action=self._action + ("sign-out" if button == "sign_out" else ""),
             static=self._static,
             error=words(SAID.get(said, "")) if state == "failed" else "",
-            status=words(PARTS["signed_in_as"], name=more["name"]) if "name" in more else "",
+            status=words(PARTS["signed_in_as"], name=more["name"]) if more.get("name") else "",
             forms=(self._form(button, is_main=True),),
             link=more.get("link", ""),
             link_text=words(BUTTONS["go_on"]),
@@ -220,7 +228,7 @@ class Drawing:
         text = words(step.message.text)
         if step.message.detail and step.message.code == "new_password_refused":
             text = f"{text} {step.message.detail}"
-        is_news = step.message.code in {"confirmed", "cancelled", "password_for_new_code"}
+        is_news = step.message.code in _NEWS
         return ("", text) if is_news else (text, "")
 
     def _notes(self, step: Step, *, waits: bool) -> tuple[str, ...]:
@@ -251,6 +259,7 @@ class Drawing:
                     is_main=not forms,
                     version=step.version,
                     opens_in=opens_in,
+                    button="" if step.delivery else BUTTONS["submit_email"],
                 )
             )
         if "cancel" in step.events and step.state != "idle":
@@ -267,13 +276,14 @@ class Drawing:
         version: int | None = None,
         inputs: tuple[Input, ...] = (),
         opens_in: int = 0,
+        button: str = "",
     ) -> Form:
         words = self._words
         own = {"_event": event} if version is None else {"_event": event, "_version": str(version)}
         return Form(
             id=event.replace("_", "-"),
             event=event,
-            button=words(BUTTONS.get(event, BUTTONS["go_on"])),
+            button=words(button or BUTTONS.get(event, BUTTONS["go_on"])),
             is_main=is_main,
             hidden=(*self._hidden, *own.items()),
             inputs=inputs,
@@ -282,8 +292,10 @@ class Drawing:
         )
 
     def _inputs(self, step: Step, *, is_wrong: bool) -> tuple[Input, ...]:
+        # Whoever mistyped the password does not want to go past the username again.
+        empty = [number for number, one in enumerate(step.fields) if one.secret or not one.value]
         return tuple(
-            self._input(one, is_first=number == 0, is_wrong=is_wrong)
+            self._input(one, is_first=number == empty[0], is_wrong=is_wrong)
             for number, one in enumerate(step.fields)
         )
 

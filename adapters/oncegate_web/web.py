@@ -28,11 +28,13 @@ from oncegate import (
 )
 from oncegate.events import Event
 from oncegate.installed import installed
-from oncegate.messages import TEXTS
 from oncegate.seal import FlowId
 from oncegate_web.api import Api
 from oncegate_web.exchange import (
+    DEVICE,
+    FLOW,
     LARGEST_BODY,
+    SESSION,
     Cookie,
     Request,
     Response,
@@ -44,7 +46,6 @@ from oncegate_web.pages import Drawing, Page, Renderer
 from oncegate_web.sessions import CookieSessions, StoreSessions, User, revoke
 from oncegate_web.words import SAID, Languages, Words
 
-FLOW, SESSION, DEVICE = "oncegate_flow", "oncegate_session", "oncegate_device"
 _YEAR = 365 * 86400
 _PARKED = 600.0
 """Seconds for which a session that lives in cookies is kept for who clicks twice on the last page."""
@@ -460,8 +461,3 @@ _FRAMEWORKS = {"csrf_token", "csrfmiddlewaretoken"}
 
 def _name_for(user: User) -> str:
     return str(user.claims.get("name") or user.claims.get("email") or user.username)
-
-
-def said_codes() -> frozenset[str]:
-    """What ``?said=`` may be: a code, so that nobody can put words of their own on the page."""
-    return frozenset({*SAID, *TEXTS})
