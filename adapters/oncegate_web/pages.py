@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -331,7 +332,8 @@ class Drawing:
         )
 
     def _until(self, moment: datetime | None) -> int:
-        return max(0, round((moment - self._now).total_seconds())) if moment else 0
+        # Up, so that nobody is told that it is time before it is.
+        return max(0, math.ceil((moment - self._now).total_seconds())) if moment else 0
 
 
 def _with_spaces(pattern: str) -> str:

@@ -101,46 +101,40 @@ def show(new_context: Any) -> Iterator[Show]:
         yield make
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+SIZES = {"200 % zoom of a small laptop": (640, 400), "small phone": (320, 568)}
+
+
 @pytest.mark.parametrize("name", PAGES)
-def test_axe_finds_nothing(name: str, scheme: str, show: Show) -> None:
-    page = show(name, color_scheme=scheme)
-    found = Axe().run(page)
-    assert found.violations_count == 0, found.generate_report()
-    if scheme == "light" and SCREENS.name:
+def test_a_page_is_for_everybody(name: str, show: Show) -> None:
+    page = show(name)
+    _has_the_focus(page)
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        found = Axe().run(page)
+        assert found.violations_count == 0, found.generate_report()
+    for width, height in SIZES.values():
+        page.set_viewport_size({"width": width, "height": height})
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        for button in page.get_by_role("button").all():
+            box = button.bounding_box()
+            assert box is not None
+            assert box["height"] >= 44  # WCAG 2.2, 2.5.5
+    if SCREENS.name:
         SCREENS.mkdir(parents=True, exist_ok=True)
-        page.set_viewport_size({"width": 560, "height": 720})
+        page.emulate_media(color_scheme="light")
+        page.set_viewport_size({"width": 560, "height": 640})
         page.screenshot(path=SCREENS / f"{name}.png", full_page=True)
 
 
-@pytest.mark.parametrize("name", PAGES)
-@pytest.mark.parametrize(
-    "options",
-    [
-        {"viewport": {"width": 640, "height": 512}, "device_scale_factor": 2},
-        {"viewport": {"width": 320, "height": 568}, "is_mobile": True, "has_touch": True},
-    ],
-    ids=["200 % zoom", "small phone"],
-)
-def test_nothing_is_cut_off(name: str, options: dict[str, Any], show: Show) -> None:
-    page = show(name, **options)
-    width = page.evaluate("document.documentElement.scrollWidth")
-    assert width <= options["viewport"]["width"]
-    for button in page.get_by_role("button").all():
-        box = button.bounding_box()
-        assert box is not None
-        assert box["height"] >= 44  # WCAG 2.2, 2.5.5
-
-
-@pytest.mark.parametrize("name", PAGES)
-def test_the_first_thing_to_fill_in_has_the_focus(name: str, show: Show) -> None:
-    page = show(name)
+def _has_the_focus(page: Page) -> None:
+    """What is to be filled in first; where something stands in it already, what comes after."""
     fields = page.locator("form.main input:not([type=hidden])")
-    if fields.count():
-        empty = page.locator("form.main input:not([type=hidden]):not([value])")
-        wanted = empty if empty.count() else fields  # of a choice, the first one
-        assert wanted.first.evaluate("field => field === document.activeElement")
-        assert page.locator("label").count() >= fields.count()
+    if not fields.count():
+        return
+    empty = page.locator("form.main input:not([type=hidden]):not([value])")
+    wanted = empty if empty.count() else fields  # of a choice, the first one
+    assert wanted.first.evaluate("field => field === document.activeElement")
+    assert page.locator("label").count() >= fields.count()
 
 
 def test_django_draws_what_jinja_draws(new_context: Any) -> None:

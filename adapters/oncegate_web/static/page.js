@@ -13,7 +13,7 @@ for (const element of document.querySelectorAll("[data-countdown]")) {
   const button = element.parentElement.querySelector("[data-opens-in]");
   if (button) button.setAttribute("aria-disabled", "true");
   const tick = () => {
-    const left = Math.max(0, Math.round((ends - Date.now()) / 1000));
+    const left = Math.max(0, Math.ceil((ends - Date.now()) / 1000));
     element.textContent = words[element.dataset.words].replace("{time}", asTime(left));
     if (left > 0) return;
     clearInterval(timer);
