@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -12,15 +11,7 @@ from statemachine import State
 from oncegate import FlowState, Misconfigured
 from oncegate.flow import IN_FLIGHT
 from oncegate.machine import EVENTS, SignInMachine
-
-
-class Format(StrEnum):
-    """How the machine can be shown."""
-
-    MERMAID = "mermaid"
-    TABLE = "table"
-    SVG = "svg"
-
+from oncegate_cli.options import Format
 
 FILES = {
     Format.MERMAID: "sign_in.mmd",

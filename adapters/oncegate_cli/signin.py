@@ -4,22 +4,12 @@ from __future__ import annotations
 
 import json
 import sys
-from enum import IntEnum
 
 from oncegate import FlowState, SignIn, Step
+from oncegate_cli.options import Exit
 from oncegate_cli.terminal import NoMoreInput, Terminal
 
 _PASSWORD_TRIES = 3
-
-
-class Exit(IntEnum):
-    """What the command's exit code says."""
-
-    SIGNED_IN = 0
-    REFUSED = 1
-    USAGE = 2
-    UNREACHABLE = 3
-    INTERRUPTED = 130
 
 
 def sign_in_at(

@@ -45,7 +45,7 @@ def make_client(
         retries={"mode": "standard", "total_max_attempts": 1},
         connect_timeout=connect_timeout,
         read_timeout=read_timeout,
-        max_pool_connections=50,
+        max_pool_connections=256,  # as many as there are threads that can wait for an answer
         tcp_keepalive=True,
         user_agent_extra="oncegate",
     )

@@ -7,15 +7,13 @@ is another one, which opens nothing.
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from oncegate import InvalidInput, RecordUnreadable, Step, parse_event
 from oncegate.seal import FlowId
-from oncegate_web.exchange import FLOW, JSON, Request, Response, as_json, problem
+from oncegate_web.exchange import JSON, Request, Response, as_json, problem
 from oncegate_web.openapi import document
-
-if TYPE_CHECKING:
-    from oncegate_web.web import WebSignIn
+from oncegate_web.site import Site
 
 _HIDDEN = {"flow_id", "session_name"}
 """What only the HttpOnly cookies have."""
@@ -24,8 +22,8 @@ _HIDDEN = {"flow_id", "session_name"}
 class Api:
     """The routes of the JSON API, around one sign-in."""
 
-    def __init__(self, web: WebSignIn) -> None:
-        self._web = web
+    def __init__(self, site: Site) -> None:
+        self._site = site
 
     def respond(self, request: Request) -> Response:
         """Answer one request; everything that is wrong is a problem (RFC 9457)."""
@@ -56,11 +54,11 @@ class Api:
         return response
 
     def _start(self, request: Request) -> Response:
-        step = self._web.sign_in.start()
+        made = Response()
+        step = self._site.start(request, made)
         response = self._step(request, step, 201)
-        name = FlowId.parse(step.flow_id).key
-        response.headers["Location"] = f"{request.prefix}/flows/{name}"
-        response.cookies.append(self._web.cookie(FLOW, step.flow_id, request))
+        response.cookies = made.cookies
+        response.headers["Location"] = f"{request.prefix}/flows/{FlowId.parse(step.flow_id).key}"
         return response
 
     def _get(self, request: Request, name: str) -> Response:
@@ -68,45 +66,42 @@ class Api:
         if flow_id is None:
             return _no_such_flow()
         try:
-            return self._step(request, self._web.sign_in.get(flow_id))
+            return self._step(request, self._site.get(flow_id))
         except RecordUnreadable:
             return _no_such_flow()
 
     def _send(self, request: Request, name: str) -> Response:
         if request.headers.get("content-type", "").partition(";")[0].strip().lower() != JSON:
             return problem(415, "not_json", "Unsupported Media Type", f"send {JSON}")
-        flow_id = self._own(request, name)
-        if flow_id is None:
+        if self._own(request, name) is None:
             return _no_such_flow()
         try:
             event, version = _event_of(request.body)
         except InvalidInput as error:
             return problem(422, "invalid_event", "Unprocessable Content", str(error))
-        vault = self._web.vault(request)
+        sent = Response()
         try:
-            step = self._web.sign_in.send(
-                flow_id, event, version=version, vault=vault, source=request.client
-            )
+            step = self._site.send(request, sent, event, version)
         except RecordUnreadable:
             return _no_such_flow()
         response = self._step(request, step)
-        self._web.keep_device(response, request, vault)
+        response.cookies += sent.cookies
         return response
 
     def _who(self, request: Request) -> Response:
-        user = self._web.user_of(request)
+        user = self._site.user_of(request)
         if user is None:
             return problem(401, "not_signed_in", "Unauthorized")
         return as_json({"username": user.username, "claims": dict(user.claims)})
 
     def _leave(self, request: Request) -> Response:
         response = Response(204, b"")
-        self._web.sign_out(request, response)
+        self._site.end_session(request, response)
         return response
 
     def _own(self, request: Request, name: str) -> str | None:
         """The id of the flow of this browser, where it goes by that name."""
-        flow_id = self._web.flow_cookie(request)
+        flow_id = self._site.flow_id(request)
         try:
             key = FlowId.parse(flow_id).key
         except InvalidInput:
@@ -114,7 +109,7 @@ class Api:
         return flow_id if name in {key, "current"} else None
 
     def _step(self, request: Request, step: Step, status: int = 200) -> Response:
-        words = self._web.languages.words(request.languages)
+        words = self._site.languages.words(request.languages)
         body: dict[str, Any] = step.model_dump(mode="json", exclude=_HIDDEN)
         body["flow_id"] = FlowId.parse(step.flow_id).key
         for told in (body["message"], body["reason"]):
@@ -126,7 +121,7 @@ class Api:
                 choice["label"] = words(choice["label"])
         response = as_json(body, status)
         if step.state == "authenticated":
-            self._web.begin_session(response, request, step)
+            self._site.begin_session(request, response, step)
         return response
 
 

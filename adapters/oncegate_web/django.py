@@ -75,8 +75,8 @@ def _page(request: HttpRequest, below: str = "") -> HttpResponse:
 
 def _web() -> WebSignIn:
     web: WebSignIn = import_string(settings.ONCEGATE)
-    if web.renderer is None and apps.is_installed("oncegate_web"):
-        web.renderer = _with_django
+    if apps.is_installed("oncegate_web"):
+        web.use_renderer(_with_django)
     return web
 
 

@@ -103,9 +103,11 @@ class Response:
     cookies: list[Cookie] = field(default_factory=list)
 
 
-def redirect(location: str) -> Response:
+def redirect(location: str, response: Response | None = None) -> Response:
     """See Other: the browser gets the location, so a reload of what follows posts nothing."""
-    return Response(status=303, headers={"Location": location})
+    response = response or Response()
+    response.status, response.headers["Location"] = 303, location
+    return response
 
 
 def as_json(value: Any, status: int = 200, content_type: str = JSON) -> Response:

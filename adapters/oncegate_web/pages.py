@@ -139,6 +139,7 @@ class Drawing:
     Args:
         words: in the person's language.
         action: where the forms are posted.
+        sign_out: where the form that signs out is posted.
         static: where the style sheet is.
         hidden: what every form is to post besides.
         now: with a time zone.
@@ -149,12 +150,14 @@ class Drawing:
         words: Words,
         *,
         action: str,
+        sign_out: str,
         static: str,
         hidden: Mapping[str, str],
         now: datetime | None = None,
     ) -> None:
         self._words = words
         self._action = action
+        self._sign_out = sign_out
         self._static = static
         self._hidden = tuple(hidden.items())
         self._now = now or datetime.now(UTC)
@@ -206,7 +209,7 @@ class Drawing:
             title=heading,
             heading=heading,
             state=state,
-            action=self._action + ("sign-out" if button == "sign_out" else ""),
+            action=self._sign_out if button == "sign_out" else self._action,
             static=self._static,
             error=words(SAID.get(said, "")) if state == "failed" else "",
             status=words(PARTS["signed_in_as"], name=more["name"]) if more.get("name") else "",

@@ -1039,17 +1039,25 @@ _REASONS = {
 }
 
 
+_SHOWN: dict[FlowState, tuple[tuple[str, tuple[tuple[str, ...], ...]], ...]] = {
+    state: tuple(
+        (event, tuple(tuple(_STANDING.intersection(guards)) for guards in _ARROWS[state, event]))
+        for event in EVENTS
+        if (state, event) in _ARROWS
+    )
+    for state in FlowState
+}
+"""For each state, its events in order, each with the standing guards of its arrows."""
+
+
 def events_allowed(flow: Flow) -> tuple[str, ...]:
     """The names of the events that a person may send to this flow as it stands."""
     machine = _desk.take()
     machine.model.flow = flow
     return tuple(
         event
-        for event in EVENTS
-        if any(
-            all(getattr(machine, guard)() for guard in _STANDING.intersection(guards))
-            for guards in _ARROWS.get((flow.state, event), ())
-        )
+        for event, arrows in _SHOWN[flow.state]
+        if any(all(getattr(machine, guard)() for guard in guards) for guards in arrows)
     )
 
 

@@ -17,9 +17,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Generator, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from contextvars import ContextVar
+from contextvars import ContextVar, copy_context
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, get_args
 
 from pydantic import SecretStr
@@ -77,6 +79,9 @@ from oncegate.ports import (
 )
 from oncegate.seal import FlowId, SealingKeys
 from oncegate.step import Step, step_of
+
+THREADS = 256
+"""Calls that can be under way at once in an `AsyncSignIn`; a thread that waits costs little."""
 
 LEASE_MARGIN = 10.0
 """Seconds a worker has beyond its longest call: to set out after the save, and to save again."""
@@ -477,6 +482,19 @@ class _Driver:
 
     # ── what a shell does with a want ──
 
+    def _until_pause(self, script: Generator[Want, Any, Step]) -> Step | Pause:
+        """Go on until there is a step, or nothing to do but wait, for which no thread is held."""
+        came: Any = None
+        while True:
+            try:
+                want = script.send(came)
+            except StopIteration as end:
+                step: Step = end.value
+                return step
+            if isinstance(want, Pause):
+                return want
+            came = self._do(want)
+
     def _do(self, want: Want) -> Any:
         match want:
             case Load():
@@ -651,18 +669,17 @@ class SignIn(_Driver):
         return self._run(self._sending(flow_id, event, version, vault, source))
 
     def _run(self, script: Generator[Want, Any, Step]) -> Step:
-        came: Any = None
-        while True:
-            try:
-                want = script.send(came)
-            except StopIteration as end:
-                step: Step = end.value
-                return step
-            came = self._do(want)
+        while isinstance(came := self._until_pause(script), Pause):
+            self._do(came)
+        return came
 
 
 class AsyncSignIn(_Driver):
     """`SignIn` for asyncio: the store and the transport run on threads, so the loop is not blocked."""
+
+    @cached_property
+    def _threads(self) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor(THREADS, thread_name_prefix="oncegate")
 
     async def start(self) -> Step:
         """See `SignIn.start`."""
@@ -685,15 +702,10 @@ class AsyncSignIn(_Driver):
         return await self._run(self._sending(flow_id, event, version, vault, source))
 
     async def _run(self, script: Generator[Want, Any, Step]) -> Step:
-        came: Any = None
+        loop = asyncio.get_running_loop()
         while True:
-            try:
-                want = script.send(came)
-            except StopIteration as end:
-                step: Step = end.value
-                return step
-            if isinstance(want, Pause):
-                await asyncio.sleep(want.seconds)
-                came = None
-            else:
-                came = await asyncio.to_thread(self._do, want)
+            here = copy_context()  # so that `request_id` reaches the listeners
+            came = await loop.run_in_executor(self._threads, here.run, self._until_pause, script)
+            if not isinstance(came, Pause):
+                return came
+            await asyncio.sleep(came.seconds)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 from oncegate_sandbox import Sandbox
 
@@ -36,7 +36,7 @@ class Shop:
         page.get_by_label("Password").fill(password)
 
     def is_in(self, page: Page, user: str = "ana") -> None:
-        page.wait_for_url(f"{self.url}/orders")
+        expect(page).to_have_url(f"{self.url}/orders", timeout=15_000)
         assert f'"user":"{user}"' in page.content().replace(" ", "").replace("&quot;", '"')
 
 

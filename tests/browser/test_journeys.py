@@ -8,7 +8,7 @@ from typing import Any
 
 import pyotp
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 from tests.browser.shop import Shop, state, wait_for
 from tests.walks.authenticator import Authenticator
 from tests.web.shops import FRAMEWORKS
@@ -82,7 +82,7 @@ def test_reload_back_and_a_second_tab(framework: str, open_shop: Open, page: Pag
     assert (shop.calls(), shop.texts) == (calls, 1)
     other.get_by_label("Code from the text message").fill(shop.code)
     other.get_by_role("button", name="Confirm").click()
-    other.wait_for_url(f"{shop.url}/")
+    expect(other).to_have_url(f"{shop.url}/")
     # The first tab finds out when it is used.
     page.get_by_label("Code from the text message").fill("000000")
     page.get_by_role("button", name="Confirm").click()

@@ -9,7 +9,8 @@ import pytest
 
 from oncegate import FlowState
 from oncegate.machine import SignInMachine
-from oncegate_cli.diagram import FILES, Format, draw, is_drawn, label_of, write_all
+from oncegate_cli.diagram import FILES, draw, is_drawn, label_of, write_all
+from oncegate_cli.options import Format
 
 DIAGRAMS = Path(__file__).parents[2] / "diagrams"
 REDRAW = "stale: run `oncegate diagram --write diagrams`"

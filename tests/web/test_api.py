@@ -18,13 +18,14 @@ from schemathesis.specs.openapi.checks import (
     response_schema_conformance,
     status_code_conformance,
 )
-from tests.doubles import a_text, the_tokens
+from tests.doubles import ManualClock, a_text, the_tokens
 from tests.web.shops import fastapi_shop, web_for
 
 import oncegate_web
-from oncegate import Event, FlowState, Outcome, Step
+from oncegate import Event, FlowState, Outcome, SignIn, Step
 from oncegate.calls import Call
 from oncegate.testing import ScriptedTransport
+from oncegate_stores import MemoryStore
 from oncegate_web.openapi import document
 
 STATIC = Path(oncegate_web.__file__).with_name("static")
@@ -54,7 +55,11 @@ for _found in API.get_all_operations():
 
 @pytest.mark.parametrize("operation", OPERATIONS)
 def test_it_is_what_its_document_says(operation: str) -> None:
-    cookies = {"oncegate_flow": WEB.sign_in.start().flow_id}
+    cookies = {
+        "oncegate_flow": SignIn(transport=AlwaysAsks(), store=MemoryStore(), clock=ManualClock())
+        .start()
+        .flow_id
+    }
 
     @settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
     @given(case=OPERATIONS[operation].as_strategy())

@@ -467,6 +467,27 @@ class TestSessions:
             assert client.get("/orders").json() == {"user": "ana"}
             assert len(sandbox.messages()) == 1
 
+    def test_a_device_is_not_lost_to_a_second_click(self, framework: str) -> None:
+        """The browser never sees the first response, and its cookies with it."""
+        with (
+            self._sandbox(device_tracking="always") as sandbox,
+            visitor(framework, web_at(sandbox)) as client,
+        ):
+            visit = Visit(client)
+            visit.open()
+            visit.say("submit_password", **ANA)
+            before = dict(client.cookies)
+            visit.say("submit_code", code=sandbox.messages()[-1].code)
+            client.cookies.clear()
+            for name, value in before.items():
+                client.cookies.set(name, value, domain="shop.test")
+            assert visit.say_again() == "authenticated"
+            assert client.get("/orders").json() == {"user": "ana"}
+            visit.say("sign_out")
+            self._sign_in(visit, sandbox)
+            assert client.get("/orders").json() == {"user": "ana"}
+            assert len(sandbox.messages()) == 1
+
 
 @pytest.mark.parametrize(
     "target",
