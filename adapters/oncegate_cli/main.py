@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
 from pathlib import Path
@@ -18,6 +17,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # plain help: drawing it with rich takes longer than all the rest
 )
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")]
@@ -37,6 +37,8 @@ def _all(
     ] = False,
 ) -> None:
     if verbose:
+        import logging
+
         logging.basicConfig(stream=sys.stderr, format="%(message)s")
         logging.getLogger("oncegate").setLevel(logging.INFO)
 

@@ -39,7 +39,9 @@ class Sandbox:
 
     def __init__(self, seed: Seed | None = None, *, port: int = 0, host: str = "127.0.0.1") -> None:
         self._seed = seed or DEMO_SEED
-        self._socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        # With the protocol named, or asyncio does not turn Nagle's algorithm off, and each answer waits
+        # 40 ms for an acknowledgement.
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             self._socket.bind((host, port))

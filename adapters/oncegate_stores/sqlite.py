@@ -42,6 +42,7 @@ class SQLiteStore:
         self._path = Path(path)
         self._timeout = timeout
         self._own = threading.local()
+        self._pid, self._writing = os.getpid(), threading.Lock()
         self._swept_at = 0.0
         with self._connection() as db:
             db.execute(_SCHEMA)
@@ -55,7 +56,8 @@ class SQLiteStore:
 
     def swap(self, key: str, expected: int, row: StoredFlow) -> bool:
         """See `oncegate.FlowStore.swap`."""
-        with self._connection() as db:
+        # Threads of one process queue here; SQLite itself would have them sleep and try again.
+        with self._one_at_a_time(), self._connection() as db:
             if expected == 0:
                 self._sweep(db)
                 saved = db.execute(_CREATE, (key, *row)).rowcount
@@ -66,6 +68,12 @@ class SQLiteStore:
     def since(self) -> float:
         """See `oncegate.FlowStore.since`: SQLite keeps what it has acknowledged."""
         return 0.0
+
+    def _one_at_a_time(self) -> threading.Lock:
+        if self._pid != os.getpid():
+            # Forked: whoever held the lock is not in this process.
+            self._pid, self._writing = os.getpid(), threading.Lock()
+        return self._writing
 
     def _sweep(self, db: sqlite3.Connection) -> None:
         now = time.time()

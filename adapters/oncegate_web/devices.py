@@ -55,11 +55,16 @@ class BrowserVault:
         self._cookies.drop(device)
         self._park()
 
-    def value(self, had: str | None) -> str | None:
-        """What the cookie is to hold, where that is not what the browser had; None for no change."""
-        if self._cookies.is_changed:
-            changed: str = self._cookies.value
-            return changed
+    @property
+    def changed(self) -> str | None:
+        """What the cookie is to hold, where this request has changed it."""
+        value: str | None = self._cookies.value if self._cookies.is_changed else None
+        return value
+
+    def parked(self, had: str | None) -> str | None:
+        """The same, or what an earlier request of this flow has changed and the browser has not."""
+        if self.changed:
+            return self.changed
         row = self._store.load(self._key)
         parked = row.sealed.decode() if row and row.expires_at > self._now() else None
         return parked if parked != had else None

@@ -28,8 +28,8 @@ _PARKED = 600.0
 """Seconds for which a session that lives in cookies is kept for who clicks twice on the last page."""
 
 
-_DEVICE_MAY_BE_NEW = {"offering_device", "authenticated", "awaiting_mfa", "idle"}
-"""Where a flow can be after a device was registered, or turned out to be forgotten."""
+_AFTER_A_DEVICE = {"offering_device", "authenticated"}
+"""Where a flow can be once a device was registered, maybe by an earlier click."""
 
 
 class Site:
@@ -116,7 +116,8 @@ class Site:
         step = self._driver.send(
             flow_id, event, version=version, vault=vault, source=request.client
         )
-        if step.state in _DEVICE_MAY_BE_NEW and (value := vault.value(had)):
+        value = vault.parked(had) if step.state in _AFTER_A_DEVICE else vault.changed
+        if value:
             response.cookies.append(self._cookie(DEVICE, value, request, _YEAR))
         return step
 

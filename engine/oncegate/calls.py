@@ -38,7 +38,7 @@ from oncegate.outcomes import Tokens
 
 
 class _Call(BaseModel):
-    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
+    model_config = ConfigDict(defer_build=True, frozen=True, hide_input_in_errors=True)
 
 
 class CheckPassword(_Call):
@@ -198,7 +198,7 @@ class Carried(BaseModel):
         username: the pool's own name for the user, once it is known.
     """
 
-    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
+    model_config = ConfigDict(defer_build=True, frozen=True, hide_input_in_errors=True)
 
     event: Event
     password: SecretStr | None = None

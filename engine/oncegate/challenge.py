@@ -42,7 +42,7 @@ class Delivery(BaseModel):
         destination: masked by Cognito, such as ``"+*******1234"``.
     """
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(defer_build=True, frozen=True)
 
     medium: str
     destination: str
@@ -59,7 +59,7 @@ class _Challenge(BaseModel):
             minutes (botocore's service model).
     """
 
-    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
+    model_config = ConfigDict(defer_build=True, frozen=True, hide_input_in_errors=True)
 
     session: Secret
     username: str

@@ -15,7 +15,7 @@ class NewDevice(BaseModel):
         group_key: DeviceGroupKey.
     """
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(defer_build=True, frozen=True)
 
     key: str = Field(min_length=1, max_length=128)
     group_key: str = Field(min_length=1, max_length=128)
@@ -35,7 +35,7 @@ class Device(BaseModel):
             same, so that one browser is one device (amplify-js#14622).
     """
 
-    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
+    model_config = ConfigDict(defer_build=True, frozen=True, hide_input_in_errors=True)
 
     username: str
     typed: str = ""

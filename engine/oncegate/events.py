@@ -7,6 +7,7 @@ one by `parse_event`. Validation errors never repeat what was typed.
 from __future__ import annotations
 
 import json
+from functools import cache
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import (
@@ -68,7 +69,9 @@ AttributeValue = Annotated[str, StringConstraints(max_length=2048)]
 
 
 class _Event(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(
+        defer_build=True, frozen=True, extra="forbid", hide_input_in_errors=True
+    )
 
     machine_event: ClassVar[str]
 
@@ -205,7 +208,11 @@ Event = (
     | Cancel
 )
 
-_EVENTS: TypeAdapter[Event] = TypeAdapter(Annotated[Event, Field(discriminator="type")])
+
+@cache
+def _events() -> TypeAdapter[Event]:
+    # Built when first used, like the models: a program that only imports us need not wait for it.
+    return TypeAdapter(Annotated[Event, Field(discriminator="type")])
 
 
 def parse_event(data: str | bytes | dict[str, object]) -> Event:
@@ -222,8 +229,8 @@ def parse_event(data: str | bytes | dict[str, object]) -> Event:
     """
     try:
         if isinstance(data, dict):
-            return _EVENTS.validate_python(data)
-        return _EVENTS.validate_json(data)
+            return _events().validate_python(data)
+        return _events().validate_json(data)
     except ValidationError as error:
         problems = "; ".join(
             f"{'.'.join(str(part) for part in problem['loc']) or 'event'}: {problem['type']}"

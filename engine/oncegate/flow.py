@@ -94,7 +94,9 @@ class Flow(BaseModel):
         session_name: what the host's session keeper calls the session, once signed in.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(
+        defer_build=True, frozen=True, extra="forbid", hide_input_in_errors=True
+    )
 
     version: int = Field(default=0, ge=0)
     state: FlowState = FlowState.IDLE

@@ -50,13 +50,15 @@ How the library is used
 python-statemachine is set strict: an event with no arrow raises, an exception in a guard is raised
 and not read as "no", the configuration changes at once. Guards are pure, take nothing and return a
 literal bool; they and the effects read one workbench, which holds a frozen flow and what is being
-offered to it. A machine object costs far more to make than to use, so each thread keeps one and
-lays flow after flow on its bench.
+offered to it. A machine object costs far more to make than to use, so a few are kept, and flow after
+flow is laid on their benches.
 """
 
 from __future__ import annotations
 
-import threading
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -105,7 +107,8 @@ CLOCK_SKEW = 300.0
 """Seconds by which workers' clocks may differ. A record from further ahead means a clock jumped."""
 
 
-EXPIRED = Flow(state=FlowState.FAILED, message="flow_expired")
+# Not validated: that would build every model at import.
+EXPIRED = Flow.model_construct(state=FlowState.FAILED, message="flow_expired")
 """What stands for a flow whose record is past its time or gone. It is never stored."""
 
 
@@ -1016,8 +1019,8 @@ _ARROWS: dict[tuple[FlowState, str], list[tuple[str, ...]]] = {}
 """The guards of every arrow for a person's event, in the chart's order: the last is the general one."""
 for _state in SignInMachine.states:
     for _transition in _state.transitions:
-        for _event in EVENTS:
-            if _transition.match(_event):
+        for _event in map(str, _transition.events):
+            if _event in EVENTS:
                 _guards = tuple(str(guard) for guard in _transition.cond)
                 _ARROWS.setdefault((_state.value, _event), []).append(_guards)
 
@@ -1052,27 +1055,40 @@ _SHOWN: dict[FlowState, tuple[tuple[str, tuple[tuple[str, ...], ...]], ...]] = {
 
 def events_allowed(flow: Flow) -> tuple[str, ...]:
     """The names of the events that a person may send to this flow as it stands."""
-    machine = _desk.take()
-    machine.model.flow = flow
-    return tuple(
-        event
-        for event, arrows in _SHOWN[flow.state]
-        if any(all(getattr(machine, guard)() for guard in guards) for guards in arrows)
-    )
+    with _desk.machine() as machine:
+        machine.model.flow = flow
+        return tuple(
+            event
+            for event, arrows in _SHOWN[flow.state]
+            if any(all(getattr(machine, guard)() for guard in guards) for guards in arrows)
+        )
 
 
-class _Desk(threading.local):
-    """Each thread's own machine and bench, used for one flow after another."""
+class _Desk:
+    """The machines that are free, each with its bench, used for one flow after another.
+
+    A machine object is never shared while it is at work. There are as many as were ever at work at the
+    same moment, not one for each thread: a thread that waits for Cognito needs none.
+    """
 
     def __init__(self) -> None:
-        self.machine = SignInMachine(Workbench())
+        self._free: deque[SignInMachine] = deque()
 
-    def take(self) -> SignInMachine:
-        if self.machine.is_terminated:
+    @contextmanager
+    def machine(self) -> Iterator[SignInMachine]:
+        """A machine of one's own, for as long as the block lasts."""
+        try:
+            machine = self._free.pop()
+        except IndexError:
+            machine = SignInMachine(Workbench())
+        if machine.is_terminated:
             # A final state stops the engine, and the library has no public way to start it again. A new
             # machine instead costs 10 ms, once for every sign-in that ends.
-            self.machine._engine.running = True
-        return self.machine
+            machine._engine.running = True
+        try:
+            yield machine
+        finally:
+            self._free.append(machine)
 
 
 _desk = _Desk()
@@ -1107,17 +1123,17 @@ def advance(
     """
     if flow.is_final:
         raise NotAllowed("signed_in" if flow.state is FlowState.AUTHENTICATED else "finished")
-    machine = _desk.take()
-    bench = machine.model
-    bench.flow, bench.offer, bench.now = flow, offer, now
-    bench.seen = flow.version if seen is None else seen
-    bench.digest, bench.policy, bench.hand = digest, policy, hand
-    try:
-        machine.send(offer.machine_event)
-    except TransitionNotAllowed:
-        raise NotAllowed(_why_not(machine, offer.machine_event)) from None
-    bench.change(version=flow.version + 1, saved_at=now)
-    return bench.flow
+    with _desk.machine() as machine:
+        bench = machine.model
+        bench.flow, bench.offer, bench.now = flow, offer, now
+        bench.seen = flow.version if seen is None else seen
+        bench.digest, bench.policy, bench.hand = digest, policy, hand
+        try:
+            machine.send(offer.machine_event)
+        except TransitionNotAllowed:
+            raise NotAllowed(_why_not(machine, offer.machine_event)) from None
+        bench.change(version=flow.version + 1, saved_at=now)
+        return bench.flow
 
 
 def _why_not(machine: SignInMachine, event: str) -> str:

@@ -20,7 +20,7 @@ class Tokens(BaseModel):
         device_key: of the device they were issued to; refreshing them needs it.
     """
 
-    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
+    model_config = ConfigDict(defer_build=True, frozen=True, hide_input_in_errors=True)
 
     access_token: str = Field(min_length=1, repr=False)
     id_token: str | None = Field(default=None, repr=False)
@@ -51,7 +51,7 @@ class Refusal(StrEnum):
 
 
 class _Outcome(BaseModel):
-    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
+    model_config = ConfigDict(defer_build=True, frozen=True, hide_input_in_errors=True)
 
     machine_event: ClassVar[str]
 

@@ -30,7 +30,7 @@ from oncegate.outcomes import Tokens
 class Choice(BaseModel):
     """One of the values a field can take."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(defer_build=True, frozen=True)
 
     value: str
     label: str
@@ -49,7 +49,7 @@ class Field(BaseModel):
         value: what to show in it already; never for a secret.
     """
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(defer_build=True, frozen=True)
 
     name: str
     label: str
@@ -72,7 +72,7 @@ class Message(BaseModel):
         detail: Cognito's own words, where they are fit for users; the name of a challenge.
     """
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(defer_build=True, frozen=True)
 
     code: str
     text: str
@@ -87,7 +87,7 @@ class TotpSecret(BaseModel):
         uri: ``otpauth://``, to be drawn as a QR code.
     """
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(defer_build=True, frozen=True)
 
     secret: str = ModelField(repr=False)
     uri: str = ModelField(repr=False)
@@ -120,7 +120,7 @@ class Step(BaseModel):
         session_name: what the host's session keeper calls the session, once signed in.
     """
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(defer_build=True, frozen=True)
 
     flow_id: str = ModelField(repr=False)
     version: int

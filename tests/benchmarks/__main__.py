@@ -22,7 +22,7 @@ ROWS = {**sign_ins.ROWS, **crowds.ROWS, **start_up.ROWS}
 def main(arguments: list[str]) -> None:
     quick = "--quick" in arguments
     names = [name for name in arguments if name != "--quick"] or list(ROWS)
-    console, rows = Console(), list[Row]()
+    console, rows = Console(width=120), list[Row]()
     for name in names:
         console.print(f"[dim]{name} …[/]")
         rows += ROWS[name](quick)

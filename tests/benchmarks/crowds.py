@@ -3,31 +3,30 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
 import resource
 import statistics
+import subprocess
+import sys
 import tempfile
-import threading
 import time
-from collections.abc import Callable, Iterator
+import uuid
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
 import redis
-import uvicorn
-from fastapi import FastAPI
 from tests.benchmarks.side_by_side import Row, in_words
 from tests.benchmarks.sign_ins import Elsewhere, _texted, sandbox_elsewhere
 from tests.servers import RedisServer, free_port
 
-from oncegate import AsyncSignIn, FlowStore, Outcome, SignIn, SubmitPassword
+from oncegate import AsyncSignIn, FlowStore, Outcome, SignIn, StoredFlow, SubmitPassword
 from oncegate.calls import Call
+from oncegate.seal import FlowId
 from oncegate.testing import ScriptedTransport
 from oncegate_stores import SQLiteStore, store_from_url
-from oncegate_web import WebSignIn
-from oncegate_web.fastapi import mount
 
 PASSWORD = SubmitPassword.model_validate({"username": "ana", "password": "Correct-horse-1"})
 TEXTED = _texted()
@@ -47,19 +46,23 @@ def pending(quick: bool) -> list[Row]:
     """What flows cost that nobody has finished: in the worker, in Redis, and on each event after."""
     sizes = (1, 100, 2_000) if quick else (1, 1_000, 100_000)
     rows: list[Row] = []
-    with tempfile.TemporaryDirectory() as folder, RedisServer() as server:
+    with (
+        contextlib.ExitStack() as opened,
+        tempfile.TemporaryDirectory() as folder,
+        RedisServer() as server,
+    ):
         stores: dict[str, FlowStore] = {
             "SQLite": SQLiteStore(Path(folder) / "flows.db"),
             "Redis": store_from_url(server.url),
         }
-        client = redis.Redis.from_url(server.url)
+        client = opened.enter_context(redis.Redis.from_url(server.url))
         for name, store in stores.items():
             driver = SignIn(transport=AlwaysTexts(), store=store, listeners=[], budget=None)
-            made, costs = 0, []
+            like, made, costs = _a_row(driver, store), 1, list[float]()
             before, memory = _resident(), client.info("memory")["used_memory"]
             for size in sizes:
                 while made < size:
-                    driver.send(driver.start().flow_id, PASSWORD, version=0)
+                    store.swap(uuid.uuid4().hex, 0, like)
                     made += 1
                 costs.append(_cost(driver))
             grown = _resident() - before
@@ -70,10 +73,20 @@ def pending(quick: bool) -> list[Row]:
             what = f"memory of the worker for {sizes[-1]:,} pending flows, {name}"
             rows.append(Row(what, f"{grown / 1024:.1f} MB", "", None, "none", grown < 8 * 1024))
             if name == "Redis":
-                each = (client.info("memory")["used_memory"] - memory) / (made + 200 * len(sizes))
+                stored = made + 200 * len(sizes)
+                each = (client.info("memory")["used_memory"] - memory) / stored
                 what = "Redis's memory for each pending flow"
                 rows.append(Row(what, f"{each:.0f} bytes", "", None, "≤ 4096 bytes", each <= 4096))
     return rows
+
+
+def _a_row(driver: SignIn, store: FlowStore) -> StoredFlow:
+    """A flow that waits for a code, as it is stored; the others are of its size."""
+    flow_id = driver.start().flow_id
+    driver.send(flow_id, PASSWORD, version=0)
+    row = store.load(FlowId.parse(flow_id).key)
+    assert row is not None
+    return row
 
 
 def _cost(driver: SignIn) -> float:
@@ -94,101 +107,80 @@ def _resident() -> int:
 
 # ── web steps ──
 
-
-@contextmanager
-def _served(app: FastAPI) -> Iterator[str]:
-    port = free_port()
-    server = uvicorn.Server(uvicorn.Config(app, port=port, log_level="critical", lifespan="off"))
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    while not server.started:
-        time.sleep(0.01)
-    try:
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        server.should_exit = True
-        thread.join()
-
-
-def web(quick: bool) -> list[Row]:
-    """Steps on the web, by the processor's time in this process; Cognito is in another."""
-    rounds = 40 if quick else 600
-    with sandbox_elsewhere() as cognito, RedisServer() as server:
-        ours, bare = FastAPI(), FastAPI()
-        transport = cognito.transport(auth_flow="USER_PASSWORD_AUTH")
-        store = store_from_url(server.url)
-        keys = "of the benchmark and nobody else"
-        mount(
-            ours,
-            WebSignIn(transport=transport, store=store, keys=keys, listeners=[], budget=None),
-        )
-        _bare_route(bare, cognito)
-        with _served(ours) as here, _served(bare) as there:
-            took, other = _in_turn_by_processor(_steps(here), _calls(there), rounds)
-    ratio = other / took
-    what = "web steps for each second of the processor, FastAPI and Redis, against a bare route"
-    words = (f"{1 / took:.0f} a second", f"{1 / other:.0f} a second")
-    return [Row(what, *words, ratio, "≥ 0.8", ratio >= 0.8)]
-
-
-def _bare_route(app: FastAPI, cognito: Elsewhere) -> None:
-    client = cognito.client()
-
-    @app.post("/sign-in")
-    def sign_in(asked: dict[str, str]) -> dict[str, Any]:
-        answer = client.initiate_auth(
-            AuthFlow="USER_PASSWORD_AUTH",
-            ClientId=cognito.client_id,
-            AuthParameters={"USERNAME": asked["username"], "PASSWORD": asked["password"]},
-        )
-        return {"session": answer["Session"], "challenge": answer["ChallengeName"]}
-
-
 WHO = {"username": "ana", "password": "Correct-horse-1"}
 
 
-def _steps(url: str) -> Callable[[], None]:
-    client = httpx.Client(base_url=url)
-    starts = iter(lambda: client.post("/auth/flows").json()["flow_id"], None)
-    ready: list[tuple[str, str]] = []
+class Served:
+    """An application in a process of its own, whose processor's time is read from outside."""
 
-    def prepare() -> None:
-        ready.append((next(starts), client.cookies["oncegate_flow"]))
+    def __init__(self, kind: str, cognito: Elsewhere, store: str) -> None:
+        port = free_port()
+        command = [
+            sys.executable,
+            "-m",
+            "tests.benchmarks.served",
+            kind,
+            str(port),
+            *cognito,
+            store,
+        ]
+        self._process = subprocess.Popen(command)
+        self.client = httpx.Client(base_url=f"http://127.0.0.1:{port}")
+        while True:
+            with contextlib.suppress(httpx.ConnectError):
+                self.client.get("/")
+                return
+            time.sleep(0.05)
 
-    def step() -> None:
-        flow, cookie = ready.pop()
-        client.cookies.set("oncegate_flow", cookie)
+    def processor(self) -> float:
+        """Seconds of the processor that it has taken so far."""
+        fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def close(self) -> None:
+        self.client.close()
+        self._process.kill()
+        self._process.wait()
+
+
+def web(quick: bool) -> list[Row]:
+    """Steps on the web, by the processor's time of the application; Cognito and Redis are elsewhere."""
+    rounds, block = (3, 20) if quick else (12, 100)
+    with sandbox_elsewhere() as cognito, RedisServer() as server:
+        ours, bare = (Served(kind, cognito, server.url) for kind in ("oncegate", "bare"))
+        took: tuple[list[float], list[float]] = ([], [])
+        for _ in range(rounds):
+            took[0].append(_steps(ours, block))
+            took[1].append(_calls(bare, block))
+        ours.close()
+        bare.close()
+    step, call = (statistics.median(times) for times in took)
+    what = "web steps for a second of the processor, FastAPI and Redis, against a bare route"
+    words = (f"{1 / step:.0f} a second", f"{1 / call:.0f} a second")
+    return [Row(what, *words, call / step, "≥ 0.8", call / step >= 0.8)]
+
+
+def _steps(served: Served, block: int) -> float:
+    """Seconds of the processor for one password that is posted; the flows are there beforehand."""
+    ready = []
+    for _ in range(block):
+        made = served.client.post("/auth/flows")
+        ready.append((made.json()["flow_id"], made.headers["set-cookie"].partition(";")[0]))
+        served.client.cookies.clear()
+    began = served.processor()
+    for flow, cookie in ready:
         event = {"type": "submit_password", **WHO, "version": 0}
-        answer = client.post(f"/auth/flows/{flow}/events", json=event)
-        assert answer.json()["state"] == "awaiting_mfa"
-
-    step.prepare = prepare  # type: ignore[attr-defined]
-    return step
-
-
-def _calls(url: str) -> Callable[[], None]:
-    client = httpx.Client(base_url=url)
-
-    def call() -> None:
-        assert client.post("/sign-in", json=WHO).json()["challenge"] == "SMS_MFA"
-
-    return call
+        path, headers = f"/auth/flows/{flow}/events", {"cookie": cookie}
+        answer = served.client.post(path, json=event, headers=headers)
+        assert answer.json()["state"] == "awaiting_mfa", answer.text
+    return (served.processor() - began) / block
 
 
-def _in_turn_by_processor(
-    ours: Callable[[], None], other: Callable[[], None], rounds: int
-) -> tuple[float, float]:
-    """Medians of the processor's seconds; what httpx takes for the request is in both."""
-    took: tuple[list[float], list[float]] = ([], [])
-    for number in range(rounds + 5):
-        for act, times in zip((ours, other), took, strict=True):
-            if prepare := getattr(act, "prepare", None):
-                prepare()
-            began = time.process_time()
-            act()
-            if number >= 5:
-                times.append(time.process_time() - began)
-    return statistics.median(took[0]), statistics.median(took[1])
+def _calls(served: Served, block: int) -> float:
+    began = served.processor()
+    for _ in range(block):
+        assert served.client.post("/sign-in", json=WHO).json()["challenge"] == "SMS_MFA"
+    return (served.processor() - began) / block
 
 
 # ── at once ──

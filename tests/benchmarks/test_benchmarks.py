@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from tests.benchmarks import __main__ as table
 from tests.benchmarks import user_existence
 from tests.benchmarks.lost_responses import measured
 
@@ -19,3 +20,17 @@ def test_lost_responses(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_user_existence(capsys: pytest.CaptureFixture[str]) -> None:
     user_existence.main(2)
     assert "nobody" in capsys.readouterr().out
+
+
+ON_REDIS = [
+    pytest.param(name, marks=pytest.mark.needs("redis-server")) for name in ("pending", "web")
+]
+
+
+@pytest.mark.parametrize(
+    "name", ["srp", "event", "sign_in", "at_once", "imports", "help", *ON_REDIS]
+)
+def test_the_rows_can_be_measured(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Whether they reach what they are to reach is for whoever reads the table."""
+    table.main(["--quick", name])
+    assert "ratio" in capsys.readouterr().out

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -451,3 +453,19 @@ async def test_the_asynchronous_loop_is_free_while_a_call_is_under_way() -> None
         await asyncio.sleep(0.001)
     leave.set()
     assert [step.state for step in await asyncio.gather(*clicks)] == ["awaiting_mfa"] * 2
+
+
+def test_whoever_makes_a_driver_builds_the_models() -> None:
+    """They are put off at import; a hundred threads at their first event are no time to build them."""
+    program = (
+        "from oncegate import Flow, SignIn, Step, SubmitCode; "
+        "from oncegate.testing import ScriptedTransport; from oncegate_stores import MemoryStore; "
+        "kinds = (Flow, Step, SubmitCode); "
+        "print([kind.__pydantic_complete__ for kind in kinds]); "
+        "SignIn(transport=ScriptedTransport(), store=MemoryStore()); "
+        "print([kind.__pydantic_complete__ for kind in kinds])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.stdout.split("\n")[:2] == ["[False, False, False]", "[True, True, True]"], (
+        done.stderr
+    )
