@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import base64
 import secrets
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from oncegate import Factor
 from oncegate_sandbox.errors import CognitoError, invalid_parameter
 from oncegate_sandbox.signing_in import check_totp
+from oncegate_sandbox.state import PoolState
 from oncegate_sandbox.users import User
 from oncegate_sandbox.wire import (
     AssociateSoftwareToken,
@@ -25,14 +26,11 @@ from oncegate_sandbox.wire import (
     VerifySoftwareToken,
 )
 
-if TYPE_CHECKING:
-    from oncegate_sandbox.pool import Pool
-
 
 class Account:
     """The operations, around the pool."""
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: PoolState) -> None:
         self._pool = pool
         self._associated: dict[str, str] = {}
 

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import hmac
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from oncegate import Factor
 from oncegate_sandbox.errors import CognitoError, invalid_parameter, not_authorized
 from oncegate_sandbox.inbox import masked, new_code
 from oncegate_sandbox.signing_in import check_policy
+from oncegate_sandbox.state import PoolState
 from oncegate_sandbox.users import User
 from oncegate_sandbox.wire import ConfirmForgotPassword, ConfirmSignUp, Json, SendCode
-
-if TYPE_CHECKING:
-    from oncegate_sandbox.pool import Pool
 
 # "valid for one hour" and "24 hours": AWS developer guide, on password resets and on confirming users.
 _RESET_SECONDS = 3600.0
@@ -25,7 +23,7 @@ _EXPIRED = "Invalid code provided, please request a code again."
 class Journeys:
     """The four operations, around the pool."""
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: PoolState) -> None:
         self._pool = pool
 
     def operations(self) -> dict[str, Any]:

@@ -1,58 +1,31 @@
 """The user pool: Cognito's public operations, faithful as far as public knowledge goes.
 
 What botocore's service model, a document or a public report says is done so. What is our reading is
-marked *inferred*. This file holds what all operations share, and which is which.
+marked *inferred*.
 """
 
 from __future__ import annotations
 
-import base64
-import hmac
 from collections.abc import Callable, Mapping
-from hashlib import sha256
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from oncegate import Factor
 from oncegate_sandbox.account import Account
 from oncegate_sandbox.clock import SandboxClock
-from oncegate_sandbox.custom import CustomAuth
-from oncegate_sandbox.devices import Devices
-from oncegate_sandbox.errors import CognitoError, invalid_parameter, not_authorized
-from oncegate_sandbox.inbox import Inbox, masked
+from oncegate_sandbox.errors import CognitoError, invalid_parameter
 from oncegate_sandbox.journeys import Journeys
-from oncegate_sandbox.passkeys import Passkeys
 from oncegate_sandbox.seed import Seed
-from oncegate_sandbox.sessions import Sessions
 from oncegate_sandbox.signing_in import SigningIn
-from oncegate_sandbox.tokens import TokenIssuer
-from oncegate_sandbox.users import Directory, User
+from oncegate_sandbox.state import PoolState
 from oncegate_sandbox.wire import Json
 
 
-class Pool:
-    """One user pool with one app client. Not thread-safe: the server runs one request at a time.
-
-    Args:
-        seed: what to play.
-        issuer: the ``iss`` of the tokens.
-        clock: the sandbox's.
-    """
+class Pool(PoolState):
+    """One user pool and its operations. Not thread-safe: the server runs one request at a time."""
 
     def __init__(self, seed: Seed, issuer: str, clock: SandboxClock) -> None:
-        self.seed = seed.pool
-        region, _, self.name = seed.pool.id.partition("_")
-        self.clock = clock
-        self.users = Directory(seed)
-        self.sessions = Sessions(seed.pool.auth_session_minutes * 60)
-        self.devices = Devices(seed.pool.device_tracking, region)
-        self.passkeys = Passkeys(seed.pool.relying_party)
-        self.custom = CustomAuth(seed.pool.custom_auth) if seed.pool.custom_auth else None
-        rotation = seed.pool.rotation_grace_seconds if seed.pool.refresh_rotation else None
-        self.tokens = TokenIssuer(issuer, seed.pool.client_id, rotation)
-        self.inbox = Inbox()
-        self._secret = seed.pool.client_secret
+        super().__init__(seed, issuer, clock)
         self._operations: dict[str, tuple[type[BaseModel], Callable[[Any], Json]]] = {
             **SigningIn(self).operations(),
             **Journeys(self).operations(),
@@ -79,56 +52,3 @@ class Pool:
             fields = ", ".join(str(problem["loc"][0]) for problem in error.errors())
             raise invalid_parameter(f"Missing or malformed: {fields}") from None
         return carry_out(asked)
-
-    # ── what operations share ──
-
-    def check_client(self, client_id: str) -> None:
-        if client_id != self.seed.client_id:
-            raise CognitoError(
-                "ResourceNotFoundException", f"User pool client {client_id} does not exist."
-            )
-
-    def check_client_secret(self, given: str | None) -> None:
-        """For the operations that take the secret itself."""
-        right = self._secret.get_secret_value() if self._secret else ""
-        if not hmac.compare_digest(right.encode(), (given or "").encode()):
-            raise not_authorized("Unable to verify client secret")
-
-    def check_secret_hash(self, given: str | None, name: str, words: str) -> None:
-        client_id = self.seed.client_id
-        if self._secret is None:
-            if given:
-                raise not_authorized(
-                    f"Client {client_id} is not configured for secret but secret hash was received"
-                )
-            return
-        key = self._secret.get_secret_value().encode()
-        right = base64.b64encode(hmac.new(key, (name + client_id).encode(), sha256).digest())
-        if not hmac.compare_digest(right, (given or "").encode()):
-            raise not_authorized(f"{words} {client_id}")
-
-    @property
-    def has_secret(self) -> bool:
-        return self._secret is not None
-
-    def bearer(self, access_token: str) -> User:
-        """The user whom an access token was issued to."""
-        user = self.users.find(self.tokens.username_of(access_token, self.clock.now()))
-        if user is None:
-            raise CognitoError("UserNotFoundException", "User does not exist.")
-        return user
-
-    def deliver(self, user: User, factor: Factor, code: str, purpose: str) -> tuple[str, str]:
-        """Send a code; returns the medium and the masked destination.
-
-        Raises:
-            CognitoError: the user has no phone, or no mailbox.
-        """
-        medium = "EMAIL" if factor is Factor.EMAIL else "SMS"
-        destination = user.destination(factor)
-        if destination is None:
-            raise CognitoError(
-                "CodeDeliveryFailureException", "There is nowhere to send a code to."
-            )
-        self.inbox.deliver(user.username, medium, destination, code, purpose, self.clock.now())
-        return medium, masked(destination)

@@ -10,7 +10,7 @@ import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from oncegate import Factor
 from oncegate_sandbox.custom import Ask, Past
@@ -29,11 +29,9 @@ from oncegate_sandbox.errors import (
 from oncegate_sandbox.inbox import masked, new_code
 from oncegate_sandbox.sessions import Session
 from oncegate_sandbox.srp import N, ServerSrp, Verifier
+from oncegate_sandbox.state import PoolState
 from oncegate_sandbox.users import User
 from oncegate_sandbox.wire import InitiateAuth, Json, RespondToAuthChallenge, required
-
-if TYPE_CHECKING:
-    from oncegate_sandbox.pool import Pool
 
 # "must be answered within seconds" (service model); how many is inferred.
 _VERIFIER_SECONDS = 30.0
@@ -78,7 +76,7 @@ class _Exchange:
 class SigningIn:
     """The two operations, around the pool that they sign in to."""
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: PoolState) -> None:
         self._pool = pool
         self._exchanges: dict[str, _Exchange] = {}
         self._nobodys = secrets.token_bytes(32)

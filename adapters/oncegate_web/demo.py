@@ -4,36 +4,15 @@ from __future__ import annotations
 
 import html
 import socket
-from collections.abc import Sequence
-from datetime import datetime
-from typing import Protocol
 
 import uvicorn
 from fastapi import FastAPI
 from fastapi.responses import HTMLResponse
 
 from oncegate import FlowStore, Misconfigured, Transport
+from oncegate.testing import LocalCognito
 from oncegate_web.fastapi import CurrentUser, mount
 from oncegate_web.web import WebSignIn
-
-
-class SentMessage(Protocol):
-    """A text or mail that has arrived."""
-
-    @property
-    def medium(self) -> str: ...
-    @property
-    def destination(self) -> str: ...
-    @property
-    def code(self) -> str: ...
-    @property
-    def sent_at(self) -> datetime: ...
-
-
-class LocalCognito(Protocol):
-    """What the demo needs of a sandbox."""
-
-    def messages(self) -> Sequence[SentMessage]: ...
 
 
 class Demo:

@@ -114,15 +114,7 @@ def _native(answer: Response) -> HttpResponse:
         content_type=answer.content_type,
     )
     for cookie in answer.cookies:
-        made.set_cookie(
-            cookie.name,
-            cookie.value or "",
-            max_age=cookie.max_age,
-            path=cookie.path,
-            secure=cookie.secure,
-            httponly=True,
-            samesite="Lax",
-        )
+        made.set_cookie(**cookie.arguments())
     return made
 
 

@@ -87,6 +87,18 @@ class Cookie(NamedTuple):
     secure: bool
     max_age: int | None = None
 
+    def arguments(self) -> dict[str, Any]:
+        """For ``set_cookie``, which takes the same in each framework."""
+        return {
+            "key": self.name,
+            "value": self.value or "",
+            "max_age": self.max_age,
+            "path": self.path,
+            "secure": self.secure,
+            "httponly": True,
+            "samesite": "lax",
+        }
+
 
 @dataclass(slots=True)
 class Response:

@@ -126,15 +126,7 @@ def _form(body: bytes) -> dict[str, str]:
 def _native(answer: Response) -> FastAPIResponse:
     made = FastAPIResponse(answer.body, answer.status, answer.headers, answer.content_type)
     for cookie in answer.cookies:
-        made.set_cookie(
-            cookie.name,
-            cookie.value or "",
-            max_age=cookie.max_age,
-            path=cookie.path,
-            secure=cookie.secure,
-            httponly=True,
-            samesite="lax",
-        )
+        made.set_cookie(**cookie.arguments())
     return made
 
 

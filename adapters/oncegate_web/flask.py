@@ -107,15 +107,7 @@ def _native(answer: Response) -> FlaskResponse:
         answer.body, answer.status, answer.headers, content_type=answer.content_type
     )
     for cookie in answer.cookies:
-        made.set_cookie(
-            cookie.name,
-            cookie.value or "",
-            max_age=cookie.max_age,
-            path=cookie.path,
-            secure=cookie.secure,
-            httponly=True,
-            samesite="Lax",
-        )
+        made.set_cookie(**cookie.arguments())
     return made
 
 

@@ -21,6 +21,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
+from datetime import datetime
 from typing import Any, Protocol
 
 from pydantic import SecretStr
@@ -52,7 +53,9 @@ from oncegate.ports import DeviceVault, FlowStore, StoredFlow, Transport
 __all__ = [
     "Interface",
     "InterfaceConformance",
+    "LocalCognito",
     "ScriptedTransport",
+    "SentMessage",
     "StoreConformance",
     "TransportConformance",
     "VaultConformance",
@@ -234,6 +237,21 @@ class VaultConformance:
         assert found.key == "of bob"
 
 
+class SentMessage(Protocol):
+    """A text or mail that a Cognito which stands in for the real one has sent."""
+
+    @property
+    def username(self) -> str: ...
+    @property
+    def medium(self) -> str: ...
+    @property
+    def destination(self) -> str: ...
+    @property
+    def code(self) -> str: ...
+    @property
+    def sent_at(self) -> datetime: ...
+
+
 class LocalCognito(Protocol):
     """What a suite needs of a Cognito that counts; `oncegate_sandbox.Sandbox` is one."""
 
@@ -243,7 +261,7 @@ class LocalCognito(Protocol):
     def pool_id(self) -> str: ...
     @property
     def client_id(self) -> str: ...
-    def messages(self) -> Sequence[Any]: ...
+    def messages(self) -> Sequence[SentMessage]: ...
     def calls(self) -> Mapping[str, int]: ...
     def lose_next_response(self, operation: str) -> None: ...
 

@@ -35,6 +35,11 @@ class Shop:
         page.get_by_label("Username").fill(username)
         page.get_by_label("Password").fill(password)
 
+    def answer(self, page: Page) -> None:
+        """Type the code that came by text message, and send it off."""
+        page.get_by_label("Code from the text message").fill(self.code)
+        page.get_by_role("button", name="Confirm").click()
+
     def is_in(self, page: Page, user: str = "ana") -> None:
         expect(page).to_have_url(f"{self.url}/orders", timeout=15_000)
         assert f'"user":"{user}"' in page.content().replace(" ", "").replace("&quot;", '"')

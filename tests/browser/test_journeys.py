@@ -31,8 +31,7 @@ def test_a_code(framework: str, script: bool, open_shop: Open, new_context: Any)
     page.get_by_role("button", name="Sign in").click()
     wait_for(page, "awaiting_mfa")
     assert "+*******1234" in page.locator("main").inner_text()
-    page.get_by_label("Code from the text message").fill(shop.code)
-    page.get_by_role("button", name="Confirm").click()
+    shop.answer(page)
     shop.is_in(page)
     assert shop.texts == 1
 
@@ -117,8 +116,7 @@ def test_wrong_and_then_right(framework: str, open_shop: Open, page: Page) -> No
     page.get_by_role("button", name="Confirm").click()
     assert "not right" in page.get_by_role("alert").inner_text()
     assert "Tries left: 4" in page.locator("main").inner_text()
-    page.get_by_label("Code from the text message").fill(shop.code)
-    page.get_by_role("button", name="Confirm").click()
+    shop.answer(page)
     shop.is_in(page)
     assert shop.texts == 1
 
@@ -136,8 +134,7 @@ def test_a_new_code(framework: str, open_shop: Open, page: Page) -> None:
     again.dblclick(no_wait_after=True)
     page.locator("button[data-opens-in][aria-disabled]").wait_for()
     assert shop.texts == 2
-    page.get_by_label("Code from the text message").fill(shop.code)
-    page.get_by_role("button", name="Confirm").click()
+    shop.answer(page)
     shop.is_in(page)
 
 
@@ -167,8 +164,7 @@ def test_a_new_password(framework: str, open_shop: Open, page: Page) -> None:
     page.get_by_label("New password").fill("Better-horse-9")
     page.get_by_role("button", name="Save the password").dblclick(no_wait_after=True)
     wait_for(page, "awaiting_mfa")
-    page.get_by_label("Code from the text message").fill(shop.code)
-    page.get_by_role("button", name="Confirm").click()
+    shop.answer(page)
     shop.is_in(page, "emil")
     assert shop.texts == 1
 
@@ -222,8 +218,7 @@ def test_a_password_is_reset(framework: str, open_shop: Open, page: Page) -> Non
     page.get_by_role("button", name="Save the password").click()
     wait_for(page, "awaiting_mfa")
     assert shop.texts == 2  # the one for the reset, and the one for the sign-in
-    page.get_by_label("Code from the text message").fill(shop.code)
-    page.get_by_role("button", name="Confirm").click()
+    shop.answer(page)
     shop.is_in(page)
 
 

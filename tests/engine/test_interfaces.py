@@ -11,6 +11,17 @@ from oncegate.testing import Interface, InterfaceConformance
 from oncegate_stores import MemoryStore
 
 
+def in_one(fields: dict[str, str]) -> dict[str, Any]:
+    """The fields of an event, with those that are named ``attributes.…`` in one."""
+    attributes = {
+        name.removeprefix("attributes."): value
+        for name, value in fields.items()
+        if name.startswith("attributes.")
+    }
+    others = {name: value for name, value in fields.items() if not name.startswith("attributes.")}
+    return {**others, "attributes": attributes} if attributes else others
+
+
 class Keeper:
     def keep(self, tokens: Tokens) -> str:
         return "the session"
@@ -32,13 +43,7 @@ class Script:
         return self.step.state
 
     def say(self, event: str, **fields: str) -> str:
-        attributes = {
-            name.removeprefix("attributes."): fields.pop(name)
-            for name in list(fields)
-            if name.startswith("attributes.")
-        }
-        more = {"attributes": attributes} if attributes else {}
-        self.last = (parse_event({"type": event, **fields, **more}), self.step.version)
+        self.last = (parse_event({"type": event, **in_one(fields)}), self.step.version)
         return self.say_again()
 
     def say_again(self) -> str:

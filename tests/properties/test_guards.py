@@ -13,6 +13,7 @@ from tests.engine.test_machine import (
     CHOICE,
     DEVICE,
     DEVICE_FLOWS,
+    GUARDS,
     HAND,
     IN_FLIGHT_FLOWS,
     KEY,
@@ -409,16 +410,7 @@ def test_every_outcome_leads_where_it_should() -> None:
     assert {key: found[key] for key in expected} == expected
 
 
-ROUTING = sorted(
-    {
-        name
-        for state in SignInMachine.states
-        for transition in state.transitions
-        for guard in transition.cond
-        for name in str(guard).split(" and ")
-    }
-    - {*SCRIPTS, "lease_has_passed", "deadline_has_passed"}
-)
+ROUTING = sorted(GUARDS - {*SCRIPTS, "lease_has_passed", "deadline_has_passed"})
 
 
 @pytest.fixture(scope="module")

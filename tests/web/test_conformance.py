@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
+from tests.engine.test_interfaces import in_one
 from tests.web.pages import Visit
 from tests.web.shops import visitor, web_for
 
@@ -31,13 +32,7 @@ class Program:
         return self._shown(response)
 
     def say(self, event: str, **fields: str) -> str:
-        attributes = {
-            name.removeprefix("attributes."): fields.pop(name)
-            for name in list(fields)
-            if name.startswith("attributes.")
-        }
-        more = {"attributes": attributes} if attributes else {}
-        body = {"type": event, "version": self.step["version"], **fields, **more}
+        body = {"type": event, "version": self.step["version"], **in_one(fields)}
         self.last = f"/auth/flows/{self.step['flow_id']}/events", body
         return self.say_again()
 
