@@ -507,8 +507,11 @@ class SignInMachine(StateChart[Workbench]):
         )
     )
 
-    # Out of the junction, by what is asked now. Where a second factor is to be chosen, it rests.
+    # Out of the junction, by what is asked now; the everyday ones first, for they are tried in order.
+    # Where a second factor is to be chosen, it rests.
     password_verified.to(awaiting_mfa, cond="code_is_asked")
+    password_verified.to(registering_device, cond="device_is_new", on="write_ahead")
+    password_verified.to(authenticated, cond="tokens_are_issued")
     password_verified.to(awaiting_new_password, cond="new_password_is_asked")
     password_verified.to(setting_up_totp, cond="totp_setup_is_asked")
     password_verified.to(awaiting_password, cond="password_is_asked")
@@ -519,8 +522,6 @@ class SignInMachine(StateChart[Workbench]):
     password_verified.to(requesting_code, cond="factor_was_chosen_before", on="write_choice_again")
     password_verified.to(choosing_first_factor, cond="first_factor_is_asked")
     password_verified.to(checking_device, cond="device_is_asked", on="write_ahead")
-    password_verified.to(registering_device, cond="device_is_new", on="write_ahead")
-    password_verified.to(authenticated, cond="tokens_are_issued")
     password_verified.to(
         checking_password, cond="confirmed and first_factor_is_at_hand", on="write_request_ahead"
     )

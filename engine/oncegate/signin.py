@@ -16,12 +16,11 @@ saved. A worker that dies in between leaves an in-flight flow, which `time_passe
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import ContextVar, copy_context
 from dataclasses import dataclass
 from functools import cache, cached_property
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 from pydantic import SecretStr
 
@@ -78,6 +77,9 @@ from oncegate.ports import (
 )
 from oncegate.seal import FlowId, SealingKeys
 from oncegate.step import Step, step_of
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
 
 THREADS = 256
 """Calls that can be under way at once in an `AsyncSignIn`; a thread that waits costs little."""
@@ -685,7 +687,10 @@ class AsyncSignIn(_Driver):
     """`SignIn` for asyncio: the store and the transport run on threads, so the loop is not blocked."""
 
     @cached_property
-    def _threads(self) -> ThreadPoolExecutor:
+    def _threads(self) -> Executor:
+        # Here, because most programs that import oncegate have no use for it.
+        from concurrent.futures import ThreadPoolExecutor
+
         return ThreadPoolExecutor(THREADS, thread_name_prefix="oncegate")
 
     async def start(self) -> Step:
