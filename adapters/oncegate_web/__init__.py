@@ -5,11 +5,16 @@ Make a `WebSignIn`, and hand it to the room of your framework: `oncegate_web.fas
 ``login_required``.
 """
 
-from oncegate_web.exchange import Cookie, Request, Response
-from oncegate_web.jinja import JinjaRenderer
-from oncegate_web.pages import Page, Renderer
-from oncegate_web.sessions import User
-from oncegate_web.web import WebSignIn
+from oncegate import MissingExtra
+
+try:
+    from oncegate_web.exchange import Cookie, Request, Response
+    from oncegate_web.jinja import JinjaRenderer
+    from oncegate_web.pages import Page, Renderer
+    from oncegate_web.sessions import User
+    from oncegate_web.web import WebSignIn
+except ModuleNotFoundError as error:
+    raise MissingExtra("web") from error
 
 __all__ = [
     "Cookie",

@@ -11,14 +11,19 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
-from django.apps import apps
-from django.conf import settings
-from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
-from django.middleware.csrf import get_token
-from django.template.loader import render_to_string
-from django.urls import include, path, re_path, reverse
-from django.utils.module_loading import import_string
-from django.views.decorators.csrf import csrf_exempt
+from oncegate import MissingExtra
+
+try:
+    from django.apps import apps
+    from django.conf import settings
+    from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
+    from django.middleware.csrf import get_token
+    from django.template.loader import render_to_string
+    from django.urls import include, path, re_path, reverse
+    from django.utils.module_loading import import_string
+    from django.views.decorators.csrf import csrf_exempt
+except ModuleNotFoundError as error:
+    raise MissingExtra("django") from error
 
 from oncegate_web.exchange import LARGEST_BODY, PROBLEM, Request, Response, problem
 from oncegate_web.pages import Page

@@ -7,11 +7,16 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Annotated
 from urllib.parse import parse_qsl
 
-from fastapi import Depends, FastAPI, HTTPException
-from fastapi import Request as FastAPIRequest
-from fastapi.responses import RedirectResponse
-from fastapi.responses import Response as FastAPIResponse
-from starlette.types import Receive, Scope, Send
+from oncegate import MissingExtra
+
+try:
+    from fastapi import Depends, FastAPI, HTTPException
+    from fastapi import Request as FastAPIRequest
+    from fastapi.responses import RedirectResponse
+    from fastapi.responses import Response as FastAPIResponse
+    from starlette.types import Receive, Scope, Send
+except ModuleNotFoundError as error:
+    raise MissingExtra("fastapi") from error
 
 from oncegate_web.exchange import LARGEST_BODY, PROBLEM, Request, Response, problem
 from oncegate_web.sessions import User

@@ -6,9 +6,14 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
-from flask import Blueprint, Flask, current_app, g, redirect
-from flask import Response as FlaskResponse
-from flask import request as asked
+from oncegate import MissingExtra
+
+try:
+    from flask import Blueprint, Flask, current_app, g, redirect
+    from flask import Response as FlaskResponse
+    from flask import request as asked
+except ModuleNotFoundError as error:
+    raise MissingExtra("flask") from error
 
 from oncegate_web.exchange import LARGEST_BODY, PROBLEM, Request, Response, problem
 from oncegate_web.sessions import User

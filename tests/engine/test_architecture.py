@@ -7,6 +7,8 @@ import sys
 import tomllib
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -63,3 +65,19 @@ def test_every_module_says_what_it_is_for() -> None:
 
     for path in [*ROOT.glob("engine/**/*.py"), *ROOT.glob("adapters/**/*.py")]:
         assert ast.get_docstring(ast.parse(path.read_text("utf-8"))), path
+
+
+@pytest.mark.parametrize(
+    ("module", "needs", "extra"),
+    [
+        ("oncegate_web", "jinja2", "web"),
+        ("oncegate_web", "segno", "web"),
+        ("oncegate_web.fastapi", "fastapi", "fastapi"),
+        ("oncegate_web.flask", "flask", "flask"),
+        ("oncegate_web.django", "django", "django"),
+    ],
+)
+def test_a_missing_extra_says_what_to_install(module: str, needs: str, extra: str) -> None:
+    program = f"import sys; sys.modules[{needs!r}] = None; import {module}"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert f"MissingExtra: not installed; run: pip install 'oncegate[{extra}]'" in done.stderr
