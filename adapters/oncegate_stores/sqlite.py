@@ -57,7 +57,7 @@ class SQLiteStore:
     def swap(self, key: str, expected: int, row: StoredFlow) -> bool:
         """See `oncegate.FlowStore.swap`."""
         # Threads of one process queue here; SQLite itself would have them sleep and try again.
-        with self._one_at_a_time(), self._connection() as db:
+        with self._turn(), self._connection() as db:
             if expected == 0:
                 self._sweep(db)
                 saved = db.execute(_CREATE, (key, *row)).rowcount
@@ -69,11 +69,19 @@ class SQLiteStore:
         """See `oncegate.FlowStore.since`: SQLite keeps what it has acknowledged."""
         return 0.0
 
-    def _one_at_a_time(self) -> threading.Lock:
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
         if self._pid != os.getpid():
             # Forked: whoever held the lock is not in this process.
             self._pid, self._writing = os.getpid(), threading.Lock()
-        return self._writing
+        turn = self._writing
+        # As long as SQLite would wait: behind a file that is locked, nobody waits for all before.
+        if not turn.acquire(timeout=self._timeout):
+            raise StoreUnavailable(f"{self._path}: other threads have been writing for too long")
+        try:
+            yield
+        finally:
+            turn.release()
 
     def _sweep(self, db: sqlite3.Connection) -> None:
         now = time.time()

@@ -7,6 +7,7 @@ import os
 import sqlite3
 import stat
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -92,6 +93,27 @@ def test_a_writer_that_holds_on(tmp_path: Path) -> None:
     holder.execute("BEGIN EXCLUSIVE")
     with pytest.raises(StoreUnavailable, match="locked"):
         store.swap(KEY, 0, ROW)
+    holder.execute("ROLLBACK")
+    holder.close()
+    assert store.swap(KEY, 0, ROW)
+
+
+def test_behind_a_writer_that_holds_on_nobody_waits_for_all_before(tmp_path: Path) -> None:
+    """Twenty threads each give up after the time that one may wait, not one after the other."""
+    path = tmp_path / "flows.db"
+    store = SQLiteStore(path, timeout=0.2)
+    holder = sqlite3.connect(path, isolation_level=None)
+    holder.execute("BEGIN EXCLUSIVE")
+
+    def swap(_: int) -> bool:
+        with pytest.raises(StoreUnavailable):
+            store.swap(KEY, 0, ROW)
+        return True
+
+    began = time.monotonic()
+    with ThreadPoolExecutor(20) as threads:
+        assert all(threads.map(swap, range(20)))
+    assert time.monotonic() - began < 20 * 0.2 / 2
     holder.execute("ROLLBACK")
     holder.close()
     assert store.swap(KEY, 0, ROW)
