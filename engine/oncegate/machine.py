@@ -108,6 +108,7 @@ CLOCK_SKEW = 300.0
 
 
 # Not validated: that would build every model at import.
+_NO_FLOW = Flow.model_construct()
 EXPIRED = Flow.model_construct(state=FlowState.FAILED, message="flow_expired")
 """What stands for a flow whose record is past its time or gone. It is never stored."""
 
@@ -193,7 +194,11 @@ class Workbench:
     """
 
     def __init__(self) -> None:
-        self.flow = Flow()
+        self.clear()
+
+    def clear(self) -> None:
+        """Take everything off: what lay here may be a password."""
+        self.flow = _NO_FLOW
         self.offer: Offer = TIME_PASSED
         self.now = 0.0
         self.seen = 0
@@ -1077,7 +1082,10 @@ class _Desk:
 
     @contextmanager
     def machine(self) -> Iterator[SignInMachine]:
-        """A machine of one's own, for as long as the block lasts."""
+        """A machine of one's own, for as long as the block lasts.
+
+        It is not used again after an exception: who knows where that left it.
+        """
         try:
             machine = self._free.pop()
         except IndexError:
@@ -1086,10 +1094,9 @@ class _Desk:
             # A final state stops the engine, and the library has no public way to start it again. A new
             # machine instead costs 10 ms, once for every sign-in that ends.
             machine._engine.running = True
-        try:
-            yield machine
-        finally:
-            self._free.append(machine)
+        yield machine
+        machine.model.clear()
+        self._free.append(machine)
 
 
 _desk = _Desk()
@@ -1132,9 +1139,11 @@ def advance(
         try:
             machine.send(offer.machine_event)
         except TransitionNotAllowed:
-            raise NotAllowed(_why_not(machine, offer.machine_event)) from None
-        bench.change(version=flow.version + 1, saved_at=now)
-        return bench.flow
+            reason = _why_not(machine, offer.machine_event)
+        else:
+            bench.change(version=flow.version + 1, saved_at=now)
+            return bench.flow
+    raise NotAllowed(reason)
 
 
 def _why_not(machine: SignInMachine, event: str) -> str:

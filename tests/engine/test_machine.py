@@ -7,6 +7,7 @@ from pydantic import BaseModel, SecretStr
 from statemachine import StateChart
 from tests.doubles import a_text, code, password, the_tokens
 
+import oncegate.machine
 from oncegate import (
     SECOND_FACTORS,
     Cancel,
@@ -171,6 +172,28 @@ class TestTheLibraryIsStrict:
         machine.model.offer = password()
         with pytest.raises(ZeroDivisionError):
             machine.send("submit_password")
+
+    def test_nothing_is_left_lying_on_a_bench(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        desk = oncegate.machine._Desk()
+        monkeypatch.setattr(oncegate.machine, "_desk", desk)
+        advance(Flow(), password(), now=NOW)
+        with pytest.raises(NotAllowed):
+            advance(Flow(), password(), now=NOW, seen=3)
+        (machine,) = desk._free
+        bench = machine.model
+        assert (bench.offer, bench.flow, bench.hand.password) == (TIME_PASSED, Flow(), None)
+
+    def test_a_machine_that_an_exception_left_is_not_used_again(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        desk = oncegate.machine._Desk()
+        monkeypatch.setattr(oncegate.machine, "_desk", desk)
+        with monkeypatch.context() as patch:
+            patch.setattr(SignInMachine, "write_password_ahead", lambda _: 1 / 0)
+            with pytest.raises(ZeroDivisionError):
+                advance(Flow(), password(), now=NOW)
+            assert not desk._free
+        assert advance(Flow(), password(), now=NOW).state is FlowState.CHECKING_PASSWORD
 
     def test_no_hooks_by_naming_convention(self) -> None:
         hooks = ("on_enter", "on_exit", "before_", "after_", "on_", "prepare_")
