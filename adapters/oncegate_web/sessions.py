@@ -54,8 +54,8 @@ class User:
     tokens: Tokens
 
 
-class _Row(BaseModel):
-    """A session as it is stored, sealed.
+class Kept(BaseModel):
+    """What is kept of a session, sealed: in the store, or in cookies.
 
     Attributes:
         renewing_until: while a worker renews the tokens, when it counts as dead.
@@ -117,7 +117,7 @@ class StoreSessions:
     def keep(self, tokens: Tokens) -> str:
         """See `oncegate.SessionKeeper`. The name is new with each sign-in."""
         name = FlowId.new(self._now())
-        self._swap(name, 0, _Row(tokens=tokens, issued_at=self._now()))
+        self._swap(name, 0, Kept(tokens=tokens, issued_at=self._now()))
         return name.text
 
     def find(self, name: str | None) -> User | None:
@@ -142,7 +142,7 @@ class StoreSessions:
             else:
                 self._sleep(0.05)
 
-    def _renew(self, name: FlowId, version: int, row: _Row, *, holds: bool) -> None:
+    def _renew(self, name: FlowId, version: int, row: Kept, *, holds: bool) -> None:
         """Renew the tokens if no other worker does. The store knows before Cognito is asked."""
         until = self._now() + _RENEWAL
         if not self._swap(name, version, row.model_copy(update={"renewing_until": until})):
@@ -157,7 +157,7 @@ class StoreSessions:
             self._swap(name, version + 1, row)
             raise
         else:
-            self._swap(name, version + 1, _Row(tokens=tokens, issued_at=self._now()))
+            self._swap(name, version + 1, Kept(tokens=tokens, issued_at=self._now()))
 
     def drop(self, name: str | None) -> None:
         """Sign out: the session is over here, and its tokens are revoked.
@@ -165,35 +165,41 @@ class StoreSessions:
         Raises:
             StoreUnavailable: the store did not answer; the session goes on.
         """
-        parsed, version, row = self._load(name)
-        if parsed is None or row is None:
-            return
-        self._end(parsed, version)
-        revoke(self._transport, row.tokens)
+        while True:
+            parsed, version, row = self._load(name)
+            if parsed is None or row is None:
+                return None
+            # A worker that was renewing them may have come between: then these are not the newest.
+            if self._end(parsed, version):
+                return revoke(self._transport, row.tokens)
 
-    def _session(self, row: _Row) -> Any:
+    def kept(self, name: str | None) -> Kept | None:
+        """What is kept under a name, as it is."""
+        return self._load(name)[2]
+
+    def _session(self, row: Kept) -> Any:
         kind = installed("sessions", "cognito", "cognito")
         app = getattr(self._transport, "app")  # noqa: B009 - a transport with sessions has it
         return kind(row.tokens, app, issued_at=row.issued_at, early=EARLY, now=self._now)
 
-    def _load(self, name: str | None) -> tuple[FlowId | None, int, _Row | None]:
+    def _load(self, name: str | None) -> tuple[FlowId | None, int, Kept | None]:
         try:
             parsed = FlowId.parse(name or "")
             stored = self._store.load(parsed.key)
             if stored is None or stored.expires_at <= self._now():
                 return parsed, 0, None
             plain = parsed.unseal_bytes(stored.sealed, stored.version, self._keys)
-            return parsed, stored.version, _Row.model_validate_json(plain)
+            return parsed, stored.version, Kept.model_validate_json(plain)
         except (InvalidInput, RecordUnreadable, ValidationError):
             return None, 0, None
 
-    def _swap(self, name: FlowId, expected: int, row: _Row) -> bool:
+    def _swap(self, name: FlowId, expected: int, row: Kept) -> bool:
         plain = row.model_dump_json(exclude_none=True).encode()
         ends = row.issued_at + self._lifetime
         return self._put(name, expected, plain, ends)
 
-    def _end(self, name: FlowId, expected: int) -> None:
-        self._put(name, expected, b"", self._now())
+    def _end(self, name: FlowId, expected: int) -> bool:
+        return self._put(name, expected, b"", self._now())
 
     def _put(self, name: FlowId, expected: int, plain: bytes, ends: float) -> bool:
         sealed = name.seal_bytes(plain, expected + 1, self._keys)
@@ -229,9 +235,8 @@ class CookieSessions:
         self._keys = keys
         self._now = now
 
-    def pieces(self, tokens: Tokens) -> list[str]:
+    def pieces(self, row: Kept) -> list[str]:
         """The values for the cookies."""
-        row = _Row(tokens=tokens, issued_at=self._now())
         plain = zlib.compress(row.model_dump_json(exclude_none=True).encode())
         text = base64.urlsafe_b64encode(self._keys.seal(plain, b"session")).decode()
         return [text[at : at + self.PIECE] for at in range(0, len(text), self.PIECE)]
@@ -243,7 +248,7 @@ class CookieSessions:
             plain = self._keys.unseal(sealed, b"session")
             # Ours, or it would not have opened; the bound is for a key that somebody has lost.
             text = zlib.decompressobj().decompress(plain, 65536)
-            row = _Row.model_validate_json(text)
+            row = Kept.model_validate_json(text)
         except (RecordUnreadable, ValueError, binascii.Error, zlib.error):
             return None
         return user_of(row.tokens) if self._now() < row.ends_at else None

@@ -135,9 +135,10 @@ class Site:
             made = self._cookie(SESSION, step.session_name, request, self._lifetime)
             response.cookies.append(made)
             return
-        parked = self._sessions.find(step.session_name)
-        pieces = self._in_cookies.pieces(parked.tokens) if parked else []
-        values = [*pieces, *[None] * CookieSessions.MOST]
+        parked = self._sessions.kept(step.session_name)
+        if parked is None:
+            return  # the browser has had it for long
+        values = [*self._in_cookies.pieces(parked), *[None] * CookieSessions.MOST]
         for name, value in zip(self._session_names(), values, strict=False):
             response.cookies.append(self._cookie(name, value, request))
 

@@ -95,6 +95,25 @@ def test_signed_out_elsewhere(signed: Signed) -> None:
     assert signed.sandbox.calls()["RevokeToken"] == 1
 
 
+def test_signed_out_while_another_worker_renews(signed: Signed) -> None:
+    """The renewal comes between the look and the end: the end is tried again, and holds."""
+    signed.clock.advance(HOUR - 30)
+    here, there = signed.workers
+    load, looked = here._load, list[Any]()
+
+    def loads(name: str | None) -> Any:
+        found = load(name)
+        if not looked:
+            looked.append(there.find(signed.name))
+        return found
+
+    here._load = loads  # type: ignore[method-assign]
+    here.drop(signed.name)
+    assert looked[0] is not None
+    assert signed.renewals() == 1
+    assert there.find(signed.name) is None
+
+
 def test_a_refresh_token_that_was_revoked(signed: Signed) -> None:
     signed.workers[0]._session(_row(signed)).sign_out()
     signed.clock.advance(HOUR)

@@ -450,6 +450,27 @@ class TestSessions:
             client.cookies.update({**kept, "oncegate_session.0": changed})
             assert client.get("/orders").status_code == 303
 
+    def test_a_session_in_cookies_is_not_lost_or_lengthened_by_looking_at_the_flow(
+        self, framework: str
+    ) -> None:
+        """The API's flow stays for its hour; what the session was parked in is gone by then."""
+        clock = ManualClock()
+        fresh = the_tokens().model_copy(
+            update={"tokens": the_tokens().tokens.model_copy(update={"expires_in": 1800})}
+        )
+        web = web_for(ScriptedTransport(a_text(), fresh), sessions="cookie", clock=clock)
+        with visitor(framework, web) as client:
+            flow = client.post("/auth/flows").json()["flow_id"]
+            for event in ({"type": "submit_password", **ANA}, {"type": "submit_code", **CODE}):
+                step = client.post(f"/auth/flows/{flow}/events", json=event).json()
+            assert step["state"] == "authenticated"
+            for seconds in (300, 600, 600):
+                clock.advance(seconds)
+                assert client.get("/auth/flows/current").json()["state"] == "authenticated"
+                assert client.get("/auth/session").status_code == 200
+            clock.advance(301)  # half an hour and a second, all in all
+            assert client.get("/auth/session").status_code == 401
+
     def test_a_device_that_is_remembered_is_asked_for_no_code(self, framework: str) -> None:
         with (
             self._sandbox(device_tracking="opt_in") as sandbox,
