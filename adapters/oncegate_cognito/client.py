@@ -10,6 +10,7 @@ from boto3.session import Session
 from botocore.config import Config
 
 from oncegate import Misconfigured, NotSent, Outcome, OutcomeUnknown, Refusal, Rejected
+from oncegate.signin import THREADS
 from oncegate_cognito.refusals import outcome_of as outcome_of_error
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def make_client(
         retries={"mode": "standard", "total_max_attempts": 1},
         connect_timeout=connect_timeout,
         read_timeout=read_timeout,
-        max_pool_connections=256,  # as many as there are threads that can wait for an answer
+        max_pool_connections=THREADS,  # each that waits for an answer has one
         tcp_keepalive=True,
         user_agent_extra="oncegate",
     )

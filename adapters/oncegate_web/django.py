@@ -8,6 +8,7 @@ Django's own templates where ``oncegate_web`` is in ``INSTALLED_APPS``, so that 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import wraps
 from typing import Any
 
@@ -16,7 +17,8 @@ from oncegate import MissingExtra
 try:
     from django.apps import apps
     from django.conf import settings
-    from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
+    from django.http import HttpRequest, HttpResponse, HttpResponseBase
+    from django.http.request import RawPostDataException
     from django.middleware.csrf import get_token
     from django.template.loader import render_to_string
     from django.urls import include, path, re_path, reverse
@@ -25,7 +27,7 @@ try:
 except ModuleNotFoundError as error:
     raise MissingExtra("django") from error
 
-from oncegate_web.exchange import LARGEST_BODY, PROBLEM, Request, Response, problem
+from oncegate_web.exchange import LARGEST_BODY, Request, Response
 from oncegate_web.pages import Page
 from oncegate_web.sessions import User
 from oncegate_web.web import WebSignIn
@@ -63,19 +65,13 @@ def login_required(view: View) -> View:
     def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         if current_user(request) is not None:
             return view(request, *args, **kwargs)
-        wanted = _translated(request, request.get_full_path())
-        if not wanted.wants_html:
-            refused = problem(401, "not_signed_in", "Unauthorized")
-            return HttpResponse(refused.body, status=401, content_type=PROBLEM)
-        answer = HttpResponseRedirect(_web().login_url(wanted, _prefix()))
-        answer.status_code, answer["Cache-Control"] = 303, "no-store"
-        return answer
+        return _native(_web().sign_in_first(_translated(request, request.get_full_path())))
 
     return guarded
 
 
 def _page(request: HttpRequest, below: str = "") -> HttpResponse:
-    return _native(_web().respond(_translated(request, f"/{below}")))
+    return _native(_web().respond(_with_body(_translated(request, f"/{below}"), request)))
 
 
 def _web() -> WebSignIn:
@@ -94,7 +90,6 @@ def _prefix() -> str:
 
 
 def _translated(request: HttpRequest, path: str) -> Request:
-    is_large = int(request.META.get("CONTENT_LENGTH") or 0) > LARGEST_BODY
     return Request(
         method=request.method or "GET",
         path=path,
@@ -105,9 +100,21 @@ def _translated(request: HttpRequest, path: str) -> Request:
         headers={name.lower(): value for name, value in request.headers.items()},
         cookies=request.COOKIES,
         query=request.GET.dict(),
-        form={} if is_large else {name: str(request.POST[name]) for name in request.POST},
-        body=b" " * (LARGEST_BODY + 1) if is_large else request.body,
-        hidden={"csrfmiddlewaretoken": get_token(request)} if path == "/" else {},
+    )
+
+
+def _with_body(asked: Request, request: HttpRequest) -> Request:
+    """For our own pages only: what is posted to the application's views is not ours to read."""
+    try:
+        body = request.body  # before the form: Django reads that from here then
+    except RawPostDataException:
+        body = b""  # its CSRF check has read a form of several parts already
+    form = request.POST if len(body) <= LARGEST_BODY else {}
+    return replace(
+        asked,
+        body=body,
+        form={name: str(form[name]) for name in form},
+        hidden={"csrfmiddlewaretoken": get_token(request)},
     )
 
 

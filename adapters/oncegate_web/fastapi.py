@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Annotated
 from urllib.parse import parse_qsl
 
@@ -12,18 +13,15 @@ from oncegate import MissingExtra
 try:
     from fastapi import Depends, FastAPI, HTTPException
     from fastapi import Request as FastAPIRequest
-    from fastapi.responses import RedirectResponse
     from fastapi.responses import Response as FastAPIResponse
     from starlette.types import Receive, Scope, Send
 except ModuleNotFoundError as error:
     raise MissingExtra("fastapi") from error
 
-from oncegate_web.exchange import LARGEST_BODY, PROBLEM, Request, Response, problem
+from oncegate.signin import THREADS
+from oncegate_web.exchange import LARGEST_BODY, Request, Response
 from oncegate_web.sessions import User
 from oncegate_web.web import WebSignIn
-
-THREADS = 256
-"""Sign-ins that can wait for Cognito at once in one process. A thread that waits costs little."""
 
 FORM = "application/x-www-form-urlencoded"
 
@@ -66,14 +64,10 @@ CurrentUser = Annotated[User, Depends(login_required)]
 
 
 def _sign_in_first(request: FastAPIRequest, _: Exception) -> FastAPIResponse:
-    web: WebSignIn = request.app.state.oncegate
-    asked = _translated(request)
-    if not asked.wants_html:
-        refused = problem(401, "not_signed_in", "Unauthorized")
-        return FastAPIResponse(refused.body, 401, media_type=PROBLEM)
-    root = request.scope.get("root_path", "")
-    url = web.login_url(asked, root + request.app.state.oncegate_prefix)
-    return RedirectResponse(url, status_code=303, headers={"Cache-Control": "no-store"})
+    state, root = request.app.state, request.scope.get("root_path", "")
+    web: WebSignIn = state.oncegate
+    asked = replace(_translated(request), prefix=root + state.oncegate_prefix)
+    return _native(web.sign_in_first(asked))
 
 
 class _Pages:

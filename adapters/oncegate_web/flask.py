@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import wraps
 from typing import Any
 
 from oncegate import MissingExtra
 
 try:
-    from flask import Blueprint, Flask, current_app, g, redirect
+    from flask import Blueprint, Flask, current_app, g
     from flask import Response as FlaskResponse
     from flask import request as asked
 except ModuleNotFoundError as error:
     raise MissingExtra("flask") from error
 
-from oncegate_web.exchange import LARGEST_BODY, PROBLEM, Request, Response, problem
+from oncegate_web.exchange import LARGEST_BODY, Request, Response
 from oncegate_web.sessions import User
 from oncegate_web.web import WebSignIn
 
@@ -34,7 +35,7 @@ def mount(app: Flask, web: WebSignIn, prefix: str = "/auth") -> None:
     pages = Blueprint("oncegate", __name__, url_prefix=prefix)
 
     def page(path: str = "") -> FlaskResponse:
-        return _native(web.respond(_translated(prefix, f"/{path}")))
+        return _native(web.respond(_with_body(_translated(prefix, f"/{path}"))))
 
     def api(path: str = "") -> FlaskResponse:
         return page(f"{asked.url_rule.endpoint.rpartition('.')[2]}{path and '/'}{path}")  # type: ignore[union-attr]
@@ -69,14 +70,8 @@ def login_required(view: Callable[..., Any]) -> Callable[..., Any]:
         if current_user() is not None:
             return current_app.ensure_sync(view)(*args, **kwargs)
         web, prefix = _mounted()
-        root = asked.root_path.rstrip("/")
-        request = _translated(prefix, root + asked.full_path.rstrip("?"))
-        if not request.wants_html:
-            refused = problem(401, "not_signed_in", "Unauthorized")
-            return FlaskResponse(refused.body, 401, content_type=PROBLEM)
-        answer = redirect(web.login_url(request, root + prefix), 303)
-        answer.headers["Cache-Control"] = "no-store"
-        return answer
+        path = asked.root_path.rstrip("/") + asked.full_path.rstrip("?")
+        return _native(web.sign_in_first(_translated(prefix, path)))
 
     return guarded
 
@@ -87,10 +82,6 @@ def _mounted() -> tuple[WebSignIn, str]:
 
 
 def _translated(prefix: str, path: str) -> Request:
-    is_large = (asked.content_length or 0) > LARGEST_BODY
-    hidden = {}
-    if "csrf" in current_app.extensions:
-        hidden["csrf_token"] = current_app.jinja_env.globals["csrf_token"]()  # type: ignore[operator]
     return Request(
         method=asked.method,
         path=path,
@@ -101,10 +92,17 @@ def _translated(prefix: str, path: str) -> Request:
         headers={name.lower(): value for name, value in asked.headers.items()},
         cookies=asked.cookies,
         query=asked.args.to_dict(),
-        form={} if is_large else asked.form.to_dict(),
-        body=b" " * (LARGEST_BODY + 1) if is_large else asked.get_data(),
-        hidden=hidden,
     )
+
+
+def _with_body(request: Request) -> Request:
+    """For our own pages only: what is posted to the application's views is not ours to read."""
+    if (asked.content_length or 0) > LARGEST_BODY:
+        return replace(request, body=b" " * (LARGEST_BODY + 1))
+    hidden = {}
+    if "csrf" in current_app.extensions:
+        hidden["csrf_token"] = current_app.jinja_env.globals["csrf_token"]()  # type: ignore[operator]
+    return replace(request, form=asked.form.to_dict(), body=asked.get_data(), hidden=hidden)
 
 
 def _native(answer: Response) -> FlaskResponse:

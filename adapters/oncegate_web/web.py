@@ -17,7 +17,7 @@ from oncegate import (
     Unreachable,
 )
 from oncegate_web.api import Api
-from oncegate_web.exchange import LARGEST_BODY, Request, Response, problem
+from oncegate_web.exchange import LARGEST_BODY, Request, Response, problem, redirect
 from oncegate_web.html import Html
 from oncegate_web.pages import Renderer
 from oncegate_web.sessions import User
@@ -96,9 +96,17 @@ class WebSignIn:
         """
         return self._site.user_of(request)
 
-    def login_url(self, request: Request, prefix: str) -> str:
-        """Where to send somebody who has to sign in first, and comes back to this request after."""
-        return f"{prefix}/?next={quote(request.path, safe='/')}"
+    def sign_in_first(self, request: Request) -> Response:
+        """What to answer somebody who is not signed in: the way to the pages, and back after.
+
+        Args:
+            request: its path is the whole one, with the query.
+        """
+        if not request.wants_html:
+            return problem(401, "not_signed_in", "Unauthorized")
+        response = redirect(f"{request.prefix}/?next={quote(request.path, safe='/')}")
+        response.headers["Cache-Control"] = "no-store"
+        return response
 
     def respond(self, request: Request) -> Response:
         """Answer one request below the mount point. Never raises what oncegate raises."""

@@ -10,6 +10,7 @@ from types import ModuleType
 from typing import Any
 
 import httpx
+from fastapi import Request
 from tests.doubles import ManualClock
 
 from oncegate import SystemClock, Transport
@@ -51,6 +52,10 @@ def fastapi_shop(web: WebSignIn) -> Any:
     def orders(user: Any = Depends(login_required)) -> dict[str, str]:  # noqa: B008
         return {"user": user.username}
 
+    @app.post("/upload")
+    async def upload(request: Request, user: Any = Depends(login_required)) -> dict[str, int]:  # noqa: B008
+        return {"bytes": len(await request.body())}
+
     @app.get("/")
     @app.get("/login")
     @app.get("/code")
@@ -61,7 +66,7 @@ def fastapi_shop(web: WebSignIn) -> Any:
 
 
 def flask_shop(web: WebSignIn, *, csrf: bool = True) -> Any:
-    from flask import Flask
+    from flask import Flask, request
     from flask_wtf import CSRFProtect
 
     from oncegate_web.flask import current_user, login_required, mount
@@ -79,6 +84,14 @@ def flask_shop(web: WebSignIn, *, csrf: bool = True) -> Any:
         assert user is not None
         return {"user": user.username}
 
+    @app.post("/upload")
+    @login_required
+    def upload() -> dict[str, int]:
+        return {"bytes": len(request.stream.read())}
+
+    if csrf:
+        app.extensions["csrf"].exempt(upload)
+
     @app.get("/")
     def home() -> dict[str, str]:
         return {"page": "home"}
@@ -94,6 +107,7 @@ def django_shop(web: WebSignIn) -> Any:
     from django.http import HttpRequest, JsonResponse
     from django.urls import clear_url_caches, path
     from django.utils.module_loading import import_string
+    from django.views.decorators.csrf import csrf_exempt
 
     from oncegate_web.django import current_user, login_required, mount
 
@@ -123,12 +137,17 @@ def django_shop(web: WebSignIn) -> Any:
         assert user is not None
         return JsonResponse({"user": user.username})
 
+    @login_required
+    def upload(request: HttpRequest) -> JsonResponse:
+        return JsonResponse({"bytes": len(request.read())})
+
     def home(request: HttpRequest) -> JsonResponse:
         return JsonResponse({"page": "home"})
 
     shop.urlpatterns = [  # type: ignore[attr-defined]
         path("auth/", mount()),
         path("orders", orders),
+        path("upload", csrf_exempt(upload)),
         path("", home),
     ]
     clear_url_caches()

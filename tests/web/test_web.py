@@ -274,7 +274,31 @@ class TestWaysInAndOut:
             assert len(transport.calls) == 1
 
 
+class TestTheApplicationsOwn:
+    @pytest.mark.parametrize("size", [10, 30_000, 300_000])
+    def test_what_is_posted_to_its_views_is_theirs_to_read(self, framework: str, size: int) -> None:
+        """To say who is signed in takes the cookies and nothing else."""
+        with a_visit(framework, a_text(), the_tokens()) as (visit, _):
+            signed_in(visit)
+            file = {"file": ("a.bin", b"x" * size)}
+            answer = visit.client.post("/upload", files=file)
+            assert answer.status_code == 200, answer.text
+            assert answer.json()["bytes"] > size
+
+
 class TestWhatIsWrong:
+    def test_a_form_of_several_parts_is_read_like_any_or_not_at_all(self, framework: str) -> None:
+        with a_visit(framework) as (visit, transport):
+            visit.open()
+            flow = visit.client.post("/auth/flows").json()["flow_id"]
+            values = visit.page.forms["submit-password"].values
+            for fields in ({"a": "b"}, {**values, "_token": "wrong"}):
+                parts = {name: (None, value) for name, value in fields.items()}
+                for path in ("/auth/", "/auth/sign-out", f"/auth/flows/{flow}/events"):
+                    answer = visit.client.post(path, files=parts)
+                    assert answer.status_code in {303, 400, 403, 415}, (path, answer.status_code)
+            assert transport.calls == []
+
     def test_input_that_cannot_be_right_changes_nothing(self, framework: str) -> None:
         with a_visit(framework, a_text(), the_tokens()) as (visit, transport):
             visit.open()
