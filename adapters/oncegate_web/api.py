@@ -133,7 +133,7 @@ def _event_of(body: bytes) -> tuple[Any, int | None]:
     if not isinstance(data, dict):
         raise InvalidInput("an event is a JSON object")
     version = data.pop("version", None)
-    if version is not None and not (isinstance(version, int) and 0 <= version < 1 << 31):
+    if version is not None and not (type(version) is int and 0 <= version < 1 << 31):
         raise InvalidInput("version: a whole number, of the step that the event answers")
     return parse_event(data), version
 

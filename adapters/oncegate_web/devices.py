@@ -15,7 +15,7 @@ from typing import Any
 from oncegate import Device, FlowStore, StoredFlow
 
 PARKED = 600.0
-"""Seconds for which it waits."""
+"""Seconds for which what a browser is to have waits for whoever clicks twice on the last page."""
 
 
 class BrowserVault:

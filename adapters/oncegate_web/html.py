@@ -1,4 +1,4 @@
-"""`Html`: the pages over HTTP. Every answer to a form is a redirect, so a reload posts nothing."""
+"""`Html`: the pages over HTTP. A form that was taken is answered with a redirect: no reload posts."""
 
 from __future__ import annotations
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import Field, TypeAdapter
 from pydantic.json_schema import models_json_schema
 
-from oncegate import Event, Step
+from oncegate import Step
+from oncegate.events import event_adapter
 
-_EVENTS: TypeAdapter[Any] = TypeAdapter(Annotated[Event, Field(discriminator="type")])
 _REF = "#/components/schemas/{model}"
 
 
@@ -18,7 +17,7 @@ _REF = "#/components/schemas/{model}"
 def document(prefix: str) -> dict[str, Any]:
     """The document, for an API that is mounted at a prefix."""
     _, steps = models_json_schema([(Step, "serialization")], ref_template=_REF)
-    events = _EVENTS.json_schema(ref_template=_REF)
+    events = event_adapter().json_schema(ref_template=_REF)
     step = steps["$defs"].pop("Step")
     del step["properties"]["session_name"]
     step["description"] = "Where a sign-in is, and what can be done there."

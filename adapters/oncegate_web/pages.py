@@ -49,7 +49,7 @@ class Input:
 
     Attributes:
         kind: ``text``, ``choice`` or ``passkey``; which part of the template draws it.
-        describedby: ids of what is said about it.
+        is_wrong: whether the page's error is about it.
     """
 
     id: str
@@ -63,9 +63,7 @@ class Input:
     value: str
     required: bool
     is_first: bool
-    is_secret: bool
     is_wrong: bool
-    describedby: str
     options: tuple[Option, ...] = ()
 
 
@@ -320,9 +318,7 @@ class Drawing:
             value="" if one.secret else one.value,
             required=one.required,
             is_first=is_first,
-            is_secret=one.secret,
             is_wrong=is_first and is_wrong,
-            describedby="error" if is_first and is_wrong else "",
             options=tuple(
                 Option(
                     id=f"{identity}-{number}",

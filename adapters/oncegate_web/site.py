@@ -18,16 +18,12 @@ from oncegate import (
 )
 from oncegate.events import Event
 from oncegate.installed import installed
-from oncegate_web.devices import BrowserVault
+from oncegate_web.devices import PARKED, BrowserVault
 from oncegate_web.exchange import DEVICE, FLOW, SESSION, Cookie, Request, Response
 from oncegate_web.sessions import CookieSessions, StoreSessions, User, revoke
 from oncegate_web.words import Languages
 
 _YEAR = 365 * 86400
-_PARKED = 600.0
-"""Seconds for which a session that lives in cookies is kept for who clicks twice on the last page."""
-
-
 _AFTER_A_DEVICE = {"offering_device", "authenticated"}
 """Where a flow can be once a device was registered, maybe by an earlier click."""
 
@@ -60,7 +56,7 @@ class Site:
             store,
             transport,
             keys,
-            lifetime=_PARKED if self._in_cookies else session_lifetime,
+            lifetime=PARKED if self._in_cookies else session_lifetime,
             now=clock.now,
             sleep=clock.sleep,
         )
@@ -98,7 +94,7 @@ class Site:
                 step = self._driver.get(flow_id)
             except (InvalidInput, RecordUnreadable):
                 return self._driver.start()
-            is_gone = step.state == "failed" and step.version == 0
+            is_gone = step.message is not None and step.message.code == "flow_expired"
             has_ended = step.state == "authenticated" and not self._sessions.find(step.session_name)
             if not (is_gone or has_ended):
                 return step

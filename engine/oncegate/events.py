@@ -210,7 +210,8 @@ Event = (
 
 
 @cache
-def _events() -> TypeAdapter[Event]:
+def event_adapter() -> TypeAdapter[Event]:
+    """What checks any event, and knows the JSON schema of all of them."""
     # Built when first used, like the models: a program that only imports us need not wait for it.
     return TypeAdapter(Annotated[Event, Field(discriminator="type")])
 
@@ -229,8 +230,8 @@ def parse_event(data: str | bytes | dict[str, object]) -> Event:
     """
     try:
         if isinstance(data, dict):
-            return _events().validate_python(data)
-        return _events().validate_json(data)
+            return event_adapter().validate_python(data)
+        return event_adapter().validate_json(data)
     except ValidationError as error:
         problems = "; ".join(
             f"{'.'.join(str(part) for part in problem['loc']) or 'event'}: {problem['type']}"

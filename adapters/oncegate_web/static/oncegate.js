@@ -30,8 +30,7 @@ export class SignIn {
       if (problem.code !== "no_such_flow") throw problem;
       return this.start();
     }
-    const isGone = this.step.state === "failed" && this.step.version === 0;
-    return isGone ? this.start() : this.step;
+    return this.step.message?.code === "flow_expired" ? this.start() : this.step;
   }
 
   /** Send an event for the step that is shown. A double click gets the same step twice. */
