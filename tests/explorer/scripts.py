@@ -38,14 +38,13 @@ def clicks(*events: Event, before: tuple[Event, ...] = (), seen: bool = True) ->
     return script
 
 
-def goes_on(who: str, steps: int, *last: Event, waits: float = 0.0) -> Script:
+def goes_on(who: str, steps: int, *last: Event) -> Script:
     """Somebody who means well goes on from page to page, and then a worker takes what comes next.
 
     Args:
         who: by username.
         steps: pages that are behind the person when the worker takes over.
         last: what is said then; what a person who means well says where nothing is given.
-        waits: seconds that pass before it.
     """
 
     def script(world: World) -> list[Worker]:
@@ -53,7 +52,6 @@ def goes_on(who: str, steps: int, *last: Event, waits: float = 0.0) -> Script:
         for _ in range(steps):
             step = world.steps[flow_id]
             world.run(world.click(flow_id, world.sensible(step.events[0], step, who)))
-        world.clock.advance(waits)
         step = world.steps[flow_id]
         events = last or (world.sensible(step.events[0], step, who),)
         return [world.click(flow_id, event, step.version) for event in events]
