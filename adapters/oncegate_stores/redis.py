@@ -21,6 +21,11 @@ redis.call('HSET', KEYS[1], 'version', ARGV[2], 'sealed', ARGV[3], 'expires_at',
 redis.call('PEXPIREAT', KEYS[1], ARGV[5])
 return 1
 """
+# The marker of `since`, set by whoever finds none.
+_SINCE = """
+redis.call('SET', KEYS[1], ARGV[1], 'NX')
+return redis.call('GET', KEYS[1])
+"""
 
 
 class RedisStore:
@@ -55,6 +60,7 @@ class RedisStore:
         )
         self._prefix = prefix
         self._swap = self._redis.register_script(_SWAP)
+        self._since = self._redis.register_script(_SINCE)
         with suppress(StoreUnavailable):  # it may come up later; the first flow will tell
             self.since()
 
@@ -84,10 +90,8 @@ class RedisStore:
 
     def since(self) -> float:
         """See `oncegate.FlowStore.since`: when the marker was set, by whoever found none."""
-        marker = self._prefix + "since"
         try:
-            self._redis.set(marker, repr(time.time()), nx=True)
-            return float(self._redis.get(marker) or 0)
+            return float(self._since(keys=[self._prefix + "since"], args=[repr(time.time())]))
         except RedisError as error:
             raise _unavailable(error) from error
 

@@ -65,7 +65,7 @@ class Account:
         """The row with one more code on it."""
         times = [*self.times(row, now)[-self.limit :], now]
         version = (row.version if row else 0) + 1
-        return StoredFlow(version, json.dumps(times).encode(), now + self.window)
+        return StoredFlow(version, json.dumps(times).encode(), now + self.window, lasting=False)
 
 
 DEFAULT_BUDGET = CodeBudget()

@@ -181,8 +181,12 @@ class AtHand:
     tokens: Tokens | None = None
 
 
+_NO_POLICY = Policy()
+_EMPTY_HAND = AtHand()
+
+
 class Workbench:
-    """What the machine works on: a frozen flow, replaced at each change, and what is offered.
+    """What the machine works on: a flow, copied before the first change, and what is offered.
 
     Attributes:
         offer: the event, outcome or time that is offered.
@@ -199,12 +203,13 @@ class Workbench:
     def clear(self) -> None:
         """Take everything off: what lay here may be a password."""
         self.flow = _NO_FLOW
+        self._is_copy = False
         self.offer: Offer = TIME_PASSED
         self.now = 0.0
         self.seen = 0
         self.digest = ""
-        self.policy = Policy()
-        self.hand = AtHand()
+        self.policy = _NO_POLICY
+        self.hand = _EMPTY_HAND
 
     @property
     def state(self) -> FlowState:
@@ -216,7 +221,11 @@ class Workbench:
             self.change(state=state)
 
     def change(self, **fields: Any) -> None:
-        self.flow = self.flow.model_copy(update=fields)
+        if not self._is_copy:
+            self.flow, self._is_copy = self.flow.model_copy(), True
+        # The flow that was laid here stays as it was. Its copy is nobody else's until the machine is
+        # done, and a copy for each change would take as long as the changes.
+        self.flow.__dict__.update(fields)
 
     @property
     def challenge(self) -> Challenge | None:
@@ -1109,8 +1118,8 @@ def advance(
     now: float,
     seen: int | None = None,
     digest: str = "",
-    policy: Policy = Policy(),
-    hand: AtHand = AtHand(),
+    policy: Policy = _NO_POLICY,
+    hand: AtHand = _EMPTY_HAND,
 ) -> Flow:
     """Offer an event, an outcome or time to a flow.
 

@@ -39,11 +39,16 @@ class StoredFlow(NamedTuple):
         version: what compare-and-swap goes by.
         sealed: the record, opaque; under 4 KB.
         expires_at: seconds since the epoch, after which the store may drop the row.
+        lasting: whether the save has to outlast a power cut from the moment `FlowStore.swap` returns,
+            as what is written ahead of a call has to. A store need not look at it, and may keep every
+            row alike; of one that is not lasting it may lose the save, and every one after it with it.
+            It is not kept with the row.
     """
 
     version: int
     sealed: bytes
     expires_at: float
+    lasting: bool = True
 
 
 class FlowStore(Protocol):

@@ -469,9 +469,11 @@ class _Driver:
     def _save(
         self, flow_id: FlowId, before: Flow, after: Flow, cause: str, outcome: Outcome | None = None
     ) -> Generator[Want, Any, bool]:
-        row = StoredFlow(
-            after.version, flow_id.seal(after, self._keys), after.saved_at + self._lifetime
-        )
+        # What came of a call may be lost: the flow is found in flight then, and leads on from there.
+        # What is written ahead may not, nor what a person said that no call came of.
+        lasting = after.is_in_flight or not before.is_in_flight
+        sealed = flow_id.seal(after, self._keys)
+        row = StoredFlow(after.version, sealed, after.saved_at + self._lifetime, lasting)
         saved: bool = yield Swap(flow_id.key, before.version, row)
         if saved:
             yield Tell(

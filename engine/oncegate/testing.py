@@ -137,6 +137,16 @@ class StoreConformance:
         store.swap(key, 1, _row(2, b"two"))
         assert store.load(other) == row
 
+    def test_a_row_that_need_not_last_is_saved_like_any_other(self) -> None:
+        store, key = self.make(), _key()
+        for version in range(4):
+            row = _row(version + 1)._replace(lasting=version % 2 == 1)
+            assert store.swap(key, version, row)
+            assert not store.swap(key, version, row)
+            loaded = store.load(key)
+            assert loaded is not None
+            assert loaded[:3] == row[:3]
+
     def test_a_row_of_four_kilobytes_of_any_bytes(self) -> None:
         store, key, row = self.make(), _key(), _row(1, bytes(range(256)) * 16)
         store.swap(key, 0, row)

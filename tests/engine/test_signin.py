@@ -79,6 +79,28 @@ def test_saved_before_sent(clock: ManualClock) -> None:
     assert isinstance(script.send(None), Make)
 
 
+def test_what_is_written_ahead_has_to_last_and_what_came_of_a_call_need_not(
+    clock: ManualClock,
+) -> None:
+    class Notes(MemoryStore):
+        def swap(self, key: str, expected: int, row: StoredFlow) -> bool:
+            saved.append((sign_in.get(step.flow_id).state, row.lasting))
+            return super().swap(key, expected, row)
+
+    saved: list[tuple[FlowState, bool]] = []
+    sign_in, _ = driver(clock, a_text(), WRONG_CODE, store=Notes(), budget=None)
+    step = sign_in.start()
+    for event in (password(), code("111111"), Cancel()):
+        step = sign_in.send(step.flow_id, event)
+    assert saved == [
+        (FlowState.IDLE, True),
+        (FlowState.CHECKING_PASSWORD, False),
+        (FlowState.AWAITING_MFA, True),
+        (FlowState.CHECKING_CODE, False),
+        (FlowState.AWAITING_MFA, True),
+    ]
+
+
 def test_who_loses_the_swap_makes_no_call(clock: ManualClock) -> None:
     sign_in, _ = driver(clock)
     flow_id = sign_in.start().flow_id

@@ -13,13 +13,14 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
-from tests.properties.world import Broken, Worker, World
+from tests.properties.world import Broken, ForgetfulStore, Worker, World
 
 from oncegate import FlowStore
 from oncegate.signin import Find, Make, Pause, Put, Since, Swap, Tell
 from oncegate_stores import MemoryStore
 
 LEASE = 200.0
+LEASE_ENDS, POWER_GOES = "the lease runs out", "the power goes"
 FAULTS = ("lost", "throttled")
 FIREWALL = ("blocked",)
 
@@ -28,7 +29,7 @@ class Happening(NamedTuple):
     """One thing that happens.
 
     Attributes:
-        what: ``goes on``, ``dies`` or ``the lease runs out``.
+        what: ``goes on``, ``dies``, ``the lease runs out`` or ``the power goes``.
         worker: which, by its place in the script.
         fault: that its call suffers, if it makes one.
     """
@@ -74,6 +75,7 @@ class Explorer:
         crashes: how many workers may die in a schedule.
         faults: how many calls may go wrong.
         waits: how often a lease may run out.
+        cuts: how often the power may go; the store has to be a `ForgetfulStore` then.
         kinds: what the faults are (`tests.doubles.InProcessClient`).
         most: schedules after which to give up.
         world: for `World`.
@@ -86,13 +88,14 @@ class Explorer:
         crashes: int = 1,
         faults: int = 1,
         waits: int = 1,
+        cuts: int = 0,
         kinds: tuple[str, ...] = FAULTS,
         most: int = 200_000,
         new_store: Callable[[], FlowStore] = MemoryStore,
         **world: Any,
     ) -> None:
         self._script = script
-        self._bounds = {"dies": crashes, "fault": faults, "the lease runs out": waits}
+        self._bounds = {"dies": crashes, "fault": faults, LEASE_ENDS: waits, POWER_GOES: cuts}
         self._kinds = kinds
         self._most = most
         self._new_store = new_store
@@ -146,8 +149,13 @@ class Explorer:
         return world, workers
 
     def _let(self, happening: Happening, world: World, workers: list[Worker]) -> None:
-        if happening.what == "the lease runs out":
+        if happening.what == LEASE_ENDS:
             world.clock.advance(LEASE)
+            return
+        if happening.what == POWER_GOES:
+            store = world.store.store
+            assert isinstance(store, ForgetfulStore)
+            world.cut_the_power(store)
             return
         worker = workers[happening.worker]
         if happening.what == "dies":
@@ -162,7 +170,7 @@ class Explorer:
         used = {
             "dies": sum(step.what == "dies" for step in schedule),
             "fault": sum(step.fault is not None for step in schedule),
-            "the lease runs out": sum(step.worker < 0 for step in schedule),
+            **{what: sum(step.what == what for step in schedule) for what in (LEASE_ENDS, POWER_GOES)},
         }
         left = {what: bound - used[what] for what, bound in self._bounds.items()}
         for number, worker in enumerate(workers):
@@ -175,8 +183,9 @@ class Explorer:
                     yield Happening("goes on", number, fault)
             if left["dies"]:
                 yield Happening("dies", number)
-        if left["the lease runs out"] and world.workers:
-            yield Happening("the lease runs out")
+        for what in (LEASE_ENDS, POWER_GOES):
+            if left[what] and world.workers:
+                yield Happening(what)
 
     def _state(self, world: World, workers: list[Worker]) -> object:
         """All that matters for what can happen next. Ids, sessions and codes differ in each world."""

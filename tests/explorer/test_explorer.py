@@ -10,7 +10,7 @@ import pytest
 from tests.engine.test_machine import GUARDS
 from tests.explorer.explorer import Explorer, Violation
 from tests.explorer.scripts import LEADING, THREE, TWO
-from tests.properties.world import Broken
+from tests.properties.world import Broken, ForgetfulStore
 
 import oncegate.machine
 import oncegate.signin
@@ -56,6 +56,23 @@ def test_three_workers(name: str, record_property: Callable[[str, object], None]
     covered = Explorer(script, **bounds, **world).explore()  # type: ignore[arg-type]
     record_property("explored", [name, covered.schedules, covered.states])
     assert covered.states > 100
+
+
+CUTS: dict[str, Any] = {
+    "crashes": 0,
+    "faults": 0,
+    "waits": 0,
+    "cuts": 1,
+    "new_store": ForgetfulStore,
+}
+
+
+@pytest.mark.parametrize("name", TWO)
+def test_the_power_goes(name: str, record_property: Callable[[str, object], None]) -> None:
+    script, world = TWO[name]
+    covered = Explorer(script, **CUTS, **world).explore()
+    record_property("explored", [name, covered.schedules, covered.states])
+    assert covered.ends > 1
 
 
 def _without(guard: str, patch: pytest.MonkeyPatch) -> None:
@@ -121,6 +138,21 @@ TAKEN_OUT: dict[str, tuple[Callable[[pytest.MonkeyPatch], None], str]] = {
     "the lease": (_has_no_lease, "the password twice, no version"),
     "the look at the clock before a call": (_sets_out_late, "the password twice, no version"),
 }
+
+
+def _nothing_lasts(patch: pytest.MonkeyPatch) -> None:
+    swap = ForgetfulStore.swap
+
+    def lazily(store: ForgetfulStore, key: str, expected: int, row: StoredFlow) -> bool:
+        return swap(store, key, expected, row._replace(lasting=False))
+
+    patch.setattr(ForgetfulStore, "swap", lazily)
+
+
+def test_what_is_written_ahead_has_to_outlast_a_power_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    script, world = TWO["the password twice"]
+    _nothing_lasts(monkeypatch)
+    _search_without("what lasts", Explorer(script, **CUTS, **world))  # type: ignore[arg-type]
 
 
 def _search_without(name: str, explorer: Explorer) -> None:

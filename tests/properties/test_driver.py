@@ -21,7 +21,13 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 from tests.doubles import code, password
-from tests.properties.world import NEW_PASSWORD, PASSWORDS, WRONG_PASSWORD, World
+from tests.properties.world import (
+    NEW_PASSWORD,
+    PASSWORDS,
+    WRONG_PASSWORD,
+    ForgetfulStore,
+    World,
+)
 
 from oncegate import (
     Cancel,
@@ -223,13 +229,27 @@ class OnSQLite(Life):
         self.folder.cleanup()
 
 
+class WithPowerCuts(Life):
+    store: ForgetfulStore
+
+    def new_store(self) -> FlowStore:
+        self.store = ForgetfulStore()
+        return self.store
+
+    @rule()
+    def the_power_goes(self) -> None:
+        self.world.cut_the_power(self.store)
+
+
 @pytest.fixture(autouse=True)
 def _tenacity_does_not_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tenacity.nap.time.sleep", lambda _: None)
 
 
 @pytest.mark.parametrize(
-    ("life", "examples"), [(OnMemory, 500), (OnSQLite, 60)], ids=["memory", "sqlite"]
+    ("life", "examples"),
+    [(OnMemory, 400), (OnSQLite, 60), (WithPowerCuts, 200)],
+    ids=["memory", "sqlite", "power cuts"],
 )
 def test_the_promises_hold_whatever_happens(life: type[Life], examples: int) -> None:
     run_state_machine_as_test(

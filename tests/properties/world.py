@@ -54,6 +54,7 @@ from oncegate_cognito import CognitoTransport
 from oncegate_sandbox import DEMO_SEED, PoolSeed, Seed, UserSeed
 from oncegate_sandbox.clock import SandboxClock
 from oncegate_sandbox.pool import Pool
+from oncegate_stores import MemoryStore
 from oncegate_vaults import MemoryVault
 
 USERS = (
@@ -117,18 +118,35 @@ class RecordingStore:
     """The real store, with every byte that is written to it remembered."""
 
     def __init__(self, store: FlowStore) -> None:
-        self._store = store
+        self.store = store
         self.written: list[bytes] = []
 
     def load(self, key: str) -> StoredFlow | None:
-        return self._store.load(key)
+        return self.store.load(key)
 
     def swap(self, key: str, expected: int, row: StoredFlow) -> bool:
         self.written.append(row.sealed)
-        return self._store.swap(key, expected, row)
+        return self.store.swap(key, expected, row)
 
     def since(self) -> float:
-        return self._store.since()
+        return self.store.since()
+
+
+class ForgetfulStore(MemoryStore):
+    """As lazy as a store may be: a power cut undoes every save since the last that had to last."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._on_disk: dict[str, StoredFlow] = {}
+
+    def swap(self, key: str, expected: int, row: StoredFlow) -> bool:
+        saved = super().swap(key, expected, row)
+        if saved and row.lasting:
+            self._on_disk = dict(self._rows)
+        return saved
+
+    def forget(self) -> None:
+        self._rows = dict(self._on_disk)
 
 
 class World:
@@ -190,6 +208,7 @@ class World:
         self._texted: dict[str, float] = {}
         self._issued_to: set[str] = set()
         self._handed_over: Counter[str] = Counter()
+        self._seen: set[str] = set()
 
     # ── what can happen ──
 
@@ -280,6 +299,14 @@ class World:
         self.workers.remove(worker)
         worker.script.close()
 
+    def cut_the_power(self, store: ForgetfulStore) -> None:
+        """Whoever is at work dies, and so does what had not to last. Browsers show what they showed."""
+        for worker in [worker for worker in self.workers if worker.done]:
+            self.kill(worker)
+        store.forget()
+        # A flow that lost its end may be signed in to once more, with tokens of its own.
+        self._handed_over.clear()
+
     def _resume(self, worker: Worker, came: Any) -> None:
         try:
             worker.want = worker.script.send(came)
@@ -337,9 +364,12 @@ class World:
         self.steps[flow_id] = step
         if step.state == "authenticated" and flow_id not in self._issued_to:
             raise Broken("P3: authenticated without tokens")
-        self._handed_over[flow_id] += step.tokens is not None
-        if self._handed_over[flow_id] > 1:
+        if step.tokens is None:
+            return
+        self._handed_over[flow_id] += 1
+        if self._handed_over[flow_id] > 1 or step.tokens.access_token in self._seen:
             raise Broken("P3: tokens handed over twice")
+        self._seen.add(step.tokens.access_token)
 
     def flow(self, flow_id: str) -> Flow:
         """A flow as it is stored."""

@@ -24,11 +24,29 @@ def test_it_survives_its_process(tmp_path: Path) -> None:
     assert SQLiteStore(tmp_path / "flows.db").load(KEY) == ROW
 
 
-def test_write_ahead_log_and_every_commit_on_disk(tmp_path: Path) -> None:
+def test_what_has_to_last_is_on_disk_before_a_swap_returns(tmp_path: Path) -> None:
     store = SQLiteStore(tmp_path / "flows.db")
-    with store._connection() as db:
-        assert db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
-        assert db.execute("PRAGMA synchronous").fetchone() == (2,)
+    written: dict[str, list[str]] = {}
+    for use, lasting in (("writing", False), ("lasting", True)):
+        with store._connection(use) as db:
+            assert db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+            assert db.execute("PRAGMA synchronous").fetchone() == (1 + lasting,)
+            db.set_trace_callback(written.setdefault(use, []).append)
+    store.swap(KEY, 0, ROW)
+    store.swap(KEY, 1, StoredFlow(2, b"later", time.time() + 3600, lasting=False))
+    assert [len(statements) for statements in written.values()] == [1, 2]  # with the sweep
+    assert "UPDATE" in written["writing"][0]
+    assert "INSERT" in written["lasting"][-1]
+
+
+def test_a_reader_does_not_wait_for_a_writer(tmp_path: Path) -> None:
+    store = SQLiteStore(tmp_path / "flows.db", timeout=0.2)
+    store.swap(KEY, 0, ROW)
+    with store._connection("lasting") as db:
+        db.execute("BEGIN IMMEDIATE")
+        with ThreadPoolExecutor(1) as thread:
+            assert thread.submit(store.load, KEY).result(timeout=5) == ROW
+        db.execute("ROLLBACK")
 
 
 def test_only_its_owner_reads_it(tmp_path: Path) -> None:
@@ -63,11 +81,11 @@ def test_of_many_processes_one_wins_each_version(tmp_path: Path) -> None:
 def test_a_connection_does_not_cross_a_fork(tmp_path: Path) -> None:
     store = SQLiteStore(tmp_path / "flows.db")
     store.swap(KEY, 0, ROW)
-    with store._connection() as db:
+    with store._connection("writing") as db:
         before = id(db)
     child = os.fork()
     if child == 0:
-        with store._connection() as db:
+        with store._connection("writing") as db:
             os._exit(id(db) == before)
     assert os.waitpid(child, 0)[1] == 0
 
