@@ -9,14 +9,13 @@ dies in between charges nothing.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from hashlib import sha256
+from typing import NamedTuple
 
 from oncegate.ports import StoredFlow
 
 
-@dataclass(frozen=True, slots=True)
-class CodeBudget:
+class CodeBudget(NamedTuple):
     """Limits over all flows.
 
     Attributes:
@@ -37,8 +36,7 @@ class CodeBudget:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Account:
+class Account(NamedTuple):
     """The budget of one user or one source.
 
     Attributes:

@@ -59,8 +59,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 from pydantic import SecretStr
 from statemachine import Event, State, StateChart
@@ -146,8 +145,7 @@ class NotAllowed(Exception):
         self.reason = reason
 
 
-@dataclass(frozen=True, slots=True)
-class Policy:
+class Policy(NamedTuple):
     """What the application decided once and for all.
 
     Attributes:
@@ -162,8 +160,7 @@ class Policy:
     keep_password: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class AtHand:
+class AtHand(NamedTuple):
     """What the worker has in memory and the guards ask about. Nothing of it is stored.
 
     Attributes:

@@ -19,21 +19,53 @@ import re
 import secrets
 from dataclasses import dataclass
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from pydantic import SecretStr, ValidationError
 
 from oncegate.errors import InvalidInput, Misconfigured, RecordUnreadable
 from oncegate.flow import Flow
 from oncegate.secret import REVEAL
 
-_TIME, _RANDOM, _NONCE = 4, 20, 12
+_TIME, _RANDOM, _NONCE, _KEY_ID = 4, 20, 12, 4
 _FORMAT = b"\x01"
 _SHORTEST_KEY = 16
 # 24 bytes in URL-safe base64, without padding and with one spelling for each id.
 _FORM = re.compile(r"[A-Za-z0-9_-]{32}")
+
+
+def _derive(length: int, secret: bytes, what: bytes) -> bytes:
+    # cryptography is imported where it is used: whoever imports oncegate need not seal anything.
+    from cryptography.hazmat.primitives.hashes import SHA256
+    from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+    return HKDF(SHA256(), length, salt=None, info=what).derive(secret)
+
+
+class _Cipher:
+    """AES-256-GCM under one key. What it seals has its nonce before it."""
+
+    def __init__(self, key: bytes) -> None:
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+        self._aead = AESGCM(key)
+
+    def seal(self, plain: bytes, place: bytes) -> bytes:
+        nonce = os.urandom(_NONCE)
+        return nonce + self._aead.encrypt(nonce, plain, place)
+
+    def unseal(self, sealed: bytes, place: bytes) -> bytes:
+        """Open it; ValueError where it is not what was sealed under this key, for this place."""
+        from cryptography.exceptions import InvalidTag
+
+        try:
+            return self._aead.decrypt(sealed[:_NONCE], sealed[_NONCE:], place)
+        except InvalidTag:
+            raise ValueError("not what was sealed") from None
+
+
+def _without_format(sealed: bytes) -> bytes:
+    if not sealed.startswith(_FORMAT):
+        raise ValueError("another format")
+    return sealed.removeprefix(_FORMAT)
 
 
 class SealingKeys:
@@ -48,22 +80,18 @@ class SealingKeys:
     """
 
     def __init__(self, newest: str | SecretStr, *older: str | SecretStr) -> None:
-        self._ciphers: dict[bytes, AESGCM] = {}
+        self._ciphers: dict[bytes, _Cipher] = {}
         for given in (newest, *older):
             key = given.get_secret_value() if isinstance(given, SecretStr) else given
             if len(key) < _SHORTEST_KEY:
                 raise Misconfigured(f"a sealing key has to have {_SHORTEST_KEY} characters or more")
-            made = HKDF(SHA256(), 36, salt=None, info=b"oncegate sealing key 1").derive(
-                key.encode()
-            )
-            self._ciphers.setdefault(made[:4], AESGCM(made[4:]))
+            made = _derive(36, key.encode(), b"oncegate sealing key 1")
+            self._ciphers.setdefault(made[:_KEY_ID], _Cipher(made[_KEY_ID:]))
         self._newest = next(iter(self._ciphers))
 
     def seal(self, plain: bytes, place: bytes) -> bytes:
         """Seal something, bound to its place: it opens nowhere else."""
-        nonce = os.urandom(_NONCE)
-        sealed = self._ciphers[self._newest].encrypt(nonce, plain, place)
-        return _FORMAT + self._newest + nonce + sealed
+        return _FORMAT + self._newest + self._ciphers[self._newest].seal(plain, place)
 
     def unseal(self, sealed: bytes, place: bytes) -> bytes:
         """Open what `seal` made.
@@ -71,13 +99,17 @@ class SealingKeys:
         Raises:
             RecordUnreadable: it is corrupt, of another place, or of a key that is not here.
         """
-        key_id, nonce, body = sealed[1:5], sealed[5 : 5 + _NONCE], sealed[5 + _NONCE :]
         try:
-            if sealed[:1] != _FORMAT:
-                raise ValueError("another format")
-            return self._ciphers[key_id].decrypt(nonce, body, place)
-        except (InvalidTag, KeyError, ValueError):
+            body = _without_format(sealed)
+            return self._ciphers[body[:_KEY_ID]].unseal(body[_KEY_ID:], place)
+        except (KeyError, ValueError):
             raise RecordUnreadable("what was sealed cannot be opened") from None
+
+
+def new_flow_id(now: float) -> str:
+    """An id that nobody can guess: 160 random bits, and when it is from."""
+    raw = int(now).to_bytes(_TIME, "big") + secrets.token_bytes(_RANDOM)
+    return base64.urlsafe_b64encode(raw).decode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,9 +133,8 @@ class FlowId:
 
     @classmethod
     def new(cls, now: float) -> FlowId:
-        """Make an id that nobody can guess: 160 random bits."""
-        raw = int(now).to_bytes(_TIME, "big") + secrets.token_bytes(_RANDOM)
-        return cls.parse(base64.urlsafe_b64encode(raw).decode())
+        """Make an id, and take it apart."""
+        return cls.parse(new_flow_id(now))
 
     @classmethod
     def parse(cls, text: str) -> FlowId:
@@ -115,7 +146,7 @@ class FlowId:
         if not isinstance(text, str) or not _FORM.fullmatch(text):
             raise InvalidInput("not a flow id: start a new flow and use the id of its step")
         raw = base64.urlsafe_b64decode(text)
-        keys = HKDF(SHA256(), 80, salt=None, info=b"oncegate flow id 1").derive(raw)
+        keys = _derive(80, raw, b"oncegate flow id 1")
         return cls(
             text=text,
             issued_at=float(int.from_bytes(raw[:_TIME], "big")),
@@ -144,20 +175,17 @@ class FlowId:
 
     def seal_bytes(self, plain: bytes, version: int, keys: SealingKeys | None = None) -> bytes:
         """Seal what is kept under this id, as one version of it."""
-        nonce, place = os.urandom(_NONCE), self._place(version)
-        sealed = _FORMAT + nonce + AESGCM(self._sealing).encrypt(nonce, plain, place)
+        place = self._place(version)
+        sealed = _FORMAT + _Cipher(self._sealing).seal(plain, place)
         return keys.seal(sealed, place) if keys else sealed
 
     def unseal_bytes(self, sealed: bytes, version: int, keys: SealingKeys | None = None) -> bytes:
         """Open what `seal_bytes` made; raises what `unseal` raises."""
-        start, place = len(_FORMAT), self._place(version)
+        place = self._place(version)
         try:
             sealed = keys.unseal(sealed, place) if keys else sealed
-            if sealed[:start] != _FORMAT:
-                raise ValueError("another format")
-            nonce, body = sealed[start : start + _NONCE], sealed[start + _NONCE :]
-            return AESGCM(self._sealing).decrypt(nonce, body, place)
-        except (InvalidTag, RecordUnreadable, ValueError):
+            return _Cipher(self._sealing).unseal(_without_format(sealed), place)
+        except (RecordUnreadable, ValueError):
             raise self._unreadable() from None
 
     def _unreadable(self) -> RecordUnreadable:

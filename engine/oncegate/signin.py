@@ -18,9 +18,8 @@ from __future__ import annotations
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar, copy_context
-from dataclasses import dataclass
 from functools import cache, cached_property
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 
 from pydantic import SecretStr
 
@@ -75,7 +74,7 @@ from oncegate.ports import (
     Transition,
     Transport,
 )
-from oncegate.seal import FlowId, SealingKeys
+from oncegate.seal import FlowId, SealingKeys, new_flow_id
 from oncegate.step import Step, step_of
 
 if TYPE_CHECKING:
@@ -88,20 +87,17 @@ LEASE_MARGIN = 10.0
 """Seconds a worker has beyond its longest call: to set out after the save, and to save again."""
 
 
-@dataclass(frozen=True, slots=True)
-class Load:
+class Load(NamedTuple):
     """Load a row; answered with a `StoredFlow` or None."""
 
     key: str
 
 
-@dataclass(frozen=True, slots=True)
-class Since:
+class Since(NamedTuple):
     """Ask since when the store has lost nothing; answered with seconds since the epoch."""
 
 
-@dataclass(frozen=True, slots=True)
-class Swap:
+class Swap(NamedTuple):
     """Save a row if the expected version is there; answered with whether it was."""
 
     key: str
@@ -109,31 +105,27 @@ class Swap:
     row: StoredFlow
 
 
-@dataclass(frozen=True, slots=True)
-class Make:
+class Make(NamedTuple):
     """Make a call, once; answered with its outcome."""
 
     call: Call
 
 
-@dataclass(frozen=True, slots=True)
-class Keep:
+class Keep(NamedTuple):
     """Give the tokens to the host's session keeper; answered with the session's name."""
 
     tokens: Tokens
     keeper: SessionKeeper
 
 
-@dataclass(frozen=True, slots=True)
-class Find:
+class Find(NamedTuple):
     """Find a user's device in the vault; answered with it or None."""
 
     vault: DeviceVault
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class Put:
+class Put(NamedTuple):
     """Keep a device in the vault, or drop it; answered with nothing."""
 
     vault: DeviceVault
@@ -141,15 +133,13 @@ class Put:
     keep: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Tell:
+class Tell(NamedTuple):
     """Tell the listeners; answered with nothing."""
 
     transition: Transition
 
 
-@dataclass(frozen=True, slots=True)
-class Pause:
+class Pause(NamedTuple):
     """Wait; answered with nothing."""
 
     seconds: float
@@ -234,7 +224,7 @@ class _Driver:
     # ── scripts: what is to be done, in which order ──
 
     def _starting(self) -> Step:
-        return step_of(FlowId.new(self._clock.now()).text, self._unsaved)
+        return step_of(new_flow_id(self._clock.now()), self._unsaved)
 
     def _getting(self, text: str) -> Generator[Want, Any, Step]:
         flow = yield from self._current(FlowId.parse(text))

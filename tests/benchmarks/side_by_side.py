@@ -21,6 +21,9 @@ class Row(NamedTuple):
         other: what it is held against.
         ratio: ours by the other's; None where there is none.
         reach: what it is to reach.
+        reached: whether it does.
+        floor: of the ratio, or of ours where there is none: what the libraries take by themselves
+            (`tests.benchmarks.least`).
     """
 
     what: str
@@ -29,35 +32,41 @@ class Row(NamedTuple):
     ratio: float | None
     reach: str
     reached: bool
+    floor: str = ""
 
 
-def in_turn(
-    ours: Act, other: Act, rounds: int, clock: Callable[[], float] = time.perf_counter
-) -> tuple[float, float]:
-    """Medians in seconds of two acts, done in turn so that both meet the same noise.
+def in_turn(rounds: int, *acts: Act, clock: Callable[[], float] = time.perf_counter) -> list[float]:
+    """Medians in seconds of a few acts, done in turn so that all meet the same noise.
 
     Args:
-        ours: the first.
-        other: the second.
         rounds: how often.
+        acts: what is measured.
         clock: ``time.process_time`` counts what this process does, and not what it waits for.
     """
-    ours(), other()  # the first time is for caches and imports
-    took: tuple[list[float], list[float]] = ([], [])
+    for act in acts:
+        act()  # the first time is for caches and imports
+    took: list[list[float]] = [[] for _ in acts]
     for _ in range(rounds):
-        for act, times in zip((ours, other), took, strict=True):
+        for act, times in zip(acts, took, strict=True):
             began = clock()
             act()
             times.append(clock() - began)
-    return statistics.median(took[0]), statistics.median(took[1])
+    return [statistics.median(times) for times in took]
 
 
-def row(what: str, ours: float, other: float, most: float, *, per: int = 1) -> Row:
-    """A row of two medians in seconds, whose ratio is to be at most so much."""
+def row(what: str, most: float, ours: float, other: float, floor: float | None = None) -> Row:
+    """A row of medians in seconds, whose ratio is to be at most so much.
+
+    Args:
+        what: was measured.
+        most: that the ratio is to be.
+        ours: what is ours.
+        other: what it is held against.
+        floor: what the libraries take by themselves.
+    """
     ratio = ours / other
-    return Row(
-        what, in_words(ours / per), in_words(other / per), ratio, f"≤ {most:g}", ratio <= most
-    )
+    lowest = "" if floor is None else f"{floor / other:.2f}"
+    return Row(what, in_words(ours), in_words(other), ratio, f"≤ {most:g}", ratio <= most, lowest)
 
 
 def in_words(seconds: float) -> str:
@@ -69,8 +78,8 @@ def in_words(seconds: float) -> str:
 
 def table(rows: list[Row]) -> Table:
     """The rows for a person."""
-    drawn = Table("what", "oncegate", "held against", "ratio", "reach", "")
+    drawn = Table("what", "oncegate", "held against", "ratio", "floor", "reach", "")
     for one in rows:
         ratio = "" if one.ratio is None else f"{one.ratio:.2f}"
-        drawn.add_row(*one[:3], ratio, one.reach, "" if one.reached else "missed")
+        drawn.add_row(*one[:3], ratio, one.floor, one.reach, "" if one.reached else "missed")
     return drawn

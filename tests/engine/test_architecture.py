@@ -20,7 +20,7 @@ def test_import_contracts_hold() -> None:
 
 
 def test_import_oncegate_brings_in_no_adapter_and_nothing_heavy() -> None:
-    names = "boto3 botocore gmpy2 typer rich click starlette uvicorn fastapi flask django jwt httpx sqlite3 requests"
+    names = "boto3 botocore cryptography gmpy2 typer rich click starlette uvicorn fastapi flask django jwt httpx sqlite3 requests"
     # python-statemachine itself imports a part of Django wherever that is installed.
     program = (
         "import sys, statemachine; before = set(sys.modules); import oncegate; "

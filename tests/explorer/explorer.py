@@ -170,7 +170,10 @@ class Explorer:
         used = {
             "dies": sum(step.what == "dies" for step in schedule),
             "fault": sum(step.fault is not None for step in schedule),
-            **{what: sum(step.what == what for step in schedule) for what in (LEASE_ENDS, POWER_GOES)},
+            **{
+                what: sum(step.what == what for step in schedule)
+                for what in (LEASE_ENDS, POWER_GOES)
+            },
         }
         left = {what: bound - used[what] for what, bound in self._bounds.items()}
         for number, worker in enumerate(workers):

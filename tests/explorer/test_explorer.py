@@ -70,7 +70,7 @@ CUTS: dict[str, Any] = {
 @pytest.mark.parametrize("name", TWO)
 def test_the_power_goes(name: str, record_property: Callable[[str, object], None]) -> None:
     script, world = TWO[name]
-    covered = Explorer(script, **CUTS, **world).explore()
+    covered = Explorer(script, **CUTS, **world).explore()  # type: ignore[arg-type]
     record_property("explored", [name, covered.schedules, covered.states])
     assert covered.ends > 1
 

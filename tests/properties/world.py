@@ -9,7 +9,6 @@ the wire is left out (`tests.doubles.InProcessClient`).
 from __future__ import annotations
 
 import base64
-import dataclasses
 import functools
 from collections import Counter
 from collections.abc import Generator
@@ -197,7 +196,7 @@ class World:
         )
         if lease is not None:
             policy = self.sign_in._policy
-            self.sign_in._policy = dataclasses.replace(policy, lease=lease)
+            self.sign_in._policy = policy._replace(lease=lease)
         self.workers: list[Worker] = []
         self.steps: dict[str, Step] = {}
         self.calls: list[Call] = []
