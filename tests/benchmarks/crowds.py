@@ -20,15 +20,15 @@ from typing import Any
 import httpx
 import redis
 from tests.benchmarks.least import Least
-from tests.benchmarks.side_by_side import Row, in_words, row
+from tests.benchmarks.side_by_side import Row, in_turn, in_words, row
 from tests.benchmarks.sign_ins import Elsewhere, _texted, sandbox_elsewhere
 from tests.servers import RedisServer, free_port
 
-from oncegate import AsyncSignIn, FlowStore, Outcome, SignIn, StoredFlow, SubmitPassword
+from oncegate import AsyncSignIn, FlowStore, Outcome, SignIn, SubmitPassword
 from oncegate.calls import Call
 from oncegate.seal import FlowId
 from oncegate.testing import ScriptedTransport
-from oncegate_stores import SQLiteStore, store_from_url
+from oncegate_stores import MemoryStore, SQLiteStore, store_from_url
 
 PASSWORD = SubmitPassword.model_validate({"username": "ana", "password": "Correct-horse-1"})
 TEXTED = _texted()
@@ -46,59 +46,44 @@ class AlwaysTexts(ScriptedTransport):
 
 def pending(quick: bool) -> list[Row]:
     """What flows cost that nobody has finished: in the worker, in Redis, and on each event after."""
-    sizes = (1, 100, 2_000) if quick else (1, 1_000, 100_000)
+    sizes, rounds = ((1, 100, 2_000), 20) if quick else ((1, 1_000, 100_000), 300)
     rows: list[Row] = []
-    with (
-        contextlib.ExitStack() as opened,
-        tempfile.TemporaryDirectory() as folder,
-        RedisServer() as server,
-    ):
-        stores: dict[str, FlowStore] = {
-            "SQLite": SQLiteStore(Path(folder) / "flows.db"),
-            "Redis": store_from_url(server.url),
+    with tempfile.TemporaryDirectory() as folder, RedisServer() as server:
+        # One for each size, so that they are measured in turn.
+        kinds: dict[str, list[FlowStore]] = {
+            "SQLite": [SQLiteStore(Path(folder) / f"{size}.db") for size in sizes],
+            "Redis": [store_from_url(f"{server.url[:-1]}{number}") for number in range(len(sizes))],
         }
-        client = opened.enter_context(redis.Redis.from_url(server.url))
-        for name, store in stores.items():
-            driver = SignIn(transport=AlwaysTexts(), store=store, listeners=[], budget=None)
-            like, made, costs = _a_row(driver, store), 1, list[float]()
+        client = redis.Redis.from_url(server.url)
+        _event_among(1, MemoryStore())()  # the first one is for caches and imports
+        for name, stores in kinds.items():
             before, memory = _resident(), client.info("memory")["used_memory"]
-            for size in sizes:
-                while made < size:
-                    store.swap(uuid.uuid4().hex, 0, like)
-                    made += 1
-                costs.append(_cost(driver))
+            events = [_event_among(size, store) for size, store in zip(sizes, stores, strict=True)]
             grown = _resident() - before
+            each = (client.info("memory")["used_memory"] - memory) / sum(sizes)
+            costs = in_turn(rounds, *events)
             ratio = costs[-1] / costs[0]
             words = ", ".join(in_words(cost) for cost in costs)
             what = f"an event with {', '.join(f'{size:,}' for size in sizes)} flows pending, {name}"
             rows.append(Row(what, words, "", ratio, "flat", ratio <= 1.2))
             what = f"memory of the worker for {sizes[-1]:,} pending flows, {name}"
             rows.append(Row(what, f"{grown / 1024:.1f} MB", "", None, "none", grown < 8 * 1024))
-            if name == "Redis":
-                stored = made + 200 * len(sizes)
-                each = (client.info("memory")["used_memory"] - memory) / stored
-                what = "Redis's memory for each pending flow"
-                rows.append(Row(what, f"{each:.0f} bytes", "", None, "≤ 4096 bytes", each <= 4096))
+        client.close()
+    what = "Redis's memory for each pending flow"
+    rows.append(Row(what, f"{each:.0f} bytes", "", None, "≤ 4096 bytes", each <= 4096))
     return rows
 
 
-def _a_row(driver: SignIn, store: FlowStore) -> StoredFlow:
-    """A flow that waits for a code, as it is stored; the others are of its size."""
+def _event_among(size: int, store: FlowStore) -> Callable[[], object]:
+    """A person's event in a store with so many flows that wait for a code."""
+    driver = SignIn(transport=AlwaysTexts(), store=store, listeners=[], budget=None)
     flow_id = driver.start().flow_id
     driver.send(flow_id, PASSWORD, version=0)
     row = store.load(FlowId.parse(flow_id).key)
     assert row is not None
-    return row
-
-
-def _cost(driver: SignIn) -> float:
-    times = []
-    for _ in range(200):
-        flow_id = driver.start().flow_id
-        began = time.perf_counter()
-        driver.send(flow_id, PASSWORD, version=0)
-        times.append(time.perf_counter() - began)
-    return statistics.median(times)
+    for _ in range(size - 1):
+        store.swap(uuid.uuid4().hex, 0, row._replace(lasting=False))
+    return lambda: driver.send(driver.start().flow_id, PASSWORD, version=0)
 
 
 def _resident() -> int:
