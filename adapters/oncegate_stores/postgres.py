@@ -96,7 +96,7 @@ class PostgresStore:
         return saved == 1
 
     def since(self) -> float:
-        """See `oncegate.FlowStore.since`: PostgreSQL keeps what it has acknowledged."""
+        """See `oncegate.FlowStore.since`: PostgreSQL keeps what has to last."""
         return 0.0
 
     def _sweep(self, db: Connection[Any]) -> None:

@@ -83,7 +83,7 @@ class SQLiteStore:
         return saved == 1
 
     def since(self) -> float:
-        """See `oncegate.FlowStore.since`: SQLite keeps what it has acknowledged."""
+        """See `oncegate.FlowStore.since`: SQLite keeps what has to last."""
         return 0.0
 
     def _sweep(self, db: sqlite3.Connection) -> None:

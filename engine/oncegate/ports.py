@@ -39,10 +39,9 @@ class StoredFlow(NamedTuple):
         version: what compare-and-swap goes by.
         sealed: the record, opaque; under 4 KB.
         expires_at: seconds since the epoch, after which the store may drop the row.
-        lasting: whether the save has to outlast a power cut from the moment `FlowStore.swap` returns,
-            as what is written ahead of a call has to. A store need not look at it, and may keep every
-            row alike; of one that is not lasting it may lose the save, and every one after it with it.
-            It is not kept with the row.
+        lasting: whether the save has to be on disk when `FlowStore.swap` returns, as what is written
+            ahead of a call has to. Of one that has not, a power cut may undo the save, but never
+            without those after it. A store need not look at this, nor keep it with the row.
     """
 
     version: int
@@ -77,8 +76,9 @@ class FlowStore(Protocol):
     def since(self) -> float:
         """Since when the store is known to have lost nothing, in seconds since the epoch.
 
-        0.0 for one that keeps what it has acknowledged. One that can lose its data says when it last
-        came up empty: a flow from before, whose row is not there, may have been lost, and is over.
+        0.0 for one that keeps what has to last (`StoredFlow.lasting`). One that can lose its data says
+        when it last came up empty: a flow from before, whose row is not there, may have been lost, and
+        is over.
         """
         ...
 
