@@ -47,16 +47,19 @@ class Least:
     def event(self, call: Callable[[], Came]) -> Came:
         """Written ahead, called once, recorded."""
         key, until = uuid.uuid4().hex, time.time() + 3600
-        machine = self._free.pop() if self._free else Bare()
         self._store.load(key)
-        machine.send("step")
+        self._step("idle")
         assert self._store.swap(key, 0, StoredFlow(1, _AHEAD, until))
         came = call()
-        machine.send("step")
+        self._step("checking")
         assert self._store.swap(key, 1, StoredFlow(2, _AT_REST, until, lasting=False))
-        machine.current_state_value = "idle"
-        self._free.append(machine)
         return came
+
+    def _step(self, state: str) -> None:
+        machine = self._free.pop() if self._free else Bare()
+        machine.current_state_value = state
+        machine.send("step")
+        self._free.append(machine)
 
 
 def transitions() -> Callable[[], None]:
