@@ -138,6 +138,8 @@ class Explorer:
         world.sign_in._patience = 0.0
         try:
             workers = self._script(world)
+            if isinstance(world.store.store, ForgetfulStore):
+                world.store.store.catch_up()
             for worker in workers:
                 _skip(world, worker)
             for happening in schedule:
@@ -238,5 +240,6 @@ def _of(worker: Worker, world: World) -> object:
         worker.codes,
         worker.done,
         worker.step.state if worker.step else None,
+        worker.step.tokens is not None if worker.step else None,
         isinstance(want, (Make, Pause)),
     )

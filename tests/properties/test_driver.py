@@ -237,6 +237,10 @@ class WithPowerCuts(Life):
         return self.store
 
     @rule()
+    def the_disk_catches_up(self) -> None:
+        self.store.catch_up()
+
+    @rule()
     def the_power_goes(self) -> None:
         self.world.cut_the_power(self.store)
 

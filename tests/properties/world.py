@@ -141,8 +141,12 @@ class ForgetfulStore(MemoryStore):
     def swap(self, key: str, expected: int, row: StoredFlow) -> bool:
         saved = super().swap(key, expected, row)
         if saved and row.lasting:
-            self._on_disk = dict(self._rows)
+            self.catch_up()
         return saved
+
+    def catch_up(self) -> None:
+        """The disk has what was left to it, as it has sooner or later."""
+        self._on_disk = dict(self._rows)
 
     def forget(self) -> None:
         self._rows = dict(self._on_disk)
