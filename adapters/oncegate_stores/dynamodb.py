@@ -102,7 +102,7 @@ class DynamoDBStore:
         return True
 
     def since(self) -> float:
-        """See `oncegate.FlowStore.since`: DynamoDB keeps everything."""
+        """See `oncegate.FlowStore.since`: DynamoDB keeps what it has acknowledged."""
         return 0.0
 
 

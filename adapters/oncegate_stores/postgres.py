@@ -25,8 +25,6 @@ _CREATE = "INSERT INTO oncegate_flows VALUES (%s, %s, %s, %s) ON CONFLICT (key) 
 _SWAP = """
 UPDATE oncegate_flows SET version = %s, sealed = %s, expires_at = %s WHERE key = %s AND version = %s
 """
-# For this one statement: its commit need not wait for the disk. It is never out of order with others.
-_LAZILY = " RETURNING set_config('synchronous_commit', 'off', true)"
 _SWEEP = "DELETE FROM oncegate_flows WHERE expires_at < %s"
 _LOCK = 0x6F6E6365
 """Held while the table is made: two CREATE TABLE IF NOT EXISTS at once can collide."""
@@ -86,17 +84,16 @@ class PostgresStore:
     def swap(self, key: str, expected: int, row: StoredFlow) -> bool:
         """See `oncegate.FlowStore.swap`."""
         columns = (row.version, row.sealed, row.expires_at)
-        lazily = "" if row.lasting else _LAZILY
         with self._connection() as db:
             if expected == 0:
                 self._sweep(db)
-                saved = db.execute(_CREATE + lazily, (key, *columns)).rowcount
+                saved = db.execute(_CREATE, (key, *columns)).rowcount
             else:
-                saved = db.execute(_SWAP + lazily, (*columns, key, expected)).rowcount
+                saved = db.execute(_SWAP, (*columns, key, expected)).rowcount
         return saved == 1
 
     def since(self) -> float:
-        """See `oncegate.FlowStore.since`: PostgreSQL keeps what has to last."""
+        """See `oncegate.FlowStore.since`: PostgreSQL keeps what it has acknowledged."""
         return 0.0
 
     def _sweep(self, db: Connection[Any]) -> None:

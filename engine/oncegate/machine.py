@@ -49,7 +49,7 @@ How the library is used
 
 python-statemachine is set strict: an event with no arrow raises, an exception in a guard is raised
 and not read as "no", the configuration changes at once. Guards are pure, take nothing and return a
-literal bool; they and the effects read one workbench, which holds a frozen flow and what is being
+literal bool; they and the effects read one workbench, which holds a flow of its own and what is being
 offered to it. A machine object costs far more to make than to use, so a few are kept, and flow after
 flow is laid on their benches.
 """

@@ -11,7 +11,7 @@ from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
-from tests.benchmarks.least import Least
+from tests.benchmarks.least import Least, alone
 from tests.benchmarks.sign_ins import Elsewhere
 
 from oncegate_stores import store_from_url
@@ -32,9 +32,7 @@ def with_oncegate(cognito: Elsewhere, store: str) -> FastAPI:
     return app
 
 
-def bare(
-    cognito: Elsewhere, _: str, event: Callable[[Callable[[], Any]], Any] = lambda call: call()
-) -> FastAPI:
+def bare(cognito: Elsewhere, _: str, event: Callable[[Callable[[], Any]], Any] = alone) -> FastAPI:
     """The call and nothing else: no state, no protection from a second click."""
     app, client = FastAPI(), cognito.client()
 

@@ -24,7 +24,7 @@ import httpx
 from botocore.config import Config
 from pycognito import AWSSRP, Cognito
 from pycognito.exceptions import SMSMFAChallengeException
-from tests.benchmarks.least import Least, transitions
+from tests.benchmarks.least import Least, alone, transitions
 from tests.benchmarks.side_by_side import Row, in_turn, in_words, row
 
 from oncegate import (
@@ -262,12 +262,8 @@ def _with_oncegate(cognito: Elsewhere, folder: Path) -> Callable[[], None]:
     return run
 
 
-def _at_once(call: Callable[[], Any]) -> Any:
-    return call()
-
-
 def _with_boto3(
-    cognito: Elsewhere, event: Callable[[Callable[[], Any]], Any] = _at_once
+    cognito: Elsewhere, event: Callable[[Callable[[], Any]], Any] = alone
 ) -> Callable[[], None]:
     """The same calls with the same SRP, each event of them within `event`."""
     client = cognito.client()

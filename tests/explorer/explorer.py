@@ -155,9 +155,7 @@ class Explorer:
             world.clock.advance(LEASE)
             return
         if happening.what == POWER_GOES:
-            store = world.store.store
-            assert isinstance(store, ForgetfulStore)
-            world.cut_the_power(store)
+            world.cut_the_power()
             return
         worker = workers[happening.worker]
         if happening.what == "dies":

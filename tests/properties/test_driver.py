@@ -242,7 +242,7 @@ class WithPowerCuts(Life):
 
     @rule()
     def the_power_goes(self) -> None:
-        self.world.cut_the_power(self.store)
+        self.world.cut_the_power()
 
 
 @pytest.fixture(autouse=True)

@@ -302,8 +302,10 @@ class World:
         self.workers.remove(worker)
         worker.script.close()
 
-    def cut_the_power(self, store: ForgetfulStore) -> None:
+    def cut_the_power(self) -> None:
         """Whoever is at work dies, and so does what had not to last. Browsers show what they showed."""
+        store = self.store.store
+        assert isinstance(store, ForgetfulStore)
         for worker in [worker for worker in self.workers if worker.done]:
             self.kill(worker)
         store.forget()

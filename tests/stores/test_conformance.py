@@ -7,7 +7,6 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
-import psycopg
 import pytest
 from moto.server import ThreadedMotoServer
 from tests.servers import PostgresServer, RedisServer
@@ -70,30 +69,6 @@ class TestPostgres(StoreConformance):
     def make(self) -> FlowStore:
         self.made.append(PostgresStore(self.url, max_size=8))
         return self.made[-1]
-
-    def test_only_what_has_to_last_waits_for_the_disk(self) -> None:
-        store, key = self.make(), uuid.uuid4().hex
-        with psycopg.connect(self.url, autocommit=True) as db:
-            db.execute(_NOTE_HOW_COMMITS_ARE_MADE)
-            for version, lasting in enumerate((False, True, False)):
-                row = StoredFlow(version + 1, b"x", time.time() + 60, lasting)
-                assert store.swap(key, version, row)
-                assert not store.swap(key, version, row)
-            made = db.execute("SELECT how FROM how_commits_are_made ORDER BY version").fetchall()
-            db.execute("DROP TRIGGER note ON oncegate_flows; DROP TABLE how_commits_are_made")
-        assert made == [("off",), ("on",), ("off",)]
-
-
-_NOTE_HOW_COMMITS_ARE_MADE = """
-CREATE TABLE how_commits_are_made (version integer, how text);
-CREATE OR REPLACE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
-    INSERT INTO how_commits_are_made VALUES (new.version, current_setting('synchronous_commit'));
-    RETURN NULL;
-END $$;
-CREATE CONSTRAINT TRIGGER note AFTER INSERT OR UPDATE ON oncegate_flows
-    DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION note()
-"""
-"""It fires as the commit is about to be made, when all of the statement has had its say."""
 
 
 class TestDynamoDB(StoreConformance):
