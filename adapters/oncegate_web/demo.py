@@ -57,6 +57,10 @@ class Demo:
         )
         self.app = self._made(web, html.escape(hint))
 
+    def listen(self) -> None:
+        """Take connections; from here on they wait rather than being refused."""
+        self._socket.listen(128)
+
     def serve_forever(self) -> None:
         """Serve until SIGINT or SIGTERM."""
         config = uvicorn.Config(self.app, log_level="critical", access_log=False, lifespan="off")

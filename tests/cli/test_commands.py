@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -245,6 +246,19 @@ class TestDemo:
         assert (plain["texts"], plain["calls"], plain["final_state"]) == (1, 3, "authenticated")
         assert (twice["texts"], twice["calls"], twice["final_state"]) == (1, 3, "authenticated")
         assert (lost["texts"], lost["calls"], lost["final_state"]) == (1, 2, "idle")
+
+    def test_who_opens_the_page_as_soon_as_it_is_named_gets_in(self) -> None:
+        with subprocess.Popen(
+            [*ONCEGATE, "demo", "--web", "--port", "0", "--json"], stdout=subprocess.PIPE, text=True
+        ) as process:
+            try:
+                assert process.stdout is not None
+                url = urlsplit(json.loads(process.stdout.readline())["url"])
+                # Before anything slower: a browser, or httpx, may come late enough to hide it.
+                socket.create_connection(("127.0.0.1", url.port or 0)).close()
+                assert httpx.get(url.geturl()).status_code == 200
+            finally:
+                process.terminate()
 
     def test_as_a_table(self) -> None:
         done = run("demo", "--auto", env={**os.environ, "COLUMNS": "120"})
