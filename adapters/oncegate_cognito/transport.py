@@ -498,12 +498,15 @@ def _had_no_effect(failure: BaseException) -> bool:
     return isinstance(failure, Exception) and isinstance(outcome_of_failure(failure), NotSent)
 
 
+_REPEATING = Retrying(
+    retry=retry_if_exception(_had_no_effect),
+    stop=stop_after_attempt(_TRIES),
+    wait=wait_random_exponential(multiplier=0.1, max=_LONGEST_WAIT),
+    reraise=True,
+)
+"""Safe to share: what tenacity keeps between calls is each thread's own, and nothing of a request."""
+
+
 def _once(request: Callable[[], Any]) -> Any:
     """Make a request once; again only while it provably had no effect."""
-    tries = Retrying(
-        retry=retry_if_exception(_had_no_effect),
-        stop=stop_after_attempt(_TRIES),
-        wait=wait_random_exponential(multiplier=0.1, max=_LONGEST_WAIT),
-        reraise=True,
-    )
-    return tries(request)
+    return _REPEATING(request)

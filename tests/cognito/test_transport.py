@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -242,6 +244,40 @@ def test_srp_parameters_that_are_none(parameters: dict[str, str]) -> None:
     outcome = check(saying(response), "ana", 1)
     assert isinstance(outcome, Rejected)
     assert outcome.refusal is Refusal.MISCONFIGURED
+
+
+class Word(str):
+    """A text that can be seen to be gone."""
+
+    __slots__ = ("__weakref__",)
+
+
+@pytest.mark.parametrize(
+    "faults", [[None], ["lost"], ["broken"], ["throttled", None], ["throttled", "throttled"]]
+)
+def test_no_password_stays_behind(faults: list[str | None]) -> None:
+    pool = Pool(DEMO_SEED, "http://issuer", SandboxClock())
+    client: Any = InProcessClient(pool)
+    transport = CognitoTransport(
+        pool_id=pool.seed.id,
+        client_id=pool.seed.client_id,
+        client=client,
+        auth_flow="USER_PASSWORD_AUTH",
+    )
+    client.faults.extend(faults)
+
+    def signs_in() -> weakref.ref[Word]:
+        word = Word("Correct-horse-1")
+        transport.make(CheckPassword(username="ana", password=SecretStr(word)))
+        return weakref.ref(word)
+
+    # Within a function: pydantic looks at its caller's names when it builds a model, and a frame that
+    # was looked at keeps them.
+    gone = signs_in()
+    client.requests.clear()
+    gc.collect()
+    assert not client.faults
+    assert gone() is None
 
 
 def test_the_lease_covers_the_longest_call(transport: CognitoTransport) -> None:
