@@ -125,7 +125,7 @@ class FlowId:
     text: str
     issued_at: float
     key: str
-    _sealing: bytes
+    _cipher: _Cipher
     _digesting: bytes
 
     def __repr__(self) -> str:
@@ -151,7 +151,7 @@ class FlowId:
             text=text,
             issued_at=float(int.from_bytes(raw[:_TIME], "big")),
             key=keys[:16].hex(),
-            _sealing=keys[16:48],
+            _cipher=_Cipher(keys[16:48]),
             _digesting=keys[48:],
         )
 
@@ -176,7 +176,7 @@ class FlowId:
     def seal_bytes(self, plain: bytes, version: int, keys: SealingKeys | None = None) -> bytes:
         """Seal what is kept under this id, as one version of it."""
         place = self._place(version)
-        sealed = _FORMAT + _Cipher(self._sealing).seal(plain, place)
+        sealed = _FORMAT + self._cipher.seal(plain, place)
         return keys.seal(sealed, place) if keys else sealed
 
     def unseal_bytes(self, sealed: bytes, version: int, keys: SealingKeys | None = None) -> bytes:
@@ -184,7 +184,7 @@ class FlowId:
         place = self._place(version)
         try:
             sealed = keys.unseal(sealed, place) if keys else sealed
-            return _Cipher(self._sealing).unseal(_without_format(sealed), place)
+            return self._cipher.unseal(_without_format(sealed), place)
         except (RecordUnreadable, ValueError):
             raise self._unreadable() from None
 

@@ -22,6 +22,8 @@ ROWS = {**sign_ins.ROWS, **crowds.ROWS, **start_up.ROWS}
 def main(arguments: list[str]) -> None:
     quick = "--quick" in arguments
     names = [name for name in arguments if name != "--quick"] or list(ROWS)
+    if unknown := sorted(set(names) - set(ROWS)):
+        sys.exit(f"no such row: {', '.join(unknown)}; there are {', '.join(ROWS)}")
     console, rows = Console(width=120), list[Row]()
     for name in names:
         console.print(f"[dim]{name} …[/]")
