@@ -6,6 +6,7 @@ import logging
 import os
 import re
 import shutil
+import signal
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,9 @@ NEEDS = dict(line.split() for line in Path(__file__).with_name("parts").read_tex
 
 def pytest_configure(config: pytest.Config) -> None:
     logging.getLogger("oncegate").setLevel(logging.DEBUG)  # so that the search below sees all of it
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # As a shell starts what it does not wait for. The programs under test would inherit it.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     config.addinivalue_line("markers", "needs(program): skipped where the program is missing")
 
 

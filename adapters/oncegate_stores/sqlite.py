@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from weakref import finalize
 
 from oncegate.errors import StoreUnavailable
 from oncegate.ports import StoredFlow
@@ -43,6 +44,24 @@ class _Connections:
         reading, writing = threading.Lock(), threading.Lock()
         self.turns = {"reading": reading, "writing": writing, "lasting": writing}
 
+    def close(self) -> None:
+        """Close them, in the process that opened them."""
+        if self.pid != os.getpid():
+            _INHERITED.append(self)
+            return
+        for use, turn in self.turns.items():
+            # Not for ever: at the end of a program, a thread that it does not wait for may be at work.
+            if turn.acquire(timeout=1):
+                try:
+                    if db := self.open.pop(use, None):
+                        db.close()
+                finally:
+                    turn.release()
+
+
+_INHERITED: list[_Connections] = []
+"""Of the process that this one was forked from: they are not to be closed here, nor let go of."""
+
 
 class SQLiteStore:
     """One table in one file, in write-ahead-log mode.
@@ -58,12 +77,15 @@ class SQLiteStore:
     def __init__(self, path: str | os.PathLike[str], *, timeout: float = 5.0) -> None:
         self._path = Path(path)
         self._timeout = timeout
-        self._connections = _Connections()
-        self._inherited: list[_Connections] = []
+        self._connections = self._new_connections()
         self._swept_at = 0.0
         with self._connection("lasting") as db:
             db.execute(_SCHEMA)
             db.execute(_INDEX)
+
+    def close(self) -> None:
+        """Close this process's connections. Whoever uses the store after that opens them again."""
+        self._connections.close()
 
     def load(self, key: str) -> StoredFlow | None:
         """See `oncegate.FlowStore.load`."""
@@ -92,14 +114,20 @@ class SQLiteStore:
             self._swept_at = now
             db.execute(_SWEEP, (now,))
 
+    def _new_connections(self) -> _Connections:
+        connections = _Connections()
+        # For whoever lets go of the store: Python 3.13 warns of connections that are left open.
+        finalize(self, connections.close)
+        return connections
+
     @contextmanager
     def _connection(self, use: str) -> Iterator[sqlite3.Connection]:
         """The connection for this use, for as long as the block lasts."""
         connections = self._connections
         if connections.pid != os.getpid():
-            # Forked. What was inherited is not even closed here; its locks may be held for ever.
-            self._inherited.append(connections)
-            self._connections = connections = _Connections()
+            # Forked. What was inherited is not used: its locks may be held for ever.
+            connections.close()
+            self._connections = connections = self._new_connections()
         turn = connections.turns[use]
         # As long as SQLite would wait: behind a file that is locked, nobody waits for all before.
         if not turn.acquire(timeout=self._timeout):
@@ -120,6 +148,10 @@ class SQLiteStore:
         db = sqlite3.connect(
             self._path, timeout=self._timeout, isolation_level=None, check_same_thread=False
         )
-        db.execute("PRAGMA journal_mode = WAL")
-        db.execute(f"PRAGMA synchronous = {_SYNCHRONOUS[use]}")
+        try:
+            db.execute("PRAGMA journal_mode = WAL")
+            db.execute(f"PRAGMA synchronous = {_SYNCHRONOUS[use]}")
+        except sqlite3.Error:
+            db.close()  # the file is no database
+            raise
         return db

@@ -129,7 +129,9 @@ def test_what_a_server_holds_is_searched(store: str, request: pytest.FixtureRequ
     server = request.getfixturevalue(f"{store}_server")
     plain = b'{"password": "Correct-horse-1"}'
     key, row = uuid.uuid4().hex, StoredFlow(1, plain, time.time() + 60)
-    assert store_from_url(server.url).swap(key, 0, row)
+    opened = store_from_url(server.url)
+    request.addfinalizer(getattr(opened, "close", lambda: None))
+    assert opened.swap(key, 0, row)
     assert b"Correct-horse-1" in server.contents()
-    assert store_from_url(server.url).swap(key, 1, row._replace(version=2, sealed=b"sealed"))
+    assert opened.swap(key, 1, row._replace(version=2, sealed=b"sealed"))
     assert b"Correct-horse-1" not in server.contents()

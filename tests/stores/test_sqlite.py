@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 import sqlite3
@@ -88,6 +89,49 @@ def test_a_connection_does_not_cross_a_fork(tmp_path: Path) -> None:
         with store._connection("writing") as db:
             os._exit(id(db) == before)
     assert os.waitpid(child, 0)[1] == 0
+
+
+def test_what_was_inherited_is_not_closed(tmp_path: Path) -> None:
+    store = SQLiteStore(tmp_path / "flows.db")
+    with store._connection("lasting") as db:
+        pass
+    child = os.fork()
+    if child == 0:
+        store.close()
+        del store
+        gc.collect()
+        os._exit(not _is_open(db))
+    assert os.waitpid(child, 0)[1] == 0
+    assert _is_open(db)
+
+
+def _is_open(db: sqlite3.Connection) -> bool:
+    try:
+        db.execute("SELECT 1")
+    except sqlite3.ProgrammingError:
+        return False
+    return True
+
+
+def test_it_is_closed_and_used_again(tmp_path: Path) -> None:
+    store = SQLiteStore(tmp_path / "flows.db")
+    store.swap(KEY, 0, ROW)
+    with store._connection("lasting") as db:
+        pass
+    store.load(KEY)
+    store.close()
+    assert not _is_open(db)
+    assert [path.name for path in tmp_path.iterdir()] == ["flows.db"]  # and no log beside it
+    assert store.load(KEY) == ROW
+
+
+def test_whoever_lets_go_of_it_has_closed_it(tmp_path: Path) -> None:
+    store = SQLiteStore(tmp_path / "flows.db")
+    with store._connection("lasting") as db:
+        pass
+    del store
+    gc.collect()
+    assert not _is_open(db)
 
 
 @pytest.mark.parametrize("content", [b"this is no database" * 100, b"\x00" * 4096])
