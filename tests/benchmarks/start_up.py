@@ -12,8 +12,8 @@ from tests.benchmarks.side_by_side import Row, in_turn, row
 
 Run = Callable[[], None]
 
-# As pip has compiled the libraries, the first round compiles us, whose files are this folder's own: no
-# start but the first pays for that where it is installed.
+# pip compiles what it installs, but not our files, which it leaves where they are: the first round does
+# that, where the environment does not forbid it.
 _COMPILED = {name: it for name, it in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
 
