@@ -123,9 +123,9 @@ class TestOverHttp:
             pool_id=sandbox.pool_id,
             client_id=sandbox.client_id,
             endpoint_url=sandbox.endpoint,
-            read_timeout=0.5,
+            read_timeout=3,
         )
-        fault = {"operation": "RespondToAuthChallenge", "kind": kind, "seconds": 2}
+        fault = {"operation": "RespondToAuthChallenge", "kind": kind, "seconds": 9}
         controls.post("/faults", json=fault).raise_for_status()
         assert isinstance(check(transport, "ana", 1), expected)
         assert len(sandbox.messages()) == texts

@@ -45,7 +45,7 @@ def reason(step: Step) -> str | None:
 class TestRedis:
     def test_down_from_the_start(self, redis: RedisServer, transport: CognitoTransport) -> None:
         redis.stop()
-        sign_in = SignIn(transport=transport, store=RedisStore(redis.url, timeout=0.5))
+        sign_in = SignIn(transport=transport, store=RedisStore(redis.url))
         flow_id = sign_in.start().flow_id
         for _ in range(2):
             with pytest.raises(StoreUnavailable) as error:
@@ -65,7 +65,7 @@ class TestRedis:
                 redis.stop()
                 return outcome
 
-        store = RedisStore(redis.url, timeout=0.5)
+        store = RedisStore(redis.url)
         going = SignIn(transport=GoesDown(), store=store)
         staying = SignIn(transport=transport, store=store)
         flow_id = going.start().flow_id
@@ -96,7 +96,7 @@ class TestRedis:
         assert (again.state, len(sandbox.messages())) == ("awaiting_mfa", 2)
 
     def test_slow(self, redis: RedisServer, transport: CognitoTransport, sandbox: Sandbox) -> None:
-        sign_in = SignIn(transport=transport, store=RedisStore(redis.url, timeout=0.3))
+        sign_in = SignIn(transport=transport, store=RedisStore(redis.url, timeout=1))
         flow_id = sign_in.start().flow_id
         os.kill(redis._process.pid, signal.SIGSTOP)
         before = time.monotonic()

@@ -92,16 +92,16 @@ def test_connections_close_without_a_byte(
 
 
 def test_a_delay_holds_up_nobody_else(sandbox: Sandbox, controls: httpx.Client) -> None:
-    controls.post("/faults", json={"operation": "InitiateAuth", "kind": "delay", "seconds": 1})
+    controls.post("/faults", json={"operation": "InitiateAuth", "kind": "delay", "seconds": 3})
     begun = time.monotonic()
     slow = threading.Thread(target=start, args=(sandbox,))
     slow.start()
     while not sandbox.messages():
         time.sleep(0.005)
     assert start(sandbox).status_code == 200
-    assert time.monotonic() - begun < 0.9
+    assert time.monotonic() - begun < 2.7
     slow.join()
-    assert time.monotonic() - begun >= 1
+    assert time.monotonic() - begun >= 3
 
 
 def test_the_clock_goes_forward(sandbox: Sandbox, controls: httpx.Client) -> None:
