@@ -107,7 +107,6 @@ def web_demo_at(port: int, *, as_json: bool) -> None:
     """``oncegate demo --web``."""
     with sandbox() as cognito:
         page = web_demo(cognito, scenes.transport_to(cognito), hint=scenes.HINT, port=port)
-        page.listen()
         print(json.dumps({"url": page.url}) if as_json else f"Open {page.url}", flush=True)
         page.serve_forever()
 

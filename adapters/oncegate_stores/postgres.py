@@ -49,6 +49,7 @@ class PostgresStore:
         max_size: int = 10,
         create: bool = True,
     ) -> None:
+        is_own = isinstance(pool, str)
         if isinstance(pool, str):
             pool = ConnectionPool(
                 pool,
@@ -66,10 +67,18 @@ class PostgresStore:
         self._pool = pool
         self._swept_at = 0.0
         if create:
-            with self._connection() as db, db.transaction():
-                db.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
-                db.execute(_SCHEMA)
-                db.execute(_INDEX)
+            try:
+                self._create()
+            except StoreUnavailable:
+                if is_own:
+                    self.close()  # or its threads would go on trying to connect
+                raise
+
+    def _create(self) -> None:
+        with self._connection() as db, db.transaction():
+            db.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
+            db.execute(_SCHEMA)
+            db.execute(_INDEX)
 
     def close(self) -> None:
         """Close the pool."""

@@ -125,8 +125,8 @@ class SQLiteStore:
         """The connection for this use, for as long as the block lasts."""
         connections = self._connections
         if connections.pid != os.getpid():
-            # Forked. What was inherited is not used: its locks may be held for ever.
-            connections.close()
+            # Forked. What was inherited is not used, as its locks may be held for ever; its finalizer
+            # keeps it.
             self._connections = connections = self._new_connections()
         turn = connections.turns[use]
         # As long as SQLite would wait: behind a file that is locked, nobody waits for all before.

@@ -43,6 +43,8 @@ class Demo:
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             self._socket.bind(("127.0.0.1", port))
+            # Now, so that whoever goes to the address that is named next waits, and is not refused.
+            self._socket.listen()
         except OSError as error:
             self._socket.close()
             raise Misconfigured(f"cannot listen on port {port}: {error.strerror}") from None
@@ -56,10 +58,6 @@ class Demo:
             keep_password=True,
         )
         self.app = self._made(web, html.escape(hint))
-
-    def listen(self) -> None:
-        """Take connections; from here on they wait rather than being refused."""
-        self._socket.listen(128)
 
     def serve_forever(self) -> None:
         """Serve until SIGINT or SIGTERM."""

@@ -17,7 +17,7 @@ import hmac
 import os
 import re
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pydantic import SecretStr, ValidationError
 
@@ -125,7 +125,7 @@ class FlowId:
     text: str
     issued_at: float
     key: str
-    _cipher: _Cipher
+    _cipher: _Cipher = field(compare=False)
     _digesting: bytes
 
     def __repr__(self) -> str:

@@ -22,6 +22,11 @@ def test_user_existence(capsys: pytest.CaptureFixture[str]) -> None:
     assert "nobody" in capsys.readouterr().out
 
 
+def test_a_row_that_is_none() -> None:
+    with pytest.raises(SystemExit, match="no such row: nope; there are srp"):
+        table.main(["nope", "srp"])
+
+
 ON_REDIS = [
     pytest.param(name, marks=pytest.mark.needs("redis-server")) for name in ("pending", "web")
 ]

@@ -23,6 +23,7 @@ def a_flow() -> Flow:
 def test_there_and_back() -> None:
     flow_id = FlowId.new(NOW)
     again = FlowId.parse(flow_id.text)
+    assert again == flow_id
     flow = again.unseal(flow_id.seal(a_flow()), 2)
     assert flow == a_flow()
     assert flow.challenge is not None

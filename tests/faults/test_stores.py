@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 import time
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from tests.doubles import code, password
-from tests.servers import PostgresServer, RedisServer
+from tests.servers import PostgresServer, RedisServer, free_port
 
 from oncegate import (
     InvalidInput,
@@ -107,6 +108,13 @@ class TestRedis:
             os.kill(redis._process.pid, signal.SIGCONT)
         assert time.monotonic() - before < 5
         assert sandbox.messages() == ()
+
+
+def test_postgres_that_is_not_there_leaves_nobody_trying() -> None:
+    before = set(threading.enumerate())
+    with pytest.raises(StoreUnavailable) as error:
+        PostgresStore(f"postgresql://postgres@127.0.0.1:{free_port()}/postgres", timeout=1)
+    assert set(threading.enumerate()) <= before, error.value
 
 
 @POSTGRES

@@ -91,12 +91,15 @@ def test_a_connection_does_not_cross_a_fork(tmp_path: Path) -> None:
     assert os.waitpid(child, 0)[1] == 0
 
 
-def test_what_was_inherited_is_not_closed(tmp_path: Path) -> None:
+@pytest.mark.parametrize("is_used", [False, True])
+def test_what_was_inherited_is_not_closed(tmp_path: Path, *, is_used: bool) -> None:
     store = SQLiteStore(tmp_path / "flows.db")
     with store._connection("lasting") as db:
         pass
     child = os.fork()
     if child == 0:
+        if is_used:
+            store.load(KEY)
         store.close()
         del store
         gc.collect()
