@@ -9,16 +9,9 @@ from typing import Any
 
 import botocore.exceptions as aws
 
-from oncegate import (
-    ChallengeIssued,
-    CodeChallenge,
-    Delivery,
-    Factor,
-    SubmitCode,
-    SubmitPassword,
-    Tokens,
-    TokensIssued,
-)
+from oncegate import Factor, SubmitCode, SubmitPassword, Tokens
+from oncegate.adapters import ChallengeIssued, CodeChallenge, TokensIssued
+from oncegate.challenges import Delivery
 from oncegate.testing import ScriptedTransport
 from oncegate_sandbox.errors import CognitoError
 from oncegate_sandbox.pool import Pool

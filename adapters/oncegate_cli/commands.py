@@ -36,7 +36,7 @@ class _Person:
 
     def signs_in(self, *, remember_device: bool) -> tuple[Exit, Step]:
         sign_in = SignIn(
-            transport=self.transport, store=memory_store(), vault=self.vault, keep_password=True
+            transport=self.transport, store=memory_store(), vault=self.vault, retain_password=True
         )
         # A script is not asked.
         unasked = None if self.terminal.is_interactive else False

@@ -12,7 +12,8 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from oncegate import Event, SignIn, Step, SubmitCode, SubmitPassword, Transport
+from oncegate import Event, SignIn, Step, SubmitCode, SubmitPassword
+from oncegate.adapters import Transport
 from oncegate_cli.parts import LocalCognito, cognito_transport, memory_store
 
 USERNAME, PASSWORD = "ana", "Correct-horse-1"
@@ -87,8 +88,8 @@ def _code(cognito: LocalCognito) -> SubmitCode:
 
 def _plain(cognito: LocalCognito, sign_in: SignIn) -> Step:
     step = sign_in.start()
-    step = sign_in.send(step.flow_id, _password(), version=step.version)
-    return sign_in.send(step.flow_id, _code(cognito), version=step.version)
+    step = sign_in.send(step, _password())
+    return sign_in.send(step, _code(cognito))
 
 
 def _twice(cognito: LocalCognito, sign_in: SignIn) -> Step:
@@ -101,7 +102,7 @@ def _clicked_twice(sign_in: SignIn, step: Step, event: Event) -> Step:
 
     def click() -> Step:
         together.wait()
-        return sign_in.send(step.flow_id, event, version=step.version)
+        return sign_in.send(step, event)
 
     with ThreadPoolExecutor(2) as clicks:
         first, second = clicks.submit(click), clicks.submit(click)
@@ -112,7 +113,7 @@ def _clicked_twice(sign_in: SignIn, step: Step, event: Event) -> Step:
 def _lost(cognito: LocalCognito, sign_in: SignIn) -> Step:
     cognito.lose_next_response("RespondToAuthChallenge")
     step = sign_in.start()
-    return sign_in.send(step.flow_id, _password(), version=step.version)
+    return sign_in.send(step, _password())
 
 
 def table(scenes: list[Scene]) -> Table:

@@ -9,8 +9,9 @@ from typing import Any
 from statemachine import State
 
 from oncegate import FlowState, Misconfigured
-from oncegate.flow import IN_FLIGHT
-from oncegate.machine import EVENTS, SignInMachine
+from oncegate.machine.advance import EVENTS
+from oncegate.machine.chart import SignInMachine
+from oncegate.states import IN_FLIGHT
 from oncegate_cli.options import Format
 
 FILES = {

@@ -10,8 +10,9 @@ from typing import Any, Protocol, Self
 
 import typer
 
-from oncegate import DeviceVault, FlowStore, Tokens, Transport, testing
-from oncegate.installed import installed
+from oncegate import Tokens, testing
+from oncegate._entry_points import load_entry_point
+from oncegate.adapters import DeviceVault, RecordStore, Transport
 
 
 class ListedDevice(Protocol):
@@ -43,14 +44,14 @@ class LocalCognito(testing.LocalCognito, AbstractContextManager["LocalCognito"],
 
 def cognito_transport(**settings: Any) -> Transport:
     """The transport to Cognito; `oncegate_cognito.CognitoTransport` says what it takes."""
-    transport: Transport = installed("transports", "cognito", "cognito")(**settings)
+    transport: Transport = load_entry_point("transports", "cognito", "cognito")(**settings)
     return transport
 
 
 def session(tokens: Tokens, transport: Transport) -> Session:
     """What a signed-in user can do."""
     app = getattr(transport, "app")  # noqa: B009 - a transport that has sessions has it
-    made: Session = installed("sessions", "cognito", "cognito")(tokens, app)
+    made: Session = load_entry_point("sessions", "cognito", "cognito")(tokens, app)
     return made
 
 
@@ -59,12 +60,12 @@ def device_vault(pool_id: str, client_id: str) -> DeviceVault:
     account = f"{pool_id} {client_id}"
     vault: DeviceVault
     try:
-        vault = installed("vaults", "keyring", "keyring")(account)
+        vault = load_entry_point("vaults", "keyring", "keyring")(account)
         vault.find("")
     except Exception:  # noqa: BLE001 - not installed, no back end, or locked: the file will do
         name = "".join(c if c.isalnum() else "-" for c in account)
         folder = Path(typer.get_app_dir("oncegate"))
-        vault = installed("vaults", "file", "all")(folder / f"devices-{name}.json")
+        vault = load_entry_point("vaults", "file", "all")(folder / f"devices-{name}.json")
     return vault
 
 
@@ -78,22 +79,22 @@ class WebDemo(Protocol):
 
 def web_demo(cognito: LocalCognito, transport: Transport, *, hint: str, port: int) -> WebDemo:
     """The demo in the browser; it is not serving yet."""
-    kind = installed("webs", "demo", "fastapi")
+    kind = load_entry_point("webs", "demo", "fastapi")
     demo: WebDemo = kind(
         cognito=cognito, transport=transport, store=memory_store(), hint=hint, port=port
     )
     return demo
 
 
-def memory_store() -> FlowStore:
+def memory_store() -> RecordStore:
     """A store for one run of the command."""
-    store: FlowStore = installed("stores", "memory", "all")()
+    store: RecordStore = load_entry_point("stores", "memory", "all")()
     return store
 
 
 def sandbox(*, port: int = 0, host: str = "127.0.0.1", seed: Path | None = None) -> LocalCognito:
     """A local Cognito that is not serving yet."""
-    kind = installed("sandboxes", "local", "sandbox")
+    kind = load_entry_point("sandboxes", "local", "sandbox")
     played = kind.from_seed_file(seed, port=port, host=host) if seed else kind(port=port, host=host)
     cognito: LocalCognito = played
     return cognito

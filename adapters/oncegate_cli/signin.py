@@ -45,7 +45,7 @@ def sign_in_at(
             event = terminal.ask(step, **more)
         except NoMoreInput:
             return Exit.REFUSED, step
-        step = sign_in.send(step.flow_id, event, version=step.version)
+        step = sign_in.send(step, event)
     return (Exit.SIGNED_IN if step.state is FlowState.AUTHENTICATED else Exit.REFUSED), step
 
 

@@ -14,7 +14,8 @@ from rich.prompt import Prompt
 from rich.table import Table
 from rich.text import Text
 
-from oncegate import Event, Field, InvalidInput, RequestNewCode, Step, parse_event
+from oncegate import Event, InvalidInput, RequestNewCode, Step
+from oncegate.adapters import Field, parse_event
 
 _TITLES = {
     "idle": "Sign in",

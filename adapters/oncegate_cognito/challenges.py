@@ -7,15 +7,17 @@ import json
 from collections.abc import Mapping
 from typing import Any, assert_never
 
-from oncegate import (
+from oncegate import Factor, Tokens
+from oncegate.adapters import (
     SECOND_FACTORS,
     Challenge,
     ChallengeIssued,
+    CheckAnswer,
+    CheckCode,
+    CheckPasskey,
     CodeChallenge,
     CustomChallenge,
-    Delivery,
     DeviceChallenge,
-    Factor,
     FactorChoice,
     NewDevice,
     NewPasswordChallenge,
@@ -23,11 +25,12 @@ from oncegate import (
     OutcomeUnknown,
     PasskeyChallenge,
     PasswordChallenge,
-    Tokens,
+    RequestCode,
+    SetPassword,
     TokensIssued,
     UnknownChallenge,
 )
-from oncegate.calls import CheckAnswer, CheckCode, CheckPasskey, RequestCode, SetPassword
+from oncegate.challenges import Delivery
 
 # What reading a response of another shape raises; pydantic's ValidationError is a ValueError.
 _MALFORMED = (AttributeError, KeyError, TypeError, ValueError)

@@ -9,8 +9,8 @@ import botocore.exceptions as aws
 from boto3.session import Session
 from botocore.config import Config
 
-from oncegate import Misconfigured, NotSent, Outcome, OutcomeUnknown, Refusal, Rejected
-from oncegate.signin import THREADS
+from oncegate import Misconfigured
+from oncegate.adapters import THREADS, NotSent, Outcome, OutcomeUnknown, Rejected, RejectionReason
 from oncegate_cognito.refusals import outcome_of as outcome_of_error
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def outcome_of_failure(failure: Exception) -> Outcome:
         return outcome_of_error(error.get("Code", ""), error.get("Message", ""), status)
     if isinstance(failure, aws.ParamValidationError):
         # botocore itself refused the request: it fits no shape of the service model.
-        return Rejected(refusal=Refusal.MISCONFIGURED, detail=type(failure).__name__)
+        return Rejected(reason=RejectionReason.MISCONFIGURED, detail=type(failure).__name__)
     if isinstance(failure, NEVER_SENT):
         return NotSent(cause="unreachable", detail=type(failure).__name__)
     return OutcomeUnknown(detail=type(failure).__name__)

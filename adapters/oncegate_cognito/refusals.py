@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from oncegate import NotSent, Outcome, OutcomeUnknown, Refusal, Rejected
+from oncegate.adapters import NotSent, Outcome, OutcomeUnknown, Rejected, RejectionReason
 
 
 class Row(NamedTuple):
@@ -22,13 +22,13 @@ class Row(NamedTuple):
 
     code: str
     begins: str
-    means: Refusal | str
+    means: RejectionReason | str
 
 
 THROTTLED: Final = "throttled"
 UNKNOWN: Final = "unknown"
 
-_R = Refusal
+_R = RejectionReason
 TABLE: Final = (
     # The first factor. "User does not exist." and a wrong password mean the same to a stranger.
     Row("NotAuthorizedException", "Password attempts exceeded", _R.LOCKED),
@@ -91,7 +91,7 @@ def outcome_of(code: str, message: str, status: int) -> Outcome:
         status: of the HTTP response. A code that is not in the table goes by it: 5xx may have had
             an effect, 429 had none, anything else is the developer's to look at.
     """
-    means: Refusal | str
+    means: RejectionReason | str
     for row in TABLE:
         if row.code == code and message.startswith(row.begins):
             means = row.means
@@ -104,7 +104,7 @@ def outcome_of(code: str, message: str, status: int) -> Outcome:
         return NotSent(cause="throttled", detail=detail)
     if means == UNKNOWN or status >= 500:
         return OutcomeUnknown(detail=detail)
-    refusal = Refusal(means)
+    refusal = RejectionReason(means)
     return Rejected(
-        refusal=refusal, detail=message if refusal is _R.NEW_PASSWORD_REFUSED else detail
+        reason=refusal, detail=message if refusal is _R.NEW_PASSWORD_REFUSED else detail
     )

@@ -10,7 +10,8 @@ from typing import Any, NamedTuple, NoReturn
 
 from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 
-from oncegate import Misconfigured, NotSent, OutcomeUnknown, SignedOut, Tokens, Unreachable
+from oncegate import Misconfigured, SignedOut, Tokens, Unreachable
+from oncegate.adapters import NotSent, OutcomeUnknown
 from oncegate_cognito.app_client import AppClient
 from oncegate_cognito.challenges import tokens_of
 from oncegate_cognito.client import outcome_of_failure

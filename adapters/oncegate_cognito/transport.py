@@ -16,39 +16,36 @@ from tenacity import (
     wait_random_exponential,
 )
 
-from oncegate import (
-    ChallengeIssued,
-    Confirmed,
-    Delivery,
-    Device,
-    DeviceRegistered,
-    DeviceRemembered,
-    Factor,
-    Misconfigured,
-    NotSent,
-    Outcome,
-    OutcomeUnknown,
-    PasswordReset,
-    Refusal,
-    Rejected,
-    TotpSetup,
-)
-from oncegate.calls import (
+from oncegate import Factor, Misconfigured
+from oncegate.adapters import (
     Call,
+    ChallengeIssued,
     CheckAnswer,
     CheckCode,
     CheckDevice,
     CheckPasskey,
     CheckPassword,
+    Confirmed,
     ConfirmSignUp,
+    Device,
+    DeviceRegistered,
+    DeviceRemembered,
     MarkRemembered,
+    NotSent,
+    Outcome,
+    OutcomeUnknown,
+    PasswordReset,
     RegisterDevice,
+    Rejected,
+    RejectionReason,
     RequestCode,
     ResetPasswordWith,
     SendCode,
     SetPassword,
     StartSignIn,
+    TotpSetup,
 )
+from oncegate.challenges import Delivery
 from oncegate_cognito.app_client import AppClient
 from oncegate_cognito.challenges import PASSWORD_SRP, Answer, answer_of, outcome_of, user_id
 from oncegate_cognito.client import outcome_of_failure
@@ -146,8 +143,8 @@ class CognitoTransport:
         return f"{type(self).__name__}(pool={self.app.pool_name!r}, auth_flow={self._auth_flow!r})"
 
     @property
-    def longest_call(self) -> float:
-        """See `oncegate.Transport.longest_call`."""
+    def max_call_seconds(self) -> float:
+        """See `oncegate.Transport.max_call_seconds`."""
         return self._longest_call
 
     @property
@@ -155,12 +152,12 @@ class CognitoTransport:
         """See `oncegate.Transport.is_passwordless`."""
         return self._auth_flow in _BY_CHOICE
 
-    def make(self, call: Call) -> Outcome:
+    def perform(self, call: Call) -> Outcome:
         """See `oncegate.Transport.make`."""
         try:
             return self._make(call)
         except BadParameters as bad:
-            return Rejected(refusal=Refusal.MISCONFIGURED, detail=str(bad))
+            return Rejected(reason=RejectionReason.MISCONFIGURED, detail=str(bad))
         except (ClientError, BotoCoreError) as failure:
             return outcome_of_failure(failure)
 
@@ -324,7 +321,7 @@ class CognitoTransport:
             )
         )
         if verified.get("Status") != "SUCCESS":
-            return Rejected(refusal=Refusal.WRONG_CODE)
+            return Rejected(reason=RejectionReason.WRONG_CODE)
         try:
             response = self._respond(
                 "MFA_SETUP", verified.get("Session"), challenge.username, {}, call.device_key

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from opentelemetry.metrics import MeterProvider, get_meter
 
-from oncegate import Transition
-from oncegate.metrics import NAMES, counted
+from oncegate._metrics import NAMES, counted
+from oncegate.adapters import Transition
 
 
 class OpenTelemetryListener:
@@ -23,7 +23,7 @@ class OpenTelemetryListener:
         self._counters = {name: meter.create_counter(f"oncegate.{name}") for name in NAMES}
 
     def __call__(self, transition: Transition, /) -> None:
-        facts = {"medium": transition.delivered, "reason": transition.held_back}
+        facts = {"medium": transition.delivered, "reason": transition.suppressed}
         attributes = {name: fact for name, fact in facts.items() if fact}
         for name in counted(transition):
             self._counters[name].add(1, attributes)

@@ -53,7 +53,7 @@ class Sessions:
         self._by_text = {
             text: session
             for text, session in self._by_text.items()
-            # Kept for a while after their end, so that a late answer hears "expired".
+            # SessionRecord for a while after their end, so that a late answer hears "expired".
             if session.expires_at + 3600 > now
         }
         if code is not None:

@@ -1,4 +1,4 @@
-"""Stores: where flows are kept between the steps. Each is one file and fills `oncegate.FlowStore`."""
+"""Stores: where flows are kept between the steps. Each is one file and fills `oncegate.RecordStore`."""
 
 from __future__ import annotations
 

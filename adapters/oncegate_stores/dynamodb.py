@@ -8,8 +8,8 @@ from boto3.session import Session
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from oncegate.errors import StoreUnavailable
-from oncegate.ports import StoredFlow
+from oncegate import StoreUnavailable
+from oncegate.adapters import StoredRecord
 
 
 class DynamoDBStore:
@@ -60,8 +60,8 @@ class DynamoDBStore:
             TimeToLiveSpecification={"Enabled": True, "AttributeName": "drop_at"},
         )
 
-    def load(self, key: str) -> StoredFlow | None:
-        """See `oncegate.FlowStore.load`."""
+    def load(self, key: str) -> StoredRecord | None:
+        """See `oncegate.RecordStore.load`."""
         try:
             found = self._db.get_item(
                 TableName=self._table, Key={"key": {"S": key}}, ConsistentRead=True
@@ -71,12 +71,12 @@ class DynamoDBStore:
         item = found.get("Item")
         if item is None:
             return None
-        return StoredFlow(
+        return StoredRecord(
             int(item["version"]["N"]), bytes(item["sealed"]["B"]), float(item["expires_at"]["S"])
         )
 
-    def swap(self, key: str, expected: int, row: StoredFlow) -> bool:
-        """See `oncegate.FlowStore.swap`."""
+    def swap(self, key: str, expected: int, row: StoredRecord) -> bool:
+        """See `oncegate.RecordStore.swap`."""
         item: dict[str, Any] = {
             "key": {"S": key},
             "version": {"N": str(row.version)},
@@ -101,8 +101,8 @@ class DynamoDBStore:
             raise _unavailable(error) from error
         return True
 
-    def since(self) -> float:
-        """See `oncegate.FlowStore.since`: DynamoDB keeps what it has acknowledged."""
+    def durable_since(self) -> float:
+        """See `oncegate.RecordStore.since`: DynamoDB keeps what it has acknowledged."""
         return 0.0
 
 

@@ -5,24 +5,24 @@ from __future__ import annotations
 import threading
 import time
 
-from oncegate.ports import StoredFlow
+from oncegate.adapters import StoredRecord
 
 
 class MemoryStore:
     """A dictionary with a lock."""
 
     def __init__(self) -> None:
-        self._rows: dict[str, StoredFlow] = {}
+        self._rows: dict[str, StoredRecord] = {}
         self._lock = threading.Lock()
         self._swept_at = 0.0
         self._since = time.time()
 
-    def load(self, key: str) -> StoredFlow | None:
-        """See `oncegate.FlowStore.load`."""
+    def load(self, key: str) -> StoredRecord | None:
+        """See `oncegate.RecordStore.load`."""
         return self._rows.get(key)
 
-    def swap(self, key: str, expected: int, row: StoredFlow) -> bool:
-        """See `oncegate.FlowStore.swap`."""
+    def swap(self, key: str, expected: int, row: StoredRecord) -> bool:
+        """See `oncegate.RecordStore.swap`."""
         with self._lock:
             stored = self._rows.get(key)
             if (stored.version if stored else 0) != expected:
@@ -31,8 +31,8 @@ class MemoryStore:
             self._sweep()
             return True
 
-    def since(self) -> float:
-        """See `oncegate.FlowStore.since`: nothing outlives the process."""
+    def durable_since(self) -> float:
+        """See `oncegate.RecordStore.since`: nothing outlives the process."""
         return self._since
 
     def _sweep(self) -> None:

@@ -10,8 +10,8 @@ from typing import Any
 from psycopg import Connection, Error
 from psycopg_pool import ConnectionPool, PoolTimeout
 
-from oncegate.errors import StoreUnavailable
-from oncegate.ports import StoredFlow
+from oncegate import StoreUnavailable
+from oncegate.adapters import StoredRecord
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS oncegate_flows (
@@ -84,14 +84,14 @@ class PostgresStore:
         """Close the pool."""
         self._pool.close()
 
-    def load(self, key: str) -> StoredFlow | None:
-        """See `oncegate.FlowStore.load`."""
+    def load(self, key: str) -> StoredRecord | None:
+        """See `oncegate.RecordStore.load`."""
         with self._connection() as db:
             row = db.execute(_LOAD, (key,)).fetchone()
-        return StoredFlow(row[0], bytes(row[1]), row[2]) if row else None
+        return StoredRecord(row[0], bytes(row[1]), row[2]) if row else None
 
-    def swap(self, key: str, expected: int, row: StoredFlow) -> bool:
-        """See `oncegate.FlowStore.swap`."""
+    def swap(self, key: str, expected: int, row: StoredRecord) -> bool:
+        """See `oncegate.RecordStore.swap`."""
         columns = (row.version, row.sealed, row.expires_at)
         with self._connection() as db:
             if expected == 0:
@@ -101,8 +101,8 @@ class PostgresStore:
                 saved = db.execute(_SWAP, (*columns, key, expected)).rowcount
         return saved == 1
 
-    def since(self) -> float:
-        """See `oncegate.FlowStore.since`: PostgreSQL keeps what it has acknowledged."""
+    def durable_since(self) -> float:
+        """See `oncegate.RecordStore.since`: PostgreSQL keeps what it has acknowledged."""
         return 0.0
 
     def _sweep(self, db: Connection[Any]) -> None:

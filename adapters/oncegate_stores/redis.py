@@ -11,8 +11,8 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
-from oncegate.errors import StoreUnavailable
-from oncegate.ports import StoredFlow
+from oncegate import StoreUnavailable
+from oncegate.adapters import StoredRecord
 
 # One script is one atomic act. A missing row has version 0.
 _SWAP = """
@@ -62,19 +62,19 @@ class RedisStore:
         self._swap = self._redis.register_script(_SWAP)
         self._since = self._redis.register_script(_SINCE)
         with suppress(StoreUnavailable):  # it may come up later; the first flow will tell
-            self.since()
+            self.durable_since()
 
-    def load(self, key: str) -> StoredFlow | None:
-        """See `oncegate.FlowStore.load`."""
+    def load(self, key: str) -> StoredRecord | None:
+        """See `oncegate.RecordStore.load`."""
         names = ("version", "sealed", "expires_at")
         try:
             version, sealed, expires_at = self._redis.hmget(self._prefix + key, names)
         except RedisError as error:
             raise _unavailable(error) from error
-        return StoredFlow(int(version), sealed, float(expires_at)) if version else None
+        return StoredRecord(int(version), sealed, float(expires_at)) if version else None
 
-    def swap(self, key: str, expected: int, row: StoredFlow) -> bool:
-        """See `oncegate.FlowStore.swap`."""
+    def swap(self, key: str, expected: int, row: StoredRecord) -> bool:
+        """See `oncegate.RecordStore.swap`."""
         until = int(row.expires_at * 1000)
         arguments: list[int | bytes | str] = [
             expected,
@@ -88,8 +88,8 @@ class RedisStore:
         except RedisError as error:
             raise _unavailable(error) from error
 
-    def since(self) -> float:
-        """See `oncegate.FlowStore.since`: when the marker was set, by whoever found none."""
+    def durable_since(self) -> float:
+        """See `oncegate.RecordStore.since`: when the marker was set, by whoever found none."""
         try:
             return float(self._since(keys=[self._prefix + "since"], args=[repr(time.time())]))
         except RedisError as error:

@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from weakref import finalize
 
-from oncegate.errors import StoreUnavailable
-from oncegate.ports import StoredFlow
+from oncegate import StoreUnavailable
+from oncegate.adapters import StoredRecord
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS oncegate_flows (
@@ -31,7 +31,7 @@ _SWEEP = "DELETE FROM oncegate_flows WHERE expires_at < ?"
 # With WAL, NORMAL can lose the last commits in a power cut, never corrupt or reorder them. A flow that
 # loses its write-ahead that way is found at rest, though its call has left: so FULL for what has to
 # last, which waits for the disk, and takes along what others have left to it.
-_SYNCHRONOUS = {"reading": "NORMAL", "writing": "NORMAL", "lasting": "FULL"}
+_SYNCHRONOUS = {"reading": "NORMAL", "writing": "NORMAL", "durable": "FULL"}
 
 
 class _Connections:
@@ -42,7 +42,7 @@ class _Connections:
         self.open: dict[str, sqlite3.Connection] = {}
         # SQLite lets one write at a time. Threads queue here for that: it would have them sleep.
         reading, writing = threading.Lock(), threading.Lock()
-        self.turns = {"reading": reading, "writing": writing, "lasting": writing}
+        self.turns = {"reading": reading, "writing": writing, "durable": writing}
 
     def close(self) -> None:
         """Close them, in the process that opened them."""
@@ -79,7 +79,7 @@ class SQLiteStore:
         self._timeout = timeout
         self._connections = self._new_connections()
         self._swept_at = 0.0
-        with self._connection("lasting") as db:
+        with self._connection("durable") as db:
             db.execute(_SCHEMA)
             db.execute(_INDEX)
 
@@ -87,16 +87,16 @@ class SQLiteStore:
         """Close this process's connections. Whoever uses the store after that opens them again."""
         self._connections.close()
 
-    def load(self, key: str) -> StoredFlow | None:
-        """See `oncegate.FlowStore.load`."""
+    def load(self, key: str) -> StoredRecord | None:
+        """See `oncegate.RecordStore.load`."""
         with self._connection("reading") as db:
             row = db.execute(_LOAD, (key,)).fetchone()
-        return StoredFlow(*row) if row else None
+        return StoredRecord(*row) if row else None
 
-    def swap(self, key: str, expected: int, row: StoredFlow) -> bool:
-        """See `oncegate.FlowStore.swap`."""
+    def swap(self, key: str, expected: int, row: StoredRecord) -> bool:
+        """See `oncegate.RecordStore.swap`."""
         columns = (row.version, row.sealed, row.expires_at)
-        with self._connection("lasting" if row.lasting else "writing") as db:
+        with self._connection("durable" if row.durable else "writing") as db:
             if expected == 0:
                 self._sweep(db)
                 saved = db.execute(_CREATE, (key, *columns)).rowcount
@@ -104,8 +104,8 @@ class SQLiteStore:
                 saved = db.execute(_SWAP, (*columns, key, expected)).rowcount
         return saved == 1
 
-    def since(self) -> float:
-        """See `oncegate.FlowStore.since`: SQLite keeps what has to last."""
+    def durable_since(self) -> float:
+        """See `oncegate.RecordStore.since`: SQLite keeps what has to last."""
         return 0.0
 
     def _sweep(self, db: sqlite3.Connection) -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from oncegate import FlowStore, Misconfigured
+from oncegate import Misconfigured
+from oncegate.adapters import RecordStore
 from oncegate_stores.memory import MemoryStore
 from oncegate_stores.sqlite import SQLiteStore
 
 
-def store_from_url(url: str) -> FlowStore:
+def store_from_url(url: str) -> RecordStore:
     """Make a store.
 
     Args:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 import binascii
 
-from oncegate import Device, RecordUnreadable, SealingKeys
+from oncegate import RecordUnreadable, SealingKeys
+from oncegate.adapters import Device
 from oncegate_vaults import devices
 
 
@@ -32,11 +33,11 @@ class CookieVault:
         """See `oncegate.DeviceVault.find`."""
         return devices.found(self._devices, name)
 
-    def keep(self, device: Device) -> None:
+    def store(self, device: Device) -> None:
         """See `oncegate.DeviceVault.keep`."""
         self._set(devices.with_device(self._devices, device))
 
-    def drop(self, device: Device) -> None:
+    def remove(self, device: Device) -> None:
         """See `oncegate.DeviceVault.drop`."""
         self._set(devices.without_device(self._devices, device))
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from pydantic import TypeAdapter, ValidationError
 
-from oncegate import Device
-from oncegate.secret import REVEAL
+from oncegate.adapters import REVEAL, Device
 
 _DEVICES = TypeAdapter(tuple[Device, ...])
 

@@ -7,7 +7,7 @@ import tempfile
 import threading
 from pathlib import Path
 
-from oncegate import Device
+from oncegate.adapters import Device
 from oncegate_vaults import devices
 
 
@@ -26,12 +26,12 @@ class FileVault:
         """See `oncegate.DeviceVault.find`."""
         return devices.found(self._read(), name)
 
-    def keep(self, device: Device) -> None:
+    def store(self, device: Device) -> None:
         """See `oncegate.DeviceVault.keep`."""
         with self._lock:
             self._write(devices.with_device(self._read(), device))
 
-    def drop(self, device: Device) -> None:
+    def remove(self, device: Device) -> None:
         """See `oncegate.DeviceVault.drop`."""
         with self._lock:
             self._write(devices.without_device(self._read(), device))

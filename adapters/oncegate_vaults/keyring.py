@@ -5,7 +5,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
-from oncegate import Device, MissingExtra
+from oncegate import MissingExtra
+from oncegate.adapters import Device
 from oncegate_vaults import devices
 
 
@@ -32,11 +33,11 @@ class KeyringVault:
         """See `oncegate.DeviceVault.find`."""
         return devices.found(self._read(), name)
 
-    def keep(self, device: Device) -> None:
+    def store(self, device: Device) -> None:
         """See `oncegate.DeviceVault.keep`."""
         self._write(devices.with_device(self._read(), device))
 
-    def drop(self, device: Device) -> None:
+    def remove(self, device: Device) -> None:
         """See `oncegate.DeviceVault.drop`."""
         self._write(devices.without_device(self._read(), device))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-from oncegate import Device
+from oncegate.adapters import Device
 from oncegate_vaults import devices
 
 
@@ -19,12 +19,12 @@ class MemoryVault:
         """See `oncegate.DeviceVault.find`."""
         return devices.found(self._devices, name)
 
-    def keep(self, device: Device) -> None:
+    def store(self, device: Device) -> None:
         """See `oncegate.DeviceVault.keep`."""
         with self._lock:
             self._devices = devices.with_device(self._devices, device)
 
-    def drop(self, device: Device) -> None:
+    def remove(self, device: Device) -> None:
         """See `oncegate.DeviceVault.drop`."""
         with self._lock:
             self._devices = devices.without_device(self._devices, device)

@@ -8,7 +8,7 @@ Make a `WebSignIn`, and hand it to the room of your framework: `oncegate_web.fas
 from oncegate import MissingExtra
 
 try:
-    from oncegate_web.exchange import Cookie, Request, Response
+    from oncegate_web.http import Cookie, Request, Response
     from oncegate_web.jinja import JinjaRenderer
     from oncegate_web.pages import Page, Renderer
     from oncegate_web.sessions import User

@@ -9,13 +9,13 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from oncegate import InvalidInput, RecordUnreadable, Step, parse_event
-from oncegate.seal import FlowId
-from oncegate_web.exchange import JSON, Request, Response, as_json, problem
+from oncegate import InvalidInput, RecordUnreadable, Step
+from oncegate.adapters import FlowId, parse_event
+from oncegate_web.http import JSON, Request, Response, as_json, problem
 from oncegate_web.openapi import document
 from oncegate_web.site import Site
 
-_HIDDEN = {"flow_id", "session_name"}
+_HIDDEN = {"flow_id", "session_id"}
 """What only the HttpOnly cookies have."""
 
 

@@ -9,7 +9,8 @@ import uvicorn
 from fastapi import FastAPI
 from fastapi.responses import HTMLResponse
 
-from oncegate import FlowStore, Misconfigured, Transport
+from oncegate import Misconfigured
+from oncegate.adapters import RecordStore, Transport
 from oncegate.testing import LocalCognito
 from oncegate_web.fastapi import CurrentUser, mount
 from oncegate_web.web import WebSignIn
@@ -34,7 +35,7 @@ class Demo:
         *,
         cognito: LocalCognito,
         transport: Transport,
-        store: FlowStore,
+        store: RecordStore,
         hint: str,
         port: int = 8000,
     ) -> None:
@@ -55,7 +56,7 @@ class Demo:
             keys="only for the demo, and for nothing else",
             home="/shop",
             frame_ancestors="'self'",
-            keep_password=True,
+            retain_password=True,
         )
         self.app = self._made(web, html.escape(hint))
 

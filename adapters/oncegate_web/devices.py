@@ -12,7 +12,7 @@ from collections.abc import Callable
 from hashlib import sha256
 from typing import Any
 
-from oncegate import Device, FlowStore, StoredFlow
+from oncegate.adapters import Device, RecordStore, StoredRecord
 
 PARKED = 600.0
 """Seconds for which what a browser is to have waits for whoever clicks twice on the last page."""
@@ -31,7 +31,7 @@ class BrowserVault:
     def __init__(
         self,
         cookies: Any,
-        store: FlowStore,
+        store: RecordStore,
         flow_id: str,
         now: Callable[[], float] = time.time,
     ) -> None:
@@ -45,14 +45,14 @@ class BrowserVault:
         found: Device | None = self._cookies.find(name)
         return found
 
-    def keep(self, device: Device) -> None:
+    def store(self, device: Device) -> None:
         """See `oncegate.DeviceVault.keep`."""
-        self._cookies.keep(device)
+        self._cookies.store(device)
         self._park()
 
-    def drop(self, device: Device) -> None:
+    def remove(self, device: Device) -> None:
         """See `oncegate.DeviceVault.drop`."""
-        self._cookies.drop(device)
+        self._cookies.remove(device)
         self._park()
 
     @property
@@ -74,4 +74,6 @@ class BrowserVault:
         version = row.version if row else 0
         # The value is sealed already. Should another worker have been first, its device is as good.
         sealed = self._cookies.value.encode()
-        self._store.swap(self._key, version, StoredFlow(version + 1, sealed, self._now() + PARKED))
+        self._store.swap(
+            self._key, version, StoredRecord(version + 1, sealed, self._now() + PARKED)
+        )

@@ -27,7 +27,7 @@ try:
 except ModuleNotFoundError as error:
     raise MissingExtra("django") from error
 
-from oncegate_web.exchange import LARGEST_BODY, Request, Response
+from oncegate_web.http import LARGEST_BODY, Request, Response
 from oncegate_web.pages import Page
 from oncegate_web.sessions import User
 from oncegate_web.web import WebSignIn

@@ -18,8 +18,8 @@ try:
 except ModuleNotFoundError as error:
     raise MissingExtra("fastapi") from error
 
-from oncegate.signin import THREADS
-from oncegate_web.exchange import LARGEST_BODY, Request, Response
+from oncegate.adapters import THREADS
+from oncegate_web.http import LARGEST_BODY, Request, Response
 from oncegate_web.sessions import User
 from oncegate_web.web import WebSignIn
 

@@ -16,7 +16,7 @@ try:
 except ModuleNotFoundError as error:
     raise MissingExtra("flask") from error
 
-from oncegate_web.exchange import LARGEST_BODY, Request, Response
+from oncegate_web.http import LARGEST_BODY, Request, Response
 from oncegate_web.sessions import User
 from oncegate_web.web import WebSignIn
 

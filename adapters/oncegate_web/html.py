@@ -8,11 +8,10 @@ from datetime import UTC, datetime
 from functools import cached_property
 from urllib.parse import urlencode
 
-from oncegate import InvalidInput, RecordUnreadable, Step, parse_event
-from oncegate.events import Event
-from oncegate.seal import FlowId
-from oncegate_web.exchange import Request, Response, local_path, problem, redirect
-from oncegate_web.pages import Drawing, Page, Renderer
+from oncegate import Event, InvalidInput, RecordUnreadable, Step
+from oncegate.adapters import FlowId, parse_event
+from oncegate_web.http import Request, Response, local_path, problem, redirect
+from oncegate_web.pages import Page, PageBuilder, Renderer
 from oncegate_web.sessions import User
 from oncegate_web.site import Site
 
@@ -54,7 +53,7 @@ class Html:
             return response
         return ways[method](request)
 
-    def apology(self, request: Request, status: int, code: str) -> Response:
+    def error_page(self, request: Request, status: int, code: str) -> Response:
         """A page that says what went wrong."""
         page = self._drawing(request, request.hidden).plain("failed", said=code)
         response = self._drawn(page)
@@ -126,8 +125,8 @@ class Html:
         """To the page of the current step."""
         return redirect(_with_query(request, said=said), response)
 
-    def _drawing(self, request: Request, hidden: Mapping[str, str]) -> Drawing:
-        return Drawing(
+    def _drawing(self, request: Request, hidden: Mapping[str, str]) -> PageBuilder:
+        return PageBuilder(
             self._site.languages.words(request.languages),
             action=_with_query(request),
             sign_out=f"{request.prefix}/sign-out",

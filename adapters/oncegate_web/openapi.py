@@ -8,7 +8,7 @@ from typing import Any
 from pydantic.json_schema import models_json_schema
 
 from oncegate import Step
-from oncegate.events import event_adapter
+from oncegate.adapters import event_adapter
 
 _REF = "#/components/schemas/{model}"
 
@@ -19,7 +19,7 @@ def document(prefix: str) -> dict[str, Any]:
     _, steps = models_json_schema([(Step, "serialization")], ref_template=_REF)
     events = event_adapter().json_schema(ref_template=_REF)
     step = steps["$defs"].pop("Step")
-    del step["properties"]["session_name"]
+    del step["properties"]["session_id"]
     step["description"] = "Where a sign-in is, and what can be done there."
     step["properties"]["flow_id"] = {"type": "string", "pattern": "^[0-9a-f]{32}$"}
     models = events.pop("$defs")

@@ -15,9 +15,8 @@ from typing import Protocol
 import segno
 
 from oncegate import Step
-from oncegate.messages import TEXTS
-from oncegate.step import Field
-from oncegate_web.words import BUTTONS, HEADINGS, PARTS, SAID, WAITING, Words
+from oncegate.adapters import TEXTS, Field
+from oncegate_web.words import BUTTONS, HEADINGS, NOTICES, PARTS, WAITING, Words
 
 PLAIN_EVENTS = ("request_new_code", "cancel")
 """Events without a field, that have a button of their own beside the form."""
@@ -131,7 +130,7 @@ class Renderer(Protocol):
     def __call__(self, template: str, page: Page) -> str: ...
 
 
-class Drawing:
+class PageBuilder:
     """Draws steps for one request.
 
     Args:
@@ -209,7 +208,7 @@ class Drawing:
             state=state,
             action=self._sign_out if button == "sign_out" else self._action,
             static=self._static,
-            error=words(SAID.get(said, "")) if state == "failed" else "",
+            error=words(NOTICES.get(said, "")) if state == "failed" else "",
             status=words(PARTS["signed_in_as"], name=more["name"]) if more.get("name") else "",
             forms=(self._form(button, is_main=True),),
             link=more.get("link", ""),
@@ -221,8 +220,8 @@ class Drawing:
     def _told(self, step: Step, said: str) -> tuple[str, str]:
         """What went wrong, and what is merely to be known."""
         words = self._words
-        if said in SAID:
-            return words(SAID[said]), ""
+        if said in NOTICES:
+            return words(NOTICES[said]), ""
         if said in TEXTS:
             return words(TEXTS[said]), ""
         if step.message is None:

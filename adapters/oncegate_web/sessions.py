@@ -17,19 +17,9 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from oncegate import (
-    FlowStore,
-    InvalidInput,
-    OncegateError,
-    RecordUnreadable,
-    SealingKeys,
-    SignedOut,
-    StoredFlow,
-    Tokens,
-    Transport,
-)
-from oncegate.installed import installed
-from oncegate.seal import FlowId
+from oncegate import InvalidInput, OncegateError, RecordUnreadable, SealingKeys, SignedOut, Tokens
+from oncegate._entry_points import load_entry_point
+from oncegate.adapters import FlowId, RecordStore, StoredRecord, Transport
 
 EARLY = 60.0
 """Seconds before its end at which an access token is renewed."""
@@ -54,7 +44,7 @@ class User:
     tokens: Tokens
 
 
-class Kept(BaseModel):
+class SessionRecord(BaseModel):
     """What is kept of a session, sealed: in the store, or in cookies.
 
     Attributes:
@@ -99,7 +89,7 @@ class StoreSessions:
 
     def __init__(
         self,
-        store: FlowStore,
+        store: RecordStore,
         transport: Transport,
         keys: SealingKeys,
         *,
@@ -117,7 +107,7 @@ class StoreSessions:
     def keep(self, tokens: Tokens) -> str:
         """See `oncegate.SessionKeeper`. The name is new with each sign-in."""
         name = FlowId.new(self._now())
-        self._swap(name, 0, Kept(tokens=tokens, issued_at=self._now()))
+        self._swap(name, 0, SessionRecord(tokens=tokens, issued_at=self._now()))
         return name.text
 
     def find(self, name: str | None) -> User | None:
@@ -142,7 +132,7 @@ class StoreSessions:
             else:
                 self._sleep(0.05)
 
-    def _renew(self, name: FlowId, version: int, row: Kept, *, holds: bool) -> None:
+    def _renew(self, name: FlowId, version: int, row: SessionRecord, *, holds: bool) -> None:
         """Renew the tokens if no other worker does. The store knows before Cognito is asked."""
         until = self._now() + _RENEWAL
         if not self._swap(name, version, row.model_copy(update={"renewing_until": until})):
@@ -157,7 +147,7 @@ class StoreSessions:
             self._swap(name, version + 1, row)
             raise
         else:
-            self._swap(name, version + 1, Kept(tokens=tokens, issued_at=self._now()))
+            self._swap(name, version + 1, SessionRecord(tokens=tokens, issued_at=self._now()))
 
     def drop(self, name: str | None) -> None:
         """Sign out: the session is over here, and its tokens are revoked.
@@ -173,27 +163,27 @@ class StoreSessions:
             if self._end(parsed, version):
                 return revoke(self._transport, row.tokens)
 
-    def kept(self, name: str | None) -> Kept | None:
+    def kept(self, name: str | None) -> SessionRecord | None:
         """What is kept under a name, as it is."""
         return self._load(name)[2]
 
-    def _session(self, row: Kept) -> Any:
-        kind = installed("sessions", "cognito", "cognito")
+    def _session(self, row: SessionRecord) -> Any:
+        kind = load_entry_point("sessions", "cognito", "cognito")
         app = getattr(self._transport, "app")  # noqa: B009 - a transport with sessions has it
         return kind(row.tokens, app, issued_at=row.issued_at, early=EARLY, now=self._now)
 
-    def _load(self, name: str | None) -> tuple[FlowId | None, int, Kept | None]:
+    def _load(self, name: str | None) -> tuple[FlowId | None, int, SessionRecord | None]:
         try:
             parsed = FlowId.parse(name or "")
             stored = self._store.load(parsed.key)
             if stored is None or stored.expires_at <= self._now():
                 return parsed, 0, None
             plain = parsed.unseal_bytes(stored.sealed, stored.version, self._keys)
-            return parsed, stored.version, Kept.model_validate_json(plain)
+            return parsed, stored.version, SessionRecord.model_validate_json(plain)
         except (InvalidInput, RecordUnreadable, ValidationError):
             return None, 0, None
 
-    def _swap(self, name: FlowId, expected: int, row: Kept) -> bool:
+    def _swap(self, name: FlowId, expected: int, row: SessionRecord) -> bool:
         plain = row.model_dump_json(exclude_none=True).encode()
         ends = row.issued_at + self._lifetime
         return self._put(name, expected, plain, ends)
@@ -203,7 +193,7 @@ class StoreSessions:
 
     def _put(self, name: FlowId, expected: int, plain: bytes, ends: float) -> bool:
         sealed = name.seal_bytes(plain, expected + 1, self._keys)
-        return self._store.swap(name.key, expected, StoredFlow(expected + 1, sealed, ends))
+        return self._store.swap(name.key, expected, StoredRecord(expected + 1, sealed, ends))
 
 
 def revoke(transport: Transport, tokens: Tokens) -> None:
@@ -212,7 +202,7 @@ def revoke(transport: Transport, tokens: Tokens) -> None:
     if app is None:
         return
     try:
-        installed("sessions", "cognito", "cognito")(tokens, app).sign_out()
+        load_entry_point("sessions", "cognito", "cognito")(tokens, app).sign_out()
     except OncegateError:
         return
 
@@ -235,7 +225,7 @@ class CookieSessions:
         self._keys = keys
         self._now = now
 
-    def pieces(self, row: Kept) -> list[str]:
+    def pieces(self, row: SessionRecord) -> list[str]:
         """The values for the cookies."""
         plain = zlib.compress(row.model_dump_json(exclude_none=True).encode())
         text = base64.urlsafe_b64encode(self._keys.seal(plain, b"session")).decode()
@@ -248,7 +238,7 @@ class CookieSessions:
             plain = self._keys.unseal(sealed, b"session")
             # Ours, or it would not have opened; the bound is for a key that somebody has lost.
             text = zlib.decompressobj().decompress(plain, 65536)
-            row = Kept.model_validate_json(text)
+            row = SessionRecord.model_validate_json(text)
         except (RecordUnreadable, ValueError, binascii.Error, zlib.error):
             return None
         return user_of(row.tokens) if self._now() < row.ends_at else None

@@ -6,20 +6,11 @@ import hashlib
 from collections.abc import Callable
 from typing import Any, Literal
 
-from oncegate import (
-    FlowStore,
-    InvalidInput,
-    RecordUnreadable,
-    SealingKeys,
-    SignIn,
-    Step,
-    SystemClock,
-    Transport,
-)
-from oncegate.events import Event
-from oncegate.installed import installed
+from oncegate import Event, InvalidInput, RecordUnreadable, SealingKeys, SignIn, Step
+from oncegate._entry_points import load_entry_point
+from oncegate.adapters import RecordStore, SystemClock, Transport
 from oncegate_web.devices import PARKED, BrowserVault
-from oncegate_web.exchange import DEVICE, FLOW, SESSION, Cookie, Request, Response
+from oncegate_web.http import DEVICE, FLOW, SESSION, Cookie, Request, Response
 from oncegate_web.sessions import CookieSessions, StoreSessions, User, revoke
 from oncegate_web.words import Languages
 
@@ -35,7 +26,7 @@ class Site:
         self,
         *,
         transport: Transport,
-        store: FlowStore,
+        store: RecordStore,
         keys: SealingKeys,
         sessions: Literal["server", "cookie"],
         session_lifetime: float,
@@ -63,7 +54,7 @@ class Site:
         self._driver = SignIn(
             transport=transport, store=store, keeper=self._sessions, keys=keys, **driver
         )
-        self._vault = installed("vaults", "cookie", "web")
+        self._vault = load_entry_point("vaults", "cookie", "web")
         self._app = getattr(getattr(transport, "app", None), "client_id", "")
 
     # ── flows ──
@@ -95,7 +86,7 @@ class Site:
             except (InvalidInput, RecordUnreadable):
                 return self._driver.start()
             is_gone = step.message is not None and step.message.code == "flow_expired"
-            has_ended = step.state == "authenticated" and not self._sessions.find(step.session_name)
+            has_ended = step.state == "authenticated" and not self._sessions.find(step.session_id)
             if not (is_gone or has_ended):
                 return step
         return self._driver.start()
@@ -128,10 +119,10 @@ class Site:
     def begin_session(self, request: Request, response: Response, step: Step) -> None:
         """Give the browser its session: the same one for whoever clicks twice on the last page."""
         if not self._in_cookies:
-            made = self._cookie(SESSION, step.session_name, request, self._lifetime)
+            made = self._cookie(SESSION, step.session_id, request, self._lifetime)
             response.cookies.append(made)
             return
-        parked = self._sessions.kept(step.session_name)
+        parked = self._sessions.kept(step.session_id)
         if parked is None:
             return  # the browser has had it for long
         values = [*self._in_cookies.pieces(parked), *[None] * CookieSessions.MOST]

@@ -8,21 +8,15 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import quote
 
-from oncegate import (
-    FlowStore,
-    OncegateError,
-    SealingKeys,
-    StoreUnavailable,
-    Transport,
-    Unreachable,
-)
+from oncegate import OncegateError, SealingKeys, StoreUnavailable, Unreachable
+from oncegate.adapters import RecordStore, Transport
 from oncegate_web.api import Api
-from oncegate_web.exchange import LARGEST_BODY, Request, Response, problem, redirect
 from oncegate_web.html import Html
+from oncegate_web.http import LARGEST_BODY, Request, Response, problem, redirect
 from oncegate_web.pages import Renderer
 from oncegate_web.sessions import User
 from oncegate_web.site import Site
-from oncegate_web.words import SAID, Languages
+from oncegate_web.words import NOTICES, Languages
 
 _API = ("/flows", "/session", "/openapi.json")
 _FILES = {
@@ -47,14 +41,14 @@ class WebSignIn:
         renderer: makes HTML of a page; Jinja2 with our template where None.
         locales: folders with gettext catalogues of your own.
         frame_ancestors: of the Content-Security-Policy; nobody may frame the pages as it is.
-        driver: further arguments of `oncegate.SignIn`, such as ``keep_password``.
+        driver: further arguments of `oncegate.SignIn`, such as ``retain_password``.
     """
 
     def __init__(
         self,
         *,
         transport: Transport,
-        store: FlowStore,
+        store: RecordStore,
         keys: SealingKeys | str,
         home: str = "/",
         sessions: Literal["server", "cookie"] = "server",
@@ -113,9 +107,9 @@ class WebSignIn:
         try:
             response = self._refused(request) or self._routed(request)
         except (StoreUnavailable, Unreachable):
-            response = self._apology(request, 503, "store_unavailable", retry_after=10)
+            response = self._error_page(request, 503, "store_unavailable", retry_after=10)
         except OncegateError:
-            response = self._apology(request, 500, "store_unavailable")
+            response = self._error_page(request, 500, "store_unavailable")
         response.headers = {**self._headers(request), **response.headers}
         return response
 
@@ -128,7 +122,7 @@ class WebSignIn:
         if len(request.body) > LARGEST_BODY:
             return problem(413, "too_large", "Content Too Large")
         if request.method == "POST" and self._rate_limit and not self._rate_limit(request):
-            return self._apology(request, 429, "too_many_requests", retry_after=60)
+            return self._error_page(request, 429, "too_many_requests", retry_after=60)
         return None
 
     def _routed(self, request: Request) -> Response:
@@ -138,7 +132,7 @@ class WebSignIn:
             answer = _static_file(request)
         else:
             answer = self._html.respond(request)
-        return answer or self._apology(request, 404, "not_found")
+        return answer or self._error_page(request, 404, "not_found")
 
     def _is_ours(self, request: Request) -> bool:
         """Whether a request comes from a page of this origin, or of one that the application names."""
@@ -149,14 +143,14 @@ class WebSignIn:
             return site in {"same-origin", "none"}
         return origin in {None, request.origin}
 
-    def _apology(
+    def _error_page(
         self, request: Request, status: int, code: str, retry_after: int | None = None
     ) -> Response:
         if request.path.startswith(_API) or not request.wants_html:
             words = self._site.languages.words(request.languages)
-            response = problem(status, code, words(SAID[code]))
+            response = problem(status, code, words(NOTICES[code]))
         else:
-            response = self._html.apology(request, status, code)
+            response = self._html.error_page(request, status, code)
         if retry_after is not None:
             response.headers["Retry-After"] = str(retry_after)
         return response

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
 
-from oncegate.messages import TEXTS
+from oncegate.adapters import TEXTS
 
 LOCALE = Path(__file__).with_name("locale")
 DOMAIN = "oncegate"
@@ -76,7 +76,7 @@ PARTS = {
     "signed_in_as": _("You are signed in as {name}."),
 }
 
-SAID = {
+NOTICES = {
     "invalid_input": _("That cannot be right. Check what you entered."),
     "page_outdated": _("That page was out of date. This is where you are."),
     "too_many_requests": _("Too many tries. Wait a little, then try again."),
@@ -107,7 +107,7 @@ LABELS = (
 
 def all_texts() -> tuple[str, ...]:
     """Every text that a page can show, for whoever translates; each once."""
-    spoken = (HEADINGS, BUTTONS, PARTS, SAID, TEXTS)
+    spoken = (HEADINGS, BUTTONS, PARTS, NOTICES, TEXTS)
     texts = [text for words in spoken for text in words.values()]
     return tuple(dict.fromkeys([*texts, WAITING, *LABELS]))
 

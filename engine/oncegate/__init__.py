@@ -1,43 +1,29 @@
 """oncegate: sign-in for Amazon Cognito user pools. A code is only ever sent once per challenge.
 
-Start with `SignIn`. The machine is in `oncegate.machine`, the ports that adapters fill in
-`oncegate.ports`.
+Applications import from here. Start with `SignIn`; the machine is in `oncegate.machine.chart`. Authors
+of adapters import from `oncegate.adapters`, and test with `oncegate.testing`.
 """
 
-from oncegate.budget import CodeBudget
-from oncegate.challenge import (
-    SECOND_FACTORS,
-    Challenge,
-    CodeChallenge,
-    CustomChallenge,
-    Delivery,
-    DeviceChallenge,
-    Factor,
-    FactorChoice,
-    NewPasswordChallenge,
-    PasskeyChallenge,
-    PasswordChallenge,
-    PasswordReset,
-    SignUpConfirmation,
-    TotpSetup,
-    UnknownChallenge,
+from typing import Final
+
+from oncegate._log import (
+    LogListener,
+    redact_secrets,
 )
-from oncegate.device import Device, NewDevice
-from oncegate.errors import (
-    InvalidInput,
-    InvalidToken,
-    Misconfigured,
-    MissingExtra,
-    OncegateError,
-    RecordUnreadable,
-    SignedOut,
-    StoreUnavailable,
-    Unreachable,
+from oncegate._metrics import (
+    CountingListener,
 )
-from oncegate.events import (
+from oncegate._seal import (
+    SealingKeys,
+)
+from oncegate.budget import (
+    CodeBudget,
+)
+from oncegate.challenges import (
     Cancel,
     ChooseFactor,
     Event,
+    Factor,
     RememberDevice,
     RequestNewCode,
     ResetPassword,
@@ -48,96 +34,71 @@ from oncegate.events import (
     SubmitPasskey,
     SubmitPassword,
     SubmitUsername,
-    parse_event,
 )
-from oncegate.flow import Flow, FlowState
-from oncegate.log import LogListener, redact_secrets
-from oncegate.metrics import CountingListener
-from oncegate.outcomes import (
-    ChallengeIssued,
-    Confirmed,
-    DeviceRegistered,
-    DeviceRemembered,
-    NotSent,
-    Outcome,
-    OutcomeUnknown,
-    Refusal,
-    Rejected,
+from oncegate.context import (
+    RequestContext,
+    StepRef,
+    request_id,
+)
+from oncegate.driver.asyncio import (
+    AsyncSignIn,
+)
+from oncegate.driver.sync import (
+    SignIn,
+)
+from oncegate.errors import (
+    InvalidInput,
+    InvalidToken,
+    Misconfigured,
+    MissingExtra,
+    OncegateError,
+    RecordTooNew,
+    RecordUnreadable,
+    SignedOut,
+    StoreUnavailable,
+    Unreachable,
+)
+from oncegate.states import (
+    FlowState,
+)
+from oncegate.step import (
+    Action,
+    Step,
+)
+from oncegate.tokens import (
     Tokens,
-    TokensIssued,
 )
-from oncegate.ports import (
-    Clock,
-    DeviceVault,
-    FlowStore,
-    Listener,
-    SessionKeeper,
-    StoredFlow,
-    SystemClock,
-    Transition,
-    Transport,
-)
-from oncegate.seal import SealingKeys
-from oncegate.signin import AsyncSignIn, SignIn, request_id
-from oncegate.step import Choice, Field, Message, Step, TotpSecret
+
+__version__: Final = "0.2.0"
 
 __all__ = [
-    "SECOND_FACTORS",
+    "Action",
     "AsyncSignIn",
     "Cancel",
-    "Challenge",
-    "ChallengeIssued",
-    "Choice",
     "ChooseFactor",
-    "Clock",
     "CodeBudget",
-    "CodeChallenge",
-    "Confirmed",
     "CountingListener",
-    "CustomChallenge",
-    "Delivery",
-    "Device",
-    "DeviceChallenge",
-    "DeviceRegistered",
-    "DeviceRemembered",
-    "DeviceVault",
     "Event",
     "Factor",
-    "FactorChoice",
-    "Field",
-    "Flow",
     "FlowState",
-    "FlowStore",
     "InvalidInput",
     "InvalidToken",
-    "Listener",
     "LogListener",
-    "Message",
     "Misconfigured",
     "MissingExtra",
-    "NewDevice",
-    "NewPasswordChallenge",
-    "NotSent",
     "OncegateError",
-    "Outcome",
-    "OutcomeUnknown",
-    "PasskeyChallenge",
-    "PasswordChallenge",
-    "PasswordReset",
+    "RecordTooNew",
     "RecordUnreadable",
-    "Refusal",
-    "Rejected",
     "RememberDevice",
+    "RequestContext",
     "RequestNewCode",
     "ResetPassword",
     "SealingKeys",
-    "SessionKeeper",
     "SignIn",
-    "SignUpConfirmation",
     "SignedOut",
     "Step",
+    "StepRef",
     "StoreUnavailable",
-    "StoredFlow",
     "SubmitAnswer",
     "SubmitCode",
     "SubmitEmail",
@@ -145,16 +106,9 @@ __all__ = [
     "SubmitPasskey",
     "SubmitPassword",
     "SubmitUsername",
-    "SystemClock",
     "Tokens",
-    "TokensIssued",
-    "TotpSecret",
-    "TotpSetup",
-    "Transition",
-    "Transport",
-    "UnknownChallenge",
     "Unreachable",
-    "parse_event",
+    "__version__",
     "redact_secrets",
     "request_id",
 ]

@@ -6,6 +6,7 @@
     ├── InvalidInput        what came from outside is malformed: show it again, ask again
     │   └── InvalidToken    a token is forged, expired or another's: answer 401
     ├── RecordUnreadable    a stored flow cannot be opened: start a new flow
+    │   └── RecordTooNew    a later release wrote it: leave it to that release's workers
     ├── StoreUnavailable    the store did not answer: the flow is untouched, try later
     ├── SignedOut           the session is over: sign in again
     ├── Unreachable         Cognito did not answer: nothing was decided, try later
@@ -50,6 +51,13 @@ class Unreachable(OncegateError):
 
 class RecordUnreadable(OncegateError):
     """A stored flow is corrupt, foreign or sealed for another flow. It is left as it is."""
+
+
+class RecordTooNew(RecordUnreadable):
+    """A later release wrote the stored flow, and this one does not know its state or challenge.
+
+    During a rolling deployment, answer "try again in a moment" and keep the flow's cookie.
+    """
 
 
 class StoreUnavailable(OncegateError):

@@ -1,7 +1,11 @@
-"""What users are told, by a stable code. The one place for words; translations go by the code.
+"""Every text that users read, by a stable code: the one table for pages, terminal and JSON.
 
-No message tells whether a user exists: a wrong password and an unknown user share their words, and
-so do the ways a set-up can be wrong.
+Codes have two parts: what kind of text it is, and which one. Translations are catalogues of the same
+codes, so English can be reworded or overridden without touching them.
+
+No text tells whether a user exists: a wrong password and an unknown user share a code, and so do the
+ways in which a set-up can be wrong. A text must be true in every state that can show it; if it is not,
+it needs a code of its own (`ChallengeBase.messages`).
 """
 
 from __future__ import annotations
@@ -11,49 +15,178 @@ from typing import Final
 
 TEXTS: Final = MappingProxyType(
     {
-        # Why a flow is where it is.
-        "wrong_credentials": "The username or the password is not right.",
-        "locked": "Too many attempts. Wait a little, then try again.",
-        "wrong_code": "That code is not right. Check it and try again.",
-        "code_already_used": "That code has been used. Wait for your app to show the next one.",
-        "code_expired": "That code has expired. Sign in again to get a new one.",
-        "challenge_dead": "This sign-in has taken too long. Sign in again.",
-        "challenge_expired": "The time to answer has passed. Sign in again.",
-        "too_many_wrong_codes": "Too many wrong codes. Start a new sign-in.",
-        "new_password_refused": "That password does not meet the rules.",
-        "factor_unusable": "That way of confirming cannot be used. Choose another.",
-        "password_reset_required": "Your password has to be reset first. A code can be sent to you.",
-        "sign_up_not_confirmed": (
-            "Your sign-up has to be confirmed first. Enter the code you were sent, or ask for one."
+        # ── titles, by state; awaiting_mfa by factor ──
+        "title.idle": "Sign in",
+        "title.idle.password_for_new_code": "Send a new code",
+        "title.password_verified": "Verify it’s you",
+        "title.choosing_first_factor": "Choose how to sign in",
+        "title.awaiting_password": "Enter your password",
+        "title.awaiting_mfa": "Enter your code",
+        "title.awaiting_mfa.SMS_MFA": "Check your phone",
+        "title.awaiting_mfa.SMS_OTP": "Check your phone",
+        "title.awaiting_mfa.EMAIL_OTP": "Check your email",
+        "title.awaiting_mfa.SOFTWARE_TOKEN_MFA": "Enter the code from your app",
+        "title.setting_up_totp": "Set up your authenticator app",
+        "title.setting_up_email": "Get codes by email",
+        "title.awaiting_passkey": "Use your passkey",
+        "title.awaiting_answer": "One more question",
+        "title.awaiting_confirmation": "Confirm your account",
+        "title.awaiting_new_password": "Choose a new password",
+        "title.awaiting_reset": "Reset your password",
+        "title.offering_device": "Remember this device?",
+        "title.authenticated": "You’re signed in",
+        "title.failed": "We can’t sign you in",
+        "title.failed.too_many_wrong_codes": "Sign-in ended",
+        "title.failed.flow_expired": "Sign-in ended",
+        "title.failed.cancelled": "Sign-in cancelled",
+        "title.waiting": "Just a moment…",
+        "title.not_found": "Page not found",
+        # ── actions, by event; some by state ──
+        "action.submit_username": "Continue",
+        "action.submit_password": "Sign in",
+        "action.choose_factor": "Continue",
+        "action.submit_email": "Send code",
+        "action.submit_code.awaiting_mfa": "Verify and sign in",
+        "action.submit_code.setting_up_totp": "Finish setup",
+        "action.submit_code.awaiting_confirmation": "Confirm account",
+        "action.submit_passkey": "Use passkey",
+        "action.submit_answer": "Continue",
+        "action.submit_new_password": "Save password and sign in",
+        "action.reset_password": "Save password",
+        "action.remember_device": "Continue",
+        "action.request_new_code": "Send a new code",
+        "action.request_first_code": "Send code",
+        "action.cancel": "Back to sign in",
+        "action.start": "Sign in again",
+        "action.sign_out": "Sign out",
+        "action.continue": "Continue",
+        # ── fields, choices and factors ──
+        "field.username": "Username",
+        "field.password": "Password",
+        "field.new_password": "New password",
+        "field.email": "Email",
+        "field.code": "Code",
+        "field.code.sms": "Code from the text message",
+        "field.code.email": "Code from the email",
+        "field.code.totp": "Code from your authenticator app",
+        "field.factor": "Factor",
+        "field.passkey": "Passkey",
+        "field.answer": "Answer",
+        "field.remember_device": "Remember this device",
+        "choice.yes": "Yes",
+        "choice.no": "No",
+        "factor.SMS_MFA": "Text message",
+        "factor.SMS_OTP": "Text message",
+        "factor.EMAIL_OTP": "Email",
+        "factor.SOFTWARE_TOKEN_MFA": "Authenticator app",
+        "factor.WEB_AUTHN": "Passkey",
+        "factor.PASSWORD": "Password",
+        "attribute.email": "Email",
+        "attribute.phone_number": "Phone number",
+        "attribute.name": "Name",
+        "attribute.given_name": "Given name",
+        "attribute.family_name": "Family name",
+        "attribute.middle_name": "Middle name",
+        "attribute.nickname": "Nickname",
+        "attribute.birthdate": "Birthdate",
+        "attribute.address": "Address",
+        "attribute.website": "Website",
+        "attribute.gender": "Gender",
+        "attribute.zoneinfo": "Time zone",
+        "attribute.locale": "Language",
+        # ── messages: why a flow is where it is ──
+        "message.wrong_credentials": "Incorrect username or password.",
+        "message.locked": "Too many tries. Wait a few minutes, then try again.",
+        "message.wrong_code": "That code is incorrect. Check it and try again.",
+        "message.wrong_answer": "That answer is incorrect. Try again.",
+        "message.answer_refused": "We couldn’t accept that. Sign in again.",
+        "message.code_already_used": (
+            "That code was already used. Wait for your app to show a new one."
         ),
-        "confirmed": "That is done. Sign in now.",
-        "password_for_new_code": "Enter your password once more to get a new code.",
-        "device_forgotten": "This device is no longer remembered. Sign in again.",
-        "administrator_must_act": "An administrator has to reset your password.",
-        "trigger_refused": "This sign-in was not accepted.",
-        "firewall": "This sign-in was not accepted.",
-        "misconfigured": "Sign-in does not work at the moment.",
-        "unknown_challenge": "This account asks for something that is not supported here.",
-        "unreachable": "The sign-in service could not be reached. Nothing was sent; try again.",
-        "throttled": "The sign-in service is busy. Nothing was sent; try again in a moment.",
-        "stalled": "That took too long to set out. Nothing was sent; try again.",
-        "outcome_unknown": (
-            "We could not learn what came of that. If a code reaches you, it can no longer be used. "
-            "Sign in again."
+        "message.code_expired": "That code has expired. Sign in again to get a new one.",
+        "message.recovery_code_expired": "That code has expired. Request a new one.",
+        "message.recovery_refused": "We couldn’t accept that code. Check it, or request a new one.",
+        "message.recovery_unavailable": (
+            "We can’t send you a code right now. Try again later, or contact support."
         ),
-        "cancelled": "The sign-in was cancelled.",
-        "flow_expired": "This sign-in is too old. Start a new one.",
-        # Why an event changed nothing.
-        "stale": "That has been sent already.",
-        "already_tried": "That code was tried already. Enter another one.",
-        "not_offered": "Choose one of those that are offered.",
-        "username_missing": "Enter your username.",
-        "too_soon": "Wait a little for the code on its way before you ask for a new one.",
-        "no_more_codes": "No more codes can be sent for this sign-in. Start a new one later.",
-        "too_many_codes": "Too many codes have been sent. Try again later.",
-        "in_flight": "One moment: your last answer is being checked.",
-        "signed_in": "You are signed in.",
-        "finished": "This sign-in is over.",
-        "not_allowed": "That cannot be done at this point.",
+        "message.challenge_dead": "Your sign-in timed out. Sign in again.",
+        "message.challenge_expired": "Your sign-in timed out. Sign in again.",
+        "message.too_many_wrong_codes": "Too many incorrect codes. Sign in again to get a new one.",
+        "message.too_many_wrong_answers": "Too many incorrect answers. Sign in again.",
+        "message.new_password_refused": "Choose a stronger password.",
+        "message.factor_unusable": "You can’t use that option right now. Choose another.",
+        "message.password_reset_required": (
+            "You need to reset your password. We’ll send you a code."
+        ),
+        "message.sign_up_not_confirmed": (
+            "Confirm your account first. Enter the code we sent you, or request a new one."
+        ),
+        "message.confirmed": "Done. You can sign in now.",
+        "message.password_for_new_code": (
+            "Enter your password again and we’ll send a new code. The earlier code no longer works."
+        ),
+        "message.device_forgotten": "We no longer recognise this device. Sign in again.",
+        "message.administrator_must_act": (
+            "Your password can only be reset by an administrator. Contact support."
+        ),
+        "message.refused": "We couldn’t sign you in. Contact support if this keeps happening.",
+        "message.trigger_refused": (
+            "We couldn’t sign you in. Contact support if this keeps happening."
+        ),
+        "message.firewall": "We couldn’t sign you in. Contact support if this keeps happening.",
+        "message.misconfigured": "Sign-in isn’t working right now. Try again in a few minutes.",
+        "message.unknown_challenge": (
+            "Your account uses a sign-in method that isn’t supported here. Contact support."
+        ),
+        "message.unreachable": "We couldn’t reach the sign-in service. Nothing was sent. Try again.",
+        "message.throttled": "The sign-in service is busy. Nothing was sent. Try again in a moment.",
+        "message.stalled": "That took too long, so we stopped. Nothing was sent. Try again.",
+        "message.outcome_unknown": (
+            "The connection broke off. If a code arrives, ignore it: it won’t work. Sign in again."
+        ),
+        "message.answer_outcome_unknown": "The connection broke off. Sign in again.",
+        "message.cancelled": "You cancelled the sign-in.",
+        "message.flow_expired": "Your sign-in timed out. Sign in again.",
+        # ── reasons: why an event changed nothing ──
+        "message.stale": "We already have your answer.",
+        "message.already_tried": "You already tried that code. Enter a different one.",
+        "message.answer_already_tried": "You already tried that answer. Enter a different one.",
+        "message.not_offered": "Choose one of the options.",
+        "message.username_missing": "Enter your username.",
+        "message.too_soon": "Your code is on its way. Wait a little before you request a new one.",
+        "message.no_more_codes": "You’ve reached the limit for new codes. Sign in again later.",
+        "message.too_many_codes": "We’ve sent too many codes. Try again later.",
+        "message.in_flight": "We’re still checking your last answer.",
+        "message.signed_in": "You’re already signed in.",
+        "message.finished": "This sign-in has ended.",
+        "message.not_allowed": "This step is no longer available.",
+        # ── notices: what pages say about a request ──
+        "notice.invalid_input": "Check what you entered.",
+        "notice.page_outdated": "This page was out of date, so we refreshed it.",
+        "notice.too_many_requests": "Too many tries. Wait a minute, then try again.",
+        "notice.store_unavailable": "Sign-in isn’t working right now. Try again in a few minutes.",
+        "notice.not_found": "There is no page at this address.",
+        # ── hints on a step ──
+        "hint.error": "Error",
+        "hint.sent_sms": "We texted a code to {destination}.",
+        "hint.sent_email": "We emailed a code to {destination}.",
+        "hint.sent": "We sent you a code.",
+        "hint.attempts": "Tries left: {count}",
+        "hint.time_left": "Time left: {time}",
+        "hint.new_code_in": "You can send a new code in {time}.",
+        "hint.totp": "Scan this QR code with your authenticator app, then enter the code it shows.",
+        "hint.totp_secret": "Can’t scan it? Enter this key: {secret}",
+        "hint.passkey": "Confirm with your fingerprint, face, or screen lock.",
+        "hint.no_script": "Passkeys need JavaScript. Turn it on, or go back and sign in another way.",
+        "hint.waiting": "We’re checking your answer. This page moves on by itself.",
+        "hint.signed_in_as": "You’re signed in as {name}.",
+        # ── the terminal's own ──
+        "terminal.type_for": "Type “{word}” for: {label}",
+        "terminal.no_passkeys": "A terminal has no passkeys. Sign in with a browser.",
+        "terminal.time_and_attempts": "{time} min and {count} attempts left",
+        "terminal.token_valid": "The access token is valid for {seconds} seconds.",
+        "terminal.word.request_new_code": "new",
+        "terminal.word.cancel": "cancel",
     }
 )
+"""English, by code."""

@@ -1,37 +1,20 @@
-"""Outcomes: what a transport reports of one call, which has exactly one."""
+"""Outcomes: what a transport reports of one call. Each call has exactly one."""
 
 from __future__ import annotations
 
 from enum import StrEnum
 from typing import ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict
 
-from oncegate.challenge import Challenge
-from oncegate.device import Device, NewDevice
-from oncegate.secret import Secret
-
-
-class Tokens(BaseModel):
-    """What Cognito issues at the end: its AuthenticationResult. The repr hides all of it.
-
-    Attributes:
-        expires_in: seconds the access token is good for.
-        device_key: of the device they were issued to; refreshing them needs it.
-    """
-
-    model_config = ConfigDict(defer_build=True, frozen=True, hide_input_in_errors=True)
-
-    access_token: str = Field(min_length=1, repr=False)
-    id_token: str | None = Field(default=None, repr=False)
-    refresh_token: str | None = Field(default=None, repr=False)
-    expires_in: int = 3600
-    token_type: str = "Bearer"
-    device_key: str | None = None
+from oncegate._secret import Secret
+from oncegate.challenges import Challenge
+from oncegate.devices import Device, NewDevice
+from oncegate.tokens import Tokens
 
 
-class Refusal(StrEnum):
-    """Why Cognito said no: one name for each thing that a flow can do about it."""
+class RejectionReason(StrEnum):
+    """Why Cognito rejected a call: one name for each thing that a flow can do about it."""
 
     WRONG_CREDENTIALS = "wrong_credentials"
     LOCKED = "locked"
@@ -69,8 +52,8 @@ class TokensIssued(_Outcome):
 
     Attributes:
         username: the pool's own name for the user.
-        new_device: where the pool tracks devices and did not know this one.
-        session_name: set by the driver when the host's session keeper took the tokens.
+        new_device: set if the pool tracks devices and did not know this one.
+        session_id: set by the driver once the application's session keeper has the tokens.
     """
 
     machine_event: ClassVar[str] = "accepted"
@@ -78,15 +61,15 @@ class TokensIssued(_Outcome):
     tokens: Tokens
     username: str = ""
     new_device: NewDevice | None = None
-    session_name: str | None = None
+    session_id: str | None = None
 
 
 class Confirmed(_Outcome):
-    """A sign-up was confirmed or a password reset. Nobody is signed in yet.
+    """A sign-up was confirmed or a password reset. The user is not signed in yet.
 
     Attributes:
-        session: with which a sign-in may start without the first factor (ConfirmSignUp's Session,
-            good for USER_AUTH).
+        session: a sign-in may start with it instead of the first factor (ConfirmSignUp's Session,
+            valid for USER_AUTH).
     """
 
     machine_event: ClassVar[str] = "accepted"
@@ -95,11 +78,11 @@ class Confirmed(_Outcome):
 
 
 class DeviceRegistered(_Outcome):
-    """Cognito knows this device now.
+    """Cognito has registered this device.
 
     Attributes:
         device: with its secret, for the device vault.
-        ask_user: whether the pool wants the user asked about remembering it.
+        ask_user: whether the pool lets the user decide if it is remembered.
     """
 
     machine_event: ClassVar[str] = "registered"
@@ -109,24 +92,24 @@ class DeviceRegistered(_Outcome):
 
 
 class DeviceRemembered(_Outcome):
-    """Cognito will let this device stand in for the second factor."""
+    """Cognito accepts this device instead of the second factor from now on."""
 
     machine_event: ClassVar[str] = "remembered"
     type: Literal["device_remembered"] = "device_remembered"
 
 
 class Rejected(_Outcome):
-    """Cognito answered, and the answer is no.
+    """Cognito rejected the call.
 
     Attributes:
-        refusal: what it means for the flow.
-        detail: Cognito's words, for the user where they are fit for users (a password policy),
-            otherwise for the log only. Never a secret.
+        reason: what it means for the flow.
+        detail: Cognito's words, for the log. A password policy's words are also for the user. Never a
+            secret.
     """
 
     machine_event: ClassVar[str] = "rejected"
     type: Literal["rejected"] = "rejected"
-    refusal: Refusal
+    reason: RejectionReason
     detail: str = ""
 
 
@@ -134,7 +117,8 @@ class NotSent(_Outcome):
     """The call provably had no effect: no connection was made, or Cognito throttled it.
 
     Attributes:
-        cause: ``"unreachable"`` or ``"throttled"``; ``"stalled"`` where the driver held it back.
+        cause: ``"unreachable"`` or ``"throttled"``; ``"stalled"`` if the driver did not make the call
+            because its worker had been suspended.
     """
 
     machine_event: ClassVar[str] = "not_sent"
@@ -144,7 +128,7 @@ class NotSent(_Outcome):
 
 
 class OutcomeUnknown(_Outcome):
-    """The request left and no answer came. It may have worked, so it is never repeated."""
+    """The request left and no answer came. It may have had its effect, so it is never repeated."""
 
     machine_event: ClassVar[str] = "unknown"
     type: Literal["outcome_unknown"] = "outcome_unknown"

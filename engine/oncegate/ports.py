@@ -1,130 +1,202 @@
-"""The ports that adapters fill. Each is a Protocol: no base class to inherit, nothing to register."""
+"""The ports that adapters implement. Each is a Protocol: no base class, and nothing to register."""
 
 from __future__ import annotations
 
 import time
-from typing import NamedTuple, Protocol
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Literal, NamedTuple, Protocol
 
-from oncegate.calls import Call
-from oncegate.device import Device
-from oncegate.outcomes import Outcome, Tokens
+from oncegate.challenges import Call
+from oncegate.context import RequestContext
+from oncegate.devices import Device
+from oncegate.outcomes import Outcome
+from oncegate.tokens import Tokens
 
 
 class Transport(Protocol):
-    """Speaks to Cognito. Makes each call once and says what came of it."""
+    """Speaks to Cognito. Performs each call at most once and returns its outcome."""
 
     @property
-    def longest_call(self) -> float:
-        """Seconds that one call can take at the very most, by the transport's own timeouts."""
+    def app_id(self) -> str:
+        """Identifies user pool and app client. Sessions and device cookies are bound to it."""
+        ...
+
+    @property
+    def max_call_seconds(self) -> float:
+        """Upper bound for the duration of one call, from the transport's own timeouts."""
         ...
 
     @property
     def is_passwordless(self) -> bool:
-        """Whether a sign-in can begin with a username alone (`oncegate.calls.StartSignIn`)."""
+        """Whether a sign-in can begin with a username alone (`oncegate.adapters.StartSignIn`)."""
         ...
 
-    def make(self, call: Call) -> Outcome:
-        """Make one call.
+    @property
+    def token_service(self) -> TokenService | None:
+        """What renews, revokes and verifies this transport's tokens.
 
-        It may repeat a request only where the first provably had no effect. It reports a lost
-        response as `OutcomeUnknown`; an exception out of here is taken for the same.
+        None: sessions end with the access token, and signing out revokes nothing.
+        """
+        ...
+
+    def perform(self, call: Call, context: RequestContext) -> Outcome:
+        """Perform one call.
+
+        It may repeat a request only if the first provably had no effect. It reports a lost response
+        as `OutcomeUnknown`; the driver treats an exception as the same.
+
+        Args:
+            call: what to ask Cognito.
+            context: the user's request, for ClientMetadata and threat protection.
         """
         ...
 
 
-class StoredFlow(NamedTuple):
+class TokenService(Protocol):
+    """What an application needs of Cognito once a user is signed in. Safe to share between threads."""
+
+    def renew(self, tokens: Tokens) -> Tokens:
+        """Return new tokens for those of a session, by its refresh token.
+
+        Raises:
+            SignedOut: the session has ended; its refresh token is revoked, expired or was reused.
+            Unreachable: Cognito did not answer.
+        """
+        ...
+
+    def revoke(self, tokens: Tokens) -> None:
+        """Revoke a session's refresh token, and the access tokens issued with it.
+
+        Raises:
+            Unreachable: Cognito did not answer.
+        """
+        ...
+
+    def verify(self, token: str, use: Literal["access", "id"] = "access") -> Mapping[str, Any]:
+        """Verify a token and return its claims.
+
+        Raises:
+            InvalidToken: it is forged, expired, or for another client or use.
+            Unreachable: the pool's public keys could not be fetched.
+        """
+        ...
+
+    def devices(self, tokens: Tokens) -> list[ListedDevice]:
+        """Return the devices that Cognito knows of this user; raises what `renew` raises."""
+        ...
+
+    def forget_device(self, tokens: Tokens, key: str) -> None:
+        """Make Cognito forget a device; raises what `renew` raises. Remove it from the vault too."""
+        ...
+
+
+class ListedDevice(NamedTuple):
+    """One device that Cognito knows of a user.
+
+    Attributes:
+        key: DeviceKey.
+        name: given when it was registered.
+        last_signed_in_at: with a time zone; None if Cognito does not say.
+    """
+
+    key: str
+    name: str
+    last_signed_in_at: datetime | None
+
+
+class StoredRecord(NamedTuple):
     """One row of a store.
 
     Attributes:
-        version: what compare-and-swap goes by.
+        version: what compare-and-swap compares.
         sealed: the record, opaque; under 4 KB.
-        expires_at: seconds since the epoch, after which the store may drop the row.
-        lasting: whether the save has to be on disk when `FlowStore.swap` returns, as what is written
-            ahead of a call has to. Of one that has not, a power cut may undo the save, but never
-            without those after it. A store need not look at this, nor keep it with the row.
+        expires_at: seconds since the epoch, after which the store may delete the row.
+        durable: whether the save has to be on disk when `RecordStore.swap` returns, as every save
+            before a call has to. A power cut may undo a save that is not, but never without those
+            after it. A store may ignore this, and need not store it.
     """
 
     version: int
     sealed: bytes
     expires_at: float
-    lasting: bool = True
+    durable: bool = True
 
 
-class FlowStore(Protocol):
-    """Keeps sealed flows. Safe to share between threads.
+class RecordStore(Protocol):
+    """Stores sealed records: flows, budgets, sessions. Safe to share between threads.
 
-    All methods raise `oncegate.StoreUnavailable` when the store cannot answer.
+    All methods raise `oncegate.StoreUnavailable` if the store cannot answer.
     """
 
-    def load(self, key: str) -> StoredFlow | None:
-        """The row under this key, or None."""
+    def load(self, key: str) -> StoredRecord | None:
+        """Return the row under this key, or None."""
         ...
 
-    def swap(self, key: str, expected: int, row: StoredFlow) -> bool:
-        """Save a row where the stored version is still the expected one, in one atomic act.
+    def swap(self, key: str, expected: int, row: StoredRecord) -> bool:
+        """Save a row if the stored version is still the expected one, as one atomic operation.
 
         Args:
             key: 32 hexadecimal digits.
-            expected: the version that must be there; 0 where there must be no row.
+            expected: version that must be stored; 0 if there must be no row.
             row: what to save.
 
         Returns:
-            True if it was saved; False if another version is there, and then nothing changed.
+            True if it was saved; False if another version is stored, and then nothing changed.
         """
         ...
 
-    def since(self) -> float:
-        """Since when the store is known to have lost nothing, in seconds since the epoch.
+    def durable_since(self) -> float:
+        """Return the Unix time since which no durable write was lost.
 
-        0.0 for one that keeps what has to last (`StoredFlow.lasting`). One that can lose its data says
-        when it last came up empty: a flow from before, whose row is not there, may have been lost, and
-        is over.
+        0.0 if the store never loses one. A store that can lose its data returns when it last came up
+        empty: a flow from before, whose row is missing, may have been lost, and has ended.
         """
         ...
 
 
 class DeviceVault(Protocol):
-    """Keeps the devices of one user agent, with their secrets. Safe to share between threads.
+    """Stores the devices of one user agent, with their secrets. Safe to share between threads.
 
-    What it raises is logged and taken for "no such device": a sign-in never fails for its vault.
+    What it raises is logged and treated as "no such device": a sign-in never fails for its vault.
     """
 
     def find(self, name: str) -> Device | None:
-        """The device of the user who has, or typed, this name (`oncegate.Device.is_of`)."""
+        """Return the device of the user who has, or typed, this name (`oncegate.Device.is_of`)."""
         ...
 
-    def keep(self, device: Device) -> None:
-        """Keep a device, in the place of any other of the same user."""
+    def store(self, device: Device) -> None:
+        """Store a device, replacing any other of the same user."""
         ...
 
-    def drop(self, device: Device) -> None:
-        """Forget a device; nothing happens if it is not there."""
+    def remove(self, device: Device) -> None:
+        """Remove a device; does nothing if it is not there."""
         ...
 
 
 class SessionKeeper(Protocol):
-    """Where the host keeps tokens, so that whoever holds the flow gets the same session."""
+    """The application's session store: takes the tokens when Cognito issues them."""
 
-    def keep(self, tokens: Tokens) -> str:
-        """Keep the tokens and return a name for the session. Called before the flow is final."""
+    def create(self, tokens: Tokens) -> str:
+        """Store the tokens and return the ID of the new session. Called before the flow is final."""
         ...
 
 
 class Transition(NamedTuple):
-    """A change that has been saved, or an event that was held back and changed nothing.
+    """A change that was saved, or an event that was suppressed and changed nothing.
 
     Attributes:
-        flow: a name for the flow that is safe to write down; not the flow id.
-        source: the state it was in.
-        target: the state it is in.
-        cause: the name of the event or outcome.
-        version: of the flow after it.
+        flow: a name for the flow that is safe to log; not the flow ID.
+        source: state before.
+        target: state after; equal to the source if the event was suppressed.
+        cause: name of the event or outcome.
+        version: of the flow afterwards.
         at: seconds since the epoch.
-        message: the code of what the user is told, if anything.
-        detail: what the transport had to add: never a secret, not for users.
-        delivered: the medium of a code that Cognito sent with it, such as ``"SMS"``.
-        held_back: why an event changed nothing; source and target are the same then.
-        request: what the host calls the request that brought the event.
+        message: code of what the user is told, if anything.
+        detail: what the transport adds, for the log: never a secret.
+        delivered: medium of a code that Cognito sent with it, such as ``"SMS"``.
+        suppressed: why the event changed nothing.
+        context: the request that brought the event; None for time.
     """
 
     flow: str
@@ -136,12 +208,12 @@ class Transition(NamedTuple):
     message: str | None
     detail: str
     delivered: str = ""
-    held_back: str = ""
-    request: str = ""
+    suppressed: str = ""
+    context: RequestContext | None = None
 
 
 class Listener(Protocol):
-    """Hears of every transition, after it has been saved, and of every event that was held back.
+    """Is called with every transition, after it was saved, and with every suppressed event.
 
     What it raises is logged, not passed on.
     """
@@ -150,19 +222,19 @@ class Listener(Protocol):
 
 
 class Clock(Protocol):
-    """Tells the time and passes it."""
+    """Tells the time and waits."""
 
     def now(self) -> float:
-        """Seconds since the epoch."""
+        """Return the seconds since the epoch."""
         ...
 
     def sleep(self, seconds: float) -> None:
-        """Wait."""
+        """Wait for so many seconds."""
         ...
 
 
 class SystemClock:
-    """The machine's own clock."""
+    """The operating system's clock."""
 
     def now(self) -> float:
         return time.time()

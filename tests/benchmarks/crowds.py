@@ -24,9 +24,9 @@ from tests.benchmarks.side_by_side import Row, in_turn, in_words, row
 from tests.benchmarks.sign_ins import Elsewhere, _texted, sandbox_elsewhere
 from tests.servers import RedisServer, free_port
 
-from oncegate import AsyncSignIn, FlowStore, Outcome, SignIn, SubmitPassword
-from oncegate.calls import Call
-from oncegate.seal import FlowId
+from oncegate import StepRef
+from oncegate import AsyncSignIn, SignIn, SubmitPassword
+from oncegate.adapters import Call, FlowId, Outcome, RecordStore
 from oncegate.testing import ScriptedTransport
 from oncegate_stores import MemoryStore, SQLiteStore, store_from_url
 
@@ -37,7 +37,7 @@ TEXTED = _texted()
 class AlwaysTexts(ScriptedTransport):
     """A Cognito that takes no time."""
 
-    def make(self, call: Call) -> Outcome:
+    def perform(self, call: Call) -> Outcome:
         return TEXTED
 
 
@@ -50,7 +50,7 @@ def pending(quick: bool) -> list[Row]:
     rows: list[Row] = []
     with tempfile.TemporaryDirectory() as folder, RedisServer() as server:
         # One for each size, so that they are measured in turn.
-        kinds: dict[str, list[FlowStore]] = {
+        kinds: dict[str, list[RecordStore]] = {
             "SQLite": [SQLiteStore(Path(folder) / f"{size}.db") for size in sizes],
             "Redis": [store_from_url(f"{server.url[:-1]}{number}") for number in range(len(sizes))],
         }
@@ -74,16 +74,16 @@ def pending(quick: bool) -> list[Row]:
     return rows
 
 
-def _event_among(size: int, store: FlowStore) -> Callable[[], object]:
+def _event_among(size: int, store: RecordStore) -> Callable[[], object]:
     """A person's event in a store with so many flows that wait for a code."""
     driver = SignIn(transport=AlwaysTexts(), store=store, listeners=[], budget=None)
     flow_id = driver.start().flow_id
-    driver.send(flow_id, PASSWORD, version=0)
+    driver.send(StepRef(flow_id, 0), PASSWORD)
     row = store.load(FlowId.parse(flow_id).key)
     assert row is not None
     for _ in range(size - 1):
-        store.swap(uuid.uuid4().hex, 0, row._replace(lasting=False))
-    return lambda: driver.send(driver.start().flow_id, PASSWORD, version=0)
+        store.swap(uuid.uuid4().hex, 0, row._replace(durable=False))
+    return lambda: driver.send(driver.start(), PASSWORD)
 
 
 def _resident() -> int:
@@ -181,7 +181,7 @@ class TakesItsTime(ScriptedTransport):
 
     seconds = 0.3
 
-    def make(self, call: Call) -> Outcome:
+    def perform(self, call: Call) -> Outcome:
         time.sleep(self.seconds)
         return TEXTED
 
@@ -196,7 +196,7 @@ def at_once(quick: bool) -> list[Row]:
         late = list[float]()
 
         def alone(_: int) -> None:
-            driver.send(driver.start().flow_id, PASSWORD, version=0)
+            driver.send(driver.start(), PASSWORD)
 
         def by_the_least(_: int) -> None:
             least.event(lambda: time.sleep(ideal))
@@ -237,7 +237,7 @@ async def _crowd(driver: AsyncSignIn, crowd: int) -> float:
 
     async def one() -> None:
         step = await driver.start()
-        await driver.send(step.flow_id, PASSWORD, version=0)
+        await driver.send(StepRef(step.flow_id, 0), PASSWORD)
 
     watching = asyncio.create_task(watch())
     await asyncio.gather(*(one() for _ in range(crowd)))

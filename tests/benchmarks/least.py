@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from statemachine import Event, State, StateChart
 
-from oncegate import FlowStore, StoredFlow
+from oncegate.adapters import RecordStore, StoredRecord
 
 # As long as what is sealed for a flow that checks a password, and for one that waits for a code.
 _AHEAD, _AT_REST = os.urandom(239), os.urandom(1351)
@@ -45,7 +45,7 @@ class Bare(StateChart[Any]):
 class Least:
     """One load, three transitions and two saves around a call. Safe to share between threads."""
 
-    def __init__(self, store: FlowStore) -> None:
+    def __init__(self, store: RecordStore) -> None:
         self._store = store
         self._free: deque[Bare] = deque()
 
@@ -54,10 +54,10 @@ class Least:
         key, until = uuid.uuid4().hex, time.time() + 3600
         self._store.load(key)
         self._step("idle")
-        assert self._store.swap(key, 0, StoredFlow(1, _AHEAD, until))
+        assert self._store.swap(key, 0, StoredRecord(1, _AHEAD, until))
         came = call()
         self._step("checking")
-        assert self._store.swap(key, 1, StoredFlow(2, _AT_REST, until, lasting=False))
+        assert self._store.swap(key, 1, StoredRecord(2, _AT_REST, until, durable=False))
         return came
 
     def _step(self, state: str) -> None:

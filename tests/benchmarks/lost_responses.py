@@ -24,6 +24,7 @@ from pydantic import SecretStr
 from rich.console import Console
 from rich.table import Table
 
+from oncegate import StepRef
 from oncegate import SignIn, SubmitPassword
 from oncegate_cognito import CognitoTransport
 from oncegate_sandbox import Fault, Sandbox
@@ -64,7 +65,7 @@ def oncegate(sandbox: Sandbox) -> None:
     event = SubmitPassword(username=USERNAME, password=SecretStr(PASSWORD))
     flow_id = sign_in.start().flow_id
     for _ in range(3):  # and whoever clicks clicks three times
-        sign_in.send(flow_id, event, version=0)
+        sign_in.send(StepRef(flow_id, 0), event)
 
 
 def measure(name: str, operation: str, sign_in: Callable[[Sandbox], None]) -> Row:

@@ -27,17 +27,11 @@ from pycognito.exceptions import SMSMFAChallengeException
 from tests.benchmarks.least import Least, alone, transitions
 from tests.benchmarks.side_by_side import Row, in_turn, in_words, row
 
-from oncegate import (
-    ChallengeIssued,
-    CodeChallenge,
-    Delivery,
-    Factor,
-    Flow,
-    SignIn,
-    SubmitCode,
-    SubmitPassword,
-)
-from oncegate.machine import advance
+from oncegate import Factor, SignIn, SubmitCode, SubmitPassword
+from oncegate.adapters import ChallengeIssued, CodeChallenge
+from oncegate.challenges import Delivery
+from oncegate.machine.advance import advance
+from oncegate.record import Flow
 from oncegate.testing import ScriptedTransport
 from oncegate_cognito import CognitoTransport
 from oncegate_cognito.srp import ClientSrp, G, K, N, private_key, scrambler
@@ -254,9 +248,9 @@ def _with_oncegate(cognito: Elsewhere, folder: Path) -> Callable[[], None]:
     password = SubmitPassword.model_validate({"username": USER, "password": PASSWORD})
 
     def run() -> None:
-        step = driver.send(driver.start().flow_id, password, version=0)
+        step = driver.send(driver.start(), password)
         code = SubmitCode.model_validate({"code": cognito.newest_code()})
-        step = driver.send(step.flow_id, code, version=step.version)
+        step = driver.send(step, code)
         assert step.tokens is not None
 
     return run

@@ -17,24 +17,27 @@ from tests.engine.test_machine import NEW_DEVICE, REGISTERED, asks
 from tests.web.servers import serving
 from tests.web.shops import visitor, web_for
 
-from oncegate import OutcomeUnknown, Refusal, Rejected, UnknownChallenge
-from oncegate.challenge import (
+from oncegate import Factor
+from oncegate.adapters import (
     CustomChallenge,
-    Factor,
     FactorChoice,
     NewPasswordChallenge,
+    Outcome,
+    OutcomeUnknown,
     PasskeyChallenge,
     PasswordChallenge,
+    Rejected,
+    RejectionReason,
     TotpSetup,
+    UnknownChallenge,
 )
-from oncegate.outcomes import Outcome
 from oncegate.testing import ScriptedTransport
 
 SCREENS = Path(os.environ.get("ONCEGATE_SCREENS", ""))
 """Where pictures go; ``diagrams/screens`` draws those of the README anew."""
 
 
-WRONG = Rejected(refusal=Refusal.WRONG_CODE)
+WRONG = Rejected(reason=RejectionReason.WRONG_CODE)
 SECRET = "JBSWY3DPEHPK3PXP"
 URI = f"otpauth://totp/Shop:ana?secret={SECRET}&issuer=Shop"
 FACTORS = (Factor.SMS, Factor.EMAIL, Factor.TOTP)
@@ -42,7 +45,7 @@ FIRST = (Factor.PASSWORD, Factor.PASSKEY, Factor.SMS_OTP)
 
 PAGES: dict[str, tuple[list[Outcome], str]] = {
     "sign-in": ([], "idle"),
-    "wrong-password": ([Rejected(refusal=Refusal.WRONG_CREDENTIALS)], "idle"),
+    "wrong-password": ([Rejected(reason=RejectionReason.WRONG_CREDENTIALS)], "idle"),
     "unknown-outcome": ([OutcomeUnknown()], "idle"),
     "code": ([a_text()], "awaiting_mfa"),
     "wrong-code": ([a_text(), WRONG], "awaiting_mfa"),
@@ -63,10 +66,13 @@ PAGES: dict[str, tuple[list[Outcome], str]] = {
         "awaiting_answer",
     ),
     "confirm-sign-up": (
-        [Rejected(refusal=Refusal.SIGN_UP_NOT_CONFIRMED)],
+        [Rejected(reason=RejectionReason.SIGN_UP_NOT_CONFIRMED)],
         "awaiting_confirmation",
     ),
-    "reset-password": ([Rejected(refusal=Refusal.PASSWORD_RESET_REQUIRED)], "awaiting_reset"),
+    "reset-password": (
+        [Rejected(reason=RejectionReason.PASSWORD_RESET_REQUIRED)],
+        "awaiting_reset",
+    ),
     "remember-device": ([a_text(), NEW_DEVICE, REGISTERED], "offering_device"),
     "failed": ([asks(UnknownChallenge, name="TELEPATHY")], "failed"),
     "signed-in": ([a_text(), the_tokens()], "authenticated"),

@@ -122,7 +122,7 @@ def test_wrong_and_then_right(framework: str, open_shop: Open, page: Page) -> No
 
 
 def test_a_new_code(framework: str, open_shop: Open, page: Page) -> None:
-    shop = open_shop(framework, keep_password=True, new_code_cooldown=4)
+    shop = open_shop(framework, retain_password=True, new_code_cooldown=4)
     shop.enter(page)
     page.get_by_role("button", name="Sign in").click()
     wait_for(page, "awaiting_mfa")

@@ -8,7 +8,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from oncegate import FlowState
-from oncegate.machine import SignInMachine
+from oncegate.machine.chart import SignInMachine
 from oncegate_cli.diagram import FILES, draw, is_drawn, label_of, write_all
 from oncegate_cli.options import Format
 

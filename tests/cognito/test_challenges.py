@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oncegate import (
+from oncegate import Factor
+from oncegate.adapters import (
     SECOND_FACTORS,
     ChallengeIssued,
     CodeChallenge,
-    Factor,
     FactorChoice,
     NewPasswordChallenge,
     OutcomeUnknown,

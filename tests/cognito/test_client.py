@@ -12,8 +12,8 @@ import botocore
 import pytest
 from botocore.config import Config
 
-from oncegate import Misconfigured, NotSent, OutcomeUnknown
-from oncegate.calls import CheckPassword
+from oncegate import Misconfigured
+from oncegate.adapters import CheckPassword, NotSent, OutcomeUnknown
 from oncegate_cognito import CognitoTransport
 from oncegate_cognito.client import check_client, make_client
 
@@ -78,7 +78,7 @@ def test_a_lost_response_is_one_request(
 ) -> None:
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    outcome = transport(dropping.endpoint).make(CALL)
+    outcome = transport(dropping.endpoint).perform(CALL)
     assert isinstance(outcome, OutcomeUnknown)
     assert dropping.requests == 1
 
@@ -86,19 +86,19 @@ def test_a_lost_response_is_one_request(
 def test_a_connection_that_was_never_made_is_told_apart() -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    outcome = transport(f"http://127.0.0.1:{port}").make(CALL)
+    outcome = transport(f"http://127.0.0.1:{port}").perform(CALL)
     assert outcome == NotSent(cause="unreachable", detail="EndpointConnectionError")
 
 
 def test_a_name_that_does_not_resolve_was_never_sent() -> None:
-    outcome = transport("http://cognito.invalid").make(CALL)
+    outcome = transport("http://cognito.invalid").perform(CALL)
     assert isinstance(outcome, NotSent)
 
 
 def test_a_response_that_takes_too_long_is_unknown() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         endpoint = f"http://127.0.0.1:{silent.getsockname()[1]}"
-        outcome = transport(endpoint, read_timeout=0.2).make(CALL)
+        outcome = transport(endpoint, read_timeout=0.2).perform(CALL)
     assert outcome == OutcomeUnknown(detail="ReadTimeoutError")
 
 
@@ -114,7 +114,7 @@ def test_a_connection_that_takes_too_long_was_never_sent() -> None:
             waiting.connect_ex(full.getsockname())
             queued.append(waiting)
         endpoint = f"http://127.0.0.1:{full.getsockname()[1]}"
-        outcome = transport(endpoint, connect_timeout=0.2).make(CALL)
+        outcome = transport(endpoint, connect_timeout=0.2).perform(CALL)
         for waiting in queued:
             waiting.close()
     assert outcome == NotSent(cause="unreachable", detail="ConnectTimeoutError")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import AbstractContextManager
 from typing import Any
 
-from oncegate import Transport
+from oncegate.adapters import Transport
 from oncegate.testing import LocalCognito, TransportConformance
 from oncegate_cognito import CognitoTransport
 from oncegate_sandbox import Sandbox

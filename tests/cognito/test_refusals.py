@@ -5,7 +5,7 @@ from __future__ import annotations
 import botocore.session
 import pytest
 
-from oncegate import NotSent, OutcomeUnknown, Refusal, Rejected
+from oncegate.adapters import NotSent, OutcomeUnknown, Rejected, RejectionReason
 from oncegate_cognito.refusals import TABLE, THROTTLED, UNKNOWN, Row, outcome_of
 
 
@@ -18,7 +18,7 @@ def test_every_line(row: Row) -> None:
         assert isinstance(outcome, OutcomeUnknown)
     else:
         assert isinstance(outcome, Rejected)
-        assert outcome.refusal is row.means
+        assert outcome.reason is row.means
 
 
 def test_no_line_hides_another() -> None:
@@ -38,54 +38,58 @@ def test_every_error_of_the_model_is_in_the_table() -> None:
 @pytest.mark.parametrize(
     ("code", "message", "refusal"),
     [
-        ("NotAuthorizedException", "Incorrect username or password.", Refusal.WRONG_CREDENTIALS),
-        ("NotAuthorizedException", "User does not exist.", Refusal.WRONG_CREDENTIALS),
-        ("UserNotFoundException", "User does not exist.", Refusal.WRONG_CREDENTIALS),
-        ("NotAuthorizedException", "User is disabled.", Refusal.WRONG_CREDENTIALS),
-        ("NotAuthorizedException", "Password attempts exceeded", Refusal.LOCKED),
+        (
+            "NotAuthorizedException",
+            "Incorrect username or password.",
+            RejectionReason.WRONG_CREDENTIALS,
+        ),
+        ("NotAuthorizedException", "User does not exist.", RejectionReason.WRONG_CREDENTIALS),
+        ("UserNotFoundException", "User does not exist.", RejectionReason.WRONG_CREDENTIALS),
+        ("NotAuthorizedException", "User is disabled.", RejectionReason.WRONG_CREDENTIALS),
+        ("NotAuthorizedException", "Password attempts exceeded", RejectionReason.LOCKED),
         (
             "NotAuthorizedException",
             "Too many invalid credentials attempts. User temporarily locked. Please try again after "
             "few seconds.",
-            Refusal.LOCKED,
+            RejectionReason.LOCKED,
         ),
         (
             "NotAuthorizedException",
             "SecretHash does not match for the client: abc",
-            Refusal.MISCONFIGURED,
+            RejectionReason.MISCONFIGURED,
         ),
         (
             "NotAuthorizedException",
             "Unable to verify secret hash for client abc",
-            Refusal.MISCONFIGURED,
+            RejectionReason.MISCONFIGURED,
         ),
         (
             "NotAuthorizedException",
             "Temporary password has expired and must be reset by an administrator.",
-            Refusal.ADMINISTRATOR_MUST_ACT,
+            RejectionReason.ADMINISTRATOR_MUST_ACT,
         ),
         (
             "NotAuthorizedException",
             "Invalid session for the user, session is expired.",
-            Refusal.CHALLENGE_DEAD,
+            RejectionReason.CHALLENGE_DEAD,
         ),
         (
             "CodeMismatchException",
             "Invalid code or auth state for the user.",
-            Refusal.WRONG_CODE,
+            RejectionReason.WRONG_CODE,
         ),
         (
             "ExpiredCodeException",
             "Your software token has already been used once.",
-            Refusal.CODE_ALREADY_USED,
+            RejectionReason.CODE_ALREADY_USED,
         ),
-        ("ExpiredCodeException", "Invalid code provided", Refusal.CODE_EXPIRED),
+        ("ExpiredCodeException", "Invalid code provided", RejectionReason.CODE_EXPIRED),
     ],
 )
-def test_the_words_of_the_protocol_page(code: str, message: str, refusal: Refusal) -> None:
+def test_the_words_of_the_protocol_page(code: str, message: str, refusal: RejectionReason) -> None:
     outcome = outcome_of(code, message, 400)
     assert isinstance(outcome, Rejected)
-    assert outcome.refusal is refusal
+    assert outcome.reason is refusal
 
 
 def test_what_is_not_in_the_table_goes_by_the_status() -> None:
@@ -94,7 +98,7 @@ def test_what_is_not_in_the_table_goes_by_the_status() -> None:
     assert isinstance(outcome_of("SlowDown", "", 429), NotSent)
     unheard = outcome_of("BrandNewException", "x", 400)
     assert isinstance(unheard, Rejected)
-    assert unheard.refusal is Refusal.MISCONFIGURED
+    assert unheard.reason is RejectionReason.MISCONFIGURED
     assert "BrandNewException" in unheard.detail
 
 

@@ -37,7 +37,7 @@ class Signed:
 
     def tokens(self) -> Tokens:
         event = SubmitPassword(username="fay", password=SecretStr(PASSWORD))
-        step = self.sign_in.send(self.sign_in.start().flow_id, event)
+        step = self.sign_in.send(self.sign_in.start(), event)
         assert step.tokens is not None
         return step.tokens
 

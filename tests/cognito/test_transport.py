@@ -12,21 +12,23 @@ import pytest
 from pydantic import SecretStr
 from tests.doubles import InProcessClient
 
-from oncegate import (
+from oncegate import Factor, Misconfigured
+from oncegate.adapters import (
     ChallengeIssued,
+    CheckCode,
+    CheckPassword,
     CodeChallenge,
-    Factor,
     FactorChoice,
-    Misconfigured,
     NewPasswordChallenge,
     NotSent,
     Outcome,
     OutcomeUnknown,
-    Refusal,
     Rejected,
+    RejectionReason,
+    RequestCode,
+    SetPassword,
     TokensIssued,
 )
-from oncegate.calls import CheckCode, CheckPassword, RequestCode, SetPassword
 from oncegate_cognito import CognitoTransport
 from oncegate_sandbox import DEMO_SEED, PoolSeed, Sandbox, Seed, UserSeed
 from oncegate_sandbox.clock import SandboxClock
@@ -34,13 +36,13 @@ from oncegate_sandbox.pool import Pool
 
 
 def check(transport: CognitoTransport, username: str, number: int) -> Outcome:
-    return transport.make(
+    return transport.perform(
         CheckPassword(username=username, password=SecretStr(f"Correct-horse-{number}"))
     )
 
 
 def answered(transport: CognitoTransport, challenge: CodeChallenge, code: str) -> Outcome:
-    return transport.make(CheckCode(challenge=challenge, code=SecretStr(code)))
+    return transport.perform(CheckCode(challenge=challenge, code=SecretStr(code)))
 
 
 @pytest.fixture(params=["USER_SRP_AUTH", "USER_PASSWORD_AUTH"])
@@ -66,18 +68,18 @@ class TestOverHttp:
         assert len(message.code) == outcome.challenge.digits
         wrong = answered(either, outcome.challenge, "0" * outcome.challenge.digits)
         assert isinstance(wrong, Rejected)
-        assert wrong.refusal is Refusal.WRONG_CODE
+        assert wrong.reason is RejectionReason.WRONG_CODE
         assert isinstance(answered(either, outcome.challenge, message.code), TokensIssued)
         again = answered(either, outcome.challenge, message.code)
         assert isinstance(again, Rejected)
-        assert again.refusal is Refusal.CHALLENGE_DEAD
+        assert again.reason is RejectionReason.CHALLENGE_DEAD
 
     def test_a_choice(self, either: CognitoTransport, sandbox: Sandbox) -> None:
         outcome = check(either, "dora", 4)
         assert isinstance(outcome, ChallengeIssued)
         assert isinstance(outcome.challenge, FactorChoice)
         assert sandbox.messages() == ()
-        outcome = either.make(RequestCode(challenge=outcome.challenge, factor=Factor.EMAIL))
+        outcome = either.perform(RequestCode(challenge=outcome.challenge, factor=Factor.EMAIL))
         assert isinstance(outcome, ChallengeIssued)
         assert isinstance(outcome.challenge, CodeChallenge)
         (message,) = sandbox.messages()
@@ -91,7 +93,7 @@ class TestOverHttp:
             call = SetPassword(
                 challenge=outcome.challenge, new_password=SecretStr(typed), attributes={}
             )
-            assert isinstance(either.make(call), expected)
+            assert isinstance(either.perform(call), expected)
         assert len(sandbox.messages()) == 1
 
     def test_no_second_factor(self, either: CognitoTransport) -> None:
@@ -189,7 +191,7 @@ class TestClientSecrets:
         with Sandbox(self.seed) as sandbox:
             outcome = check(self.made(sandbox, secret), "ana", 1)
             assert isinstance(outcome, Rejected)
-            assert outcome.refusal is Refusal.MISCONFIGURED
+            assert outcome.reason is RejectionReason.MISCONFIGURED
 
     def test_it_is_hidden(self, sandbox: Sandbox) -> None:
         transport = self.made(sandbox, "client-secret-1")
@@ -243,7 +245,7 @@ def test_srp_parameters_that_are_none(parameters: dict[str, str]) -> None:
     response = {"ChallengeName": "PASSWORD_VERIFIER", "ChallengeParameters": parameters}
     outcome = check(saying(response), "ana", 1)
     assert isinstance(outcome, Rejected)
-    assert outcome.refusal is Refusal.MISCONFIGURED
+    assert outcome.reason is RejectionReason.MISCONFIGURED
 
 
 class Word(str):
@@ -268,7 +270,7 @@ def test_no_password_stays_behind(faults: list[str | None]) -> None:
 
     def signs_in() -> weakref.ref[Word]:
         word = Word("Correct-horse-1")
-        transport.make(CheckPassword(username="ana", password=SecretStr(word)))
+        transport.perform(CheckPassword(username="ana", password=SecretStr(word)))
         return weakref.ref(word)
 
     # Within a function: pydantic looks at its caller's names when it builds a model, and a frame that
@@ -282,4 +284,4 @@ def test_no_password_stays_behind(faults: list[str | None]) -> None:
 
 def test_the_lease_covers_the_longest_call(transport: CognitoTransport) -> None:
     # Two requests, each with two connections of 3 s, two waits of 1 s and 15 s for the answer.
-    assert transport.longest_call == 2 * (2 * (3 + 1) + 15)
+    assert transport.max_call_seconds == 2 * (2 * (3 + 1) + 15)

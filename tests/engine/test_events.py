@@ -17,8 +17,8 @@ from oncegate import (
     SubmitCode,
     SubmitNewPassword,
     SubmitPassword,
-    parse_event,
 )
+from oncegate.adapters import parse_event
 
 
 @pytest.mark.parametrize("typed", ["123456", " 123 456 ", "123-456", "1 2 3 4 5 6", "123\u00a0456"])

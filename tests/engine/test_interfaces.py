@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
-from oncegate import SignIn, Step, Tokens, Transport, parse_event
+from oncegate import StepRef
+from oncegate import SignIn, Step, Tokens
+from oncegate.adapters import Transport, parse_event
 from oncegate.testing import Interface, InterfaceConformance
 from oncegate_stores import MemoryStore
 
@@ -52,7 +54,7 @@ class Script:
         return self.step.state
 
     def _send(self, event: Any, version: int) -> Step:
-        return self.sign_in.send(self.flow_id, event, version=version)
+        return self.sign_in.send(StepRef(self.flow_id, version), event)
 
     def shown(self) -> str:
         return self.step.model_dump_json()
@@ -69,7 +71,7 @@ class CallsOnReload(Script):
     def open(self) -> str:
         if self.last:
             self.flow_id = self.sign_in.start().flow_id
-            self.step = self.sign_in.send(self.flow_id, self.last[0])
+            self.step = self.sign_in.send(self, self.last[0])
         return self.step.state
 
 
@@ -77,7 +79,7 @@ class ForgetsTheVersion(Script):
     def _send(self, event: Any, version: int) -> Step:
         if self.step.state == "authenticated":
             self.flow_id = self.sign_in.start().flow_id
-        return self.sign_in.send(self.flow_id, event)
+        return self.sign_in.send(self, event)
 
 
 @pytest.mark.parametrize(

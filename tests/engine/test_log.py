@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from oncegate import LogListener, Transition, redact_secrets
-from oncegate.log import REDACTED
+from oncegate import LogListener, redact_secrets
+from oncegate._log import REDACTED
+from oncegate.adapters import Transition
 
 SECRET = "hunter2-the-secret"
 JWT = "eyJraWQiOiJ4In0.eyJzdWIiOiJhbmEifQ.c2lnbmF0dXJl"
@@ -32,7 +33,7 @@ def test_by_name(name: str) -> None:
         assert "123456" not in repr(redacted)
 
 
-@pytest.mark.parametrize("name", ["status_code", "state", "flow", "session_name", "version"])
+@pytest.mark.parametrize("name", ["status_code", "state", "flow", "session_id", "version"])
 def test_what_is_no_secret_stays(name: str) -> None:
     assert redact_secrets(None, "info", {name: "value"}) == {name: "value"}
 

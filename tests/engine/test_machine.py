@@ -9,27 +9,11 @@ from tests.doubles import a_text, code, password, the_tokens
 
 import oncegate.machine
 from oncegate import (
-    SECOND_FACTORS,
     Cancel,
-    ChallengeIssued,
     ChooseFactor,
-    CustomChallenge,
-    Device,
-    DeviceChallenge,
-    DeviceRegistered,
-    DeviceRemembered,
+    Event,
     Factor,
-    FactorChoice,
-    Flow,
     FlowState,
-    NewDevice,
-    NewPasswordChallenge,
-    NotSent,
-    Outcome,
-    OutcomeUnknown,
-    PasskeyChallenge,
-    Refusal,
-    Rejected,
     RememberDevice,
     RequestNewCode,
     ResetPassword,
@@ -37,27 +21,37 @@ from oncegate import (
     SubmitEmail,
     SubmitNewPassword,
     SubmitPasskey,
+)
+from oncegate.adapters import (
+    SECOND_FACTORS,
+    ChallengeIssued,
+    CustomChallenge,
+    Device,
+    DeviceChallenge,
+    DeviceRegistered,
+    DeviceRemembered,
+    FactorChoice,
+    NewDevice,
+    NewPasswordChallenge,
+    NotSent,
+    Outcome,
+    OutcomeUnknown,
+    PasskeyChallenge,
+    Rejected,
+    RejectionReason,
     TotpSetup,
     UnknownChallenge,
 )
-from oncegate.events import Event
-from oncegate.flow import FINAL, IN_FLIGHT
-from oncegate.machine import (
-    EVENTS,
-    TIME_PASSED,
-    AtHand,
-    NotAllowed,
-    Policy,
-    SignInMachine,
-    Workbench,
-    advance,
-    events_allowed,
-)
+from oncegate.machine.advance import EVENTS, NotAllowed, advance, allowed_events
+from oncegate.machine.chart import SignInMachine
+from oncegate.machine.context import TIME_PASSED, GuardInputs, Policy, TransitionContext
+from oncegate.record import Flow
+from oncegate.states import FINAL, IN_FLIGHT
 
 NOW = 1000.0
 LEASE = 40.0
 POLICY = Policy(lease=LEASE)
-EMPTY = AtHand()
+EMPTY = GuardInputs()
 COMMON = {"session": "s" * 40, "username": "u"}
 CHOICE = ChallengeIssued(
     challenge=FactorChoice.model_validate({**COMMON, "factors": list(SECOND_FACTORS)})
@@ -69,15 +63,15 @@ UNKNOWN = ChallengeIssued(
 A_NEW_PASSWORD = SubmitNewPassword.model_validate({"new_password": "Better-horse-2"})
 
 
-def walk(*offers: Event | Outcome, flow: Flow | None = None, hand: AtHand = EMPTY) -> Flow:
+def walk(*offers: Event | Outcome, flow: Flow | None = None, hand: GuardInputs = EMPTY) -> Flow:
     flow = flow or Flow()
     for index, offer in enumerate(offers):
-        flow = advance(flow, offer, now=NOW, policy=POLICY, hand=hand, digest=f"digest {index}")
+        flow = advance(flow, offer, now=NOW, policy=POLICY, inputs=hand, digest=f"digest {index}")
     return flow
 
 
-def rejected(refusal: Refusal) -> Rejected:
-    return Rejected(refusal=refusal, detail="Cognito's words")
+def rejected(refusal: RejectionReason) -> Rejected:
+    return Rejected(reason=refusal, detail="Cognito's words")
 
 
 def asks(model: type[BaseModel], **more: object) -> ChallengeIssued:
@@ -100,12 +94,12 @@ DEVICE = asks(DeviceChallenge)
 KEY = "us-east-1_device"
 A_DEVICE = Device(username="u", key=KEY, group_key="g", password=SecretStr("p"))
 REGISTERED = DeviceRegistered(device=A_DEVICE, ask_user=True)
-HAND = AtHand(device_key=KEY, has_vault=True, tokens=the_tokens().tokens)
+HAND = GuardInputs(device_key=KEY, has_vault=True, tokens=the_tokens().tokens)
 NEW_DEVICE = the_tokens().model_copy(update={"new_device": NewDevice(key=KEY, group_key="g")})
-REGISTERING = walk(password(), NEW_DEVICE, hand=HAND)
+REGISTERING = walk(password(), NEW_DEVICE, inputs=HAND)
 
 AT_REST = {
-    FlowState.IDLE: walk(password(), rejected(Refusal.WRONG_CREDENTIALS)),
+    FlowState.IDLE: walk(password(), rejected(RejectionReason.WRONG_CREDENTIALS)),
     FlowState.PASSWORD_VERIFIED: walk(password(), CHOICE),
     FlowState.CHOOSING_FIRST_FACTOR: walk(password(), FIRST),
     FlowState.AWAITING_PASSWORD: walk(password(), FIRST, ChooseFactor(factor=Factor.PASSWORD)),
@@ -114,22 +108,24 @@ AT_REST = {
     FlowState.SETTING_UP_EMAIL: walk(password(), SETUP, ChooseFactor(factor=Factor.EMAIL)),
     FlowState.AWAITING_PASSKEY: walk(password(), asks(PasskeyChallenge, options="{}")),
     FlowState.AWAITING_ANSWER: walk(password(), asks(CustomChallenge)),
-    FlowState.AWAITING_CONFIRMATION: walk(password(), rejected(Refusal.SIGN_UP_NOT_CONFIRMED)),
+    FlowState.AWAITING_CONFIRMATION: walk(
+        password(), rejected(RejectionReason.SIGN_UP_NOT_CONFIRMED)
+    ),
     FlowState.AWAITING_NEW_PASSWORD: walk(password(), NEW_PASSWORD),
-    FlowState.AWAITING_RESET: walk(password(), rejected(Refusal.PASSWORD_RESET_REQUIRED)),
-    FlowState.OFFERING_DEVICE: walk(REGISTERED, flow=REGISTERING, hand=HAND),
+    FlowState.AWAITING_RESET: walk(password(), rejected(RejectionReason.PASSWORD_RESET_REQUIRED)),
+    FlowState.OFFERING_DEVICE: walk(REGISTERED, flow=REGISTERING, inputs=HAND),
 }
 IN_FLIGHT_FLOWS = {
     FlowState.CHECKING_PASSWORD: walk(password()),
-    FlowState.REQUESTING_CODE: walk(password(), CHOICE, ChooseFactor(factor=Factor.SMS)),
-    FlowState.CHECKING_CODE: walk(password(), a_text(), code()),
+    FlowState.REQUESTING_CHALLENGE: walk(password(), CHOICE, ChooseFactor(factor=Factor.SMS)),
+    FlowState.CHECKING_ANSWER: walk(password(), a_text(), code()),
     FlowState.SETTING_PASSWORD: walk(password(), NEW_PASSWORD, A_NEW_PASSWORD),
 }
 DEVICE_FLOWS = {
-    FlowState.CHECKING_DEVICE: walk(password(), DEVICE, hand=HAND),
+    FlowState.CHECKING_DEVICE: walk(password(), DEVICE, inputs=HAND),
     FlowState.REGISTERING_DEVICE: REGISTERING,
     FlowState.REMEMBERING_DEVICE: walk(
-        RememberDevice(), flow=AT_REST[FlowState.OFFERING_DEVICE], hand=HAND
+        RememberDevice(), flow=AT_REST[FlowState.OFFERING_DEVICE], inputs=HAND
     ),
 }
 
@@ -156,7 +152,7 @@ class TestTheLibraryIsStrict:
         assert takes_outcomes == IN_FLIGHT
 
     def test_every_guard_returns_a_literal_bool(self) -> None:
-        machine = SignInMachine(Workbench())
+        machine = SignInMachine(TransitionContext())
         guards = GUARDS
         assert len(guards) >= 14
         for guard in guards:
@@ -168,7 +164,7 @@ class TestTheLibraryIsStrict:
             raise ZeroDivisionError
 
         monkeypatch.setattr(SignInMachine, "code_not_sent", broken)
-        machine = SignInMachine(Workbench())
+        machine = SignInMachine(TransitionContext())
         machine.model.offer = password()
         with pytest.raises(ZeroDivisionError):
             machine.send("submit_password")
@@ -178,7 +174,7 @@ class TestTheLibraryIsStrict:
         monkeypatch.setattr(oncegate.machine, "_desk", desk)
         advance(Flow(), password(), now=NOW)
         with pytest.raises(NotAllowed):
-            advance(Flow(), password(), now=NOW, seen=3)
+            advance(Flow(), password(), now=NOW, expected_version=3)
         (machine,) = desk._free
         bench = machine.model
         assert (bench.offer, bench.flow, bench.hand.password) == (TIME_PASSED, Flow(), None)
@@ -263,7 +259,7 @@ class TestAtRest:
     def test_cancel_ends_it(self, state: FlowState) -> None:
         if state is FlowState.OFFERING_DEVICE:
             # The user is as good as signed in; declining ends it.
-            assert "cancel" not in events_allowed(AT_REST[state])
+            assert "cancel" not in allowed_events(AT_REST[state])
             return
         flow = walk(Cancel(), flow=AT_REST[state])
         assert (flow.state, flow.message) == (FlowState.FAILED, "cancelled")
@@ -290,10 +286,10 @@ class TestAtRest:
             ResetPassword.model_validate({"code": "123456", "new_password": "Better-horse-2"}),
         ]
         for event in every_event:
-            if event.type == "choose_factor" and event.type in events_allowed(flow):
+            if event.type == "choose_factor" and event.type in allowed_events(flow):
                 assert isinstance(flow.challenge, FactorChoice)
                 event = ChooseFactor(factor=flow.challenge.factors[0])
-            if event.type in events_allowed(flow):
+            if event.type in allowed_events(flow):
                 assert walk(event, flow=flow).version == flow.version + 1
             else:
                 with pytest.raises(NotAllowed):
@@ -303,7 +299,7 @@ class TestAtRest:
         flow = AT_REST[state]
         for event in (password(), ChooseFactor(factor=Factor.SMS), Cancel()):
             with pytest.raises(NotAllowed) as no:
-                advance(flow, event, now=NOW, seen=0)
+                advance(flow, event, now=NOW, expected_version=0)
             assert no.value.reason in {"stale", "not_offered"}
 
     def test_the_challenge_ends_with_its_time(self, state: FlowState) -> None:
@@ -333,7 +329,7 @@ class TestInFlight:
     def test_no_event_of_a_person_leads_on(self, state: FlowState) -> None:
         flow = IN_FLIGHT_FLOWS[state]
         assert flow.state is state
-        assert events_allowed(flow) == ()
+        assert allowed_events(flow) == ()
         for event in (password(), code("999999"), ChooseFactor(factor=Factor.SMS), Cancel()):
             with pytest.raises(NotAllowed, match="in_flight"):
                 walk(event, flow=flow)
@@ -342,7 +338,7 @@ class TestInFlight:
         flow = walk(OutcomeUnknown(), flow=IN_FLIGHT_FLOWS[state])
         assert (flow.state, flow.message) == (FlowState.IDLE, "outcome_unknown")
         assert flow.challenge is None
-        assert "submit_password" in events_allowed(flow)
+        assert "submit_password" in allowed_events(flow)
 
     def test_an_orphan_starts_over_when_its_lease_is_over_and_not_before(
         self, state: FlowState
@@ -356,8 +352,8 @@ class TestInFlight:
     def test_what_was_not_sent_is_back_where_it_was(self, state: FlowState) -> None:
         before = {
             FlowState.CHECKING_PASSWORD: FlowState.IDLE,
-            FlowState.REQUESTING_CODE: FlowState.PASSWORD_VERIFIED,
-            FlowState.CHECKING_CODE: FlowState.AWAITING_MFA,
+            FlowState.REQUESTING_CHALLENGE: FlowState.PASSWORD_VERIFIED,
+            FlowState.CHECKING_ANSWER: FlowState.AWAITING_MFA,
             FlowState.SETTING_PASSWORD: FlowState.AWAITING_NEW_PASSWORD,
         }[state]
         flow = walk(NotSent(cause="throttled"), flow=IN_FLIGHT_FLOWS[state])
@@ -366,17 +362,19 @@ class TestInFlight:
         assert flow.challenge_ends == AT_REST[before].challenge_ends
 
     def test_an_expired_session_starts_over(self, state: FlowState) -> None:
-        flow = walk(rejected(Refusal.CHALLENGE_DEAD), flow=IN_FLIGHT_FLOWS[state])
+        flow = walk(rejected(RejectionReason.CHALLENGE_DEAD), flow=IN_FLIGHT_FLOWS[state])
         assert flow.state is FlowState.IDLE
 
-    @pytest.mark.parametrize("refusal", Refusal)
-    def test_every_refusal_leads_to_rest(self, state: FlowState, refusal: Refusal) -> None:
+    @pytest.mark.parametrize("refusal", RejectionReason)
+    def test_every_refusal_leads_to_rest(self, state: FlowState, refusal: RejectionReason) -> None:
         flow = walk(rejected(refusal), flow=IN_FLIGHT_FLOWS[state])
         assert flow.state not in IN_FLIGHT
         assert flow.state is not FlowState.AUTHENTICATED
         assert flow.message == refusal.value
         # Cognito's words are for users only where they explain a password policy.
-        assert flow.detail == ("Cognito's words" if refusal is Refusal.NEW_PASSWORD_REFUSED else "")
+        assert flow.detail == (
+            "Cognito's words" if refusal is RejectionReason.NEW_PASSWORD_REFUSED else ""
+        )
 
 
 class TestGuards:
@@ -384,36 +382,36 @@ class TestGuards:
         flow = walk(password(), OutcomeUnknown())
         for seen in (0, 1):
             with pytest.raises(NotAllowed) as no:
-                advance(flow, password(), now=NOW, seen=seen)
+                advance(flow, password(), now=NOW, expected_version=seen)
             assert no.value.reason == "stale"
-        assert advance(flow, password(), now=NOW, seen=2).state is FlowState.CHECKING_PASSWORD
+        assert advance(flow, password(), now=NOW, expected_version=2).state is FlowState.CHECKING_PASSWORD
 
     def test_a_version_from_the_future_is_as_untimely(self) -> None:
         with pytest.raises(NotAllowed, match="stale"):
-            advance(Flow(), password(), now=NOW, seen=7)
+            advance(Flow(), password(), now=NOW, expected_version=7)
 
     def test_a_choice_that_needs_no_call_is_as_stale_when_it_is_late(self) -> None:
         for asked, factor in ((FIRST, Factor.PASSWORD), (SETUP, Factor.EMAIL)):
             flow = walk(password(), asked)
             with pytest.raises(NotAllowed, match="stale"):
-                advance(flow, ChooseFactor(factor=factor), now=NOW, seen=1)
+                advance(flow, ChooseFactor(factor=factor), now=NOW, expected_version=1)
 
     def test_an_answer_again_after_it_was_wrong_needs_a_step_seen_since(self) -> None:
-        flow = walk(password(), a_text(), code(), rejected(Refusal.WRONG_CODE))
+        flow = walk(password(), a_text(), code(), rejected(RejectionReason.WRONG_CODE))
         with pytest.raises(NotAllowed, match="stale"):
-            advance(flow, code("222222"), now=NOW, seen=2, digest="another")
+            advance(flow, code("222222"), now=NOW, expected_version=2, digest="another")
         assert advance(flow, code("222222"), now=NOW, digest="another").is_in_flight
 
     def test_an_answer_from_a_page_that_did_not_show_the_challenge_is_stale(self) -> None:
         flow = walk(password(), a_text())
         for seen in (0, 1):
             with pytest.raises(NotAllowed, match="stale"):
-                advance(flow, code(), now=NOW, seen=seen)
+                advance(flow, code(), now=NOW, expected_version=seen)
 
     def test_the_same_answer_does_not_leave_twice(self) -> None:
         flow = walk(password(), a_text())
         flow = advance(flow, code(), now=NOW, digest="d")
-        flow = advance(flow, rejected(Refusal.WRONG_CODE), now=NOW)
+        flow = advance(flow, rejected(RejectionReason.WRONG_CODE), now=NOW)
         with pytest.raises(NotAllowed, match="already_tried"):
             advance(flow, code(), now=NOW, digest="d")
 
@@ -428,11 +426,11 @@ class TestGuards:
             assert flow.state is FlowState.AWAITING_MFA
             assert flow.attempts_left == 5 - wrong
             flow = advance(flow, code(), now=NOW, digest=str(wrong))
-            flow = advance(flow, rejected(Refusal.WRONG_CODE), now=NOW)
+            flow = advance(flow, rejected(RejectionReason.WRONG_CODE), now=NOW)
         assert (flow.state, flow.message) == (FlowState.FAILED, "too_many_wrong_codes")
 
     def test_a_totp_that_was_used_a_moment_ago_costs_no_attempt(self) -> None:
-        flow = walk(password(), a_text(), code(), rejected(Refusal.CODE_ALREADY_USED))
+        flow = walk(password(), a_text(), code(), rejected(RejectionReason.CODE_ALREADY_USED))
         assert (flow.state, flow.attempts_left) == (FlowState.AWAITING_MFA, 5)
 
     def test_a_factor_that_is_not_offered_is_refused(self) -> None:
@@ -443,8 +441,8 @@ class TestGuards:
             walk(password(), only_sms, ChooseFactor(factor=Factor.TOTP))
 
     def test_an_unusable_factor_is_no_longer_offered(self) -> None:
-        flow = walk(flow=IN_FLIGHT_FLOWS[FlowState.REQUESTING_CODE])
-        flow = walk(rejected(Refusal.FACTOR_UNUSABLE), flow=flow)
+        flow = walk(flow=IN_FLIGHT_FLOWS[FlowState.REQUESTING_CHALLENGE])
+        flow = walk(rejected(RejectionReason.FACTOR_UNUSABLE), flow=flow)
         assert flow.state is FlowState.PASSWORD_VERIFIED
         assert isinstance(flow.challenge, FactorChoice)
         assert flow.challenge.factors == (Factor.EMAIL, Factor.TOTP)
@@ -454,7 +452,7 @@ class TestGuards:
             challenge=FactorChoice.model_validate({**COMMON, "factors": [Factor.SMS]})
         )
         flow = walk(password(), only_sms, ChooseFactor(factor=Factor.SMS))
-        assert walk(rejected(Refusal.FACTOR_UNUSABLE), flow=flow).state is FlowState.FAILED
+        assert walk(rejected(RejectionReason.FACTOR_UNUSABLE), flow=flow).state is FlowState.FAILED
 
     def test_a_final_flow_takes_nothing(self) -> None:
         for flow, reason in (
@@ -474,11 +472,11 @@ class TestDevices:
     @pytest.mark.parametrize("state", DEVICE_FLOWS)
     def test_they_are_in_flight(self, state: FlowState) -> None:
         assert DEVICE_FLOWS[state].state is state
-        assert events_allowed(DEVICE_FLOWS[state]) == ()
+        assert allowed_events(DEVICE_FLOWS[state]) == ()
 
     @pytest.mark.parametrize(
         "outcome",
-        [rejected(Refusal.MISCONFIGURED), NotSent(cause="throttled"), OutcomeUnknown()],
+        [rejected(RejectionReason.MISCONFIGURED), NotSent(cause="throttled"), OutcomeUnknown()],
         ids=lambda outcome: outcome.type,
     )
     @pytest.mark.parametrize("state", [FlowState.REGISTERING_DEVICE, FlowState.REMEMBERING_DEVICE])
@@ -493,7 +491,7 @@ class TestDevices:
 
     def test_one_that_had_them_kept_leaves_the_user_signed_in(self) -> None:
         for state in (FlowState.REGISTERING_DEVICE, FlowState.REMEMBERING_DEVICE):
-            flow = DEVICE_FLOWS[state].model_copy(update={"session_name": "kept"})
+            flow = DEVICE_FLOWS[state].model_copy(update={"session_id": "kept"})
             with pytest.raises(NotAllowed):
                 advance(flow, TIME_PASSED, now=NOW + LEASE - 1)
             over = advance(flow, TIME_PASSED, now=NOW + LEASE)
@@ -506,21 +504,21 @@ class TestDevices:
     def test_tokens_do_not_outlive_the_offer(self) -> None:
         flow = AT_REST[FlowState.OFFERING_DEVICE]
         assert walk(RememberDevice(remember=False), flow=flow).challenge is None
-        assert walk(RememberDevice(), DeviceRemembered(), flow=flow, hand=HAND).challenge is None
+        assert walk(RememberDevice(), DeviceRemembered(), flow=flow, inputs=HAND).challenge is None
 
     def test_forgotten_it_goes_on_once_without(self) -> None:
-        for first in (walk(password(), hand=HAND), walk(password(), a_text(), code(), hand=HAND)):
+        for first in (walk(password(), inputs=HAND), walk(password(), a_text(), code(), inputs=HAND)):
             assert first.device_key == KEY
-            flow = walk(rejected(Refusal.DEVICE_FORGOTTEN), flow=first)
+            flow = walk(rejected(RejectionReason.DEVICE_FORGOTTEN), flow=first)
             assert (flow.state, flow.device_key) == (first.state, None)
-            flow = walk(rejected(Refusal.DEVICE_FORGOTTEN), flow=flow)
+            flow = walk(rejected(RejectionReason.DEVICE_FORGOTTEN), flow=flow)
             assert flow.state is FlowState.FAILED
 
 
 class TestANewCode:
     def test_for_an_authenticator_there_is_none(self) -> None:
         flow = walk(password(), a_text(kind="SOFTWARE_TOKEN_MFA", delivery=None))
-        assert "request_new_code" not in events_allowed(flow)
+        assert "request_new_code" not in allowed_events(flow)
         with pytest.raises(NotAllowed, match="not_allowed"):
             walk(RequestNewCode(), flow=flow)
 
@@ -529,7 +527,9 @@ class TestANewCode:
         flow = AT_REST[FlowState.AWAITING_CONFIRMATION]
         for offer in (RequestNewCode(), OutcomeUnknown(), password()):
             flow = advance(flow, offer, now=NOW, policy=policy)
-        flow = advance(flow, rejected(Refusal.SIGN_UP_NOT_CONFIRMED), now=NOW, policy=policy)
+        flow = advance(
+            flow, rejected(RejectionReason.SIGN_UP_NOT_CONFIRMED), now=NOW, policy=policy
+        )
         assert flow.state is FlowState.AWAITING_CONFIRMATION
         with pytest.raises(NotAllowed, match="too_soon"):
             advance(flow, RequestNewCode(), now=NOW + 29, policy=policy)
@@ -544,6 +544,6 @@ class TestANewCode:
         """A throttled choice leads to the junction, which would lead straight back into the call."""
         first = walk(password(), CHOICE, ChooseFactor(factor=Factor.SMS), a_text())
         flow = walk(RequestNewCode(), password(), CHOICE, flow=first)
-        assert flow.state is FlowState.REQUESTING_CODE
+        assert flow.state is FlowState.REQUESTING_CHALLENGE
         flow = walk(NotSent(cause="throttled"), flow=flow)
         assert flow.state is FlowState.PASSWORD_VERIFIED

@@ -11,16 +11,9 @@ from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from tests.doubles import ManualClock, ScriptedTransport, a_text, code, password, the_tokens
 
-from oncegate import (
-    AsyncSignIn,
-    CountingListener,
-    LogListener,
-    OutcomeUnknown,
-    Refusal,
-    Rejected,
-    SignIn,
-    request_id,
-)
+from oncegate import StepRef
+from oncegate import AsyncSignIn, CountingListener, LogListener, SignIn, request_id
+from oncegate.adapters import OutcomeUnknown, Rejected, RejectionReason
 from oncegate_otel import OpenTelemetryListener
 from oncegate_stores import MemoryStore
 
@@ -29,23 +22,23 @@ def lead_through(sign_in: SignIn) -> None:
     """A lost response, a lock-out, a double click, a wrong code and a sign-in."""
     step = sign_in.start()
     for _ in range(2):
-        step = sign_in.send(step.flow_id, password())
-    step = sign_in.send(step.flow_id, password())
-    sign_in.send(step.flow_id, password(), version=0)
-    step = sign_in.send(step.flow_id, code("111111"))
-    sign_in.send(step.flow_id, code("222222"))
+        step = sign_in.send(step, password())
+    step = sign_in.send(step, password())
+    sign_in.send(StepRef(step.flow_id, 0), password())
+    step = sign_in.send(step, code("111111"))
+    sign_in.send(step, code("222222"))
 
 
 OUTCOMES = (
     OutcomeUnknown(),
-    Rejected(refusal=Refusal.LOCKED),
+    Rejected(reason=RejectionReason.LOCKED),
     a_text(),
-    Rejected(refusal=Refusal.WRONG_CODE),
+    Rejected(reason=RejectionReason.WRONG_CODE),
     the_tokens(),
 )
 COUNTS = {
     "codes_sent": 1,
-    "events_held_back": 1,
+    "events_suppressed": 1,
     "outcomes_unknown": 1,
     "lockouts": 1,
     "sign_ins": 1,
@@ -77,7 +70,7 @@ def test_counted_by_opentelemetry(clock: ManualClock) -> None:
         for metric in data.resource_metrics[0].scope_metrics[0].metrics
     }
     assert found["oncegate.codes_sent"] == [(1, {"medium": "SMS"})]
-    assert found["oncegate.events_held_back"] == [(1, {"reason": "stale"})]
+    assert found["oncegate.events_suppressed"] == [(1, {"reason": "stale"})]
     assert {name.removeprefix("oncegate."): points[0][0] for name, points in found.items()} == {
         name: count for name, count in COUNTS.items() if count
     }
@@ -97,7 +90,7 @@ def test_the_trail_has_a_line_for_each_change_and_each_event_held_back(
     assert len(lines) == 2 * len(OUTCOMES) + 1
     assert {line["request"] for line in lines} == {"request-7"}
     assert len({line["flow"] for line in lines}) == 1
-    assert [line["held_back"] for line in lines if line["held_back"]] == ["stale"]
+    assert [line["suppressed"] for line in lines if line["suppressed"]] == ["stale"]
 
 
 async def test_the_request_is_known_on_the_threads_of_an_async_app(clock: ManualClock) -> None:
@@ -112,7 +105,7 @@ async def test_the_request_is_known_on_the_threads_of_an_async_app(clock: Manual
     async def one(name: str) -> None:
         with request_id(name):
             step = await sign_in.start()
-            await sign_in.send(step.flow_id, password())
+            await sign_in.send(step, password())
 
     await asyncio.gather(one("a"), one("b"))
     assert sorted(heard) == ["a", "a", "b", "b"]

@@ -7,9 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.doubles import a_text, password
 
-from oncegate import Flow, InvalidInput, RecordUnreadable
-from oncegate.machine import Policy, advance
-from oncegate.seal import FlowId
+from oncegate import InvalidInput, RecordUnreadable
+from oncegate.adapters import FlowId
+from oncegate.machine.advance import advance
+from oncegate.machine.context import Policy
+from oncegate.record import Flow
 
 NOW = 1_800_000_000.0
 SESSION = "a-session-nobody-may-read-" * 50

@@ -9,18 +9,19 @@ import pytest
 from tests.doubles import a_text, password, the_tokens
 from tests.engine.test_machine import AT_REST
 
-from oncegate import (
+from oncegate import Event, FlowState, Step
+from oncegate.adapters import (
+    TEXTS,
     ChallengeIssued,
     FactorChoice,
-    Flow,
-    FlowState,
     NewPasswordChallenge,
-    Refusal,
+    RejectionReason,
 )
-from oncegate.events import Event
-from oncegate.machine import EVENTS, EXPIRED, SignInMachine, advance
-from oncegate.messages import TEXTS
-from oncegate.step import Step, step_of
+from oncegate.driver.script import EXPIRED
+from oncegate.machine.advance import EVENTS, advance
+from oncegate.machine.chart import SignInMachine
+from oncegate.record import Flow
+from oncegate.step import step_of
 
 FLOW_ID = "A" * 32
 
@@ -102,7 +103,7 @@ def test_no_step_shows_a_session() -> None:
 
 
 def test_every_message_the_machine_can_leave_has_words() -> None:
-    for refusal in Refusal:
+    for refusal in RejectionReason:
         assert TEXTS[refusal.value]
     for code in ("outcome_unknown", "challenge_expired", "too_many_wrong_codes", "cancelled"):
         assert TEXTS[code]

@@ -15,8 +15,16 @@ from typing import Any, NamedTuple
 
 from tests.properties.world import Broken, ForgetfulStore, Worker, World
 
-from oncegate import FlowStore
-from oncegate.signin import Find, Make, Pause, Put, Since, Swap, Tell
+from oncegate.adapters import RecordStore
+from oncegate.driver.effects import (
+    CallTransport,
+    FindDevice,
+    GetDurableSince,
+    Notify,
+    Sleep,
+    StoreDevice,
+    Swap,
+)
 from oncegate_stores import MemoryStore
 
 LEASE = 200.0
@@ -91,7 +99,7 @@ class Explorer:
         cuts: int = 0,
         kinds: tuple[str, ...] = FAULTS,
         most: int = 200_000,
-        new_store: Callable[[], FlowStore] = MemoryStore,
+        new_store: Callable[[], RecordStore] = MemoryStore,
         **world: Any,
     ) -> None:
         self._script = script
@@ -181,7 +189,7 @@ class Explorer:
                 continue
             yield Happening("goes on", number)
             # The driver's `Tell` after the write-ahead comes right before its call.
-            if left["fault"] and isinstance(worker.want, Tell):
+            if left["fault"] and isinstance(worker.want, Notify):
                 for fault in self._kinds:
                     yield Happening("goes on", number, fault)
             if left["dies"]:
@@ -198,7 +206,7 @@ class Explorer:
             flow.version,
             flow.challenge_id,
             flow.attempts_left,
-            len(flow.tried),
+            len(flow.attempted_digests),
             flow.new_codes_left,
             flow.message,
             flow.device_key is not None,
@@ -224,7 +232,7 @@ class Explorer:
 
 def _skip(world: World, worker: Worker) -> None:
     """What touches nothing that another worker reads is no point to interleave."""
-    while isinstance(worker.want, (Since, Find, Put)):
+    while isinstance(worker.want, (GetDurableSince, FindDevice, StoreDevice)):
         world.do_one_thing(worker)
 
 
@@ -239,5 +247,5 @@ def _of(worker: Worker, world: World) -> object:
         worker.done,
         worker.step.state if worker.step else None,
         worker.step.tokens is not None if worker.step else None,
-        isinstance(want, (Make, Pause)),
+        isinstance(want, (CallTransport, Sleep)),
     )

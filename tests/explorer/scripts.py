@@ -10,13 +10,13 @@ from oncegate import (
     Cancel,
     ChooseFactor,
     CodeBudget,
+    Event,
     Factor,
     RememberDevice,
     RequestNewCode,
     SubmitCode,
     SubmitUsername,
 )
-from oncegate.events import Event
 
 
 def clicks(*events: Event, before: tuple[Event, ...] = (), seen: bool = True) -> Script:
@@ -84,11 +84,11 @@ TWO: dict[str, tuple[Script, dict[str, object]]] = {
     "the code and a new one": (clicks(RIGHT, RequestNewCode(), before=(ANA,)), {}),
     "a new code twice, by one click": (
         clicks(RequestNewCode(), RequestNewCode(), before=(ANA,)),
-        {"keep_password": True, "new_code_cooldown": 0},
+        {"retain_password": True, "new_code_cooldown": 0},
     ),
     "a new code too soon": (
         clicks(RequestNewCode(), RIGHT, before=(ANA,)),
-        {"keep_password": True},
+        {"retain_password": True},
     ),
     "the code and a way out": (clicks(RIGHT, Cancel(), before=(ANA,)), {}),
     "the code twice, with a new device": (
@@ -108,7 +108,7 @@ THREE: dict[str, tuple[Script, dict[str, object]]] = {
 
 
 ASKS = RequestNewCode()
-BY_ONE_CLICK: dict[str, object] = {"keep_password": True, "new_code_cooldown": 0}
+BY_ONE_CLICK: dict[str, object] = {"retain_password": True, "new_code_cooldown": 0}
 AT_ONCE: dict[str, object] = {"new_code_cooldown": 0}
 BLOCKED: dict[str, object] = {"kinds": FIREWALL, "crashes": 0, "waits": 0}
 BY_CHOICE: dict[str, object] = {"auth_flow": "USER_AUTH"}
@@ -149,7 +149,7 @@ LEADING: dict[str, tuple[Script, dict[str, object]]] = {
     ),
     "first_factor_is_kept": (clicks(ASKS, before=(ANA,)), AT_ONCE),
     "journey_goes_on": (clicks(RIGHT, before=(ANA,)), BLOCKED),
-    "lease_has_passed": (goes_on("ana", 0), {}),
+    "deadline_has_passed": (goes_on("ana", 0), {}),
     "may_be_tried_again": (goes_on("ana", 0), BLOCKED),
     "new_codes_remain": (
         clicks(ASKS, before=(ANA,)),

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable
 from typing import Any
 
+import oncegate.signin
 import pytest
 from tests.engine.test_machine import GUARDS
 from tests.explorer.explorer import Explorer, Violation
@@ -13,9 +14,10 @@ from tests.explorer.scripts import LEADING, THREE, TWO
 from tests.properties.world import Broken, ForgetfulStore
 
 import oncegate.machine
-import oncegate.signin
-from oncegate import Flow, StoredFlow
-from oncegate.machine import NotAllowed, SignInMachine, advance
+from oncegate.adapters import StoredRecord
+from oncegate.machine.advance import NotAllowed, advance
+from oncegate.machine.chart import SignInMachine
+from oncegate.record import Flow
 from oncegate_stores import MemoryStore
 
 
@@ -81,7 +83,7 @@ def _without(guard: str, patch: pytest.MonkeyPatch) -> None:
 
 
 def _swaps_anyway(patch: pytest.MonkeyPatch) -> None:
-    def swap(store: MemoryStore, key: str, expected: int, row: StoredFlow) -> bool:
+    def swap(store: MemoryStore, key: str, expected: int, row: StoredRecord) -> bool:
         store._rows[key] = row
         return True
 
@@ -91,7 +93,7 @@ def _swaps_anyway(patch: pytest.MonkeyPatch) -> None:
 def _sends_before_it_saves(patch: pytest.MonkeyPatch) -> None:
     """As most clients do: the call leaves while the store still says that nothing has happened."""
 
-    def swap(store: MemoryStore, key: str, expected: int, row: StoredFlow) -> bool:
+    def swap(store: MemoryStore, key: str, expected: int, row: StoredRecord) -> bool:
         if expected == 0:
             return True  # said to be saved, and is not
         store._rows[key] = row
@@ -115,16 +117,16 @@ TAKEN_OUT: dict[str, tuple[Callable[[pytest.MonkeyPatch], None], str]] = {
         lambda patch: _without("code_not_sent", patch),
         "a new code twice, by one click",
     ),
-    "answer_not_in_flight": (
-        lambda patch: _without("answer_not_in_flight", patch),
+    "step_is_current": (
+        lambda patch: _without("step_is_current", patch),
         "two wrong codes",
     ),
-    "answer_not_tried": (
-        lambda patch: _without("answer_not_tried", patch),
+    "answer_is_new": (
+        lambda patch: _without("answer_is_new", patch),
         "the same wrong code twice, no version",
     ),
-    "nothing_happened_since": (
-        lambda patch: _without("nothing_happened_since", patch),
+    "step_is_current": (
+        lambda patch: _without("step_is_current", patch),
         "the code and a way out",
     ),
     "cooldown_is_over": (
@@ -143,8 +145,8 @@ TAKEN_OUT: dict[str, tuple[Callable[[pytest.MonkeyPatch], None], str]] = {
 def _nothing_lasts(patch: pytest.MonkeyPatch) -> None:
     swap = ForgetfulStore.swap
 
-    def lazily(store: ForgetfulStore, key: str, expected: int, row: StoredFlow) -> bool:
-        return swap(store, key, expected, row._replace(lasting=False))
+    def lazily(store: ForgetfulStore, key: str, expected: int, row: StoredRecord) -> bool:
+        return swap(store, key, expected, row._replace(durable=False))
 
     patch.setattr(ForgetfulStore, "swap", lazily)
 
@@ -177,7 +179,7 @@ def test_what_is_taken_out_is_missed(name: str, monkeypatch: pytest.MonkeyPatch)
 
 
 # Time is offered to a flow only when it is due, so these are missed when they never open.
-NEVER_OPEN = {"lease_has_passed", "deadline_has_passed"}
+NEVER_OPEN = {"deadline_has_passed", "deadline_has_passed"}
 
 
 def _beside_the_whole_machine(guard: str, patch: pytest.MonkeyPatch) -> None:

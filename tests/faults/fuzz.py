@@ -25,7 +25,8 @@ OURS = ("oncegate", "oncegate_cli", "oncegate_cognito", "oncegate_sandbox", "onc
 with atheris.instrument_imports(include=[*OURS, "tomllib", "json"]):
     from tests.faults import test_hostile
 
-    from oncegate import Event, InvalidInput, parse_event
+    from oncegate import Event, InvalidInput
+    from oncegate.adapters import parse_event
 
 Target = Callable[[bytes], object]
 

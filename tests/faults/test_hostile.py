@@ -14,15 +14,8 @@ from hypothesis import strategies as st
 from tests.doubles import InProcessClient, ManualClock, a_text, password
 from typer.testing import CliRunner
 
-from oncegate import (
-    InvalidInput,
-    OncegateError,
-    RecordUnreadable,
-    SignIn,
-    StoredFlow,
-    parse_event,
-)
-from oncegate.seal import FlowId
+from oncegate import InvalidInput, OncegateError, RecordUnreadable, SignIn
+from oncegate.adapters import FlowId, StoredRecord, parse_event
 from oncegate.testing import ScriptedTransport
 from oncegate_cli.main import app
 from oncegate_cognito import CognitoTransport
@@ -91,18 +84,18 @@ def test_records(sealed: bytes, version: int) -> None:
     clock, store = ManualClock(), MemoryStore()
     sign_in = SignIn(transport=ScriptedTransport(), store=store, clock=clock)
     flow_id = sign_in.start().flow_id
-    store._rows[FlowId.parse(flow_id).key] = StoredFlow(version, sealed, clock.time + 60)
+    store._rows[FlowId.parse(flow_id).key] = StoredRecord(version, sealed, clock.time + 60)
     with pytest.raises(RecordUnreadable):
         sign_in.get(flow_id)
     with pytest.raises(RecordUnreadable):
-        sign_in.send(flow_id, password())
+        sign_in.send(sign_in.get(flow_id), password())
 
 
 def test_the_flow_of_one_browser_is_nobody_elses() -> None:
     """Who has not the id has neither the name of the row nor the key to it."""
     store = MemoryStore()
     sign_in = SignIn(transport=ScriptedTransport(a_text()), store=store)
-    flow_id = sign_in.send(sign_in.start().flow_id, password()).flow_id
+    flow_id = sign_in.send(sign_in.start(), password()).flow_id
     key = FlowId.parse(flow_id).key
     assert key in store._rows
     assert key not in flow_id
@@ -155,7 +148,7 @@ def test_responses(response: dict[str, Any], auth_flow: Any) -> None:
         pool_id="us-east-1_Pool1", client_id="client", auth_flow=auth_flow, client=client
     )
     sign_in = SignIn(transport=transport, store=MemoryStore(), listeners=[])
-    step = sign_in.send(sign_in.start().flow_id, password())
+    step = sign_in.send(sign_in.start(), password())
     assert step.state not in {"checking_password", "registering_device"}
     assert step.events or step.state in {"failed", "authenticated"}
 

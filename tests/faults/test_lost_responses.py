@@ -9,6 +9,7 @@ import httpx
 import pytest
 from tests.doubles import code, password
 
+from oncegate import StepRef
 from oncegate import SignIn, SubmitCode, SubmitPassword
 from oncegate_cognito import CognitoTransport
 from oncegate_sandbox import Sandbox
@@ -29,29 +30,29 @@ def test_on_the_call_that_texts(
     sign_in: SignIn, sandbox: Sandbox, controls: httpx.Client, kind: str
 ) -> None:
     controls.post("/faults", json={"operation": "RespondToAuthChallenge", "kind": kind})
-    step = sign_in.send(sign_in.start().flow_id, password())
+    step = sign_in.send(sign_in.start(), password())
     assert step.state == "idle"
     assert step.message is not None
     assert step.message.code == "outcome_unknown"
     assert len(sandbox.messages()) == 1
     for _ in range(3):  # reloads, and the impatient click that was under way
         assert sign_in.get(step.flow_id) == step
-        late = sign_in.send(step.flow_id, password(), version=0)
+        late = sign_in.send(StepRef(step.flow_id, 0), password())
         assert late.reason is not None
     assert len(sandbox.messages()) == 1
-    step = sign_in.send(step.flow_id, password(), version=step.version)
-    step = sign_in.send(step.flow_id, code(sandbox.messages()[-1].code))
+    step = sign_in.send(step, password())
+    step = sign_in.send(step, code(sandbox.messages()[-1].code))
     assert (step.state, len(sandbox.messages())) == ("authenticated", 2)
 
 
 def test_on_the_answer(sign_in: SignIn, sandbox: Sandbox, controls: httpx.Client) -> None:
-    step = sign_in.send(sign_in.start().flow_id, password())
+    step = sign_in.send(sign_in.start(), password())
     controls.post("/faults", json={"operation": "RespondToAuthChallenge", "kind": "drop_response"})
     answer = code(sandbox.messages()[-1].code)
-    step = sign_in.send(step.flow_id, answer)
+    step = sign_in.send(step, answer)
     assert step.message is not None
     assert (step.state, step.message.code) == ("idle", "outcome_unknown")
-    assert sign_in.send(step.flow_id, answer).state == "idle"
+    assert sign_in.send(step, answer).state == "idle"
     assert controls.get("/calls").json() == {"InitiateAuth": 1, "RespondToAuthChallenge": 2}
 
 
@@ -67,11 +68,11 @@ def test_a_program_written_from_the_contract_alone(sandbox: Sandbox, tmp_path: P
     )
     step = sign_in.start()
     assert step.version == 0
-    step = sign_in.send(step.flow_id, SubmitPassword(username="ana", password="Correct-horse-1"))
+    step = sign_in.send(step, SubmitPassword(username="ana", password="Correct-horse-1"))
     assert step.delivery is not None
     assert (step.state, step.delivery.medium) == ("awaiting_mfa", "SMS")
     assert step.delivery.destination == "+*******1234"
     inbox = httpx.get(f"{sandbox.endpoint}/_sandbox/messages").json()
-    step = sign_in.send(step.flow_id, SubmitCode(code=inbox[-1]["code"], remember_device=True))
+    step = sign_in.send(step, SubmitCode(code=inbox[-1]["code"], remember_device=True))
     assert step.tokens is not None
     assert step.tokens.access_token.startswith("eyJ")

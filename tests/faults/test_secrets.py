@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 from tests.doubles import code, password
 
-from oncegate import OncegateError, SignIn, Step, StoredFlow
+from oncegate import OncegateError, SignIn, Step
+from oncegate.adapters import StoredRecord
 from oncegate_cognito import CognitoTransport
 from oncegate_sandbox import Sandbox
 from oncegate_stores import SQLiteStore, store_from_url
@@ -40,7 +41,7 @@ def test_nothing_written_holds_a_secret(
     secrets = {"Correct-horse-1", "wrong-horse-0"}
 
     def send(flow_id: str, event: object) -> Step:
-        steps.append(sign_in.send(flow_id, event))  # type: ignore[arg-type]
+        steps.append(sign_in.send(sign_in.get(flow_id), event))  # type: ignore[arg-type]
         print(steps[-1], repr(event), steps[-1].model_dump_json())
         return steps[-1]
 
@@ -128,7 +129,7 @@ def test_what_a_server_holds_is_searched(store: str, request: pytest.FixtureRequ
     """The search after each test would see a secret that a store had not sealed."""
     server = request.getfixturevalue(f"{store}_server")
     plain = b'{"password": "Correct-horse-1"}'
-    key, row = uuid.uuid4().hex, StoredFlow(1, plain, time.time() + 60)
+    key, row = uuid.uuid4().hex, StoredRecord(1, plain, time.time() + 60)
     opened = store_from_url(server.url)
     request.addfinalizer(getattr(opened, "close", lambda: None))
     assert opened.swap(key, 0, row)

@@ -13,6 +13,7 @@ import pytest
 from tests.doubles import code, password
 from tests.servers import PostgresServer, RedisServer, free_port
 
+from oncegate import StepRef
 from oncegate import (
     InvalidInput,
     Misconfigured,
@@ -21,10 +22,9 @@ from oncegate import (
     SealingKeys,
     SignIn,
     Step,
-    StoredFlow,
     StoreUnavailable,
 )
-from oncegate.seal import FlowId
+from oncegate.adapters import FlowId, StoredRecord
 from oncegate_cognito import CognitoTransport
 from oncegate_sandbox import Sandbox
 from oncegate_stores import MemoryStore, PostgresStore, RedisStore, store_from_url
@@ -50,19 +50,19 @@ class TestRedis:
         flow_id = sign_in.start().flow_id
         for _ in range(2):
             with pytest.raises(StoreUnavailable) as error:
-                sign_in.send(flow_id, password())
+                sign_in.send(sign_in.get(flow_id), password())
             assert str(redis.port) not in str(error.value), "an address may hold a password"
         redis.start()
-        assert sign_in.send(sign_in.start().flow_id, password()).state == "awaiting_mfa"
+        assert sign_in.send(sign_in.start(), password()).state == "awaiting_mfa"
 
     def test_down_while_the_call_is_under_way(
         self, redis: RedisServer, transport: CognitoTransport, sandbox: Sandbox
     ) -> None:
         class GoesDown:
-            longest_call, is_passwordless = transport.longest_call, False
+            max_call_seconds, is_passwordless = transport.max_call_seconds, False
 
-            def make(self, call: Any) -> Any:
-                outcome = transport.make(call)
+            def perform(self, call: Any) -> Any:
+                outcome = transport.perform(call)
                 redis.stop()
                 return outcome
 
@@ -71,7 +71,7 @@ class TestRedis:
         staying = SignIn(transport=transport, store=store)
         flow_id = going.start().flow_id
         with pytest.raises(StoreUnavailable):
-            going.send(flow_id, password(), version=0)
+            going.send(StepRef(flow_id, 0), password())
         assert len(sandbox.messages()) == 1
         time.sleep(2.1)
         redis.start()  # with nothing in it
@@ -79,21 +79,21 @@ class TestRedis:
         assert step.message is not None
         assert (step.state, step.message.code) == ("failed", "flow_expired")
         for version in (0, None):
-            assert reason(staying.send(flow_id, password(), version=version)) == "finished"
+            assert reason(staying.send(StepRef(flow_id, version), password())) == "finished"
         assert len(sandbox.messages()) == 1
 
     def test_a_restart_with_the_data_lost(
         self, redis: RedisServer, transport: CognitoTransport, sandbox: Sandbox
     ) -> None:
         sign_in = SignIn(transport=transport, store=RedisStore(redis.url))
-        step = sign_in.send(sign_in.start().flow_id, password(), version=0)
+        step = sign_in.send(sign_in.start(), password())
         time.sleep(2.1)
         redis.stop()
         redis.start()
         for event in (code(sandbox.messages()[-1].code), password()):
-            assert reason(sign_in.send(step.flow_id, event)) == "finished"
+            assert reason(sign_in.send(step, event)) == "finished"
         assert len(sandbox.messages()) == 1
-        again = sign_in.send(sign_in.start().flow_id, password())
+        again = sign_in.send(sign_in.start(), password())
         assert (again.state, len(sandbox.messages())) == ("awaiting_mfa", 2)
 
     def test_slow(self, redis: RedisServer, transport: CognitoTransport, sandbox: Sandbox) -> None:
@@ -103,7 +103,7 @@ class TestRedis:
         before = time.monotonic()
         try:
             with pytest.raises(StoreUnavailable):
-                sign_in.send(flow_id, password())
+                sign_in.send(sign_in.get(flow_id), password())
         finally:
             os.kill(redis._process.pid, signal.SIGCONT)
         assert time.monotonic() - before < 5
@@ -122,12 +122,12 @@ def test_postgres_restarted_keeps_the_flow(transport: CognitoTransport, sandbox:
     with PostgresServer() as server:
         store = PostgresStore(server.url, timeout=2)
         sign_in = SignIn(transport=transport, store=store)
-        step = sign_in.send(sign_in.start().flow_id, password())
+        step = sign_in.send(sign_in.start(), password())
         server.stop()
         with pytest.raises(StoreUnavailable):
             sign_in.get(step.flow_id)
         server.start()
-        step = sign_in.send(step.flow_id, code(sandbox.messages()[-1].code))
+        step = sign_in.send(step, code(sandbox.messages()[-1].code))
         assert (step.state, len(sandbox.messages())) == ("authenticated", 1)
         store.close()
 
@@ -139,22 +139,22 @@ def test_a_process_that_restarts_has_an_empty_memory(
     now = time.time()
     monkeypatch.setattr("oncegate_stores.memory.time.time", lambda: now + 5)
     reborn = SignIn(transport=transport, store=MemoryStore())
-    assert reason(reborn.send(flow_id, password())) == "finished"
+    assert reason(reborn.send(reborn.get(flow_id), password())) == "finished"
     assert sandbox.messages() == ()
 
 
 class TestWhatIsStored:
     def test_a_flow_costs_under_four_kilobytes(self, transport: CognitoTransport) -> None:
         store = MemoryStore()
-        sign_in = SignIn(transport=transport, store=store, keep_password=True)
-        sign_in.send(sign_in.start().flow_id, password())
+        sign_in = SignIn(transport=transport, store=store, retain_password=True)
+        sign_in.send(sign_in.start(), password())
         assert max(len(row.sealed) for row in store._rows.values()) < 4096
 
     def test_keys_of_the_application_rotate(self, transport: CognitoTransport) -> None:
         store = MemoryStore()
         old, new = "the key of this year", "the key of the next year"
         before = SignIn(transport=transport, store=store, keys=SealingKeys(old))
-        step = before.send(before.start().flow_id, password())
+        step = before.send(before.start(), password())
         during = SignIn(transport=transport, store=store, keys=SealingKeys(new, old))
         assert during.get(step.flow_id) == step
         for keys in (SealingKeys(new), None):
@@ -167,7 +167,7 @@ class TestWhatIsStored:
     ) -> None:
         store = MemoryStore()
         sign_in = SignIn(transport=transport, store=store)
-        one, two = (sign_in.send(sign_in.start().flow_id, password()) for _ in range(2))
+        one, two = (sign_in.send(sign_in.start(), password()) for _ in range(2))
         key, other = (FlowId.parse(step.flow_id).key for step in (one, two))
         rows = dict(store._rows)
         sealed = rows[key].sealed
@@ -197,7 +197,7 @@ def test_urls_that_are_none(url: str) -> None:
 
 @REDIS
 def test_stores_by_their_urls(redis: RedisServer, tmp_path: Any) -> None:
-    row = StoredFlow(1, b"sealed", time.time() + 60)
+    row = StoredRecord(1, b"sealed", time.time() + 60)
     for url in ("memory://", f"sqlite:///{tmp_path}/flows.db", redis.url):
         store = store_from_url(url)
         assert store.swap("a" * 32, 0, row)

@@ -13,9 +13,8 @@ import pytest
 from tests.doubles import password
 from tests.properties.world import WRONG_PASSWORD, World
 
-from oncegate import Factor, SubmitUsername
-from oncegate.events import Event
-from oncegate.signin import Make, Swap
+from oncegate import Event, Factor, SubmitUsername
+from oncegate.driver.effects import CallTransport, Swap
 from oncegate_stores import MemoryStore
 
 KNOWN, NOBODY = "ana", "eva"  # as long as each other, for the size of the record
@@ -35,7 +34,9 @@ def _seen_of(who: str, events: list[Event], auth_flow: str, **more: Any) -> list
             world.do_one_thing(worker)
             size = len(want.row.sealed) if isinstance(want, Swap) else None
             made = [operation for operation, _ in world.client.requests[requests:]]
-            call = type(worker.want.call).__name__ if isinstance(worker.want, Make) else None
+            call = (
+                type(worker.want.call).__name__ if isinstance(worker.want, CallTransport) else None
+            )
             seen.append((type(want).__name__, size, call, made))
         seen.append(worker.step.model_dump(exclude={"flow_id"}) | {"fields": None})
         seen.append([field.name for field in worker.step.fields])
@@ -48,7 +49,7 @@ CASES: list[tuple[str, list[Event], dict[str, Any]]] = [
     ("USER_PASSWORD_AUTH", [WRONG, WRONG], {}),
     ("USER_SRP_AUTH", [WRONG, WRONG], {}),
     ("USER_PASSWORD_AUTH", [WRONG, WRONG], {"with_devices": True}),
-    ("USER_SRP_AUTH", [WRONG], {"keep_password": True}),
+    ("USER_SRP_AUTH", [WRONG], {"retain_password": True}),
     ("CUSTOM_AUTH", [WRONG], {}),
 ]
 

@@ -13,10 +13,11 @@ from typing import Any, NamedTuple
 
 import botocore
 import botocore.session
+import oncegate.signin
 from botocore.config import Config
 
-import oncegate.signin
-from oncegate import OncegateError, SignIn, parse_event
+from oncegate import OncegateError, SignIn
+from oncegate.adapters import parse_event
 from oncegate_cognito import CognitoTransport
 from oncegate_sandbox import Sandbox
 from oncegate_stores import store_from_url

@@ -64,7 +64,7 @@ class CognitoLocal:
 
     def begin(self, password: str) -> Step:
         event = SubmitPassword(username=NAME, password=SecretStr(password))
-        return self.sign_in.send(self.sign_in.start().flow_id, event)
+        return self.sign_in.send(self.sign_in.start(), event)
 
 
 @pytest.fixture
@@ -104,7 +104,7 @@ def test_a_new_password(local: CognitoLocal) -> None:
     step = local.begin("Temporary-horse-1")
     assert step.state == "awaiting_new_password"
     event = SubmitNewPassword(new_password=SecretStr(PASSWORD))
-    assert local.sign_in.send(step.flow_id, event).state == "authenticated"
+    assert local.sign_in.send(step, event).state == "authenticated"
 
 
 def test_an_authenticator(local: CognitoLocal) -> None:
@@ -120,6 +120,6 @@ def test_an_authenticator(local: CognitoLocal) -> None:
     step = local.begin(PASSWORD)
     assert (step.state, step.challenge) == ("awaiting_mfa", "SOFTWARE_TOKEN_MFA")
     wrong = SubmitCode(code=SecretStr(f"{(int(app.now()) + 1) % 10**6:06d}"))
-    assert local.sign_in.send(step.flow_id, wrong).attempts_left == 4
-    step = local.sign_in.send(step.flow_id, SubmitCode(code=SecretStr(app.now())))
+    assert local.sign_in.send(step, wrong).attempts_left == 4
+    step = local.sign_in.send(step, SubmitCode(code=SecretStr(app.now())))
     assert step.state == "authenticated"

@@ -11,7 +11,8 @@ import pytest
 from moto.server import ThreadedMotoServer
 from tests.doubles import PASSWORD, password
 
-from oncegate import Refusal, SignIn, SubmitCode, SubmitNewPassword
+from oncegate import SignIn, SubmitCode, SubmitNewPassword
+from oncegate.adapters import RejectionReason
 from oncegate_cognito import CognitoTransport
 from oncegate_stores import MemoryStore
 
@@ -72,7 +73,7 @@ def add_user(admin: Any, pool_id: str, name: str = "ana", *, permanent: bool = T
 def test_password_alone(admin: Any, pool_id: str, endpoint: str, secret: bool) -> None:
     add_user(admin, pool_id)
     sign_in = sign_in_to(admin, pool_id, endpoint, auth_flow="USER_PASSWORD_AUTH", secret=secret)
-    step = sign_in.send(sign_in.start().flow_id, password())
+    step = sign_in.send(sign_in.start(), password())
     assert step.state == "authenticated"
     assert step.tokens is not None
     assert admin.get_user(AccessToken=step.tokens.access_token)["Username"] == "ana"
@@ -83,22 +84,22 @@ def test_srp_by_an_email_address(admin: Any, endpoint: str) -> None:
     pool = admin.create_user_pool(PoolName="mails", UsernameAttributes=["email"])["UserPool"]["Id"]
     add_user(admin, pool, "ana@example.com")
     sign_in = sign_in_to(admin, pool, endpoint)
-    step = sign_in.send(sign_in.start().flow_id, password(username="ana@example.com"))
+    step = sign_in.send(sign_in.start(), password(username="ana@example.com"))
     assert step.state == "authenticated"
 
 
 def test_a_wrong_password(admin: Any, pool_id: str, endpoint: str) -> None:
     add_user(admin, pool_id)
     sign_in = sign_in_to(admin, pool_id, endpoint, auth_flow="USER_PASSWORD_AUTH")
-    step = sign_in.send(sign_in.start().flow_id, password("wrong"))
+    step = sign_in.send(sign_in.start(), password("wrong"))
     assert step.message is not None
-    assert (step.state, step.message.code) == ("idle", Refusal.WRONG_CREDENTIALS)
+    assert (step.state, step.message.code) == ("idle", RejectionReason.WRONG_CREDENTIALS)
 
 
 def test_an_authenticators_code(admin: Any, pool_id: str, endpoint: str) -> None:
     add_user(admin, pool_id)
     sign_in = sign_in_to(admin, pool_id, endpoint, auth_flow="USER_PASSWORD_AUTH")
-    step = sign_in.send(sign_in.start().flow_id, password())
+    step = sign_in.send(sign_in.start(), password())
     assert step.tokens is not None
     admin.associate_software_token(AccessToken=step.tokens.access_token)
     admin.verify_software_token(AccessToken=step.tokens.access_token, UserCode="123456")
@@ -111,16 +112,16 @@ def test_an_authenticators_code(admin: Any, pool_id: str, endpoint: str) -> None
         SoftwareTokenMfaConfiguration={"Enabled": True},
         MfaConfiguration="ON",
     )
-    step = sign_in.send(sign_in.start().flow_id, password())
+    step = sign_in.send(sign_in.start(), password())
     assert (step.state, step.challenge) == ("awaiting_mfa", "SOFTWARE_TOKEN_MFA")
-    step = sign_in.send(step.flow_id, SubmitCode.model_validate({"code": "123456"}))
+    step = sign_in.send(step, SubmitCode.model_validate({"code": "123456"}))
     assert step.state == "authenticated"
 
 
 def test_a_temporary_password(admin: Any, pool_id: str, endpoint: str) -> None:
     add_user(admin, pool_id, permanent=False)
     sign_in = sign_in_to(admin, pool_id, endpoint, auth_flow="USER_PASSWORD_AUTH")
-    step = sign_in.send(sign_in.start().flow_id, password("Temporary-horse-1"))
+    step = sign_in.send(sign_in.start(), password("Temporary-horse-1"))
     assert step.state == "awaiting_new_password"
     new = SubmitNewPassword.model_validate({"new_password": "Better-horse-2"})
-    assert sign_in.send(step.flow_id, new).state == "authenticated"
+    assert sign_in.send(step, new).state == "authenticated"

@@ -33,7 +33,6 @@ from oncegate import (
     Cancel,
     ChooseFactor,
     Factor,
-    FlowStore,
     RememberDevice,
     RequestNewCode,
     ResetPassword,
@@ -41,6 +40,7 @@ from oncegate import (
     SubmitNewPassword,
     SubmitUsername,
 )
+from oncegate.adapters import RecordStore
 from oncegate_stores import MemoryStore, SQLiteStore
 
 FAULTS = st.sampled_from([None, None, None, "lost", "broken", "throttled", "unreachable"])
@@ -50,7 +50,7 @@ TIMES = [1, 1, 1, 11, 11, 31, 31, 40, 60, 70, 180, 4000, -30, -400]
 
 KINDS: list[dict[str, Any]] = [
     {},
-    {"with_devices": True, "keep_password": True},
+    {"with_devices": True, "retain_password": True},
     {"auth_flow": "USER_AUTH", "with_devices": True},
     {"auth_flow": "CUSTOM_AUTH"},
 ]
@@ -61,7 +61,7 @@ class Life(RuleBasedStateMachine):
 
     world: World
 
-    def new_store(self) -> FlowStore:
+    def new_store(self) -> RecordStore:
         raise NotImplementedError
 
     @initialize(kind=st.sampled_from(KINDS))
@@ -215,12 +215,12 @@ class Life(RuleBasedStateMachine):
 
 
 class OnMemory(Life):
-    def new_store(self) -> FlowStore:
+    def new_store(self) -> RecordStore:
         return MemoryStore()
 
 
 class OnSQLite(Life):
-    def new_store(self) -> FlowStore:
+    def new_store(self) -> RecordStore:
         self.folder = tempfile.TemporaryDirectory()
         return SQLiteStore(Path(self.folder.name) / "flows.db")
 
@@ -232,7 +232,7 @@ class OnSQLite(Life):
 class WithPowerCuts(Life):
     store: ForgetfulStore
 
-    def new_store(self) -> FlowStore:
+    def new_store(self) -> RecordStore:
         self.store = ForgetfulStore()
         return self.store
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import oncegate.signin
 import pytest
 from pydantic import BaseModel, SecretStr
 from tests.doubles import code, password, the_tokens
@@ -28,30 +29,33 @@ from tests.engine.test_machine import (
 from tests.properties.world import PASSWORDS, Broken, World
 
 import oncegate.machine
-import oncegate.signin
 from oncegate import (
     Cancel,
-    ChallengeIssued,
     ChooseFactor,
-    Confirmed,
+    Event,
     Factor,
-    Flow,
     FlowState,
+    RememberDevice,
+    RequestNewCode,
+    SubmitPassword,
+    SubmitUsername,
+)
+from oncegate.adapters import (
+    ChallengeIssued,
+    CheckCode,
+    Confirmed,
     NotSent,
     Outcome,
     PasswordChallenge,
-    Refusal,
     Rejected,
-    RememberDevice,
-    RequestNewCode,
-    StoredFlow,
-    SubmitPassword,
-    SubmitUsername,
+    RejectionReason,
+    StoredRecord,
     UnknownChallenge,
 )
-from oncegate.calls import CheckCode
-from oncegate.events import Event
-from oncegate.machine import TIME_PASSED, AtHand, NotAllowed, SignInMachine, advance
+from oncegate.machine.advance import NotAllowed, advance
+from oncegate.machine.chart import SignInMachine
+from oncegate.machine.context import TIME_PASSED, GuardInputs
+from oncegate.record import Flow
 from oncegate_stores import MemoryStore
 
 Script = Callable[[World], None]
@@ -85,22 +89,22 @@ def submit(world: World, flow_id: str, who: str = "ana", **more: Any) -> None:
 
 def a_late_second_click_on_the_password(world: World) -> None:
     flow_id = world.start()
-    submit(world, flow_id, seen=0, fault="lost")
-    submit(world, flow_id, seen=0)
+    submit(world, flow_id, expected_version=0, fault="lost")
+    submit(world, flow_id, expected_version=0)
 
 
 def a_late_second_click_on_the_factor(world: World) -> None:
     flow_id = world.start()
     submit(world, flow_id, "dora")
     for fault in ("throttled", None):
-        world.run(world.click(flow_id, ChooseFactor(factor=Factor.SMS), seen=2), fault)
+        world.run(world.click(flow_id, ChooseFactor(factor=Factor.SMS), expected_version=2), fault)
 
 
 def a_late_second_code(world: World) -> None:
     flow_id = world.start()
     submit(world, flow_id)
     for wrong in ("000000x", "111111x"):
-        world.run(world.click(flow_id, code(wrong[:6]), seen=2))
+        world.run(world.click(flow_id, code(wrong[:6]), expected_version=2))
 
 
 def the_same_wrong_code_again(world: World) -> None:
@@ -122,7 +126,7 @@ def six_wrong_codes(world: World) -> None:
 def a_late_cancel(world: World) -> None:
     flow_id = world.start()
     submit(world, flow_id)
-    if world.run(world.click(flow_id, Cancel(), seen=0)).state == "failed":
+    if world.run(world.click(flow_id, Cancel(), expected_version=0)).state == "failed":
         raise Broken("a late cancel ended the flow")
 
 
@@ -183,10 +187,10 @@ def a_new_code_for_an_authenticator(world: World) -> None:
 
 SCRIPTS: dict[str, list[Script]] = {
     "code_not_sent": [a_late_second_click_on_the_password, a_late_second_click_on_the_factor],
-    "answer_not_in_flight": [a_late_second_code],
-    "answer_not_tried": [the_same_wrong_code_again],
+    "step_is_current": [a_late_second_code],
+    "answer_is_new": [the_same_wrong_code_again],
     "attempts_remain": [six_wrong_codes],
-    "nothing_happened_since": [a_late_cancel],
+    "step_is_current": [a_late_cancel],
     "factor_is_offered": [a_factor_from_elsewhere],
     "cooldown_is_over": [a_new_code_at_once],
     "new_codes_remain": [new_codes_for_ever],
@@ -227,7 +231,7 @@ def two_workers_at_once(world: World) -> None:
 def test_the_swap_is_needed(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     two_workers_at_once(world)
 
-    def saves_anyway(store: MemoryStore, key: str, expected: int, row: StoredFlow) -> bool:
+    def saves_anyway(store: MemoryStore, key: str, expected: int, row: StoredRecord) -> bool:
         store._rows[key] = row
         return True
 
@@ -301,7 +305,7 @@ def _outcomes() -> dict[str, Outcome]:
     ]
     named = {f"asks {n}": outcome for n, outcome in enumerate(asked)}
     return {
-        **{refusal.value: Rejected(refusal=refusal) for refusal in Refusal},
+        **{refusal.value: Rejected(reason=refusal) for refusal in RejectionReason},
         **named,
         "device": DEVICE,
         "asks for the password": asks(PasswordChallenge),
@@ -322,7 +326,7 @@ def flow_asks(flow: Flow) -> ChallengeIssued:
 
 def _flows() -> dict[str, Flow]:
     """Flows at rest and in flight, with what they may remember and without."""
-    again = {"again": Factor.SMS, "kept_password": SecretStr("p"), "is_passwordless": True}
+    again = {"again": Factor.SMS, "retained_password": SecretStr("p"), "is_passwordless": True}
     first = {"is_first_factor": True}
     mfa = AT_REST[FlowState.AWAITING_MFA]
     assert mfa.challenge is not None
@@ -346,7 +350,7 @@ def _flows() -> dict[str, Flow]:
         "remember, said ahead": REGISTERING.model_copy(update={"remember_device": True}),
         "do not, said ahead": REGISTERING.model_copy(update={"remember_device": False}),
         "the session kept": DEVICE_FLOWS[FlowState.REMEMBERING_DEVICE].model_copy(
-            update={"session_name": "kept"}
+            update={"session_id": "kept"}
         ),
     }
 
@@ -358,15 +362,15 @@ def routes() -> Iterator[tuple[tuple[str, str], str]]:
     """Where everything leads from everywhere; "no" where nothing does."""
     offers = {**_outcomes(), **{f"{event!r}": event for event in _events()}, "time": TIME_PASSED}
     hands = {
-        "": AtHand(),
+        "": GuardInputs(),
         " with a vault": HAND,
-        " with a password": AtHand(password=SecretStr("p")),
+        " with a password": GuardInputs(password=SecretStr("p")),
     }
     for flow_name, flow in _FLOWS.items():
         for offer_name, offer in offers.items():
             for hand_name, hand in hands.items():
                 try:
-                    after = advance(flow, offer, now=NOW + 1e5, hand=hand).state.value
+                    after = advance(flow, offer, now=NOW + 1e5, inputs=hand).state.value
                 except NotAllowed:
                     after = "no"
                 except (AssertionError, KeyError):
@@ -381,8 +385,8 @@ def expected_routes() -> dict[tuple[str, str], str]:
         dead = {"challenge_dead", "code_expired", "wrong_credentials", "locked"}
         back_at = {
             FlowState.CHECKING_PASSWORD: dict.fromkeys(dead - {"code_expired"}, "idle"),
-            FlowState.REQUESTING_CODE: {"factor_unusable": "password_verified"},
-            FlowState.CHECKING_CODE: {
+            FlowState.REQUESTING_CHALLENGE: {"factor_unusable": "password_verified"},
+            FlowState.CHECKING_ANSWER: {
                 "wrong_code": "awaiting_mfa",
                 "code_already_used": "awaiting_mfa",
             },
@@ -398,7 +402,7 @@ def expected_routes() -> dict[tuple[str, str], str]:
             "sign_up_not_confirmed": "awaiting_confirmation",
             "password_reset_required": "awaiting_reset",
         }
-        for refusal in Refusal:
+        for refusal in RejectionReason:
             expected[state.value, refusal.value] = back_at.get(refusal.value, "failed")
         expected[state.value, "tokens"] = "authenticated"
         expected[state.value, "not known"] = "failed"
@@ -410,7 +414,7 @@ def test_every_outcome_leads_where_it_should() -> None:
     assert {key: found[key] for key in expected} == expected
 
 
-ROUTING = sorted(GUARDS - {*SCRIPTS, "lease_has_passed", "deadline_has_passed"})
+ROUTING = sorted(GUARDS - {*SCRIPTS, "deadline_has_passed", "deadline_has_passed"})
 
 
 @pytest.fixture(scope="module")
@@ -430,13 +434,13 @@ def test_without_a_routing_guard_something_leads_elsewhere(
     assert any(real_routes[key] != target for key, target in routes())
 
 
-@pytest.mark.parametrize("guard", ["lease_has_passed", "deadline_has_passed"])
+@pytest.mark.parametrize("guard", ["deadline_has_passed", "deadline_has_passed"])
 def test_a_guard_on_time_that_never_opens_leaves_a_flow_stuck(
     guard: str, answer_always: Callable[[str, bool], None]
 ) -> None:
-    flow = IN_FLIGHT_FLOWS[FlowState.CHECKING_CODE]
+    flow = IN_FLIGHT_FLOWS[FlowState.CHECKING_ANSWER]
     if guard == "deadline_has_passed":
-        flow = advance(flow, Rejected(refusal=Refusal.WRONG_CODE), now=NOW)
+        flow = advance(flow, Rejected(reason=RejectionReason.WRONG_CODE), now=NOW)
     assert advance(flow, oncegate.machine.TIME_PASSED, now=NOW + 1000).state is FlowState.IDLE
     answer_always(guard, False)
     with pytest.raises(NotAllowed):

@@ -18,37 +18,33 @@ from typing import Any, Literal
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.hashes import SHA1
 from cryptography.hazmat.primitives.twofactor.totp import TOTP
+
 from tests.doubles import InProcessClient, ManualClock
 
-from oncegate import (
+from oncegate import Event, RequestNewCode, SignIn, Step
+from oncegate.adapters import (
+    Call,
     ChallengeIssued,
+    CheckCode,
+    CheckDevice,
     Confirmed,
-    FlowStore,
+    FlowId,
+    MarkRemembered,
     NotSent,
     Outcome,
-    Refusal,
+    RecordStore,
+    RegisterDevice,
     Rejected,
-    RequestNewCode,
-    SignIn,
-    Step,
-    StoredFlow,
+    RejectionReason,
+    StoredRecord,
     TokensIssued,
     Transition,
     parse_event,
 )
-from oncegate.calls import (
-    CAN_SEND,
-    Call,
-    CheckCode,
-    CheckDevice,
-    MarkRemembered,
-    RegisterDevice,
-)
-from oncegate.events import Event
-from oncegate.flow import Flow
-from oncegate.machine import TIME_PASSED, NotAllowed, advance, events_allowed
-from oncegate.seal import FlowId
-from oncegate.signin import Make, Swap, Tell, Want
+from oncegate.driver.effects import CallTransport, Effect, Notify, Swap
+from oncegate.machine.advance import NotAllowed, advance, allowed_events
+from oncegate.machine.context import TIME_PASSED
+from oncegate.record import Flow
 from oncegate_cognito import CognitoTransport
 from oncegate_sandbox import DEMO_SEED, PoolSeed, Seed, UserSeed
 from oncegate_sandbox.clock import SandboxClock
@@ -105,8 +101,8 @@ class Worker:
     flow_id: str
     event: Event
     seen: int | None
-    script: Generator[Want, Any, Step]
-    want: Want | None = None
+    script: Generator[Effect, Any, Step]
+    want: Effect | None = None
     outcome: Outcome | None = None
     step: Step | None = None
     codes: int = 0
@@ -116,19 +112,19 @@ class Worker:
 class RecordingStore:
     """The real store, with every byte that is written to it remembered."""
 
-    def __init__(self, store: FlowStore) -> None:
+    def __init__(self, store: RecordStore) -> None:
         self.store = store
         self.written: list[bytes] = []
 
-    def load(self, key: str) -> StoredFlow | None:
+    def load(self, key: str) -> StoredRecord | None:
         return self.store.load(key)
 
-    def swap(self, key: str, expected: int, row: StoredFlow) -> bool:
+    def swap(self, key: str, expected: int, row: StoredRecord) -> bool:
         self.written.append(row.sealed)
         return self.store.swap(key, expected, row)
 
-    def since(self) -> float:
-        return self.store.since()
+    def durable_since(self) -> float:
+        return self.store.durable_since()
 
 
 class ForgetfulStore(MemoryStore):
@@ -136,11 +132,11 @@ class ForgetfulStore(MemoryStore):
 
     def __init__(self) -> None:
         super().__init__()
-        self._on_disk: dict[str, StoredFlow] = {}
+        self._on_disk: dict[str, StoredRecord] = {}
 
-    def swap(self, key: str, expected: int, row: StoredFlow) -> bool:
+    def swap(self, key: str, expected: int, row: StoredRecord) -> bool:
         saved = super().swap(key, expected, row)
-        if saved and row.lasting:
+        if saved and row.durable:
             self.catch_up()
         return saved
 
@@ -166,7 +162,7 @@ class World:
 
     def __init__(
         self,
-        store: FlowStore,
+        store: RecordStore,
         *,
         auth_flow: Any = "USER_PASSWORD_AUTH",
         with_devices: bool | Literal["always"] = False,
@@ -262,14 +258,14 @@ class World:
         assert worker.want is not None
         came = self.sign_in._do(worker.want)
         worker.done += 1
-        if isinstance(worker.want, Tell):
+        if isinstance(worker.want, Notify):
             self._hear(worker.want.transition, worker)
         own = _parsed(worker.flow_id).key
         if isinstance(worker.want, Swap) and worker.want.key == own and worker.outcome is not None:
             self._under_way.pop(worker.flow_id, None)
         self._resume(worker, came)
         # The driver looks at the clock right before a call, so nothing comes between the two.
-        if isinstance(worker.want, Make):
+        if isinstance(worker.want, CallTransport):
             self._a_call_leaves(worker, worker.want.call)
             before = len(self.pool.inbox.messages())
             twice = fault in {"throttled", "unreachable"}  # or the transport would get through
@@ -361,7 +357,7 @@ class World:
 
     def _hear(self, transition: Transition, worker: Worker) -> None:
         self.heard.append(transition)
-        is_its_event = transition.cause == worker.event.type and not transition.held_back
+        is_its_event = transition.cause == worker.event.type and not transition.suppressed
         if is_its_event and worker.seen not in {None, transition.version - 1}:
             raise Broken("an event was taken for a step that had passed")
 
@@ -384,7 +380,7 @@ class World:
 
     def check(self, *, secrets: bool = True) -> None:
         """P1, P4 and P5, as far as they can be read off what is there."""
-        may_send = [call for call in self.calls if isinstance(call, CAN_SEND)]
+        may_send = [call for call in self.calls if call.can_send]
         if len(self.pool.inbox.messages()) > len(may_send):
             raise Broken("P1: more codes than requests that can send one")
         for flow_id in self.steps:
@@ -430,16 +426,20 @@ def _may_go_on(outcome: Outcome, call: Call) -> None:
         return
     if isinstance(outcome, Confirmed | ChallengeIssued):
         return  # a first factor after a journey; a factor that was chosen before
-    if isinstance(outcome, Rejected) and outcome.refusal in NO_EFFECT:
+    if isinstance(outcome, Rejected) and outcome.reason in NO_EFFECT:
         return
     raise Broken(f"P1: a call repeated after {outcome.type}")
 
 
-NO_EFFECT = {Refusal.DEVICE_FORGOTTEN, Refusal.WRONG_CREDENTIALS, Refusal.CHALLENGE_DEAD}
+NO_EFFECT = {
+    RejectionReason.DEVICE_FORGOTTEN,
+    RejectionReason.WRONG_CREDENTIALS,
+    RejectionReason.CHALLENGE_DEAD,
+}
 
 
 def _is_not_stuck(flow: Flow) -> None:
-    if flow.is_final or events_allowed(flow):
+    if flow.is_final or allowed_events(flow):
         return
     if flow.deadline is None:
         raise Broken(f"P4: {flow.state} has neither an event nor a deadline")
@@ -447,5 +447,5 @@ def _is_not_stuck(flow: Flow) -> None:
         later = advance(flow, TIME_PASSED, now=flow.deadline)
     except NotAllowed:
         raise Broken(f"P4: {flow.state} does not lead on at its deadline") from None
-    if not events_allowed(later):
+    if not allowed_events(later):
         raise Broken(f"P4: {flow.state} leads on to a dead end")

@@ -11,7 +11,7 @@ import pytest
 from moto.server import ThreadedMotoServer
 from tests.servers import PostgresServer, RedisServer
 
-from oncegate import FlowStore, StoredFlow
+from oncegate.adapters import RecordStore, StoredRecord
 from oncegate.testing import StoreConformance
 from oncegate_stores import (
     DynamoDBStore,
@@ -26,7 +26,7 @@ from oncegate_stores import (
 class TestMemory(StoreConformance):
     is_shared = False
 
-    def make(self) -> FlowStore:
+    def make(self) -> RecordStore:
         return MemoryStore()
 
 
@@ -35,7 +35,7 @@ class TestSQLite(StoreConformance):
     def _a_file(self, tmp_path: Path) -> None:
         self.path = tmp_path / "flows.db"
 
-    def make(self) -> FlowStore:
+    def make(self) -> RecordStore:
         return SQLiteStore(self.path)
 
 
@@ -45,12 +45,12 @@ class TestRedis(StoreConformance):
     def _a_server(self, redis_server: RedisServer) -> None:
         self.url = redis_server.url
 
-    def make(self) -> FlowStore:
+    def make(self) -> RecordStore:
         return RedisStore(self.url)
 
     def test_redis_itself_drops_what_is_over(self) -> None:
         store = self.make()
-        store.swap("a" * 32, 0, StoredFlow(1, b"x", time.time() + 1))
+        store.swap("a" * 32, 0, StoredRecord(1, b"x", time.time() + 1))
         assert store.load("a" * 32) is not None
         time.sleep(1.2)
         assert store.load("a" * 32) is None
@@ -66,7 +66,7 @@ class TestPostgres(StoreConformance):
         for store in self.made:
             store.close()
 
-    def make(self) -> FlowStore:
+    def make(self) -> RecordStore:
         self.made.append(PostgresStore(self.url, max_size=8))
         return self.made[-1]
 
@@ -86,7 +86,7 @@ class TestDynamoDB(StoreConformance):
         yield
         server.stop()
 
-    def make(self) -> FlowStore:
+    def make(self) -> RecordStore:
         return store_from_url(f"dynamodb://{self.table}?region=eu-west-1&endpoint_url={self.host}")
 
     def test_the_table_drops_what_is_over(self) -> None:
@@ -100,10 +100,10 @@ class TestDynamoDB(StoreConformance):
 def test_rows_past_their_time_are_dropped(
     kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    store: FlowStore = MemoryStore() if kind == "memory" else SQLiteStore(tmp_path / "f.db")
-    store.swap("a" * 32, 0, StoredFlow(1, b"x", time.time() + 100))
+    store: RecordStore = MemoryStore() if kind == "memory" else SQLiteStore(tmp_path / "f.db")
+    store.swap("a" * 32, 0, StoredRecord(1, b"x", time.time() + 100))
     now = time.time()
     monkeypatch.setattr(time, "time", lambda: now + 200)
-    store.swap("b" * 32, 0, StoredFlow(1, b"x", now + 300))
+    store.swap("b" * 32, 0, StoredRecord(1, b"x", now + 300))
     assert store.load("a" * 32) is None
     assert store.load("b" * 32) is not None

@@ -13,11 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from oncegate import StoredFlow, StoreUnavailable
+from oncegate import StoreUnavailable
+from oncegate.adapters import StoredRecord
 from oncegate_stores import SQLiteStore
 
 KEY = "a" * 32
-ROW = StoredFlow(1, b"sealed", time.time() + 3600)
+ROW = StoredRecord(1, b"sealed", time.time() + 3600)
 
 
 def test_it_survives_its_process(tmp_path: Path) -> None:
@@ -28,22 +29,22 @@ def test_it_survives_its_process(tmp_path: Path) -> None:
 def test_what_has_to_last_is_on_disk_before_a_swap_returns(tmp_path: Path) -> None:
     store = SQLiteStore(tmp_path / "flows.db")
     written: dict[str, list[str]] = {}
-    for use, lasting in (("writing", False), ("lasting", True)):
+    for use, durable in (("writing", False), ("durable", True)):
         with store._connection(use) as db:
             assert db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
-            assert db.execute("PRAGMA synchronous").fetchone() == (1 + lasting,)
+            assert db.execute("PRAGMA synchronous").fetchone() == (1 + durable,)
             db.set_trace_callback(written.setdefault(use, []).append)
     store.swap(KEY, 0, ROW)
-    store.swap(KEY, 1, StoredFlow(2, b"later", time.time() + 3600, lasting=False))
+    store.swap(KEY, 1, StoredRecord(2, b"later", time.time() + 3600, durable=False))
     assert [len(statements) for statements in written.values()] == [1, 2]  # with the sweep
     assert "UPDATE" in written["writing"][0]
-    assert "INSERT" in written["lasting"][-1]
+    assert "INSERT" in written["durable"][-1]
 
 
 def test_a_reader_does_not_wait_for_a_writer(tmp_path: Path) -> None:
     store = SQLiteStore(tmp_path / "flows.db", timeout=0.2)
     store.swap(KEY, 0, ROW)
-    with store._connection("lasting") as db:
+    with store._connection("durable") as db:
         db.execute("BEGIN IMMEDIATE")
         with ThreadPoolExecutor(1) as thread:
             assert thread.submit(store.load, KEY).result(timeout=5) == ROW
@@ -61,7 +62,7 @@ def _win(path: Path, versions: int, won: multiprocessing.Queue[int]) -> None:
     for version in range(versions):
         while (row := store.load(KEY)) is not None and row.version < version:
             pass
-        if store.swap(KEY, version, StoredFlow(version + 1, b"", time.time() + 60)):
+        if store.swap(KEY, version, StoredRecord(version + 1, b"", time.time() + 60)):
             won.put(version)
 
 
@@ -94,7 +95,7 @@ def test_a_connection_does_not_cross_a_fork(tmp_path: Path) -> None:
 @pytest.mark.parametrize("is_used", [False, True])
 def test_what_was_inherited_is_not_closed(tmp_path: Path, *, is_used: bool) -> None:
     store = SQLiteStore(tmp_path / "flows.db")
-    with store._connection("lasting") as db:
+    with store._connection("durable") as db:
         pass
     child = os.fork()
     if child == 0:
@@ -119,7 +120,7 @@ def _is_open(db: sqlite3.Connection) -> bool:
 def test_it_is_closed_and_used_again(tmp_path: Path) -> None:
     store = SQLiteStore(tmp_path / "flows.db")
     store.swap(KEY, 0, ROW)
-    with store._connection("lasting") as db:
+    with store._connection("durable") as db:
         pass
     store.load(KEY)
     store.close()
@@ -130,7 +131,7 @@ def test_it_is_closed_and_used_again(tmp_path: Path) -> None:
 
 def test_whoever_lets_go_of_it_has_closed_it(tmp_path: Path) -> None:
     store = SQLiteStore(tmp_path / "flows.db")
-    with store._connection("lasting") as db:
+    with store._connection("durable") as db:
         pass
     del store
     gc.collect()

@@ -10,7 +10,8 @@ from typing import ClassVar
 
 import pytest
 
-from oncegate import DeviceVault, Misconfigured, RecordUnreadable, SealingKeys
+from oncegate import Misconfigured, RecordUnreadable, SealingKeys
+from oncegate.adapters import DeviceVault
 from oncegate.testing import VaultConformance
 from oncegate_vaults import CookieVault, FileVault, KeyringVault, MemoryVault
 
@@ -79,14 +80,14 @@ class TestCookieVault(VaultConformance):
 class TestFile:
     def test_only_its_owner_may_read_it(self, tmp_path: Path) -> None:
         path = tmp_path / "folder" / "devices.json"
-        FileVault(path).keep(device())
+        FileVault(path).store(device())
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
         assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
         assert list(path.parent.iterdir()) == [path], "nothing is left lying about"
 
     def test_half_a_file_is_none(self, tmp_path: Path) -> None:
         path = tmp_path / "devices.json"
-        FileVault(path).keep(device())
+        FileVault(path).store(device())
         path.write_bytes(path.read_bytes()[:40])
         assert FileVault(path).find("ana") is None
 
@@ -95,7 +96,7 @@ class TestCookie:
     def test_it_says_whether_to_write_it_back(self) -> None:
         vault = CookieVault(None, KEYS, bound_to="a pool")
         assert not vault.is_changed
-        vault.keep(device())
+        vault.store(device())
         assert vault.is_changed
         assert not CookieVault(vault.value, KEYS, bound_to="a pool").is_changed
 
@@ -105,7 +106,7 @@ class TestCookie:
         for number in range(12):
             password = base64.b64encode(bytes(40)).decode()
             key = "eu-central-1_a1b2c3d4-5678-90ab-cdef-EXAMPLE11111"
-            vault.keep(device(f"somebody-{number}", f"{key}{number}", password=password))
+            vault.store(device(f"somebody-{number}", f"{key}{number}", password=password))
         assert len(vault.value or "") < 4000
         assert vault.find("somebody-11") is not None
         assert vault.find("somebody-0") is None
@@ -116,7 +117,7 @@ class TestCookie:
 
     def test_it_opens_with_an_older_key_and_nowhere_else(self) -> None:
         vault = CookieVault(None, KEYS, bound_to="a pool")
-        vault.keep(device())
+        vault.store(device())
         rotated = SealingKeys("the key of the next year", "a key that is long enough")
         assert CookieVault(vault.value, rotated, bound_to="a pool").find("ana") is not None
         assert CookieVault(vault.value, KEYS, bound_to="another").find("ana") is None

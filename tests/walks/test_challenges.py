@@ -249,7 +249,7 @@ class TestOtherJourneys:
         w.is_signed_in(texts=2)
 
     def test_a_sign_up_to_confirm_with_the_password_kept(self, walk: Walker) -> None:
-        w = walk(user(**PHONE, status="UNCONFIRMED"), sign_in={"keep_password": True})
+        w = walk(user(**PHONE, status="UNCONFIRMED"), sign_in={"retain_password": True})
         w.password()
         w.does(RequestNewCode())
         assert w.code().state == "awaiting_mfa", "straight on to the sign-in"

@@ -9,7 +9,6 @@ from tests.walks.walker import EVERY, NEW_PASSWORD, PASSWORD, PHONE, Walk, Walke
 
 from oncegate import (
     ChooseFactor,
-    Device,
     Factor,
     RememberDevice,
     RequestNewCode,
@@ -18,6 +17,7 @@ from oncegate import (
     SubmitPassword,
     Tokens,
 )
+from oncegate.adapters import Device
 from oncegate_cognito import Session
 from oncegate_vaults import MemoryVault
 
@@ -247,7 +247,7 @@ class TestWhatGoesWrong:
             w.step = w.sign_in.get(w.step.flow_id)
         else:
             w.does(RememberDevice(remember=answer))
-        assert (w.step.state, w.step.session_name) == ("authenticated", "the session")
+        assert (w.step.state, w.step.session_id) == ("authenticated", "the session")
         assert w.step.tokens is None
         assert kept[0].refresh_token
         assert kept[0].device_key == vault.find("ana").key  # type: ignore[union-attr]

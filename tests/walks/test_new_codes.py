@@ -6,6 +6,7 @@ import pytest
 from tests.doubles import ManualClock
 from tests.walks.walker import EVERY, PASSWORD, PHONE, Walk, Walker, user
 
+from oncegate import RequestContext
 from oncegate import (
     ChooseFactor,
     CodeBudget,
@@ -22,7 +23,7 @@ def reason(step: Step) -> str | None:
 
 
 def ask(w: Walk) -> Step:
-    step = w.sign_in.send(w.step.flow_id, RequestNewCode(), version=w.step.version)
+    step = w.sign_in.send(w.step, RequestNewCode())
     w.step = step.model_copy(update={"reason": None})
     return step
 
@@ -42,24 +43,24 @@ class TestTheDefault:
         assert (step.state, step.message.code) == ("idle", "password_for_new_code")
         assert step.fields[0].value == "ana"
         assert len(w.sandbox.messages()) == 1
-        late = w.sign_in.send(step.flow_id, SubmitCode.model_validate({"code": old}))
+        late = w.sign_in.send(step, SubmitCode.model_validate({"code": old}))
         assert reason(late) is not None, "the old one can no longer be answered"
         w.does(SubmitPassword.model_validate({"password": PASSWORD}))
         w.code()
         w.is_signed_in(texts=2)
 
     def test_a_double_click_asks_once(self, walk: Walker, clock: ManualClock) -> None:
-        w = walk(user(**PHONE), sign_in={"clock": clock, "keep_password": True})
+        w = walk(user(**PHONE), sign_in={"clock": clock, "retain_password": True})
         step = w.password()
         clock.advance(30)
         for _ in range(3):
-            w.sign_in.send(step.flow_id, RequestNewCode(), version=step.version)
+            w.sign_in.send(step, RequestNewCode())
         assert len(w.sandbox.messages()) == 2
 
 
 class TestWithThePasswordKept:
     def test_one_click(self, walk: Walker, clock: ManualClock) -> None:
-        w = walk(user(**PHONE), sign_in={"clock": clock, "keep_password": True})
+        w = walk(user(**PHONE), sign_in={"clock": clock, "retain_password": True})
         first = w.password()
         clock.advance(30)
         step = ask(w)
@@ -72,7 +73,7 @@ class TestWithThePasswordKept:
     def test_the_factor_chosen_before_is_chosen_again(
         self, walk: Walker, clock: ManualClock
     ) -> None:
-        w = walk(user(**EVERY), sign_in={"clock": clock, "keep_password": True})
+        w = walk(user(**EVERY), sign_in={"clock": clock, "retain_password": True})
         w.password()
         w.does(ChooseFactor(factor=Factor.EMAIL))
         clock.advance(30)
@@ -84,16 +85,16 @@ class TestWithThePasswordKept:
     def test_it_is_kept_no_longer_than_the_challenge(
         self, walk: Walker, clock: ManualClock
     ) -> None:
-        from oncegate.seal import FlowId
+        from oncegate.adapters import FlowId
 
-        w = walk(user(**PHONE), sign_in={"clock": clock, "keep_password": True})
+        w = walk(user(**PHONE), sign_in={"clock": clock, "retain_password": True})
         flow_id = FlowId.parse(w.password().flow_id)
 
         def kept() -> bool:
             row = w.sign_in._store.load(flow_id.key)
             assert row is not None
             assert PASSWORD.encode() not in row.sealed
-            return flow_id.unseal(row.sealed, row.version).kept_password is not None
+            return flow_id.unseal(row.sealed, row.version).retained_password is not None
 
         assert kept()
         clock.advance(180)
@@ -103,7 +104,7 @@ class TestWithThePasswordKept:
     def test_a_flow_has_so_many_and_no_more(self, walk: Walker) -> None:
         w = walk(
             user(**PHONE),
-            sign_in={"keep_password": True, "new_code_cooldown": 0, "new_codes_per_flow": 2},
+            sign_in={"retain_password": True, "new_code_cooldown": 0, "new_codes_per_flow": 2},
         )
         w.password()
         assert [ask(w).new_codes_left for _ in range(2)] == [1, None]
@@ -117,7 +118,7 @@ class TestWithThePasswordKept:
     def test_a_response_lost_on_the_way(self, walk: Walker, fault: str) -> None:
         from oncegate_sandbox import Fault
 
-        w = walk(user(**PHONE), sign_in={"keep_password": True, "new_code_cooldown": 0})
+        w = walk(user(**PHONE), sign_in={"retain_password": True, "new_code_cooldown": 0})
         w.password()
         operation = "InitiateAuth" if fault == "throttle" else "RespondToAuthChallenge"
         w.sandbox.order(Fault.model_validate({"operation": operation, "kind": fault, "times": 2}))
@@ -128,7 +129,7 @@ class TestWithThePasswordKept:
 class TestTheBudget:
     def test_of_a_user_over_all_flows(self, walk: Walker) -> None:
         more = {
-            "keep_password": True,
+            "retain_password": True,
             "new_code_cooldown": 0,
             "budget": CodeBudget(per_user=3),
         }
@@ -149,7 +150,7 @@ class TestTheBudget:
 
         def begin(name: str, source: str) -> Step:
             event = SubmitPassword.model_validate({"username": name, "password": PASSWORD})
-            return w.sign_in.send(w.sign_in.start().flow_id, event, source=source)
+            return w.sign_in.send(w.sign_in.start(), event, context=RequestContext(source_address=source))
 
         assert begin("ana", "192.0.2.1").state == "awaiting_mfa"
         assert begin("bob", "192.0.2.1").state == "awaiting_mfa"
@@ -162,7 +163,7 @@ class TestTheBudget:
         event = SubmitPassword.model_validate({"username": "ana", "password": PASSWORD})
 
         def begin() -> Step:
-            return w.sign_in.send(w.sign_in.start().flow_id, event, source="192.0.2.1")
+            return w.sign_in.send(w.sign_in.start(), event, context=RequestContext(source_address="192.0.2.1"))
 
         assert begin().state == "awaiting_mfa"
         assert reason(begin()) == "too_many_codes"
@@ -173,7 +174,7 @@ class TestTheBudget:
         w = walk(user(**PHONE), sign_in={"budget": CodeBudget(per_user=1, per_source=1)})
         wrong = SubmitPassword.model_validate({"username": "ana", "password": "wrong"})
         for _ in range(3):
-            w.sign_in.send(w.sign_in.start().flow_id, wrong, source="192.0.2.1")
+            w.sign_in.send(w.sign_in.start(), wrong, context=RequestContext(source_address="192.0.2.1"))
         w.password()
         w.code()
         w.is_signed_in(texts=1)

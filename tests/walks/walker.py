@@ -7,8 +7,7 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from oncegate import Factor, SignIn, Step, SubmitCode, SubmitPassword
-from oncegate.events import Event
+from oncegate import Event, Factor, SignIn, Step, SubmitCode, SubmitPassword
 from oncegate_sandbox import Sandbox, UserSeed
 
 PASSWORD = "Correct-horse-1"
@@ -36,7 +35,7 @@ class Walk:
         self.step = self.sign_in.start()
 
     def does(self, event: Event) -> Step:
-        self.step = self.sign_in.send(self.step.flow_id, event, version=self.step.version)
+        self.step = self.sign_in.send(self.step, event)
         assert self.step.reason is None, self.step.reason
         assert self.sign_in.get(self.step.flow_id) == self.step.model_copy(update={"tokens": None})
         return self.step

@@ -13,7 +13,7 @@ import httpx
 from fastapi import Request
 from tests.doubles import ManualClock
 
-from oncegate import SystemClock, Transport
+from oncegate.adapters import SystemClock, Transport
 from oncegate_cognito import CognitoTransport
 from oncegate_sandbox import Sandbox
 from oncegate_stores import MemoryStore

@@ -22,8 +22,8 @@ from tests.doubles import ManualClock, a_text, the_tokens
 from tests.web.shops import fastapi_shop, web_for
 
 import oncegate_web
-from oncegate import Event, FlowState, Outcome, SignIn, Step
-from oncegate.calls import Call
+from oncegate import Event, FlowState, SignIn, Step
+from oncegate.adapters import Call, Outcome
 from oncegate.testing import ScriptedTransport
 from oncegate_stores import MemoryStore
 from oncegate_web.openapi import document
@@ -34,7 +34,7 @@ STATIC = Path(oncegate_web.__file__).with_name("static")
 class AlwaysAsks(ScriptedTransport):
     """A Cognito that texts a code, and then takes any."""
 
-    def make(self, call: Call) -> Outcome:
+    def perform(self, call: Call) -> Outcome:
         return a_text() if type(call).__name__ == "CheckPassword" else the_tokens()
 
 
@@ -77,7 +77,7 @@ def test_every_event_is_in_the_document() -> None:
 
 
 def test_what_only_cookies_have_is_in_no_document() -> None:
-    assert "session_name" not in json.dumps(document("/auth"))
+    assert "session_id" not in json.dumps(document("/auth"))
 
 
 def test_the_types_say_what_a_step_is() -> None:
@@ -85,7 +85,7 @@ def test_the_types_say_what_a_step_is() -> None:
     block = re.search(r"export interface Step \{(.*?)\n\}", types, re.DOTALL)
     assert block is not None
     names = set(re.findall(r"^  (\w+):", block[1], re.MULTILINE))
-    assert names == set(Step.model_fields) - {"tokens", "session_name"}
+    assert names == set(Step.model_fields) - {"tokens", "session_id"}
     states = re.search(r"export type State =(.*?);", types, re.DOTALL)
     assert states is not None
     assert set(re.findall(r'"(\w+)"', states[1])) == {state.value for state in FlowState}

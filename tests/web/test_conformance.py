@@ -12,7 +12,7 @@ from tests.engine.test_interfaces import in_one
 from tests.web.pages import Visit
 from tests.web.shops import visitor, web_for
 
-from oncegate import Transport
+from oncegate.adapters import Transport
 from oncegate.testing import Interface, InterfaceConformance
 
 

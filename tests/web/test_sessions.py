@@ -13,8 +13,8 @@ import pytest
 from tests.doubles import ManualClock, a_text
 from tests.web.shops import KEY, fastapi_shop, web_for
 
-from oncegate import Outcome, SealingKeys, Tokens, Unreachable
-from oncegate.calls import Call
+from oncegate import SealingKeys, Tokens, Unreachable
+from oncegate.adapters import Call, Outcome
 from oncegate.testing import ScriptedTransport
 from oncegate_cognito import CognitoTransport
 from oncegate_sandbox import PoolSeed, Sandbox, Seed
@@ -147,7 +147,7 @@ async def test_other_requests_go_on_while_cognito_takes_its_time() -> None:
     waiting, go_on = threading.Semaphore(0), threading.Event()
 
     class Slow(ScriptedTransport):
-        def make(self, call: Call) -> Outcome:
+        def perform(self, call: Call) -> Outcome:
             waiting.release()
             assert go_on.wait(30)
             return a_text()

@@ -11,12 +11,13 @@ from tests.doubles import ManualClock, a_text, the_tokens
 from tests.web.pages import Visit
 from tests.web.shops import visitor, web_at, web_for
 
-from oncegate import OutcomeUnknown, StoreUnavailable
+from oncegate import StoreUnavailable
+from oncegate.adapters import OutcomeUnknown
 from oncegate.testing import ScriptedTransport
 from oncegate_sandbox import PoolSeed, Sandbox, Seed
 from oncegate_sandbox.seed import DEMO_SEED
 from oncegate_stores import MemoryStore
-from oncegate_web.exchange import local_path
+from oncegate_web.http import local_path
 
 ANA = {"username": "ana", "password": "Correct-horse-1"}
 CODE = {"code": "123456"}

@@ -16,9 +16,9 @@ export interface Field {
 }
 export type State =
   | "idle" | "checking_password" | "password_verified" | "choosing_first_factor"
-  | "awaiting_password" | "requesting_code" | "awaiting_mfa" | "setting_up_totp"
+  | "awaiting_password" | "requesting_challenge" | "awaiting_mfa" | "setting_up_totp"
   | "setting_up_email" | "awaiting_passkey" | "awaiting_answer" | "awaiting_confirmation"
-  | "checking_code" | "awaiting_new_password" | "awaiting_reset" | "setting_password"
+  | "checking_answer" | "awaiting_new_password" | "awaiting_reset" | "setting_password"
   | "checking_device" | "registering_device" | "offering_device" | "remembering_device"
   | "authenticated" | "failed";
 export interface Step {

@@ -9,7 +9,7 @@ from oncegate.ports import Transition
 
 NAMES = (
     "codes_sent",
-    "events_held_back",
+    "events_suppressed",
     "outcomes_unknown",
     "lockouts",
     "sign_ins",
@@ -20,11 +20,11 @@ NAMES = (
 def counted(transition: Transition) -> tuple[str, ...]:
     """The names of the counters that a transition counts for.
 
-    ``events_held_back`` are double clicks, reloads that posted, and whatever else came at the wrong
+    ``events_suppressed`` are double clicks, reloads that posted, and whatever else came at the wrong
     time; ``lockouts`` are Cognito's own, and flows that used up their attempts.
     """
-    if transition.held_back:
-        return ("events_held_back",)
+    if transition.suppressed:
+        return ("events_suppressed",)
     facts = {
         "codes_sent": bool(transition.delivered),
         "outcomes_unknown": transition.message == "outcome_unknown",

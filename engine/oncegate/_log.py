@@ -80,4 +80,6 @@ class LogListener:
         self._log = logger()
 
     def __call__(self, transition: Transition, /) -> None:
-        self._log.info("transition", **transition._asdict())
+        facts = transition._asdict()
+        context = facts.pop("context")
+        self._log.info("transition", **facts, request=context.request_id if context else "")

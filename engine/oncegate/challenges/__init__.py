@@ -1,0 +1,234 @@
+"""What Cognito can ask for: one file for each challenge.
+
+A file holds all that the engine knows of one challenge: its model, the state in which the flow waits
+for the answer, the user's event with its form fields, the call, and whether the call can send a code.
+The challenge's ``kind`` is Cognito's own ``ChallengeName`` (botocore's service model,
+``ChallengeNameType``), or a name of ours if Cognito asks by refusing (a sign-up to confirm, a
+password to reset) or by registering a device.
+
+This module lists them. A new challenge is one line in each of the three unions.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING, Annotated, Final, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, TypeAdapter, ValidationError
+
+from oncegate.challenges._base import SECOND_FACTORS, Choice, Delivery, Factor
+from oncegate.challenges._base import Field as FormField
+from oncegate.challenges.cancel import Cancel
+from oncegate.challenges.code import CheckCode, CodeChallenge, SubmitCode
+from oncegate.challenges.confirm_sign_up import ConfirmSignUp, SignUpConfirmation
+from oncegate.challenges.custom import CheckAnswer, CustomChallenge, SubmitAnswer
+from oncegate.challenges.device import (
+    CheckDevice,
+    DeviceChallenge,
+    DeviceOffer,
+    MarkRemembered,
+    RegisterDevice,
+    RememberDevice,
+    register_call,
+    remember_call,
+)
+from oncegate.challenges.email_setup import SubmitEmail
+from oncegate.challenges.factor_choice import ChooseFactor, FactorChoice, RequestCode
+from oncegate.challenges.new_password import NewPasswordChallenge, SetPassword, SubmitNewPassword
+from oncegate.challenges.passkey import CheckPasskey, PasskeyChallenge, SubmitPasskey
+from oncegate.challenges.password import (
+    CheckPassword,
+    PasswordChallenge,
+    SubmitPassword,
+    first_factor_call,
+)
+from oncegate.challenges.recovery import RecoveryChallenge, RequestNewCode, SendCode
+from oncegate.challenges.reset_password import PasswordReset, ResetPassword, ResetPasswordWith
+from oncegate.challenges.totp_setup import TotpSetup
+from oncegate.challenges.unknown import UnknownChallenge
+from oncegate.challenges.username import StartSignIn, SubmitUsername, start_call
+from oncegate.devices import Device, NewDevice
+from oncegate.errors import InvalidInput
+from oncegate.states import FlowState
+from oncegate.tokens import Tokens
+
+if TYPE_CHECKING:
+    from oncegate.record import Flow
+
+__all__ = [
+    "EVENT_TYPES",
+    "SECOND_FACTORS",
+    "Call",
+    "Cancel",
+    "Challenge",
+    "CheckAnswer",
+    "CheckCode",
+    "CheckDevice",
+    "CheckPasskey",
+    "CheckPassword",
+    "Choice",
+    "ChooseFactor",
+    "CodeChallenge",
+    "ConfirmSignUp",
+    "CustomChallenge",
+    "Delivery",
+    "DeviceChallenge",
+    "DeviceOffer",
+    "Event",
+    "Factor",
+    "FactorChoice",
+    "FormField",
+    "InMemory",
+    "MarkRemembered",
+    "NewPasswordChallenge",
+    "PasskeyChallenge",
+    "PasswordChallenge",
+    "PasswordReset",
+    "RecoveryChallenge",
+    "RegisterDevice",
+    "RememberDevice",
+    "RequestCode",
+    "RequestNewCode",
+    "ResetPassword",
+    "ResetPasswordWith",
+    "SendCode",
+    "SetPassword",
+    "SignUpConfirmation",
+    "StartSignIn",
+    "SubmitAnswer",
+    "SubmitCode",
+    "SubmitEmail",
+    "SubmitNewPassword",
+    "SubmitPasskey",
+    "SubmitPassword",
+    "SubmitUsername",
+    "TotpSetup",
+    "UnknownChallenge",
+    "call_for",
+    "event_adapter",
+    "parse_event",
+]
+
+Challenge = Annotated[
+    CodeChallenge
+    | FactorChoice
+    | PasswordChallenge
+    | PasskeyChallenge
+    | CustomChallenge
+    | TotpSetup
+    | NewPasswordChallenge
+    | DeviceChallenge
+    | SignUpConfirmation
+    | PasswordReset
+    | DeviceOffer
+    | UnknownChallenge,
+    Field(discriminator="kind"),
+]
+
+Event = (
+    SubmitUsername
+    | SubmitPassword
+    | ChooseFactor
+    | SubmitEmail
+    | SubmitCode
+    | SubmitPasskey
+    | SubmitAnswer
+    | SubmitNewPassword
+    | ResetPassword
+    | RememberDevice
+    | RequestNewCode
+    | Cancel
+)
+
+Call = (
+    CheckPassword
+    | StartSignIn
+    | RequestCode
+    | CheckCode
+    | CheckPasskey
+    | CheckAnswer
+    | SetPassword
+    | SendCode
+    | ConfirmSignUp
+    | ResetPasswordWith
+    | CheckDevice
+    | RegisterDevice
+    | MarkRemembered
+)
+
+EVENT_TYPES: Final = get_args(Event)
+"""The user's events. If a state accepts several, the first of them is what its page is for."""
+
+
+class InMemory(BaseModel):
+    """What a worker holds in memory while it processes one event. None of it is stored.
+
+    Attributes:
+        event: the user's event.
+        password: first factor that the event brought.
+        device: the user's device in the vault.
+        tokens: once they are issued.
+        new_device: issued with the tokens.
+        username: the pool's own name for the user, once it is known.
+        budget_remains: whether user and source may cause another code.
+    """
+
+    model_config = ConfigDict(defer_build=True, frozen=True, hide_input_in_errors=True)
+
+    event: Event
+    password: SecretStr | None = None
+    device: Device | None = None
+    tokens: Tokens | None = None
+    new_device: NewDevice | None = None
+    username: str = ""
+    budget_remains: bool = True
+
+
+def call_for(flow: Flow, memory: InMemory) -> Call:
+    """Return the call that an in-flight flow is about to make.
+
+    Args:
+        flow: in flight, and saved.
+        memory: what the worker holds.
+    """
+    match flow.state:
+        case FlowState.CHECKING_PASSWORD:
+            return first_factor_call(flow, memory)
+        case FlowState.REGISTERING_DEVICE:
+            return register_call(flow, memory)
+        case FlowState.REMEMBERING_DEVICE:
+            return remember_call(flow, memory)
+    if flow.challenge is None:
+        return start_call(flow, memory)
+    return flow.challenge.call(flow, memory)
+
+
+@cache
+def event_adapter() -> TypeAdapter[Event]:
+    """Return the validator of all events, which also knows their JSON schema."""
+    # Built on first use, like the models, to keep importing oncegate fast.
+    return TypeAdapter(Annotated[Event, Field(discriminator="type")])
+
+
+def parse_event(data: str | bytes | dict[str, object]) -> Event:
+    """Parse an event from JSON text or a mapping, as a browser sends it.
+
+    Args:
+        data: such as ``{"type": "submit_code", "code": "123 456"}``.
+
+    Raises:
+        InvalidInput: names the invalid fields and why, never their values.
+    """
+    try:
+        if isinstance(data, dict):
+            return event_adapter().validate_python(data)
+        return event_adapter().validate_json(data)
+    except ValidationError as error:
+        problems = "; ".join(
+            f"{'.'.join(str(part) for part in problem['loc']) or 'event'}: {problem['type']}"
+            for problem in error.errors(
+                include_input=False, include_url=False, include_context=False
+            )
+        )
+        # `from None`: the cause holds what was typed.
+        raise InvalidInput(f"not an event: {problems}"[:500]) from None

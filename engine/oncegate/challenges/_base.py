@@ -1,0 +1,251 @@
+"""What the challenges' files have in common: base classes, factors, deliveries and form fields."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    SecretStr,
+    StringConstraints,
+)
+from pydantic import Field as ModelField
+
+from oncegate._secret import Secret
+from oncegate._stored import StoredModel
+from oncegate.messages import TEXTS
+from oncegate.states import FlowState
+
+if TYPE_CHECKING:
+    from oncegate.challenges import Call, InMemory
+    from oncegate.record import Flow
+
+
+class Factor(StrEnum):
+    """The factors of a user pool that can be chosen, by Cognito's names.
+
+    The first three are second factors; EMAIL is a first factor as well, as are those after it.
+    PASSWORD includes PASSWORD_SRP: the transport decides how a password is proven.
+    """
+
+    SMS = "SMS_MFA"
+    EMAIL = "EMAIL_OTP"
+    TOTP = "SOFTWARE_TOKEN_MFA"
+    SMS_OTP = "SMS_OTP"
+    PASSKEY = "WEB_AUTHN"
+    PASSWORD = "PASSWORD"
+
+
+SECOND_FACTORS = (Factor.SMS, Factor.EMAIL, Factor.TOTP)
+
+
+class Delivery(BaseModel):
+    """Where Cognito sent a code.
+
+    Attributes:
+        medium: ``"SMS"`` or ``"EMAIL"`` (Cognito's CODE_DELIVERY_DELIVERY_MEDIUM).
+        destination: masked by Cognito, such as ``"+*******1234"``.
+    """
+
+    model_config = ConfigDict(defer_build=True, frozen=True)
+
+    medium: str
+    destination: str
+
+
+# ── form fields ──
+
+
+class Choice(BaseModel):
+    """One value that a field can take.
+
+    Attributes:
+        label_code: code of the label in `oncegate.messages.TEXTS`.
+    """
+
+    model_config = ConfigDict(defer_build=True, frozen=True)
+
+    value: str
+    label: str
+    label_code: str = ModelField(default="", exclude=True)
+
+
+class Field(BaseModel):
+    """One input of an action. Its name is that of the event's own field.
+
+    Attributes:
+        label_code: key of `oncegate.messages.TEXTS`; empty for a user attribute outside the table.
+        type: an HTML input type; ``"choice"`` if ``choices`` lists the values; ``"passkey"`` for the
+            browser's answer to `Step.passkey_options`, as JSON.
+        autocomplete: HTML autofill token (HTML Living Standard, 4.10.18.7).
+        inputmode: keyboard that a phone should show.
+        pattern: regular expression for the whole value, after spaces and hyphens are removed.
+        secret: whether to hide what is typed and never show it again.
+        value: initial value; always empty for a secret.
+    """
+
+    model_config = ConfigDict(defer_build=True, frozen=True)
+
+    name: str
+    label: str
+    label_code: str = ModelField(default="", exclude=True)
+    type: Literal["text", "password", "email", "tel", "choice", "passkey"]
+    autocomplete: str = "off"
+    inputmode: Literal["text", "numeric", "email", "tel"] = "text"
+    pattern: str | None = None
+    secret: bool = False
+    required: bool = True
+    value: str = ""
+    choices: tuple[Choice, ...] = ()
+
+
+def field(name: str, text: str, **more: Any) -> Field:
+    """Return a field, labelled by the text ``field.<text>``."""
+    code = f"field.{text}"
+    more.setdefault("type", "text")
+    return Field(name=name, label=TEXTS[code], label_code=code, **more)
+
+
+def choice(value: str, label_code: str) -> Choice:
+    """Return a choice, labelled by a text of the table."""
+    return Choice(value=value, label=TEXTS[label_code], label_code=label_code)
+
+
+# ── what users type ──
+
+
+def _without_separators(code: object) -> object:
+    """Remove the spaces and hyphens that people and phones put into codes."""
+    if isinstance(code, SecretStr):
+        code = code.get_secret_value()
+    return "".join(code.split()).replace("-", "") if isinstance(code, str) else code
+
+
+def _digits(code: SecretStr) -> SecretStr:
+    value = code.get_secret_value()
+    if not (value.isascii() and value.isdigit() and 4 <= len(value) <= 12):
+        raise ValueError("a code is 4 to 12 digits")
+    return code
+
+
+def _as_text(credential: object) -> object:
+    return json.dumps(credential) if isinstance(credential, dict) else credential
+
+
+def _json_object(credential: SecretStr) -> SecretStr:
+    try:
+        is_object = isinstance(json.loads(credential.get_secret_value()), dict)
+    except (ValueError, RecursionError):
+        is_object = False
+    if not is_object:
+        raise ValueError("a credential is a JSON object")
+    return credential
+
+
+CodeText = Annotated[SecretStr, BeforeValidator(_without_separators), AfterValidator(_digits)]
+# Cognito's own limits (botocore's service model): UsernameType 1..128, PasswordType at most 256.
+UsernameText = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=128)
+]
+PasswordText = Annotated[SecretStr, ModelField(min_length=1, max_length=256)]
+EmailText = Annotated[
+    str, StringConstraints(strip_whitespace=True, pattern=r"^[^@\s]{1,64}@[^@\s]{1,190}$")
+]
+CredentialText = Annotated[
+    SecretStr, ModelField(max_length=16384), BeforeValidator(_as_text), AfterValidator(_json_object)
+]
+AttributeName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][\w:.-]{0,63}$")]
+AttributeValue = Annotated[str, StringConstraints(max_length=2048)]
+
+
+# ── base classes ──
+
+
+class ChallengeBase(StoredModel):
+    """What every challenge carries.
+
+    Attributes:
+        session: Cognito's session, valid for one answer; about 1,500 characters. Empty if Cognito has
+            none for this challenge.
+        username: the pool's own name for the user (USER_ID_FOR_SRP), never the alias that was typed.
+        valid_for: seconds from the call that brought the challenge; AuthSessionValidity is 3 to 15
+            minutes (botocore's service model).
+        delivery: where a code went; None if none was sent.
+        messages: the code of the message for a rejection reason, if the reason's own text would be
+            false for this challenge.
+    """
+
+    messages: ClassVar[Mapping[str, str]] = {"wrong_credentials": "answer_refused"}
+
+    session: Secret
+    username: str
+    valid_for: float = ModelField(default=180.0, gt=0, le=900)
+    delivery: Delivery | None = None
+
+    @property
+    def waits_in(self) -> FlowState | None:
+        """The state in which the flow waits for the answer; None if the user answers nothing."""
+        return None
+
+    @property
+    def digits(self) -> int | None:
+        """Length of the code that answers it; None if no code does."""
+        return None
+
+    def call(self, flow: Flow, memory: InMemory) -> Call:
+        """Return the call that an in-flight flow with this challenge is about to make."""
+        raise AssertionError(f"{flow.state} has no call for {type(self).__name__}")
+
+
+class EventBase(BaseModel):
+    """What every event of a user has.
+
+    Attributes:
+        machine_event: name of the chart's event.
+        answered_with: what the event answers a challenge with. Two events with the same answer are
+            the same attempt; the driver stores a keyed digest of it.
+        first_factor: the password that the event brings, which may be used once more while the event
+            is processed.
+    """
+
+    model_config = ConfigDict(
+        defer_build=True, frozen=True, extra="forbid", hide_input_in_errors=True
+    )
+
+    machine_event: ClassVar[str]
+
+    @property
+    def answered_with(self) -> tuple[str, ...]:
+        return ()
+
+    @property
+    def first_factor(self) -> SecretStr | None:
+        return None
+
+    @classmethod
+    def fields(cls, flow: Flow) -> tuple[Field, ...]:
+        """Return the inputs that a user interface shows for this event."""
+        return ()
+
+    @classmethod
+    def label_code(cls, flow: Flow) -> str:
+        """Return the code of the action's label in `oncegate.messages.TEXTS`."""
+        return f"action.{cls.machine_event}"
+
+
+class CallBase(BaseModel):
+    """What every call has.
+
+    Attributes:
+        can_send: whether the call can make Cognito send a code.
+    """
+
+    model_config = ConfigDict(defer_build=True, frozen=True, hide_input_in_errors=True)
+
+    can_send: ClassVar[bool] = False

@@ -1,0 +1,109 @@
+"""Codes: sent by SMS or email, or shown by an authenticator app.
+
+Cognito's SMS_MFA, EMAIL_OTP, SMS_OTP and SOFTWARE_TOKEN_MFA.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from pydantic import SecretStr
+
+from oncegate.challenges._base import (
+    CallBase,
+    ChallengeBase,
+    CodeText,
+    EventBase,
+    Factor,
+    Field,
+    field,
+)
+from oncegate.challenges.totp_setup import TotpSetup
+from oncegate.states import FlowState
+
+if TYPE_CHECKING:
+    from oncegate.challenges import InMemory
+    from oncegate.record import Flow
+
+
+class CodeChallenge(ChallengeBase):
+    """Cognito asks for a code. ``delivery`` says where it was sent; a TOTP code is sent nowhere.
+
+    Attributes:
+        is_first_factor: whether the code replaces the password, so that a new one needs none.
+    """
+
+    kind: Literal[Factor.SMS, Factor.EMAIL, Factor.TOTP, Factor.SMS_OTP]
+    is_first_factor: bool = False
+
+    @property
+    def waits_in(self) -> FlowState:
+        return FlowState.AWAITING_MFA
+
+    @property
+    def digits(self) -> int:
+        """SMS and TOTP codes have 6 digits, EMAIL_OTP codes 8 (public reports)."""
+        return 8 if self.kind is Factor.EMAIL else 6
+
+    def call(self, flow: Flow, memory: InMemory) -> CheckCode:
+        assert isinstance(memory.event, SubmitCode)
+        return CheckCode(challenge=self, code=memory.event.code, device_key=flow.device_key)
+
+
+class SubmitCode(EventBase):
+    """A code from an SMS, an email or an authenticator app. Spaces in it do not matter.
+
+    Attributes:
+        remember_device: the answer, given in advance, to whether to remember this device.
+    """
+
+    machine_event: ClassVar[str] = "submit_code"
+    type: Literal["submit_code"] = "submit_code"
+    code: CodeText
+    remember_device: bool | None = None
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self, *, code: str | SecretStr, remember_device: bool | None = None
+        ) -> None: ...
+
+    @property
+    def answered_with(self) -> tuple[str, ...]:
+        return (self.code.get_secret_value(),)
+
+    @classmethod
+    def fields(cls, flow: Flow) -> tuple[Field, ...]:
+        return (code_field(flow),)
+
+    @classmethod
+    def label_code(cls, flow: Flow) -> str:
+        return f"action.submit_code.{flow.state}"
+
+
+class CheckCode(CallBase):
+    """Answer a challenge with a code."""
+
+    challenge: CodeChallenge | TotpSetup
+    code: SecretStr
+    device_key: str | None = None
+
+
+def code_field(flow: Flow) -> Field:
+    """Return the input for the code that the flow's challenge asks for."""
+    challenge = flow.challenge
+    assert challenge is not None
+    text = {
+        Factor.SMS: "code.sms",
+        Factor.SMS_OTP: "code.sms",
+        Factor.EMAIL: "code.email",
+        Factor.TOTP: "code.totp",
+        "TOTP_SETUP": "code.totp",
+    }.get(challenge.kind, "code")
+    return field(
+        "code",
+        text,
+        autocomplete="one-time-code",
+        inputmode="numeric",
+        pattern=rf"[0-9]{{{challenge.digits or 6}}}",
+    )

@@ -1,0 +1,39 @@
+"""Confirming a sign-up: Cognito refuses the sign-in until a code confirms it (ConfirmSignUp)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import SecretStr
+
+from oncegate.challenges._base import CallBase
+from oncegate.challenges.code import SubmitCode
+from oncegate.challenges.recovery import RecoveryChallenge, SendCode
+from oncegate.states import FlowState
+
+if TYPE_CHECKING:
+    from oncegate.challenges import InMemory
+    from oncegate.record import Flow
+
+
+class SignUpConfirmation(RecoveryChallenge):
+    """The user has to confirm the sign-up with a code before the first sign-in."""
+
+    kind: Literal["CONFIRM_SIGN_UP"] = "CONFIRM_SIGN_UP"
+
+    @property
+    def waits_in(self) -> FlowState:
+        return FlowState.AWAITING_CONFIRMATION
+
+    def call(self, flow: Flow, memory: InMemory) -> SendCode | ConfirmSignUp:
+        if flow.state is FlowState.REQUESTING_CHALLENGE:
+            return SendCode(challenge=self)
+        assert isinstance(memory.event, SubmitCode)
+        return ConfirmSignUp(challenge=self, code=memory.event.code)
+
+
+class ConfirmSignUp(CallBase):
+    """Confirm a sign-up with its code."""
+
+    challenge: SignUpConfirmation
+    code: SecretStr

@@ -1,0 +1,84 @@
+"""Choosing a factor: the first one, the second, or one to set up.
+
+Cognito's SELECT_CHALLENGE, SELECT_MFA_TYPE and MFA_SETUP.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from pydantic import Field as ModelField
+
+from oncegate.challenges._base import (
+    CallBase,
+    ChallengeBase,
+    EventBase,
+    Factor,
+    Field,
+    choice,
+    field,
+)
+from oncegate.states import FlowState
+
+if TYPE_CHECKING:
+    from oncegate.challenges import InMemory
+    from oncegate.record import Flow
+
+
+class FactorChoice(ChallengeBase):
+    """The user chooses a factor. Answering with SMS or email makes Cognito send a code.
+
+    Attributes:
+        password_by_srp: whether PASSWORD, if it is one of the factors, may be proven by SRP.
+    """
+
+    kind: Literal["SELECT_MFA_TYPE", "SELECT_CHALLENGE", "MFA_SETUP"] = "SELECT_MFA_TYPE"
+    factors: tuple[Factor, ...] = ModelField(min_length=1)
+    password_by_srp: bool = True
+
+    @property
+    def waits_in(self) -> FlowState:
+        if self.kind == "SELECT_CHALLENGE":
+            return FlowState.CHOOSING_FIRST_FACTOR
+        return FlowState.PASSWORD_VERIFIED
+
+    def call(self, flow: Flow, memory: InMemory) -> RequestCode:
+        from oncegate.challenges.email_setup import SubmitEmail
+
+        assert flow.factor is not None
+        event = memory.event
+        return RequestCode(
+            challenge=self,
+            factor=flow.factor,
+            email=event.email if isinstance(event, SubmitEmail) else None,
+            device_key=flow.device_key,
+        )
+
+
+class ChooseFactor(EventBase):
+    """The factor to use. Choosing SMS or email makes Cognito send the code."""
+
+    machine_event: ClassVar[str] = "choose_factor"
+    type: Literal["choose_factor"] = "choose_factor"
+    factor: Factor
+
+    @classmethod
+    def fields(cls, flow: Flow) -> tuple[Field, ...]:
+        assert isinstance(flow.challenge, FactorChoice)
+        choices = tuple(choice(factor, f"factor.{factor}") for factor in flow.challenge.factors)
+        return (field("factor", "factor", type="choice", choices=choices),)
+
+
+class RequestCode(CallBase):
+    """Answer the choice of a factor. Cognito sends a code if it is SMS or email.
+
+    Attributes:
+        email: address to set up, if email is the factor to set up.
+    """
+
+    can_send: ClassVar[bool] = True
+
+    challenge: FactorChoice
+    factor: Factor
+    email: str | None = None
+    device_key: str | None = None

@@ -1,0 +1,115 @@
+"""Replacing a temporary password (NEW_PASSWORD_REQUIRED)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from pydantic import Field as ModelField
+from pydantic import SecretStr
+
+from oncegate.challenges._base import (
+    AttributeName,
+    AttributeValue,
+    CallBase,
+    ChallengeBase,
+    EventBase,
+    Field,
+    PasswordText,
+)
+from oncegate.challenges.password import password_field
+from oncegate.messages import TEXTS
+from oncegate.states import FlowState
+
+if TYPE_CHECKING:
+    from oncegate.challenges import InMemory
+    from oncegate.record import Flow
+
+
+class NewPasswordChallenge(ChallengeBase):
+    """The user has to replace a temporary password.
+
+    Attributes:
+        required_attributes: names without the ``userAttributes.`` prefix, such as ``"email"``.
+    """
+
+    kind: Literal["NEW_PASSWORD_REQUIRED"] = "NEW_PASSWORD_REQUIRED"
+    required_attributes: tuple[str, ...] = ()
+
+    @property
+    def waits_in(self) -> FlowState:
+        return FlowState.AWAITING_NEW_PASSWORD
+
+    def call(self, flow: Flow, memory: InMemory) -> SetPassword:
+        assert isinstance(memory.event, SubmitNewPassword)
+        return SetPassword(
+            challenge=self,
+            new_password=memory.event.new_password,
+            attributes=memory.event.attributes,
+            device_key=flow.device_key,
+        )
+
+
+class SubmitNewPassword(EventBase):
+    """The password that replaces a temporary one, with the attributes that the pool requires."""
+
+    machine_event: ClassVar[str] = "submit_new_password"
+    type: Literal["submit_new_password"] = "submit_new_password"
+    new_password: PasswordText
+    attributes: dict[AttributeName, AttributeValue] = ModelField(
+        default_factory=dict, max_length=50
+    )
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            *,
+            new_password: str | SecretStr,
+            attributes: dict[str, str] = ...,
+        ) -> None: ...
+
+    @property
+    def answered_with(self) -> tuple[str, ...]:
+        return (self.new_password.get_secret_value(),)
+
+    @property
+    def first_factor(self) -> SecretStr:
+        return self.new_password
+
+    @classmethod
+    def fields(cls, flow: Flow) -> tuple[Field, ...]:
+        challenge = flow.challenge
+        assert isinstance(challenge, NewPasswordChallenge)
+        return (
+            password_field("new_password", "new-password"),
+            *(_attribute_field(name) for name in challenge.required_attributes),
+        )
+
+
+class SetPassword(CallBase):
+    """Replace a temporary password. Cognito may send a code as a side effect."""
+
+    can_send: ClassVar[bool] = True
+
+    challenge: NewPasswordChallenge
+    new_password: SecretStr
+    attributes: dict[str, str]
+    device_key: str | None = None
+
+
+# The attributes that have a keyboard and an autofill token of their own (OIDC Core 5.1).
+_INPUT_TYPES: dict[str, Literal["email", "tel"]] = {"email": "email", "phone_number": "tel"}
+
+
+def _attribute_field(name: str) -> Field:
+    input_type = _INPUT_TYPES.get(name, "text")
+    code = f"attribute.{name}"
+    plain = name.removeprefix("custom:").replace("_", " ").capitalize()
+    return Field(
+        name=f"attributes.{name}",
+        label=TEXTS.get(code, plain),
+        label_code=code if code in TEXTS else "",
+        type=input_type,
+        inputmode=input_type,
+        autocomplete="on" if input_type == "text" else input_type,
+    )

@@ -1,0 +1,56 @@
+"""What confirming a sign-up and resetting a password share: a code that Cognito sends on request."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from pydantic import Field as ModelField
+from pydantic import SecretStr
+
+from oncegate._secret import Secret
+from oncegate.challenges._base import CallBase, ChallengeBase, EventBase
+
+if TYPE_CHECKING:
+    from oncegate.record import Flow
+
+
+class RecoveryChallenge(ChallengeBase):
+    """A code that Cognito sends only on request, outside any session.
+
+    A code for a reset is valid for an hour, one for a sign-up for a day (AWS developer guide).
+    """
+
+    messages: ClassVar[Mapping[str, str]] = {
+        "wrong_credentials": "recovery_refused",
+        "code_expired": "recovery_code_expired",
+        "factor_unusable": "recovery_unavailable",
+    }
+
+    session: Secret = SecretStr("")
+    valid_for: float = ModelField(default=3600.0, gt=0, le=86400)
+
+    @property
+    def digits(self) -> int:
+        """The code has 6 digits (public reports)."""
+        return 6
+
+
+class RequestNewCode(EventBase):
+    """Ask for a code, or for a new one. It starts a new challenge; an older code stops working."""
+
+    machine_event: ClassVar[str] = "request_new_code"
+    type: Literal["request_new_code"] = "request_new_code"
+
+    @classmethod
+    def label_code(cls, flow: Flow) -> str:
+        sent = flow.challenge is not None and flow.challenge.delivery is not None
+        return f"action.{'request_new_code' if sent else 'request_first_code'}"
+
+
+class SendCode(CallBase):
+    """Have Cognito send a code that confirms a sign-up or resets a password."""
+
+    can_send: ClassVar[bool] = True
+
+    challenge: RecoveryChallenge

@@ -1,0 +1,67 @@
+"""Resetting a password: Cognito refuses the sign-in until it is reset (ConfirmForgotPassword)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from pydantic import SecretStr
+
+from oncegate.challenges._base import CallBase, CodeText, EventBase, Field, PasswordText
+from oncegate.challenges.code import code_field
+from oncegate.challenges.password import password_field
+from oncegate.challenges.recovery import RecoveryChallenge, SendCode
+from oncegate.states import FlowState
+
+if TYPE_CHECKING:
+    from oncegate.challenges import InMemory
+    from oncegate.record import Flow
+
+
+class PasswordReset(RecoveryChallenge):
+    """The user has to reset the password with a code before the next sign-in."""
+
+    kind: Literal["RESET_PASSWORD"] = "RESET_PASSWORD"
+
+    @property
+    def waits_in(self) -> FlowState:
+        return FlowState.AWAITING_RESET
+
+    def call(self, flow: Flow, memory: InMemory) -> SendCode | ResetPasswordWith:
+        event = memory.event
+        if flow.state is FlowState.REQUESTING_CHALLENGE:
+            return SendCode(challenge=self)
+        assert isinstance(event, ResetPassword)
+        return ResetPasswordWith(challenge=self, code=event.code, new_password=event.new_password)
+
+
+class ResetPassword(EventBase):
+    """The code that Cognito sent for the reset, and the new password."""
+
+    machine_event: ClassVar[str] = "reset_password"
+    type: Literal["reset_password"] = "reset_password"
+    code: CodeText
+    new_password: PasswordText
+
+    if TYPE_CHECKING:
+
+        def __init__(self, *, code: str | SecretStr, new_password: str | SecretStr) -> None: ...
+
+    @property
+    def answered_with(self) -> tuple[str, ...]:
+        return (self.code.get_secret_value(), self.new_password.get_secret_value())
+
+    @property
+    def first_factor(self) -> SecretStr:
+        return self.new_password
+
+    @classmethod
+    def fields(cls, flow: Flow) -> tuple[Field, ...]:
+        return (code_field(flow), password_field("new_password", "new-password"))
+
+
+class ResetPasswordWith(CallBase):
+    """Set a new password with the code that was sent for it."""
+
+    challenge: PasswordReset
+    code: SecretStr
+    new_password: SecretStr

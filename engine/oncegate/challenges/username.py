@@ -1,0 +1,77 @@
+"""The username alone: how a sign-in without a password begins (USER_AUTH, CUSTOM_AUTH)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from pydantic import Field as ModelField
+from pydantic import SecretStr
+
+from oncegate.challenges._base import CallBase, EventBase, Factor, Field, UsernameText, field
+
+if TYPE_CHECKING:
+    from oncegate.challenges import InMemory
+    from oncegate.record import Flow
+
+
+class SubmitUsername(EventBase):
+    """Begin without a password: Cognito answers with what it accepts.
+
+    Attributes:
+        preferred: first factor to try; SMS and email send a code at once.
+        access_token: of the same user, to step an earlier sign-in up (ACCESS_TOKEN of USER_AUTH).
+    """
+
+    machine_event: ClassVar[str] = "submit_username"
+    type: Literal["submit_username"] = "submit_username"
+    username: UsernameText
+    preferred: Factor | None = None
+    access_token: SecretStr | None = ModelField(default=None, max_length=16384)
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            *,
+            username: str,
+            preferred: Factor | None = None,
+            access_token: str | SecretStr | None = None,
+        ) -> None: ...
+
+    @classmethod
+    def fields(cls, flow: Flow) -> tuple[Field, ...]:
+        return (username_field(flow),)
+
+
+class StartSignIn(CallBase):
+    """Begin with the username alone. Cognito may send a code as a side effect.
+
+    Attributes:
+        preferred: first factor to try.
+        session: of a sign-up that was just confirmed; it replaces the first factor.
+        access_token: of an earlier sign-in that is to be stepped up.
+    """
+
+    can_send: ClassVar[bool] = True
+
+    username: str
+    preferred: Factor | None = None
+    session: SecretStr | None = None
+    access_token: SecretStr | None = None
+    device_key: str | None = None
+
+
+def start_call(flow: Flow, memory: InMemory) -> StartSignIn:
+    """Return the call of a flow in `requesting_challenge` that has no challenge yet."""
+    event = memory.event
+    return StartSignIn(
+        username=flow.username,
+        preferred=flow.preselected_factor or flow.factor,
+        access_token=event.access_token if isinstance(event, SubmitUsername) else None,
+        device_key=flow.device_key,
+    )
+
+
+def username_field(flow: Flow) -> Field:
+    """Return the input for the username, filled in if the flow knows it."""
+    return field("username", "username", autocomplete="username", value=flow.username)

@@ -1,0 +1,67 @@
+"""What a user interface passes with each event: the step that the user saw, and the request."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from oncegate.ports import DeviceVault
+
+_request_id: ContextVar[str] = ContextVar("oncegate request", default="")
+
+
+@dataclass(frozen=True, slots=True)
+class StepRef:
+    """A step, by the two things that identify it: for a user interface that did not keep the step.
+
+    Attributes:
+        flow_id: opens the stored record, so treat it as a password; it is not in the repr.
+        version: of the step that the user saw.
+    """
+
+    flow_id: str = field(repr=False)
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class RequestContext:
+    """The request that brought an event. It goes to budgets, listeners and the transport.
+
+    Attributes:
+        source_address: the client's IP address, for its budget of codes.
+        user_agent: User-Agent header.
+        language: BCP 47 tag of the user's language.
+        client_metadata: ClientMetadata for the pool's Lambda triggers. It may hold what the user must
+            not see in a log, so it is not in the repr.
+        request_id: the application's name for the request, such as X-Request-ID; by default that of
+            the enclosing `request_id` block.
+        device_vault: the devices of this browser or program; by default the driver's own vault.
+    """
+
+    source_address: str | None = None
+    user_agent: str = ""
+    language: str = ""
+    client_metadata: Mapping[str, str] = field(
+        default_factory=lambda: MappingProxyType({}), repr=False
+    )
+    request_id: str = field(default_factory=_request_id.get)
+    device_vault: DeviceVault | None = field(default=None, repr=False)
+
+
+@contextmanager
+def request_id(name: str) -> Iterator[None]:
+    """Use a request ID for every `RequestContext` made within the block.
+
+    Args:
+        name: such as an X-Request-ID. It follows the context into threads that asyncio starts.
+    """
+    token = _request_id.set(name)
+    try:
+        yield
+    finally:
+        _request_id.reset(token)

@@ -1,0 +1,57 @@
+"""`AsyncSignIn`: the driver for asyncio."""
+
+from __future__ import annotations
+
+from contextvars import copy_context
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from oncegate.challenges import Event
+from oncegate.context import RequestContext, StepRef
+from oncegate.driver.effects import Sleep
+from oncegate.driver.script import Driver, Script
+from oncegate.step import Step
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
+THREADS = 256
+"""Calls that can be under way at once; a thread that waits costs little."""
+
+
+class AsyncSignIn(Driver):
+    """`SignIn` for asyncio: store and transport run on threads, so the event loop is never blocked."""
+
+    @cached_property
+    def _threads(self) -> Executor:
+        # Imported here: most programs that import oncegate do not need it.
+        from concurrent.futures import ThreadPoolExecutor
+
+        return ThreadPoolExecutor(THREADS, thread_name_prefix="oncegate")
+
+    async def start(self) -> Step:
+        """See `SignIn.start`."""
+        return self.starting()
+
+    async def get(self, flow_id: str) -> Step:
+        """See `SignIn.get`."""
+        return await self._run(self.getting(flow_id))
+
+    async def send(
+        self, step: Step | StepRef, event: Event, *, context: RequestContext | None = None
+    ) -> Step:
+        """See `SignIn.send`."""
+        # Here, because a generator starts late: `request_id` is in force now.
+        return await self._run(self.sending(step, event, context or RequestContext()))
+
+    async def _run(self, script: Script) -> Step:
+        import asyncio  # it takes a tenth of the time that importing oncegate takes
+
+        loop = asyncio.get_running_loop()
+        while True:
+            # The context variables of the caller reach the listeners.
+            run = copy_context().run
+            result = await loop.run_in_executor(self._threads, run, self.run_until_sleep, script)
+            if not isinstance(result, Sleep):
+                return result
+            await asyncio.sleep(result.seconds)

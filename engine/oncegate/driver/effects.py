@@ -1,0 +1,172 @@
+"""Effects: what the driver's script asks for, one at a time, and how each is performed on the ports."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple, get_args
+
+from oncegate._log import LogListener, logger
+from oncegate.challenges import Call
+from oncegate.context import RequestContext
+from oncegate.devices import Device
+from oncegate.outcomes import Outcome, OutcomeUnknown
+from oncegate.ports import (
+    Clock,
+    DeviceVault,
+    Listener,
+    RecordStore,
+    SessionKeeper,
+    StoredRecord,
+    Transition,
+    Transport,
+)
+from oncegate.tokens import Tokens
+
+
+class Load(NamedTuple):
+    """Load a row; returns a `StoredRecord` or None."""
+
+    key: str
+
+
+class GetDurableSince(NamedTuple):
+    """Ask since when the store has lost no durable write; returns seconds since the epoch."""
+
+
+class Swap(NamedTuple):
+    """Save a row if the expected version is stored; returns whether it was."""
+
+    key: str
+    expected: int
+    row: StoredRecord
+
+
+class CallTransport(NamedTuple):
+    """Perform a call, once; returns its outcome."""
+
+    call: Call
+    context: RequestContext
+
+
+class CreateSession(NamedTuple):
+    """Give the tokens to the application's session keeper; returns the session's ID."""
+
+    tokens: Tokens
+
+
+class FindDevice(NamedTuple):
+    """Find a user's device in the vault; returns it or None."""
+
+    vault: DeviceVault
+    name: str
+
+
+class StoreDevice(NamedTuple):
+    """Store a device in the vault, or remove it; returns nothing."""
+
+    vault: DeviceVault
+    device: Device
+    keep: bool
+
+
+class Notify(NamedTuple):
+    """Call the listeners; returns nothing."""
+
+    transition: Transition
+
+
+class Sleep(NamedTuple):
+    """Wait; returns nothing."""
+
+    seconds: float
+
+
+Effect = (
+    Load
+    | GetDurableSince
+    | Swap
+    | CallTransport
+    | CreateSession
+    | FindDevice
+    | StoreDevice
+    | Notify
+    | Sleep
+)
+
+_OUTCOME_TYPES: tuple[type, ...] = get_args(Outcome)
+
+
+class Performer:
+    """Performs effects on the ports.
+
+    Args:
+        transport: performs the calls.
+        store: stores the records.
+        keeper: takes the tokens; None if the last step hands them over.
+        listeners: called with every transition; None for one that logs.
+        clock: tells the time.
+    """
+
+    def __init__(
+        self,
+        transport: Transport,
+        store: RecordStore,
+        keeper: SessionKeeper | None,
+        listeners: Iterable[Listener] | None,
+        clock: Clock,
+    ) -> None:
+        self._transport = transport
+        self._store = store
+        self._keeper = keeper
+        self._listeners = (LogListener(),) if listeners is None else tuple(listeners)
+        self._clock = clock
+        self._log = logger()
+
+    def perform(self, effect: Effect) -> Any:
+        """Perform one effect and return its result."""
+        match effect:
+            case Load():
+                return self._store.load(effect.key)
+            case GetDurableSince():
+                return self._store.durable_since()
+            case Swap():
+                return self._store.swap(effect.key, effect.expected, effect.row)
+            case CallTransport():
+                return self._call(effect)
+            case CreateSession():
+                assert self._keeper is not None
+                return self._keeper.create(effect.tokens)
+            case FindDevice() | StoreDevice():
+                return self._use_vault(effect)
+            case Notify():
+                return self._notify(effect.transition)
+            case Sleep():
+                return self._clock.sleep(effect.seconds)
+
+    def _call(self, effect: CallTransport) -> Outcome:
+        try:
+            outcome = self._transport.perform(effect.call, effect.context)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the request may have left
+            # Only the type: the exception may quote the request.
+            self._log.error("transport raised", error=type(error).__name__)
+            return OutcomeUnknown(detail=f"transport raised {type(error).__name__}")
+        if not isinstance(outcome, _OUTCOME_TYPES):
+            self._log.error("transport returned no outcome", got=type(outcome).__name__)
+            return OutcomeUnknown(detail="transport returned no outcome")
+        return outcome
+
+    def _use_vault(self, effect: FindDevice | StoreDevice) -> Device | None:
+        try:
+            if isinstance(effect, FindDevice):
+                return effect.vault.find(effect.name)
+            (effect.vault.store if effect.keep else effect.vault.remove)(effect.device)
+        except Exception as error:  # noqa: BLE001 - a sign-in never fails for its vault
+            self._log.error("device vault failed", error=type(error).__name__)
+        return None
+
+    def _notify(self, transition: Transition) -> None:
+        for listener in self._listeners:
+            try:
+                listener(transition)
+            except Exception as error:  # noqa: BLE001 - a listener never stops a sign-in
+                self._log.error("listener raised", error=type(error).__name__)

@@ -1,0 +1,472 @@
+"""The script: what the driver does, in which order, as one generator.
+
+The order keeps the promise: save the in-flight state, call once, save the outcome. An event is applied
+to the machine; the in-flight state that it leads to is saved by compare-and-swap; only the worker that
+wins the swap makes the call; the outcome is applied and saved. A worker that dies in between leaves an
+in-flight flow, which `time_passed` returns to `idle` when its lease expires. Some outcomes lead
+straight to another call: the same order holds for each.
+
+The generator yields effects (`oncegate.driver.effects`) and is sent their results. It decides nothing
+about transitions: the machine does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable
+from functools import cache
+from typing import Any, get_args
+
+from oncegate._seal import FlowId, SealingKeys, new_flow_id
+from oncegate.budget import DEFAULT_BUDGET, Account, CodeBudget
+from oncegate.challenges import (
+    EVENT_TYPES,
+    Call,
+    DeviceOffer,
+    Event,
+    InMemory,
+    RememberDevice,
+    SubmitPassword,
+    SubmitUsername,
+    call_for,
+)
+from oncegate.context import RequestContext, StepRef
+from oncegate.devices import Device
+from oncegate.driver.effects import (
+    CallTransport,
+    CreateSession,
+    Effect,
+    FindDevice,
+    GetDurableSince,
+    Load,
+    Notify,
+    Performer,
+    Sleep,
+    StoreDevice,
+    Swap,
+)
+from oncegate.errors import InvalidInput, Misconfigured
+from oncegate.machine.advance import NotAllowed, advance
+from oncegate.machine.context import TIME_PASSED, GuardInputs, Policy
+from oncegate.machine.guards import CLOCK_SKEW, is_due
+from oncegate.outcomes import (
+    ChallengeIssued,
+    DeviceRegistered,
+    DeviceRemembered,
+    NotSent,
+    Outcome,
+    OutcomeUnknown,
+    TokensIssued,
+)
+from oncegate.ports import (
+    Clock,
+    DeviceVault,
+    Listener,
+    RecordStore,
+    SessionKeeper,
+    StoredRecord,
+    SystemClock,
+    Transition,
+    Transport,
+)
+from oncegate.record import NEW_CODES_PER_FLOW, SCHEMA, Flow, SchemaNumber
+from oncegate.states import FlowState
+from oncegate.step import Step, step_of
+
+LEASE_MARGIN = 10.0
+"""Seconds that a worker has beyond its longest call: to start it after the save, and to save again."""
+
+EXPIRED = Flow.model_construct(state=FlowState.FAILED, message="flow_expired")
+"""Stands for a flow whose record has expired or is missing. It is never stored."""
+
+_CHARGE_TRIES = 5
+_ID_RESOLUTION = 2.0
+"""Seconds by which a flow may seem older than the store: IDs have whole seconds, and clocks differ."""
+
+Script = Generator[Effect, Any, Step]
+
+
+@cache
+def _build_models() -> None:
+    """Build deferred models once, before the first request."""
+    models = (Flow, Step, InMemory, *get_args(Call), *EVENT_TYPES, *get_args(Outcome))
+    for model in models:
+        model.model_rebuild()
+
+
+class Driver:
+    """What `SignIn` and `AsyncSignIn` share: the settings, the script, and what performs its effects."""
+
+    def __init__(
+        self,
+        *,
+        transport: Transport,
+        store: RecordStore,
+        keeper: SessionKeeper | None = None,
+        vault: DeviceVault | None = None,
+        listeners: Iterable[Listener] | None = None,
+        clock: Clock | None = None,
+        lifetime: float = 3600.0,
+        patience: float = 10.0,
+        lease: float | None = None,
+        retain_password: bool = False,
+        new_code_cooldown: float = 30.0,
+        new_codes_per_flow: int = NEW_CODES_PER_FLOW,
+        budget: CodeBudget | None = DEFAULT_BUDGET,
+        keys: SealingKeys | None = None,
+        record_schema: SchemaNumber = SCHEMA,
+    ) -> None:
+        """Configure a sign-in.
+
+        Args:
+            transport: performs the calls to Cognito.
+            store: stores the flows; share it between workers.
+            keeper: takes the tokens. None: the last step hands them over.
+            vault: stores the devices of this program's user. A web application passes each browser's
+                in `RequestContext.device_vault`. None: no device is remembered.
+            listeners: called with every transition. None: one that logs.
+            clock: tells the time. None: the operating system's.
+            lifetime: seconds that a flow, and its row in the store, live after the last change.
+            patience: seconds that a repeated event waits for the step of the first one.
+            lease: seconds after which a call counts as orphaned. None: what the transport's longest
+                call needs.
+            retain_password: retain the password, sealed in the flow and for no longer than the
+                challenge lives, so that a new code takes one click. Otherwise the user enters it again.
+            new_code_cooldown: seconds between a code and the earliest request for the next.
+            new_codes_per_flow: how many new codes one flow may request.
+            budget: of codes for one user and one source over all flows; None for no limit.
+            keys: the application's, to seal records in addition to each flow's own key; the same in
+                every worker.
+            record_schema: schema of the records that are written; 1 while workers of 0.1 still read
+                them.
+        """
+        if record_schema not in get_args(SchemaNumber):
+            raise Misconfigured("record_schema has to be 1 or 2")
+        _build_models()
+        self._clock = clock or SystemClock()
+        self._performer = Performer(transport, store, keeper, listeners, self._clock)
+        self._has_keeper = keeper is not None
+        self._vault = vault
+        self._lifetime = lifetime
+        self._patience = patience
+        self._budget = budget
+        self._keys = keys
+        self._schema = record_schema
+        self._policy = Policy(
+            lease=transport.max_call_seconds + 2 * LEASE_MARGIN if lease is None else lease,
+            cooldown=new_code_cooldown,
+            retain_password=retain_password,
+        )
+        self._unsaved = Flow(
+            is_passwordless=transport.is_passwordless, new_codes_left=new_codes_per_flow
+        )
+
+    @property
+    def lease(self) -> float:
+        """Seconds after which a call counts as orphaned."""
+        return self._policy.lease
+
+    # ── the script ──
+
+    def starting(self) -> Step:
+        """Return the first step of a new flow. Nothing is stored."""
+        return step_of(new_flow_id(self._clock.now()), self._unsaved)
+
+    def getting(self, flow_id: str) -> Script:
+        """The script of `SignIn.get`."""
+        flow = yield from self._current(FlowId.parse(flow_id))
+        return step_of(flow_id, flow)
+
+    def sending(
+        self, step: Step | StepRef, event: Event, context: RequestContext | None = None
+    ) -> Script:
+        """The script of `SignIn.send`."""
+        if not isinstance(event, EVENT_TYPES):
+            raise InvalidInput(f"{type(event).__name__} is not an event: see oncegate.Event")
+        if not isinstance(step, (Step, StepRef)):
+            raise InvalidInput("pass the step that the event answers, or StepRef(flow_id, version)")
+        flow_id = FlowId.parse(step.flow_id)
+        context = context or RequestContext()
+        vault = context.device_vault or self._vault
+        flow = yield from self._current(flow_id)
+        accounts = self._accounts(flow, event, context)
+        memory = InMemory(
+            event=event,
+            password=event.first_factor,
+            device=(yield from self._find_device(vault, flow, event)),
+            budget_remains=(yield from self._budget_remains(accounts)),
+        )
+        try:
+            ahead = advance(
+                flow,
+                event,
+                now=self._clock.now(),
+                expected_version=step.version,
+                digest=flow_id.digest(str(flow.challenge_id), *event.answered_with),
+                policy=self._policy,
+                inputs=self._inputs(memory, vault),
+            )
+        except NotAllowed as no:
+            return (yield from self._suppress(flow_id, flow, event, context, no.reason))
+        if not (yield from self._save(flow_id, flow, ahead, event.type, context)):
+            # Another event was saved first: its worker makes the call, and its step is the result.
+            flow = yield from self._current(flow_id)
+            return (yield from self._suppress(flow_id, flow, event, context, "stale"))
+        if isinstance(flow.challenge, DeviceOffer) and isinstance(event, RememberDevice):
+            memory = memory.model_copy(update={"tokens": flow.challenge.tokens})
+        return (yield from self._calling(flow_id, ahead, memory, vault, context))
+
+    def _suppress(
+        self, flow_id: FlowId, flow: Flow, event: Event, context: RequestContext, reason: str
+    ) -> Script:
+        """Report an event that changed nothing, and return the step once no call is under way."""
+        yield Notify(_suppressed(flow_id, flow, event, context, self._clock.now(), reason))
+        if flow.is_in_flight:
+            flow = yield from self._at_rest(flow_id)
+        return step_of(flow_id.text, flow, reason=reason)
+
+    def _calling(
+        self,
+        flow_id: FlowId,
+        flow: Flow,
+        memory: InMemory,
+        vault: DeviceVault | None,
+        context: RequestContext,
+    ) -> Script:
+        """Make the call of an in-flight flow, and any that its outcome leads to."""
+        while flow.is_in_flight:
+            call = call_for(flow, memory)
+            outcome: Outcome
+            if self._clock.now() <= flow.saved_at + LEASE_MARGIN:
+                outcome = yield CallTransport(call, context)
+            else:
+                # This worker stalled after saving; its call could overlap with another worker's.
+                outcome = NotSent(cause="stalled")
+            outcome, memory = yield from self._store_results(flow, outcome, memory, vault)
+            after = advance(
+                flow,
+                outcome,
+                now=self._clock.now(),
+                policy=self._policy,
+                inputs=self._inputs(memory, vault),
+            )
+            memory = yield from self._remove_rejected_device(flow, after, memory, vault)
+            if call.can_send and isinstance(outcome, (ChallengeIssued, OutcomeUnknown)):
+                yield from self._charge(after, outcome, context)
+            if not (yield from self._save(flow_id, flow, after, outcome.type, context, outcome)):
+                # The lease expired before this worker was done, and the flow went on without it.
+                flow = yield from self._current(flow_id)
+                return step_of(flow_id.text, flow, reason="stale")
+            flow = after
+        hands_over = flow.state is FlowState.AUTHENTICATED and flow.session_id is None
+        return step_of(flow_id.text, flow, tokens=memory.tokens if hands_over else None)
+
+    # ── results of calls ──
+
+    def _store_results(
+        self, flow: Flow, outcome: Outcome, memory: InMemory, vault: DeviceVault | None
+    ) -> Generator[Effect, Any, tuple[Outcome, InMemory]]:
+        """Give tokens to the session keeper and devices to the vault, before the outcome is saved."""
+        if isinstance(outcome, TokensIssued):
+            key = outcome.new_device.key if outcome.new_device else flow.device_key
+            tokens = outcome.tokens.model_copy(update={"device_key": key})
+            if self._has_keeper:
+                session_id = yield CreateSession(tokens)
+                outcome = outcome.model_copy(update={"session_id": session_id})
+            update = {
+                "tokens": tokens,
+                "new_device": outcome.new_device,
+                "username": outcome.username or flow.username,
+            }
+            return outcome, memory.model_copy(update=update)
+        device = None
+        if isinstance(outcome, DeviceRegistered):
+            device = outcome.device.model_copy(update={"remembered": not outcome.ask_user})
+        elif isinstance(outcome, DeviceRemembered) and memory.device:
+            device = memory.device.model_copy(update={"remembered": True})
+        if vault and device:
+            yield StoreDevice(vault, device, keep=True)
+            memory = memory.model_copy(update={"device": device})
+        return outcome, memory
+
+    def _remove_rejected_device(
+        self, before: Flow, after: Flow, memory: InMemory, vault: DeviceVault | None
+    ) -> Generator[Effect, Any, InMemory]:
+        """Remove the device from the vault if the machine removed it from the flow."""
+        if after.device_key is not None or before.device_key is None or memory.device is None:
+            return memory
+        if vault:
+            yield StoreDevice(vault, memory.device, keep=False)
+        return memory.model_copy(update={"device": None})
+
+    def _inputs(self, memory: InMemory, vault: DeviceVault | None) -> GuardInputs:
+        tokens = memory.tokens
+        if tokens and self._has_keeper:
+            tokens = tokens.model_copy(update={"id_token": None, "refresh_token": None})
+        return GuardInputs(
+            device_key=memory.device.key if memory.device else None,
+            has_vault=vault is not None,
+            password=memory.password,
+            budget_remains=memory.budget_remains,
+            tokens=tokens,
+        )
+
+    def _find_device(
+        self, vault: DeviceVault | None, flow: Flow, event: Event
+    ) -> Generator[Effect, Any, Device | None]:
+        if vault is None:
+            return None
+        names = [flow.challenge.username] if flow.challenge else []
+        typed = event.username if isinstance(event, (SubmitPassword, SubmitUsername)) else None
+        names.append(typed or flow.username)
+        for name in names:
+            device: Device | None = yield FindDevice(vault, name)
+            if device:
+                return device
+        return None
+
+    # ── the budget of codes ──
+
+    def _accounts(self, flow: Flow, event: Event, context: RequestContext) -> tuple[Account, ...]:
+        """Return the budgets that an event counts against.
+
+        First factors do not count against the user's budget: a rejection would reveal that the user
+        exists.
+        """
+        if not self._budget:
+            return ()
+        user = flow.challenge.username if flow.challenge else ""
+        if isinstance(event, SubmitUsername):
+            user = event.username
+        return self._budget.accounts(user=user, source=context.source_address)
+
+    def _budget_remains(self, accounts: Iterable[Account]) -> Generator[Effect, Any, bool]:
+        now = self._clock.now()
+        for account in accounts:
+            if not account.remains((yield Load(account.key)), now):
+                return False
+        return True
+
+    def _charge(
+        self, flow: Flow, outcome: Outcome, context: RequestContext
+    ) -> Generator[Effect, Any, None]:
+        """Charge a code that was sent, or may have been."""
+        delivered = flow.challenge is not None and flow.challenge.delivery is not None
+        if not (self._budget and (delivered or isinstance(outcome, OutcomeUnknown))):
+            return
+        user = flow.challenge.username if flow.challenge else flow.username
+        now = self._clock.now()
+        for account in self._budget.accounts(user=user, source=context.source_address):
+            for _ in range(_CHARGE_TRIES):
+                row: StoredRecord | None = yield Load(account.key)
+                expected = row.version if row else 0
+                if (yield Swap(account.key, expected, account.charged(row, now))):
+                    break
+
+    # ── loading and saving ──
+
+    def _current(self, flow_id: FlowId) -> Generator[Effect, Any, Flow]:
+        """Return the flow as it is now: loaded, and moved on if its deadline has passed."""
+        while True:
+            row: StoredRecord | None = yield Load(flow_id.key)
+            now = self._clock.now()
+            if row is None:
+                age = now - flow_id.issued_at
+                if not -CLOCK_SKEW <= age < self._lifetime:
+                    return EXPIRED
+                # It was never saved, or its row was lost with all others. Treating a lost flow as new
+                # could send a second code.
+                since: float = yield GetDurableSince()
+                return self._unsaved if flow_id.issued_at + _ID_RESOLUTION >= since else EXPIRED
+            if row.expires_at <= now:
+                return EXPIRED
+            flow = flow_id.unseal(row.sealed, row.version, self._keys)
+            if not is_due(flow, now):
+                return flow
+            later = advance(flow, TIME_PASSED, now=now, policy=self._policy)
+            if (yield from self._save(flow_id, flow, later, TIME_PASSED.machine_event, None)):
+                return later
+
+    def _at_rest(self, flow_id: FlowId) -> Generator[Effect, Any, Flow]:
+        """Return the flow once no call is under way, or as it is when patience ends."""
+        until = self._clock.now() + self._patience
+        pause = 0.01
+        while True:
+            flow = yield from self._current(flow_id)
+            if not flow.is_in_flight or self._clock.now() >= until:
+                return flow
+            yield Sleep(pause)
+            pause = min(pause * 1.5, 0.25)
+
+    def _save(
+        self,
+        flow_id: FlowId,
+        before: Flow,
+        after: Flow,
+        cause: str,
+        context: RequestContext | None,
+        outcome: Outcome | None = None,
+    ) -> Generator[Effect, Any, bool]:
+        # An outcome need not be durable: if it is lost, the flow is found in flight and goes on from
+        # there. The write-ahead of a call must be, and so must user input that triggers no call.
+        durable = after.is_in_flight or not before.is_in_flight
+        sealed = flow_id.seal(after, self._keys, self._schema)
+        row = StoredRecord(after.version, sealed, after.saved_at + self._lifetime, durable)
+        saved: bool = yield Swap(flow_id.key, before.version, row)
+        if saved:
+            yield Notify(
+                Transition(
+                    flow=flow_id.key[:12],
+                    source=before.state,
+                    target=after.state,
+                    cause=cause,
+                    version=after.version,
+                    at=after.saved_at,
+                    message=after.message,
+                    detail=getattr(outcome, "detail", ""),
+                    delivered=_delivered(outcome),
+                    context=context,
+                )
+            )
+        return saved
+
+    # ── running it ──
+
+    def perform(self, effect: Effect) -> Any:
+        """Perform one effect of a script and return its result."""
+        return self._performer.perform(effect)
+
+    def run_until_sleep(self, script: Script) -> Step | Sleep:
+        """Run a script until it returns a step, or only waits, for which no thread is held."""
+        result: Any = None
+        while True:
+            try:
+                effect = script.send(result)
+            except StopIteration as end:
+                step: Step = end.value
+                return step
+            if isinstance(effect, Sleep):
+                return effect
+            result = self.perform(effect)
+
+
+def _suppressed(
+    flow_id: FlowId, flow: Flow, event: Event, context: RequestContext, now: float, reason: str
+) -> Transition:
+    return Transition(
+        flow=flow_id.key[:12],
+        source=flow.state,
+        target=flow.state,
+        cause=event.type,
+        version=flow.version,
+        at=now,
+        message=None,
+        detail="",
+        suppressed=reason,
+        context=context,
+    )
+
+
+def _delivered(outcome: Outcome | None) -> str:
+    """The medium of the code that Cognito sent with an outcome."""
+    delivery = outcome.challenge.delivery if isinstance(outcome, ChallengeIssued) else None
+    return delivery.medium if delivery else ""

@@ -1,0 +1,179 @@
+"""`advance`: applies one trigger to one flow. Also what a user may do next, and why something may not.
+
+The chart runs from a table (`oncegate.machine.engine`). With ``ONCEGATE_CHART_ENGINE=library`` in the
+environment, python-statemachine's own engine runs it: slower by an order of magnitude, and the oracle
+that the tests compare the table with.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from typing import Final
+
+from statemachine.exceptions import TransitionNotAllowed
+
+from oncegate.challenges import EVENT_TYPES
+from oncegate.machine.chart import SignInMachine
+from oncegate.machine.context import (
+    TIME_PASSED,
+    GuardInputs,
+    Policy,
+    TransitionContext,
+    Trigger,
+)
+from oncegate.machine.engine import CompiledChart
+from oncegate.record import Flow
+from oncegate.states import FlowState
+
+CHART: Final = CompiledChart(SignInMachine)
+"""The table. It is immutable, and any number of threads may use it."""
+
+USES_LIBRARY_ENGINE: Final = os.environ.get("ONCEGATE_CHART_ENGINE") == "library"
+
+EVENTS: Final = tuple(event.machine_event for event in EVENT_TYPES)
+"""The chart's events that come from users."""
+
+_NO_POLICY = Policy()
+_NO_INPUTS = GuardInputs()
+
+_STANDING = frozenset({"username_is_enough", "code_was_delivered", "new_codes_remain"})
+"""Guards that depend on the flow alone: while one is closed, the event is not even offered."""
+
+_REASONS: Final = {
+    "code_not_sent": "stale",
+    "step_is_current": "stale",
+    "answer_is_new": "already_tried",
+    "factor_is_offered": "not_offered",
+    "username_is_known": "username_missing",
+    "username_is_enough": "not_allowed",
+    "code_was_delivered": "not_allowed",
+    "cooldown_is_over": "too_soon",
+    "new_codes_remain": "no_more_codes",
+    "budget_remains": "too_many_codes",
+}
+"""What the user is told if a guard is closed."""
+
+_OFFERED: Final = {
+    state: tuple(
+        (
+            event,
+            tuple(
+                tuple(_STANDING.intersection(transition.guards))
+                for transition in CHART.transitions(state, event)
+            ),
+        )
+        for event in EVENTS
+        if CHART.transitions(state, event)
+    )
+    for state in FlowState
+}
+"""For each state, its events in order, each with the standing guards of its transitions."""
+
+
+class NotAllowed(Exception):
+    """No transition is enabled for the trigger. Nothing has changed.
+
+    Attributes:
+        reason: a message's code, such as ``stale``, ``already_tried`` or ``too_soon``.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+def advance(
+    flow: Flow,
+    trigger: Trigger,
+    *,
+    now: float,
+    expected_version: int | None = None,
+    digest: str = "",
+    policy: Policy = _NO_POLICY,
+    inputs: GuardInputs = _NO_INPUTS,
+) -> Flow:
+    """Apply an event, an outcome or time to a flow.
+
+    Args:
+        flow: stays as it is.
+        trigger: what to apply.
+        now: seconds since the epoch.
+        expected_version: version of the step that a user's event answers. None for outcomes and time.
+        digest: keyed digest of the answer in the event.
+        policy: the application's settings.
+        inputs: what the worker holds in memory.
+
+    Returns:
+        The flow afterwards, as the next version.
+
+    Raises:
+        NotAllowed: no transition is enabled; the reason says what prevented it.
+    """
+    if flow.is_final:
+        raise NotAllowed("signed_in" if flow.state is FlowState.AUTHENTICATED else "finished")
+    context = TransitionContext(
+        flow,
+        trigger,
+        now=now,
+        expected_version=flow.version if expected_version is None else expected_version,
+        digest=digest,
+        policy=policy,
+        inputs=inputs,
+    )
+    try:
+        _run(context, trigger.machine_event)
+    except TransitionNotAllowed:
+        raise NotAllowed(_why_not(context, trigger.machine_event)) from None
+    return context.finished()
+
+
+def allowed_events(flow: Flow) -> tuple[str, ...]:
+    """Return the events that the user may send to this flow, the main one first."""
+    guards = CHART.bind(
+        TransitionContext(
+            flow,
+            TIME_PASSED,
+            now=0.0,
+            expected_version=flow.version,
+            digest="",
+            policy=_NO_POLICY,
+            inputs=_NO_INPUTS,
+        )
+    )
+    return tuple(
+        event
+        for event, transitions in _OFFERED[flow.state]
+        if any(all(getattr(guards, name)() for name in standing) for standing in transitions)
+    )
+
+
+def _why_not(context: TransitionContext, event: str) -> str:
+    """The first closed guard of the event's last transition, which is the general one."""
+    flow, guards = context.flow, CHART.bind(context)
+    transitions = CHART.transitions(flow.state, event)
+    for name in transitions[-1].guards if transitions else ():
+        if not getattr(guards, name)():
+            return _REASONS[name]
+    if flow.is_in_flight:
+        return "in_flight"
+    return "stale" if context.expected_version < flow.version else "not_allowed"
+
+
+def _run(context: TransitionContext, event: str) -> None:
+    if USES_LIBRARY_ENGINE:
+        _library_machine(context).send(event)
+    else:
+        CHART.run(context, event)
+
+
+_of_thread = threading.local()
+
+
+def _library_machine(context: TransitionContext) -> SignInMachine:
+    # A machine takes 10 ms to make, so each thread keeps one, until a final state stops its engine.
+    machine: SignInMachine | None = getattr(_of_thread, "machine", None)
+    if machine is None or machine.is_terminated:
+        machine = _of_thread.machine = SignInMachine(context)
+    machine.model = context
+    return machine

@@ -1,0 +1,140 @@
+"""What guards and effects work on: a copy of the flow, the trigger, and what the worker knows."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, NamedTuple
+
+from pydantic import SecretStr
+
+from oncegate._stored import FROM_STORE
+from oncegate.challenges import Challenge, Event
+from oncegate.outcomes import Outcome, Rejected, RejectionReason
+from oncegate.record import Flow
+from oncegate.states import FlowState
+from oncegate.tokens import Tokens
+
+
+class TimePassed:
+    """The trigger for a flow whose deadline may have passed."""
+
+    machine_event: ClassVar[str] = "time_passed"
+
+
+TIME_PASSED = TimePassed()
+
+Trigger = Event | Outcome | TimePassed
+
+
+class Policy(NamedTuple):
+    """The application's settings that the machine needs.
+
+    Attributes:
+        lease: seconds until an in-flight state counts as orphaned.
+        cooldown: seconds between a code and the earliest request for the next.
+        retain_password: whether the password is retained, sealed, while a challenge lives, so that a
+            new code takes one click.
+    """
+
+    lease: float = 0.0
+    cooldown: float = 0.0
+    retain_password: bool = False
+
+
+class GuardInputs(NamedTuple):
+    """What the worker holds in memory and the guards ask for. None of it is stored.
+
+    Attributes:
+        device_key: of the device that the vault has for this user.
+        has_vault: whether there is a device vault at all.
+        password: first factor that the event brought, which may be used once more.
+        budget_remains: whether this user and this source may cause another code.
+        tokens: those that wait with the flow for the user's answer about the device.
+    """
+
+    device_key: str | None = None
+    has_vault: bool = False
+    password: SecretStr | None = None
+    budget_remains: bool = True
+    tokens: Tokens | None = None
+
+
+class TransitionContext:
+    """What one run of the machine works on. It is made for one trigger and then thrown away.
+
+    Attributes:
+        flow: the flow as changed so far; the caller's own stays as it is.
+        trigger: the event, outcome or time that is applied.
+        now: seconds since the epoch.
+        expected_version: version of the step that a user's event answers.
+        digest: keyed digest of the answer in the event.
+        policy: the application's settings.
+        inputs: what the worker holds.
+        device_is_rejected: whether Cognito does not know, or does not believe, the device that the
+            call named, so that the vault has to forget it. Set by an effect.
+    """
+
+    __slots__ = (
+        "device_is_rejected",
+        "digest",
+        "expected_version",
+        "flow",
+        "inputs",
+        "now",
+        "policy",
+        "trigger",
+    )
+
+    def __init__(
+        self,
+        flow: Flow,
+        trigger: Trigger,
+        *,
+        now: float,
+        expected_version: int,
+        digest: str,
+        policy: Policy,
+        inputs: GuardInputs,
+    ) -> None:
+        self.flow = flow
+        self.trigger = trigger
+        self.now = now
+        self.expected_version = expected_version
+        self.digest = digest
+        self.policy = policy
+        self.inputs = inputs
+        self.device_is_rejected = False
+
+    @property
+    def state(self) -> FlowState:
+        return self.flow.state
+
+    @state.setter
+    def state(self, state: FlowState) -> None:
+        if state is not self.flow.state:
+            self.change(state=state)
+
+    @property
+    def challenge(self) -> Challenge | None:
+        return self.flow.challenge
+
+    @property
+    def rejection_reason(self) -> RejectionReason | None:
+        return self.trigger.reason if isinstance(self.trigger, Rejected) else None
+
+    def change(self, **fields: Any) -> None:
+        """Change fields of the flow. The values are validated when the run has ended.
+
+        Raises:
+            AttributeError: a flow has no such field.
+        """
+        unknown = fields.keys() - Flow.model_fields.keys()
+        if unknown:
+            raise AttributeError(f"a flow has no field {', '.join(sorted(unknown))}")
+        self.flow = self.flow.model_copy(update=fields)
+
+    def finished(self) -> Flow:
+        """Return the changed flow, validated, as the next version."""
+        flow = self.flow
+        values = {**flow.__dict__, **(flow.model_extra or {})}
+        values |= {"version": flow.version + 1, "saved_at": self.now}
+        return Flow.model_validate(values, context=FROM_STORE)

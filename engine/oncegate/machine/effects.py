@@ -1,0 +1,301 @@
+"""The effects: how a transition changes the record.
+
+Effects call nothing and decide nothing. Facts that only grow (cooldowns) are written with `max`, so
+that a clock that is set back cannot shrink them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from oncegate.challenges import (
+    ChooseFactor,
+    CodeChallenge,
+    CustomChallenge,
+    DeviceOffer,
+    FactorChoice,
+    NewPasswordChallenge,
+    SubmitCode,
+    SubmitPassword,
+    SubmitUsername,
+    UnknownChallenge,
+)
+from oncegate.machine.guards import RECOVERIES
+from oncegate.outcomes import (
+    ChallengeIssued,
+    Confirmed,
+    DeviceRegistered,
+    NotSent,
+    Rejected,
+    RejectionReason,
+    TokensIssued,
+)
+from oncegate.record import ATTEMPTS_PER_CHALLENGE
+from oncegate.states import FlowState
+
+if TYPE_CHECKING:
+    from oncegate.machine.context import TransitionContext
+
+_ENDS = frozenset(
+    {
+        RejectionReason.ADMINISTRATOR_MUST_ACT,
+        RejectionReason.TRIGGER_REFUSED,
+        RejectionReason.FIREWALL,
+        RejectionReason.MISCONFIGURED,
+    }
+)
+"""The reasons that are true words for the end of a flow; the others presume a way on."""
+
+_REQUESTS = frozenset({FlowState.CHECKING_PASSWORD, FlowState.REQUESTING_CHALLENGE})
+_ANSWERS_CAN_SEND = (CustomChallenge, NewPasswordChallenge)
+
+
+class Effects:
+    """The changes that `oncegate.machine.chart.SignInMachine` makes to a flow."""
+
+    if TYPE_CHECKING:
+        model: TransitionContext
+
+    # ── writing a call ahead ──
+
+    def write_ahead(self) -> None:
+        """Start the lease of a call, and clear the last message."""
+        context = self.model
+        lease_until = context.now + context.policy.lease
+        context.change(lease_until=lease_until, message=None, detail="")
+
+    def write_request_ahead(self) -> None:
+        """Write ahead a call that names the user's device."""
+        self.write_ahead()
+        self.model.change(device_key=self.model.inputs.device_key)
+
+    def write_password_ahead(self) -> None:
+        """Write the first factor ahead. The password is stored only if the application opted in."""
+        context, trigger = self.model, self.model.trigger
+        assert isinstance(trigger, SubmitPassword)
+        self.write_request_ahead()
+        context.change(
+            username=trigger.username or context.flow.username,
+            retained_password=trigger.password if context.policy.retain_password else None,
+        )
+
+    def write_username_ahead(self) -> None:
+        """Write ahead a sign-in that begins with the username alone."""
+        trigger = self.model.trigger
+        assert isinstance(trigger, SubmitUsername)
+        self.write_request_ahead()
+        self.model.change(username=trigger.username, factor=trigger.preferred)
+
+    def note_choice(self) -> None:
+        """Record the factor that the user chose."""
+        trigger = self.model.trigger
+        assert isinstance(trigger, ChooseFactor)
+        self.model.change(factor=trigger.factor, message=None, detail="")
+
+    def write_choice_ahead(self) -> None:
+        """Write ahead the request of the chosen factor."""
+        self.note_choice()
+        self.write_request_ahead()
+
+    def write_preselected_factor_ahead(self) -> None:
+        """Write ahead the request of the factor that the user chose for the code before.
+
+        Only once: if Cognito asks again, the user chooses, or this could repeat for ever.
+        """
+        self.model.change(factor=self.model.flow.preselected_factor, preselected_factor=None)
+        self.write_request_ahead()
+
+    def write_answer_ahead(self) -> None:
+        """Write an answer ahead: its digest is recorded, so that the same answer is not sent twice."""
+        flow, trigger = self.model.flow, self.model.trigger
+        self.write_request_ahead()
+        self.model.change(attempted_digests=(*flow.attempted_digests, self.model.digest))
+        if isinstance(trigger, SubmitCode) and trigger.remember_device is not None:
+            self.model.change(remember_device=trigger.remember_device)
+
+    def write_new_code_ahead(self) -> None:
+        """Write ahead the request of a code, and count it."""
+        self.write_request_ahead()
+        self.model.change(new_codes_left=self.model.flow.new_codes_left - 1)
+
+    def write_repeated_sign_in_ahead(self) -> None:
+        """Write ahead the first factor again, for a new code. The code before can no longer be used."""
+        retained = self.model.flow.retained_password
+        self._abandon_code()
+        self.write_new_code_ahead()
+        self.model.change(retained_password=retained)
+
+    # ── recording an outcome ──
+
+    def record_acceptance(self) -> None:
+        """Record the challenge, the session or the confirmation that Cognito answered with."""
+        context, trigger = self.model, self.model.trigger
+        challenge = trigger.challenge if isinstance(trigger, ChallengeIssued) else None
+        self._set_challenge(challenge, context.flow.saved_at)
+        context.change(start_session=None)
+        if challenge is not None and challenge.delivery is not None:
+            self._start_cooldown()
+        if isinstance(challenge, CodeChallenge):
+            context.change(preselected_factor=None)
+        if isinstance(trigger, TokensIssued):
+            context.change(session_id=trigger.session_id, retained_password=None)
+        if isinstance(trigger, Confirmed):
+            context.change(start_session=trigger.session, message="confirmed")
+
+    def start_recovery(self) -> None:
+        """Record that the user has to confirm the sign-up or reset the password first."""
+        context = self.model
+        assert context.rejection_reason is not None
+        self.note_rejection()
+        recovery = RECOVERIES[context.rejection_reason](username=context.flow.username)
+        self._set_challenge(recovery, context.now)
+
+    def offer_device(self) -> None:
+        """Ask the user whether to remember the device. The tokens wait with the flow."""
+        context, trigger, tokens = self.model, self.model.trigger, self.model.inputs.tokens
+        assert isinstance(trigger, DeviceRegistered)
+        assert tokens is not None
+        offer = DeviceOffer.model_validate(
+            {
+                "username": trigger.device.username,
+                "device_key": trigger.device.key,
+                **tokens.model_dump(
+                    include={"access_token", "id_token", "refresh_token", "expires_in"}
+                ),
+            }
+        )
+        self._set_challenge(offer, context.now)
+
+    def withdraw_device_offer(self) -> None:
+        """Remove the device offer, and the tokens that waited with it."""
+        self._drop_challenge()
+
+    def continue_without_device(self) -> None:
+        """Write the same call ahead without the device, which Cognito does not know.
+
+        The driver removes a device from the vault if an outcome removes it from the flow.
+        """
+        if self.model.flow.state is FlowState.CHECKING_DEVICE:
+            self.model.change(challenge=None, challenge_ends=None)
+        self.write_ahead()
+        self.model.change(device_key=None)
+
+    def start_over_without_device(self) -> None:
+        """Start over without the device, which Cognito does not know or does not believe."""
+        self._drop_challenge(message="device_forgotten", device_key=None)
+
+    def note_rejection(self) -> None:
+        """Record why Cognito rejected the call. Only a password policy's own words are for users."""
+        trigger = self.model.trigger
+        assert isinstance(trigger, Rejected)
+        is_policy = trigger.reason is RejectionReason.NEW_PASSWORD_REFUSED
+        self.model.change(
+            message=self._message(trigger.reason), detail=trigger.detail if is_policy else ""
+        )
+
+    def count_attempt(self) -> None:
+        """Record the rejection, and count a wrong code."""
+        self.note_rejection()
+        if self.model.rejection_reason is RejectionReason.WRONG_CODE:
+            self.model.change(attempts_left=self.model.flow.attempts_left - 1)
+
+    def drop_factor(self) -> None:
+        """Record the rejection, and stop offering the factor that does not work."""
+        self.note_rejection()
+        flow = self.model.flow
+        assert isinstance(flow.challenge, FactorChoice)
+        left = tuple(factor for factor in flow.challenge.factors if factor is not flow.factor)
+        self.model.change(challenge=flow.challenge.model_copy(update={"factors": left}))
+
+    def note_not_sent(self) -> None:
+        """Record why the call had no effect."""
+        trigger = self.model.trigger
+        assert isinstance(trigger, NotSent)
+        self.model.change(message=trigger.cause)
+
+    def forget_answer(self) -> None:
+        """Allow the last answer again: it was not sent."""
+        self.model.change(attempted_digests=self.model.flow.attempted_digests[:-1])
+
+    # ── starting over, and ending ──
+
+    def start_over_for_new_code(self) -> None:
+        """Start over, so that the user's password requests a new code."""
+        self._abandon_code()
+        self.model.change(
+            new_codes_left=self.model.flow.new_codes_left - 1, message="password_for_new_code"
+        )
+
+    def start_over_rejected(self) -> None:
+        """Start over, and tell the user why."""
+        self.note_rejection()
+        self._drop_challenge()
+
+    def start_over_unknown(self) -> None:
+        """Start over after a call whose outcome is unknown.
+
+        It may have sent a code, which needs its time to arrive like any other.
+        """
+        flow = self.model.flow
+        can_have_sent = flow.state in _REQUESTS or isinstance(flow.challenge, _ANSWERS_CAN_SEND)
+        self._drop_challenge(
+            message="outcome_unknown" if can_have_sent else "answer_outcome_unknown"
+        )
+        self._start_cooldown()
+
+    def start_over_expired(self) -> None:
+        """Start over after the challenge's deadline."""
+        self._drop_challenge(message="challenge_expired")
+
+    def fail_rejected(self) -> None:
+        """End the flow. The reason is told if the user, or support, can do something about it."""
+        reason = self.model.rejection_reason
+        self._drop_challenge(message=reason if reason in _ENDS else "refused")
+
+    def fail_out_of_attempts(self) -> None:
+        """End the flow after the last wrong code."""
+        self._drop_challenge(message=self._message("too_many_wrong_codes"), attempts_left=0)
+
+    def fail_unknown_challenge(self) -> None:
+        """End the flow, and name the challenge that this release does not know."""
+        challenge = self.model.challenge
+        assert challenge is not None
+        name = challenge.name if isinstance(challenge, UnknownChallenge) else challenge.kind
+        self._drop_challenge(message="unknown_challenge", detail=name)
+
+    def fail_cancelled(self) -> None:
+        """End the flow because the user gave up."""
+        self._drop_challenge(message="cancelled")
+
+    # ── what several effects share ──
+
+    def _message(self, reason: str) -> str:
+        # A first factor is rejected in its own words, whatever asked for it.
+        challenge = self.model.challenge
+        if challenge is None or self.model.state is FlowState.CHECKING_PASSWORD:
+            return str(reason)
+        return challenge.messages.get(reason, str(reason))
+
+    def _set_challenge(self, challenge: Any, counted_from: float) -> None:
+        # An outcome's deadline is counted from before the call left: Cognito's clock started later.
+        self.model.change(
+            challenge=challenge,
+            challenge_id=self.model.flow.version + 1,
+            challenge_ends=counted_from + challenge.valid_for if challenge else None,
+            attempts_left=ATTEMPTS_PER_CHALLENGE,
+            attempted_digests=(),
+        )
+
+    def _start_cooldown(self) -> None:
+        # It covers all challenges of the flow, and a clock that is set back does not shorten it.
+        earliest = self.model.now + self.model.policy.cooldown
+        self.model.change(new_code_at=max(earliest, self.model.flow.new_code_at or 0.0))
+
+    def _abandon_code(self) -> None:
+        challenge = self.model.challenge
+        assert isinstance(challenge, CodeChallenge)
+        self._drop_challenge(preselected_factor=challenge.kind)
+
+    def _drop_challenge(self, **fields: Any) -> None:
+        gone = dict.fromkeys(("challenge", "challenge_ends", "retained_password", "start_session"))
+        self.model.change(**{**gone, "attempted_digests": (), **fields})

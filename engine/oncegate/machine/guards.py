@@ -1,0 +1,291 @@
+"""The guards: every condition on a transition, as a pure predicate that reads like English.
+
+Guards change nothing and return a literal bool. They read `TransitionContext` and nothing else.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from oncegate.challenges import (
+    ChooseFactor,
+    CodeChallenge,
+    DeviceChallenge,
+    Factor,
+    FactorChoice,
+    PasswordReset,
+    RecoveryChallenge,
+    RememberDevice,
+    SignUpConfirmation,
+    SubmitPassword,
+    UnknownChallenge,
+)
+from oncegate.outcomes import Confirmed, DeviceRegistered, RejectionReason, TokensIssued
+from oncegate.record import Flow
+
+if TYPE_CHECKING:
+    from statemachine import State
+
+    from oncegate.machine.context import TransitionContext
+
+CLOCK_SKEW = 300.0
+"""Seconds by which workers' clocks may differ. A record from further in the future means that a clock
+was set back."""
+
+RECOVERIES: Final[dict[RejectionReason, type[SignUpConfirmation | PasswordReset]]] = {
+    RejectionReason.SIGN_UP_NOT_CONFIRMED: SignUpConfirmation,
+    RejectionReason.PASSWORD_RESET_REQUIRED: PasswordReset,
+}
+"""The rejections after which a code, sent on request, leads back to the sign-in."""
+
+
+def is_due(flow: Flow, now: float) -> bool:
+    """Return whether the flow's state has outlived its deadline.
+
+    A record from far in the future means that a clock was set back. Waiting for its deadline could
+    take for ever, and starting over is always safe.
+    """
+    deadline = flow.deadline
+    return deadline is not None and (now >= deadline or now < flow.saved_at - CLOCK_SKEW)
+
+
+class Guards:
+    """The conditions of `oncegate.machine.chart.SignInMachine`."""
+
+    if TYPE_CHECKING:
+        model: TransitionContext
+
+    # ── on the user's events ──
+
+    def step_is_current(self) -> bool:
+        """The event answers the flow's current step: nothing was saved since the user saw it.
+
+        Every change is a new version, so a repeated or late event always has an older one. A version
+        from the future means that the record was rolled back.
+        """
+        return self.model.expected_version == self.model.flow.version
+
+    code_not_sent = step_is_current
+    """The same guard, by the name that it has on every transition whose call can send a code: if the
+    step is current, no call that can send was written ahead since the user saw it."""
+
+    def answer_is_new(self) -> bool:
+        """The same answer was not sent for this challenge before."""
+        return self.model.digest not in self.model.flow.attempted_digests
+
+    def username_is_known(self) -> bool:
+        """The event or the flow names the user."""
+        trigger = self.model.trigger
+        typed = trigger.username if isinstance(trigger, SubmitPassword) else None
+        return bool(typed or self.model.flow.username)
+
+    def username_is_enough(self) -> bool:
+        """The transport can begin without a password."""
+        return self.model.flow.is_passwordless
+
+    def factor_is_offered(self) -> bool:
+        """Cognito offers the chosen factor to this user."""
+        challenge, trigger = self.model.challenge, self.model.trigger
+        return (
+            isinstance(challenge, FactorChoice)
+            and isinstance(trigger, ChooseFactor)
+            and trigger.factor in challenge.factors
+        )
+
+    def password_is_chosen(self) -> bool:
+        """The chosen factor is the password, so the user has to enter it before any call."""
+        trigger = self.model.trigger
+        return isinstance(trigger, ChooseFactor) and trigger.factor is Factor.PASSWORD
+
+    def email_is_to_be_set_up(self) -> bool:
+        """The chosen factor is a new email address, so the user has to enter it before any call."""
+        challenge, trigger = self.model.challenge, self.model.trigger
+        return (
+            isinstance(challenge, FactorChoice)
+            and challenge.kind == "MFA_SETUP"
+            and isinstance(trigger, ChooseFactor)
+            and trigger.factor is Factor.EMAIL
+        )
+
+    def code_was_delivered(self) -> bool:
+        """Cognito sent the code by SMS or email, so a new one can be requested."""
+        challenge = self.model.challenge
+        return isinstance(challenge, CodeChallenge) and challenge.delivery is not None
+
+    def code_is_first_factor(self) -> bool:
+        """The code replaces the password, so a new one needs no password."""
+        challenge = self.model.challenge
+        return isinstance(challenge, CodeChallenge) and challenge.is_first_factor
+
+    def password_is_retained(self) -> bool:
+        """The application chose to retain the password while the challenge lives."""
+        return self.model.flow.retained_password is not None
+
+    def cooldown_is_over(self) -> bool:
+        """The last code has had its time to arrive."""
+        return self.model.now >= (self.model.flow.new_code_at or 0.0)
+
+    def new_codes_remain(self) -> bool:
+        """This flow may request another new code."""
+        return self.model.flow.new_codes_left > 0
+
+    def budget_remains(self) -> bool:
+        """This user and this source may cause another code, counted over all flows."""
+        return self.model.inputs.budget_remains
+
+    def device_is_wanted(self) -> bool:
+        """The user wants this device remembered, said now or in advance."""
+        trigger = self.model.trigger
+        if isinstance(trigger, RememberDevice):
+            return trigger.remember
+        return self.model.flow.remember_device is True
+
+    # ── on outcomes ──
+
+    def device_is_forgotten(self) -> bool:
+        """Cognito answered only that the device, which the call named, does not exist."""
+        return (
+            self.model.rejection_reason is RejectionReason.DEVICE_FORGOTTEN
+            and self.model.flow.device_key is not None
+        )
+
+    def device_is_not_believed(self) -> bool:
+        """Cognito does not know the device, or does not accept its proof."""
+        return self.model.rejection_reason in {
+            RejectionReason.DEVICE_FORGOTTEN,
+            RejectionReason.WRONG_CREDENTIALS,
+        }
+
+    def recovery_is_required(self) -> bool:
+        """The user has to confirm the sign-up or reset the password, with a code, to sign in."""
+        return self.model.rejection_reason in RECOVERIES
+
+    def recovery_continues(self) -> bool:
+        """The recovery's code no longer works, and another one can be requested."""
+        return isinstance(
+            self.model.challenge, RecoveryChallenge
+        ) and self.model.rejection_reason in {
+            RejectionReason.CODE_EXPIRED,
+            RejectionReason.FACTOR_UNUSABLE,
+            RejectionReason.WRONG_CREDENTIALS,
+            RejectionReason.LOCKED,
+        }
+
+    def first_factor_can_be_retried(self) -> bool:
+        """The first factor was rejected, and the user can try again."""
+        return self.model.rejection_reason in {
+            RejectionReason.WRONG_CREDENTIALS,
+            RejectionReason.LOCKED,
+            RejectionReason.CHALLENGE_DEAD,
+        }
+
+    def factor_is_unusable(self) -> bool:
+        """The chosen factor does not work for this user, and another one is offered."""
+        challenge = self.model.challenge
+        return (
+            self.model.rejection_reason is RejectionReason.FACTOR_UNUSABLE
+            and isinstance(challenge, FactorChoice)
+            and len(challenge.factors) > 1
+        )
+
+    def challenge_is_alive(self) -> bool:
+        """The code was wrong or already used; the session takes another."""
+        return self.model.rejection_reason in {
+            RejectionReason.WRONG_CODE,
+            RejectionReason.CODE_ALREADY_USED,
+        }
+
+    def attempts_remain(self) -> bool:
+        """This was not the last attempt. A code that was already used is correct and costs none."""
+        return (
+            self.model.flow.attempts_left > 1
+            or self.model.rejection_reason is RejectionReason.CODE_ALREADY_USED
+        )
+
+    def new_password_was_rejected(self) -> bool:
+        """The pool's policy rejected the new password; the session takes another."""
+        return self.model.rejection_reason is RejectionReason.NEW_PASSWORD_REFUSED
+
+    def challenge_is_dead(self) -> bool:
+        """The session or the code has expired, or Cognito takes no answer from this user."""
+        return self.model.rejection_reason in {
+            RejectionReason.CHALLENGE_DEAD,
+            RejectionReason.CODE_EXPIRED,
+            RejectionReason.WRONG_CREDENTIALS,
+            RejectionReason.LOCKED,
+        }
+
+    def pool_asks_about_device(self) -> bool:
+        """The pool lets the user decide whether the device is remembered."""
+        trigger = self.model.trigger
+        return isinstance(trigger, DeviceRegistered) and trigger.ask_user
+
+    def user_has_not_decided(self) -> bool:
+        """The user did not say in advance whether to remember the device."""
+        return self.model.flow.remember_device is None
+
+    # ── on time ──
+
+    def deadline_has_passed(self) -> bool:
+        """In flight, the lease has expired; at rest, Cognito takes no more answers."""
+        return is_due(self.model.flow, self.model.now)
+
+    def session_exists(self) -> bool:
+        """The application's session keeper has the tokens, so the user is signed in in any case."""
+        return self.model.flow.session_id is not None
+
+    # ── at the junction ──
+
+    def challenge_waits_there(self, target: State) -> bool:
+        """The target is the state in which the flow's challenge waits for its answer."""
+        challenge = self.model.challenge
+        return challenge is not None and challenge.waits_in is target.value
+
+    def factor_is_preselected(self) -> bool:
+        """A new code was requested for a factor that the user chose before."""
+        challenge, factor = self.model.challenge, self.model.flow.preselected_factor
+        return isinstance(challenge, FactorChoice) and factor in challenge.factors
+
+    def device_is_challenged(self) -> bool:
+        """The device that the call named has to prove itself, and it is at hand."""
+        flow = self.model.flow
+        return (
+            isinstance(flow.challenge, DeviceChallenge)
+            and flow.device_key is not None
+            and flow.device_key == self.model.inputs.device_key
+        )
+
+    def device_is_new(self) -> bool:
+        """Cognito issued tokens and did not know this device, and there is a vault to store it in."""
+        trigger = self.model.trigger
+        return (
+            isinstance(trigger, TokensIssued)
+            and self.model.challenge is None
+            and trigger.new_device is not None
+            and self.model.inputs.has_vault
+        )
+
+    def tokens_are_issued(self) -> bool:
+        """Cognito just issued tokens to this flow and asks for nothing more."""
+        return self.model.challenge is None and isinstance(self.model.trigger, TokensIssued)
+
+    def recovery_is_done(self) -> bool:
+        """Cognito just confirmed the sign-up or reset the password."""
+        return isinstance(self.model.trigger, Confirmed)
+
+    def first_factor_is_at_hand(self) -> bool:
+        """The worker or the flow has what it takes to begin again without the user."""
+        flow = self.model.flow
+        return (
+            self.model.inputs.password is not None
+            or flow.retained_password is not None
+            or flow.start_session is not None
+        )
+
+    def challenge_is_unknown(self) -> bool:
+        """Cognito asks for something that no state of this release waits for."""
+        return isinstance(self.model.challenge, (UnknownChallenge, DeviceChallenge))
+
+    def nothing_is_asked(self) -> bool:
+        """There is no challenge, so the user begins, or begins again."""
+        return self.model.challenge is None

@@ -1,0 +1,165 @@
+"""The flow: the record of one attempt to sign in, and the only thing that the engine stores of it.
+
+A `Flow` is frozen. The machine changes a copy and the driver saves that copy as the next version.
+A code is never in it. The challenge's session is, and for as long as they are needed the secret of an
+authenticator app that is being set up, a password that the application chose to retain, or tokens
+that wait for an answer about the device. So the record is stored sealed (`oncegate._seal`).
+
+**Schema numbers.** Each stored record says by which schema it was written. A worker of this release
+reads schema 1 (0.1) and 2 (this release), and records of later ones as far as it knows their states
+and challenges: fields that it does not know are kept and written back. `write_record` can still write
+schema 1, for a rolling deployment beside workers of 0.1.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Final, Literal
+
+from pydantic import Field, ValidationError, ValidationInfo, model_validator
+
+from oncegate._secret import REVEAL, Secret
+from oncegate._stored import FROM_STORE, StoredModel
+from oncegate.challenges import Challenge, Factor
+from oncegate.errors import RecordTooNew, RecordUnreadable
+from oncegate.states import FINAL, IN_FLIGHT, FlowState
+
+SCHEMA: Final = 2
+"""The schema that this release writes."""
+
+SchemaNumber = Literal[1, 2]
+
+ATTEMPTS_PER_CHALLENGE = 5
+"""Wrong codes allowed. Cognito has no limit of its own (six wrong EMAIL_OTP codes: public reports)."""
+
+NEW_CODES_PER_FLOW = 5
+"""How often a new code may be requested in one flow."""
+
+# Names of schema 1, and what became of them.
+_FIELDS_1: Final = {
+    "tried": "attempted_digests",
+    "kept_password": "retained_password",
+    "again": "preselected_factor",
+    "session_name": "session_id",
+}
+_STATES_1: Final = {"requesting_code": "requesting_challenge", "checking_code": "checking_answer"}
+
+
+class Flow(StoredModel):
+    """One attempt to sign in.
+
+    Attributes:
+        schema_number: schema that the record was written by.
+        version: counts saves; 0 is a flow that was never saved. Compare-and-swap uses it.
+        username: as typed; shown again, and sent with the first call only.
+        challenge: what Cognito asks for now.
+        challenge_id: version that brought the challenge, so that no two challenges are equal.
+        attempts_left: number of answers that the challenge still takes.
+        attempted_digests: keyed digests of the answers to this challenge that were sent, newest last.
+        factor: factor that the user chose last.
+        is_passwordless: whether the transport can begin with a username alone.
+        retained_password: the password, if the application opted in to new codes by one click; never
+            longer than the challenge lives.
+        start_session: the next sign-in may start with it instead of a first factor.
+        preselected_factor: factor for which a new code was requested, until it is issued.
+        new_code_at: earliest time for a new code, in seconds since the epoch. It only grows.
+        new_codes_left: how many more new codes this flow may request.
+        device_key: of the device that the last call was made from.
+        remember_device: the user's answer about remembering this device, if given in advance.
+        lease_until: when a call under way counts as orphaned, in seconds since the epoch.
+        challenge_ends: when Cognito takes no more answers, in seconds since the epoch.
+        saved_at: when this version was made, in seconds since the epoch.
+        message: what to tell the user: a key of `oncegate.messages.MESSAGES`.
+        detail: Cognito's own words, if they are for the user.
+        session_id: the session keeper's ID of the session, once the user is signed in.
+    """
+
+    schema_number: int = Field(default=SCHEMA, ge=1)
+    version: int = Field(default=0, ge=0)
+    state: FlowState = FlowState.IDLE
+    username: str = ""
+    challenge: Challenge | None = None
+    challenge_id: int = 0
+    attempts_left: int = Field(default=ATTEMPTS_PER_CHALLENGE, ge=0)
+    attempted_digests: tuple[str, ...] = ()
+    factor: Factor | None = None
+    is_passwordless: bool = False
+    retained_password: Secret | None = None
+    start_session: Secret | None = None
+    preselected_factor: Factor | None = None
+    new_code_at: float | None = None
+    new_codes_left: int = NEW_CODES_PER_FLOW
+    device_key: str | None = None
+    remember_device: bool | None = None
+    lease_until: float | None = None
+    challenge_ends: float | None = None
+    saved_at: float = 0.0
+    message: str | None = None
+    detail: str = ""
+    session_id: str | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _upgrade(cls, data: Any, info: ValidationInfo) -> Any:
+        is_schema_1 = isinstance(data, dict) and "schema_number" not in data
+        if info.context is not FROM_STORE or not is_schema_1:
+            return data
+        upgraded = {_FIELDS_1.get(name, name): value for name, value in data.items()}
+        state = upgraded.get("state", FlowState.IDLE)
+        return {**upgraded, "state": _STATES_1.get(state, state)}
+
+    @property
+    def is_in_flight(self) -> bool:
+        return self.state in IN_FLIGHT
+
+    @property
+    def is_final(self) -> bool:
+        return self.state in FINAL
+
+    @property
+    def deadline(self) -> float | None:
+        """When the state expires: the end of the lease in flight, of the challenge at rest."""
+        return self.lease_until if self.is_in_flight else self.challenge_ends
+
+
+def write_record(flow: Flow, schema: SchemaNumber = SCHEMA) -> bytes:
+    """Return a flow as JSON, with its secrets. Only to be sealed.
+
+    Args:
+        flow: what to write.
+        schema: 1 if workers of 0.1 have to read it. Fields that schema 1 does not have are left out.
+    """
+    if schema == SCHEMA:
+        return flow.model_dump_json(context=REVEAL, exclude_none=True).encode()
+    data = flow.model_dump(mode="json", context=REVEAL, exclude_none=True)
+    for field in (*(flow.model_extra or {}), "schema_number"):
+        del data[field]
+    data["state"] = {new: old for old, new in _STATES_1.items()}.get(data["state"], data["state"])
+    for old, new in _FIELDS_1.items():
+        if new in data:
+            data[old] = data.pop(new)
+    return json.dumps(data).encode()
+
+
+def read_record(plain: bytes) -> Flow:
+    """Return the flow that `write_record` wrote, of this or another release.
+
+    Raises:
+        RecordTooNew: a later release wrote it, and uses a state or challenge unknown here.
+        RecordUnreadable: it is not a flow.
+    """
+    try:
+        return Flow.model_validate_json(plain, context=FROM_STORE)
+    except ValidationError:
+        # `from None`: the validation error holds what could be read of the record.
+        if _schema_of(plain) > SCHEMA:
+            raise RecordTooNew("a later release of oncegate wrote this flow") from None
+        raise RecordUnreadable("the stored flow is invalid") from None
+
+
+def _schema_of(plain: bytes) -> int:
+    try:
+        number = json.loads(plain)["schema_number"]
+    except (ValueError, TypeError, KeyError):
+        return 1
+    return number if isinstance(number, int) else 1

@@ -1,0 +1,57 @@
+"""Every state of the sign-in machine, by the name that is stored and shown."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class FlowState(StrEnum):
+    """The state of a flow. `oncegate.machine.chart` says what each one means."""
+
+    # At rest: the user's turn.
+    IDLE = "idle"
+    PASSWORD_VERIFIED = "password_verified"
+    CHOOSING_FIRST_FACTOR = "choosing_first_factor"
+    AWAITING_PASSWORD = "awaiting_password"
+    AWAITING_MFA = "awaiting_mfa"
+    SETTING_UP_TOTP = "setting_up_totp"
+    SETTING_UP_EMAIL = "setting_up_email"
+    AWAITING_PASSKEY = "awaiting_passkey"
+    AWAITING_ANSWER = "awaiting_answer"
+    AWAITING_CONFIRMATION = "awaiting_confirmation"
+    AWAITING_NEW_PASSWORD = "awaiting_new_password"
+    AWAITING_RESET = "awaiting_reset"
+    OFFERING_DEVICE = "offering_device"
+
+    # Final.
+    AUTHENTICATED = "authenticated"
+    FAILED = "failed"
+
+    # In flight: a call to Cognito is under way.
+    CHECKING_PASSWORD = "checking_password"
+    REQUESTING_CHALLENGE = "requesting_challenge"
+    CHECKING_ANSWER = "checking_answer"
+    SETTING_PASSWORD = "setting_password"
+    CHECKING_DEVICE = "checking_device"
+    REGISTERING_DEVICE = "registering_device"
+    REMEMBERING_DEVICE = "remembering_device"
+
+    # The junction: passed through within one transition, never stored.
+    DECIDING = "deciding"
+
+
+IN_FLIGHT = frozenset(
+    {
+        FlowState.CHECKING_PASSWORD,
+        FlowState.REQUESTING_CHALLENGE,
+        FlowState.CHECKING_ANSWER,
+        FlowState.SETTING_PASSWORD,
+        FlowState.CHECKING_DEVICE,
+        FlowState.REGISTERING_DEVICE,
+        FlowState.REMEMBERING_DEVICE,
+    }
+)
+"""The states in which a call to Cognito is under way, or was when its worker died."""
+
+FINAL = frozenset({FlowState.AUTHENTICATED, FlowState.FAILED})
+"""The states that no event leaves."""

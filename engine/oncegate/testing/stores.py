@@ -1,0 +1,113 @@
+"""The conformance suite of stores."""
+
+from __future__ import annotations
+
+import threading
+import time
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+
+from oncegate.ports import RecordStore, StoredRecord
+
+
+def _key() -> str:
+    return uuid.uuid4().hex
+
+
+def _row(version: int, sealed: bytes = b"\x00sealed\xff", ends_in: float = 3600.0) -> StoredRecord:
+    return StoredRecord(version, sealed, time.time() + ends_in)
+
+
+class StoreConformance:
+    """What the driver relies on when it saves before it sends. Keys are new in each test."""
+
+    def make(self) -> RecordStore:
+        """The store on trial, each time on the same data."""
+        raise NotImplementedError
+
+    def test_nothing_is_there_at_first(self) -> None:
+        assert self.make().load(_key()) is None
+
+    def test_what_was_saved_is_loaded(self) -> None:
+        store, key, row = self.make(), _key(), _row(1)
+        assert store.swap(key, 0, row) is True
+        loaded = store.load(key)
+        assert loaded == row
+        assert isinstance(loaded, StoredRecord)
+
+    def test_a_row_is_made_once(self) -> None:
+        store, key, row = self.make(), _key(), _row(1)
+        assert store.swap(key, 0, row)
+        assert store.swap(key, 0, _row(1, b"second")) is False
+        assert store.load(key) == row
+
+    def test_a_swap_goes_by_the_version(self) -> None:
+        store, key, two = self.make(), _key(), _row(2, b"two")
+        store.swap(key, 0, _row(1))
+        assert store.swap(key, 1, two)
+        for stale in (0, 1, 3):
+            assert not store.swap(key, stale, _row(9, b"nine"))
+        assert store.load(key) == two
+
+    def test_no_swap_makes_a_row_out_of_nothing(self) -> None:
+        store, key = self.make(), _key()
+        assert not store.swap(key, 1, _row(2))
+        assert store.load(key) is None
+
+    def test_rows_do_not_touch_each_other(self) -> None:
+        store, key, other, row = self.make(), _key(), _key(), _row(1, b"other")
+        store.swap(key, 0, _row(1, b"one"))
+        store.swap(other, 0, row)
+        store.swap(key, 1, _row(2, b"two"))
+        assert store.load(other) == row
+
+    def test_a_row_that_need_not_last_is_saved_like_any_other(self) -> None:
+        store, key = self.make(), _key()
+        for version in range(4):
+            row = _row(version + 1)._replace(durable=version % 2 == 1)
+            assert store.swap(key, version, row)
+            assert not store.swap(key, version, row)
+            loaded = store.load(key)
+            assert loaded is not None
+            assert loaded[:3] == row[:3]
+
+    def test_a_row_of_four_kilobytes_of_any_bytes(self) -> None:
+        store, key, row = self.make(), _key(), _row(1, bytes(range(256)) * 16)
+        store.swap(key, 0, row)
+        assert store.load(key) == row
+
+    def test_another_worker_sees_it_at_once(self) -> None:
+        here, there, key = self.make(), self.make(), _key()
+        row = _row(1)
+        if not self.is_shared:
+            return
+        here.swap(key, 0, row)
+        assert there.load(key) == row
+        assert not there.swap(key, 0, _row(1))
+        assert there.swap(key, 1, _row(2))
+        assert not here.swap(key, 1, _row(2))
+
+    is_shared = True
+    """Whether two stores that `make` made see each other's rows."""
+
+    def test_of_many_threads_one_wins_each_version(self) -> None:
+        threads, versions = 8, 20
+        store, key, together = self.make(), _key(), threading.Barrier(threads)
+
+        def race(name: int) -> list[int]:
+            won = []
+            for version in range(versions):
+                together.wait()
+                if store.swap(key, version, _row(version + 1, str(name).encode())):
+                    won.append(version)
+            return won
+
+        with ThreadPoolExecutor(threads) as pool:
+            won = [version for result in pool.map(race, range(threads)) for version in result]
+        assert sorted(won) == list(range(versions))
+        last = store.load(key)
+        assert last is not None
+        assert last.version == versions
+
+    def test_it_says_since_when_it_lost_nothing(self) -> None:
+        assert 0.0 <= self.make().durable_since() <= time.time() + 1

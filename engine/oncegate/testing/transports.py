@@ -1,0 +1,155 @@
+"""The conformance suite of transports, and a transport with prepared outcomes."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from datetime import datetime
+from typing import Protocol
+
+from pydantic import SecretStr
+
+from oncegate.challenges import Call, CheckCode, CheckPassword, CodeChallenge
+from oncegate.context import RequestContext
+from oncegate.outcomes import (
+    ChallengeIssued,
+    NotSent,
+    Outcome,
+    OutcomeUnknown,
+    Rejected,
+    RejectionReason,
+    TokensIssued,
+)
+from oncegate.ports import TokenService, Transport
+
+
+class ScriptedTransport:
+    """A transport with prepared outcomes, which records its calls.
+
+    Args:
+        outcomes: of the first call, the second, …; a callable is called with the call.
+
+    Attributes:
+        calls: the calls, in order.
+        contexts: the request context of each call.
+    """
+
+    app_id = "scripted"
+    max_call_seconds = 30.0
+    is_passwordless = False
+    token_service: TokenService | None = None
+
+    def __init__(self, *outcomes: Outcome | Callable[[Call], Outcome]) -> None:
+        self.outcomes = deque(outcomes)
+        self.calls: list[Call] = []
+        self.contexts: list[RequestContext] = []
+
+    def perform(self, call: Call, context: RequestContext) -> Outcome:
+        """See `oncegate.Transport.make`."""
+        self.calls.append(call)
+        self.contexts.append(context)
+        outcome = self.outcomes.popleft()
+        return outcome(call) if callable(outcome) else outcome
+
+
+class SentMessage(Protocol):
+    """A text or mail that a Cognito which stands in for the real one has sent."""
+
+    @property
+    def username(self) -> str: ...
+    @property
+    def medium(self) -> str: ...
+    @property
+    def destination(self) -> str: ...
+    @property
+    def code(self) -> str: ...
+    @property
+    def sent_at(self) -> datetime: ...
+
+
+class LocalCognito(Protocol):
+    """What a suite needs of a Cognito that counts; `oncegate_sandbox.Sandbox` is one."""
+
+    @property
+    def endpoint(self) -> str: ...
+    @property
+    def pool_id(self) -> str: ...
+    @property
+    def client_id(self) -> str: ...
+    def messages(self) -> Sequence[SentMessage]: ...
+    def calls(self) -> Mapping[str, int]: ...
+    def lose_next_response(self, operation: str) -> None: ...
+
+
+class TransportConformance:
+    """What the driver relies on when it calls: once, and told apart what came of it.
+
+    The pool has to have a user ``ana`` with the password ``Correct-horse-1`` and a phone, as the
+    sandbox has without a seed.
+    """
+
+    texting_operation = "RespondToAuthChallenge"
+    """The operation that makes Cognito text, in the way that this transport proves a password."""
+
+    def cognito(self) -> AbstractContextManager[LocalCognito]:
+        """A Cognito of this test's own, such as ``Sandbox()``."""
+        raise NotImplementedError
+
+    def make(self, *, pool_id: str, client_id: str, endpoint_url: str) -> Transport:
+        """The transport on trial."""
+        raise NotImplementedError
+
+    def _at(self, cognito: LocalCognito) -> Transport:
+        return self.make(
+            pool_id=cognito.pool_id, client_id=cognito.client_id, endpoint_url=cognito.endpoint
+        )
+
+    def _password(self, value: str = "Correct-horse-1") -> CheckPassword:
+        return CheckPassword(username="ana", password=SecretStr(value))
+
+    def test_a_code_and_its_answer(self) -> None:
+        with self.cognito() as cognito:
+            transport = self._at(cognito)
+            outcome = transport.perform(self._password(), RequestContext())
+            assert isinstance(outcome, ChallengeIssued)
+            challenge = outcome.challenge
+            assert isinstance(challenge, CodeChallenge)
+            assert challenge.delivery is not None
+            (message,) = cognito.messages()
+            wrong = "".join(str((int(digit) + 1) % 10) for digit in message.code)
+            refused = transport.perform(
+                CheckCode(challenge=challenge, code=SecretStr(wrong)), RequestContext()
+            )
+            assert isinstance(refused, Rejected)
+            assert refused.reason is RejectionReason.WRONG_CODE
+            right = CheckCode(challenge=challenge, code=SecretStr(message.code))
+            assert isinstance(transport.perform(right, RequestContext()), TokensIssued)
+            again = transport.perform(right, RequestContext())
+            assert isinstance(again, Rejected)
+            assert again.reason is RejectionReason.CHALLENGE_DEAD
+
+    def test_a_wrong_password(self) -> None:
+        with self.cognito() as cognito:
+            outcome = self._at(cognito).perform(self._password("wrong"), RequestContext())
+            assert isinstance(outcome, Rejected)
+            assert outcome.reason is RejectionReason.WRONG_CREDENTIALS
+            assert cognito.messages() in ([], ())
+
+    def test_a_lost_response_is_unknown_and_nothing_is_repeated(self) -> None:
+        with self.cognito() as cognito:
+            cognito.lose_next_response(self.texting_operation)
+            assert isinstance(
+                self._at(cognito).perform(self._password(), RequestContext()), OutcomeUnknown
+            )
+            assert len(cognito.messages()) == 1
+            assert cognito.calls()[self.texting_operation] == 1
+
+    def test_nobody_there_is_not_sent(self) -> None:
+        with self.cognito() as cognito:
+            transport = self._at(cognito)
+        assert isinstance(transport.perform(self._password(), RequestContext()), NotSent)
+
+    def test_it_knows_its_longest_call(self) -> None:
+        with self.cognito() as cognito:
+            assert 0 < self._at(cognito).max_call_seconds < 600
