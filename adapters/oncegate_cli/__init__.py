@@ -1,1 +1,4 @@
-"""The ``oncegate`` command. Extra: ``oncegate[cli]``."""
+"""The ``oncegate`` command. Extra: ``oncegate[cli]``.
+
+It is the composition root: the one package that imports other adapters (`oncegate_cli._adapters`).
+"""

@@ -1,4 +1,4 @@
-"""Where the ``oncegate`` command begins: it says what is missing before anything else is imported."""
+"""Entry point of the ``oncegate`` command: names a missing extra before it imports anything else."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import sys
 
 
 def main() -> None:
-    """Run the command line, or say which extra it needs."""
+    """Run the command line, or exit with the name of the extra that it needs."""
     try:
         from oncegate_cli.main import run
     except ModuleNotFoundError as error:

@@ -1,4 +1,4 @@
-"""The commands and their options. What they do is in `oncegate_cli.commands`, imported when called."""
+"""The commands and their options. `oncegate_cli._commands` runs them, and is imported when called."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from oncegate_cli.options import Account, DeviceAction, Exit, Format
+from oncegate_cli._options import Account, AuthFlow, DeviceAction, Exit, Format
 
 app = typer.Typer(
     name="oncegate",
@@ -17,23 +17,37 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    rich_markup_mode=None,  # plain help: drawing it with rich takes longer than all the rest
+    rich_markup_mode=None,  # plain help: rendering it with rich takes longer than everything else
 )
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")]
-PoolId = Annotated[str, typer.Option(envvar="ONCEGATE_POOL_ID", help="eu-west-1_aBcDeFgHi")]
-ClientId = Annotated[str, typer.Option(envvar="ONCEGATE_CLIENT_ID", help="Of the app client.")]
-EndpointUrl = Annotated[str | None, typer.Option(help="Of something that stands in for Cognito.")]
-Username = Annotated[str | None, typer.Option(help="Asked for where it is not given.")]
-AuthFlow = Annotated[
-    str, typer.Option(help="USER_SRP_AUTH, USER_PASSWORD_AUTH, USER_AUTH or CUSTOM_AUTH.")
+PoolId = Annotated[
+    str, typer.Option(envvar="ONCEGATE_POOL_ID", help="User pool ID, such as eu-west-1_aBcDeFgHi.")
 ]
+ClientId = Annotated[str, typer.Option(envvar="ONCEGATE_CLIENT_ID", help="App client ID.")]
+EndpointUrl = Annotated[str | None, typer.Option(help="URL of a Cognito replacement, for tests.")]
+Username = Annotated[str | None, typer.Option(help="Username or alias. Default: prompt for it.")]
+AuthFlowOption = Annotated[AuthFlow, typer.Option("--auth-flow", help="Cognito's AuthFlow.")]
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from oncegate import __version__
+
+        print(__version__)
+        raise typer.Exit
 
 
 @app.callback()
 def _all(
     verbose: Annotated[
         bool, typer.Option("--verbose", "-v", help="Log every transition on stderr.")
+    ] = False,
+    version: Annotated[  # noqa: ARG001 - typer calls _print_version
+        bool,
+        typer.Option(
+            "--version", help="Print the version and exit.", callback=_print_version, is_eager=True
+        ),
     ] = False,
 ) -> None:
     if verbose:
@@ -49,7 +63,7 @@ def signin(
     client_id: ClientId,
     endpoint_url: EndpointUrl = None,
     username: Username = None,
-    auth_flow: AuthFlow = "USER_SRP_AUTH",
+    auth_flow: AuthFlowOption = "USER_SRP_AUTH",
     remember_device: Annotated[
         bool,
         typer.Option("--remember-device", help="Do not ask for a code on this device next time."),
@@ -60,7 +74,7 @@ def signin(
 
     Exit codes: 0 signed in, 1 refused, 2 usage, 3 Cognito unreachable, 130 interrupted.
     """
-    from oncegate_cli import commands
+    from oncegate_cli import _commands as commands
 
     account = Account(pool_id, client_id, endpoint_url, username, auth_flow)
     raise typer.Exit(commands.sign_in(account, remember_device=remember_device, as_json=as_json))
@@ -68,19 +82,21 @@ def signin(
 
 @app.command()
 def devices(
-    action: Annotated[DeviceAction, typer.Argument(help="list, or forget one.")],
+    action: Annotated[DeviceAction, typer.Argument(help="list, or forget one device.")],
     pool_id: PoolId,
     client_id: ClientId,
-    key: Annotated[str | None, typer.Argument(help="Of the device to forget.")] = None,
+    key: Annotated[str | None, typer.Argument(help="Key of the device to forget.")] = None,
     endpoint_url: EndpointUrl = None,
     username: Username = None,
-    auth_flow: AuthFlow = "USER_SRP_AUTH",
+    auth_flow: AuthFlowOption = "USER_SRP_AUTH",
     as_json: JsonOption = False,
 ) -> None:
     """List the devices that Cognito remembers of you, or forget one. Signs you in first."""
     if action is DeviceAction.FORGET and not key:
-        raise typer.BadParameter("name the device to forget by its key; list shows them")
-    from oncegate_cli import commands
+        raise typer.BadParameter(
+            "name the device to forget by its key; `oncegate devices list` shows the keys"
+        )
+    from oncegate_cli import _commands as commands
 
     account = Account(pool_id, client_id, endpoint_url, username, auth_flow)
     raise typer.Exit(commands.devices(action, account, key=key, as_json=as_json))
@@ -88,12 +104,16 @@ def devices(
 
 @app.command("sandbox")
 def run_sandbox(
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes any free one.")] = 9300,
-    seed: Annotated[Path | None, typer.Option(help="A TOML file with a pool and users.")] = None,
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="TCP port; 0 for any free one.")
+    ] = 9300,
+    seed: Annotated[
+        Path | None, typer.Option(help="TOML file with a pool and users. Default: demo users.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Run a local Cognito that SDKs can sign in against. Prints one line when it is ready."""
-    from oncegate_cli import commands
+    from oncegate_cli import _commands as commands
 
     commands.run_sandbox(port=port, seed=seed, as_json=as_json)
 
@@ -102,13 +122,15 @@ def run_sandbox(
 def demo(
     auto: Annotated[bool, typer.Option("--auto", help="Play three scenes unattended.")] = False,
     web: Annotated[
-        bool, typer.Option("--web", help="In the browser, as a web app has it.")
+        bool, typer.Option("--web", help="Show the demo in the browser, as a web application.")
     ] = False,
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Of the web page.")] = 8000,
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="TCP port of the web page; 0 for any free one.")
+    ] = 8000,
     as_json: JsonOption = False,
 ) -> None:
-    """Sign in against a local Cognito, with the phone beside the prompt. Needs no AWS account."""
-    from oncegate_cli import commands
+    """Sign in against a local Cognito, with the user's phone beside the prompt. Needs no AWS account."""
+    from oncegate_cli import _commands as commands
 
     if web:
         commands.web_demo_at(port, as_json=as_json)
@@ -120,47 +142,47 @@ def demo(
 def diagram(
     form: Annotated[Format, typer.Option("--format", help="What to print.")] = Format.MERMAID,
     write: Annotated[
-        Path | None, typer.Option(help="Write every format into this folder instead.")
+        Path | None, typer.Option(help="Folder to write all diagrams to, in every format.")
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show the sign-in machine, drawn from its class."""
-    from oncegate_cli import commands
+    """Print the sign-in machine, drawn from its class."""
+    from oncegate_cli import _commands as commands
 
     commands.diagram(form, write=write, as_json=as_json)
 
 
 def run(arguments: list[str] | None = None) -> int:
-    """Run a command line and return its exit code; nothing a person does makes a traceback."""
+    """Run a command line and return its exit code. No user input causes a traceback."""
     try:
         app(arguments)
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else 0
-    except Exception as error:  # noqa: BLE001 - what is not ours is raised again
+    except Exception as error:  # noqa: BLE001 - a bug is raised again
         return _code_of(error)
     if code == Exit.INTERRUPTED:
-        _say("interrupted")
+        _print_error("interrupted")
     try:
         sys.stdout.flush()
     except BrokenPipeError:
-        # Whoever read our output has gone. Python would complain once more when it closes stdout.
+        # The reader closed the pipe. Python would report it once more when it closes stdout.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return Exit.REFUSED
     return code
 
 
 def _code_of(error: Exception) -> Exit:
-    # Imported here, because ``oncegate --help`` has no use for the engine.
+    # Imported here, because ``oncegate --help`` does not need the engine.
     from oncegate import OncegateError, SignedOut, Unreachable
 
     if not isinstance(error, OncegateError):
         raise error
-    _say(str(error))
+    _print_error(str(error))
     return {Unreachable: Exit.UNREACHABLE, SignedOut: Exit.REFUSED}.get(type(error), Exit.USAGE)
 
 
-def _say(words: str) -> None:
+def _print_error(text: str) -> None:
     from rich.console import Console
     from rich.text import Text
 
-    Console(stderr=True).print(Text(f"oncegate: {words}", style="red"))
+    Console(stderr=True).print(Text(f"oncegate: {text}", style="red"))

@@ -2,7 +2,13 @@
 
 from oncegate_cognito.admin import AdminCognitoTransport
 from oncegate_cognito.session import Session
-from oncegate_cognito.tokens import TokenVerifier
+from oncegate_cognito.tokens import CognitoTokenService, TokenVerifier
 from oncegate_cognito.transport import CognitoTransport
 
-__all__ = ["AdminCognitoTransport", "CognitoTransport", "Session", "TokenVerifier"]
+__all__ = [
+    "AdminCognitoTransport",
+    "CognitoTokenService",
+    "CognitoTransport",
+    "Session",
+    "TokenVerifier",
+]

@@ -1,12 +1,12 @@
-"""The client's half of Cognito's SRP: SRP-6a in the 3072-bit group of RFC 5054, with two twists.
+"""The client's side of Cognito's SRP: SRP-6a in the 3072-bit group of RFC 5054, with two differences.
 
-The twists are how numbers are padded (`pad`) and that the shared secret is stretched with HKDF under
-the name "Caldera Derived Key". Both are as amazon-cognito-identity-js has them; the numbers of
-amplify-swift's own tests hold this file to it.
+Cognito pads numbers in its own way (`pad`), and derives the key from the shared secret with HKDF and
+the label "Caldera Derived Key". Both are as in amazon-cognito-identity-js, and are tested with the
+vectors of amplify-swift.
 
-gmpy2 does the powers, with `powmod_sec`, whose time does not depend on the exponent (GMP manual,
-mpz_powm_sec), and without the interpreter's lock, so that a crowd that signs in holds up nobody else.
-The exponent ``a`` has 256 bits, as RFC 5054 section 3.1 asks for at least.
+gmpy2 computes the powers with `powmod_sec`, whose duration does not depend on the exponent (GMP
+manual, mpz_powm_sec). It releases the interpreter's lock, so that many sign-ins at once do not block
+other threads. The exponent ``a`` has 256 bits, the minimum of RFC 5054, section 3.1.
 """
 
 from __future__ import annotations
@@ -43,19 +43,19 @@ _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct",
 
 
 class BadParameters(ValueError):
-    """The server's SRP parameters are malformed, or would give the password away."""
+    """The server's SRP parameters are malformed, or would reveal the password."""
 
 
 def pad(number: int) -> bytes:
-    """Big-endian two's complement, so that a high bit gets a zero byte before it.
+    """Return a number as big-endian two's complement: a zero byte precedes a high bit.
 
-    It is not a fixed width: a number with leading zero bytes is shorter.
+    The width is not fixed: a number with leading zero bytes is shorter.
     """
     return int(number).to_bytes(int(number).bit_length() // 8 + 1, "big")
 
 
 def _power(base: int, exponent: int) -> int:
-    # The context is the thread's own, and its default keeps the lock.
+    # The context belongs to the thread. By default it does not release the interpreter's lock.
     with gmpy2.context(allow_release_gil=True):
         power: int = gmpy2.powmod_sec(base, exponent, N)
     return power
@@ -69,30 +69,30 @@ K = _hash(pad(N) + pad(G))
 
 
 def scrambler(public_a: int, public_b: int) -> int:
-    """``u``, the hash of both public values."""
+    """Return ``u``, the hash of both public values."""
     return _hash(pad(public_a) + pad(public_b))
 
 
 def private_key(salt: int, group: str, user: str, password: str) -> int:
-    """``x``, the hash of the salt and the credentials.
+    """Return ``x``, the hash of the salt and the credentials.
 
     Args:
-        salt: as a number.
-        group: the part of the pool id after the underscore; a device's group key for devices.
-        user: USER_ID_FOR_SRP; a device's key for devices.
-        password: of the user; of the device for devices.
+        salt: SALT, as a number.
+        group: part of the pool ID after the underscore; for a device, its group key.
+        user: USER_ID_FOR_SRP; for a device, its key.
+        password: the user's, or the device's.
     """
     return _hash(pad(salt) + sha256(f"{group}{user}:{password}".encode()).digest())
 
 
 def session_key(shared: int, u: int) -> bytes:
-    """The 16 bytes that claims are signed with."""
+    """Return the 16-byte key that signs claims."""
     stretch = HKDF(SHA256(), 16, salt=pad(u), info=b"Caldera Derived Key")
     return stretch.derive(pad(shared))
 
 
 def timestamp(now: datetime) -> str:
-    """The TIMESTAMP of a claim: UTC, English names whatever the locale, no zero before the day."""
+    """Return the TIMESTAMP of a claim: UTC, English names in every locale, no zero before the day."""
     now = now.astimezone(UTC)
     return (
         f"{_DAYS[now.weekday()]} {_MONTHS[now.month - 1]} {now.day} {now:%H:%M:%S} UTC {now.year}"
@@ -101,7 +101,7 @@ def timestamp(now: datetime) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """Proof that the password is known, as PASSWORD_VERIFIER wants it."""
+    """Proof that the client knows the password: the answer to PASSWORD_VERIFIER."""
 
     signature: str = field(repr=False)
     secret_block: str = field(repr=False)
@@ -110,12 +110,12 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class DeviceSecret:
-    """What a device proves itself with from now on, and what Cognito checks that by.
+    """A new device's password, and the verifier by which Cognito checks it.
 
     Attributes:
-        password: 40 random bytes in base64; it never leaves but into the device vault.
-        salt: base64, as ConfirmDevice takes it.
-        verifier: base64, likewise.
+        password: 40 random bytes in base64. It is stored in the device vault and never sent.
+        salt: base64, for ConfirmDevice.
+        verifier: base64, for ConfirmDevice.
     """
 
     password: str = field(repr=False)
@@ -124,7 +124,7 @@ class DeviceSecret:
 
     @classmethod
     def new(cls, group: str, device_key: str) -> DeviceSecret:
-        """Make one for a device that Cognito has just named."""
+        """Generate a secret for a device that Cognito has just named."""
         password = base64.b64encode(secrets.token_bytes(40)).decode()
         salt = secrets.randbits(128)
         verifier = int(_power(G, private_key(salt, group, device_key, password)))
@@ -136,10 +136,10 @@ def _base64(number: int) -> str:
 
 
 class ClientSrp:
-    """One exchange. Use a new one for each sign-in.
+    """One SRP exchange. Use a new instance for each sign-in.
 
     Args:
-        a: the secret exponent, for tests with known numbers; 256 random bits where None.
+        a: secret exponent, for tests with known numbers. Default: 256 random bits.
     """
 
     def __init__(self, a: int | None = None) -> None:
@@ -148,14 +148,14 @@ class ClientSrp:
 
     @property
     def public_hex(self) -> str:
-        """``A``, as SRP_A goes over the wire."""
+        """``A`` in hexadecimal: SRP_A."""
         return f"{self.public:x}"
 
     def shared_secret(self, x: int, server_public: int) -> int:
-        """``S``, which client and server agree on if both know the password.
+        """Return ``S``, on which client and server agree if both know the password.
 
         Raises:
-            BadParameters: the server's value would make the secret known without the password.
+            BadParameters: with the server's value, the secret would not depend on the password.
         """
         if server_public % N == 0:
             raise BadParameters("SRP_B is zero")
@@ -176,25 +176,25 @@ class ClientSrp:
         secret_block: str,
         now: datetime,
     ) -> Claim:
-        """Answer PASSWORD_VERIFIER.
+        """Return the answer to PASSWORD_VERIFIER or DEVICE_PASSWORD_VERIFIER.
 
         Args:
-            group: the part of the pool id after the underscore.
-            user: USER_ID_FOR_SRP.
-            password: as typed.
+            group: part of the pool ID after the underscore; for a device, its group key.
+            user: USER_ID_FOR_SRP; for a device, its key.
+            password: the user's as typed, or the device's.
             salt: SALT, in hexadecimal.
             server_public: SRP_B, in hexadecimal.
             secret_block: SECRET_BLOCK, in base64.
-            now: for the TIMESTAMP.
+            now: time for the TIMESTAMP.
 
         Raises:
-            BadParameters: what the server sent is no SRP.
+            BadParameters: the server's parameters are malformed, or would reveal the password.
         """
         b = _number("SRP_B", server_public)
         s = self.shared_secret(private_key(_number("SALT", salt), group, user, password), b)
         key = session_key(s, scrambler(self.public, b))
         try:
-            # Not strict: moto puts a UUID here, and Cognito is the one to judge its own block.
+            # Not strict: moto sends a UUID here, and Cognito validates its own block.
             block = base64.b64decode(secret_block)
         except ValueError:
             raise BadParameters("SECRET_BLOCK is not base64") from None

@@ -1,5 +1,5 @@
-"""Counters for OpenTelemetry."""
+"""OpenTelemetry metrics: `OpenTelemetryListener`. Extra: ``oncegate[otel]``."""
 
-from oncegate_otel.listener import OpenTelemetryListener
+from oncegate_otel._listener import OpenTelemetryListener
 
 __all__ = ["OpenTelemetryListener"]

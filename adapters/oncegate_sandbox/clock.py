@@ -1,4 +1,4 @@
-"""The sandbox's clock: the machine's own, moved on by whoever tests what time does."""
+"""The sandbox's clock: the system clock, which tests can advance."""
 
 from __future__ import annotations
 
@@ -6,13 +6,15 @@ import time
 
 
 class SandboxClock:
-    """Seconds since the epoch, plus what it has been advanced by."""
+    """Unix time plus the seconds by which the clock was advanced."""
 
     def __init__(self) -> None:
         self._ahead = 0.0
 
     def now(self) -> float:
+        """Return the Unix time in seconds."""
         return time.time() + self._ahead
 
     def advance(self, seconds: float) -> None:
+        """Move the clock forward."""
         self._ahead += seconds

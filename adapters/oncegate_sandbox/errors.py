@@ -1,15 +1,15 @@
-"""Cognito's errors, in Cognito's words."""
+"""Cognito's errors, with Cognito's messages."""
 
 from __future__ import annotations
 
 
 class CognitoError(Exception):
-    """An error that goes over the wire as ``{"__type": …, "message": …}``.
+    """An error response: ``{"__type": …, "message": …}``.
 
     Args:
-        code: the exception's name in botocore's service model.
-        message: as Cognito says it, where a public report or document quotes it.
-        status: of the HTTP response.
+        code: name of the exception in botocore's service model.
+        message: Cognito's own text if a public report or document quotes it.
+        status: status code of the HTTP response. Default: 400.
     """
 
     def __init__(self, code: str, message: str, status: int = 400) -> None:
@@ -20,17 +20,17 @@ class CognitoError(Exception):
 
 
 def not_authorized(message: str) -> CognitoError:
-    """NotAuthorizedException, which Cognito uses for a dozen things; the message tells which."""
+    """Return a NotAuthorizedException. Its message distinguishes a dozen causes."""
     return CognitoError("NotAuthorizedException", message)
 
 
 def no_such_device() -> CognitoError:
-    """What a device that was forgotten, or never was, is answered with (amplify-js)."""
+    """Return the error for a device that is unknown or was forgotten (source: amplify-js)."""
     return CognitoError("ResourceNotFoundException", "Device does not exist.")
 
 
 def invalid_parameter(message: str) -> CognitoError:
-    """InvalidParameterException."""
+    """Return an InvalidParameterException."""
     return CognitoError("InvalidParameterException", message)
 
 

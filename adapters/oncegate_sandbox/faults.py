@@ -1,4 +1,4 @@
-"""Faults: the ways in which a call can go wrong, on order."""
+"""Faults: failures that tests order for the next calls."""
 
 from __future__ import annotations
 
@@ -8,16 +8,17 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class Fault(BaseModel):
-    """One order, as ``POST /_sandbox/faults`` takes it.
+    """One order, as ``POST /_sandbox/faults`` accepts it.
 
     Attributes:
-        operation: such as ``RespondToAuthChallenge``; ``*`` for any.
-        kind: ``drop_response``: carried out, then the connection is closed without a byte.
-            ``http_500``: carried out, then InternalErrorException. ``delay``: carried out, then
-            answered after ``seconds``. ``throttle``: not carried out, TooManyRequestsException.
-            ``refuse``: not carried out, the connection is closed without a byte.
-        times: how many calls it is for.
-        seconds: of a delay.
+        operation: name of the operation, such as ``RespondToAuthChallenge``. Default: ``*``, any.
+        kind: what happens to the call. ``drop_response``: the call is performed, then the connection
+            is closed without a response. ``http_500``: it is performed, then answered with
+            InternalErrorException. ``delay``: it is performed, then answered after ``seconds``.
+            ``throttle``: it is not performed, but answered with TooManyRequestsException.
+            ``refuse``: it is not performed, and the connection is closed without a response.
+        times: number of calls. Default: 1.
+        seconds: duration of a delay, at most 600. Default: 0.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -29,16 +30,17 @@ class Fault(BaseModel):
 
 
 class Faults:
-    """The orders that are still to be carried out, oldest first."""
+    """The pending orders, oldest first."""
 
     def __init__(self) -> None:
         self._orders: list[Fault] = []
 
     def order(self, fault: Fault) -> None:
+        """Add an order."""
         self._orders.append(fault)
 
     def take(self, operation: str) -> Fault | None:
-        """The fault that this call is to have, counted down."""
+        """Return the fault of a call and count it down; None if no order matches."""
         for index, fault in enumerate(self._orders):
             if fault.operation in {"*", operation}:
                 if fault.times > 1:
@@ -49,7 +51,9 @@ class Faults:
         return None
 
     def pending(self) -> list[Fault]:
+        """Return the pending orders."""
         return list(self._orders)
 
     def clear(self) -> None:
+        """Delete all orders."""
         self._orders.clear()

@@ -1,4 +1,4 @@
-"""Phones and mailboxes: where the sandbox delivers its codes."""
+"""The messages that the sandbox has sent, instead of an SMS or email provider."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ from oncegate import Factor
 
 
 class SentMessage(BaseModel):
-    """One text or mail, as ``GET /_sandbox/messages`` shows it.
+    """One SMS or email, as ``GET /_sandbox/messages`` returns it.
 
     Attributes:
-        destination: the whole phone number or address: this is the phone.
+        medium: ``SMS`` or ``EMAIL``.
+        destination: phone number or email address, unmasked.
         purpose: the challenge that the code answers.
-        sent_at: ISO 8601, by the sandbox's clock.
+        sent_at: time by the sandbox's clock; ISO 8601 in JSON.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -31,7 +32,7 @@ class SentMessage(BaseModel):
 
 
 class Inbox:
-    """All that was delivered, oldest first."""
+    """All messages that were sent, oldest first."""
 
     def __init__(self) -> None:
         self._messages: list[SentMessage] = []
@@ -39,6 +40,7 @@ class Inbox:
     def deliver(
         self, username: str, medium: str, destination: str, code: str, purpose: str, at: float
     ) -> None:
+        """Add a message. ``at`` is a Unix time."""
         self._messages.append(
             SentMessage(
                 username=username,
@@ -51,20 +53,27 @@ class Inbox:
         )
 
     def messages(self) -> tuple[SentMessage, ...]:
+        """Return all messages, oldest first."""
         return tuple(self._messages)
 
     def clear(self) -> None:
+        """Delete all messages."""
         self._messages.clear()
 
 
 def masked(destination: str) -> str:
-    """A phone number or address as Cognito shows it: ``+*******1234``, ``a***@e***``."""
+    """Mask a phone number or email address as Cognito does: ``+*******1234``, ``a***@e***``."""
     if "@" in destination:
         name, _, host = destination.partition("@")
         return f"{name[0]}***@{host[0]}***"
     return "+" + "*" * (len(destination) - 5) + destination[-4:]
 
 
+def masked_name(name: str) -> str:
+    """Return an imitated destination for an unknown user."""
+    return masked(name if len(name) > 4 else f"{name}****")
+
+
 def new_code(factor: Factor) -> str:
-    """SMS codes have 6 digits, EMAIL_OTP codes 8 (public reports)."""
+    """Return a random code: 6 digits for SMS, 8 for EMAIL_OTP (source: public reports)."""
     return "".join(secrets.choice(string.digits) for _ in range(8 if factor is Factor.EMAIL else 6))

@@ -1,54 +1,78 @@
-"""The user pool: Cognito's public operations, faithful as far as public knowledge goes.
+"""The user pool: Cognito's public operations.
 
-What botocore's service model, a document or a public report says is done so. What is our reading is
-marked *inferred*.
+The sandbox follows botocore's service model, the AWS documentation and public reports. Behaviour that
+none of them states is marked *inferred*.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from pydantic import ValidationError
 
-from oncegate_sandbox.account import Account
+from oncegate_sandbox._account import Account
+from oncegate_sandbox._signing_in import SigningIn
+from oncegate_sandbox._state import PoolState
+from oncegate_sandbox._wire import Json, Operations
+from oncegate_sandbox.challenges import CHALLENGES
 from oncegate_sandbox.clock import SandboxClock
 from oncegate_sandbox.errors import CognitoError, invalid_parameter
-from oncegate_sandbox.journeys import Journeys
 from oncegate_sandbox.seed import Seed
-from oncegate_sandbox.signing_in import SigningIn
-from oncegate_sandbox.state import PoolState
-from oncegate_sandbox.wire import Json
 
 
 class Pool(PoolState):
-    """One user pool and its operations. Not thread-safe: the server runs one request at a time."""
+    """One user pool and its operations. Not thread-safe: the server performs one request at a time.
 
-    def __init__(self, seed: Seed, issuer: str, clock: SandboxClock) -> None:
-        super().__init__(seed, issuer, clock)
-        self._operations: dict[str, tuple[type[BaseModel], Callable[[Any], Json]]] = {
-            **SigningIn(self).operations(),
-            **Journeys(self).operations(),
+    Args:
+        seed: settings and users.
+        issuer: ``iss`` of the tokens.
+        clock: the sandbox's clock.
+        signing_key: RSA key that signs the tokens. Default: a new one of 2,048 bits, made at first
+            use. Tests that create many pools can share a key to save time.
+
+    Raises:
+        InvalidInput: the seed's ``custom_auth`` cannot be used.
+    """
+
+    def __init__(
+        self,
+        seed: Seed,
+        issuer: str,
+        clock: SandboxClock,
+        *,
+        signing_key: RSAPrivateKey | None = None,
+    ) -> None:
+        super().__init__(seed, issuer, clock, signing_key)
+        self._operations: Operations = {
+            **SigningIn(self, CHALLENGES).operations(),
             **Account(self).operations(),
         }
 
     def perform(self, operation: str, request: Mapping[str, Any]) -> Json:
-        """Carry out one operation.
+        """Perform one operation and return its response.
+
+        Args:
+            operation: name of the operation, such as ``InitiateAuth``.
+            request: members of the request.
 
         Raises:
-            CognitoError: as Cognito would.
+            CognitoError: Cognito would reject the request.
         """
         if operation in {"AdminInitiateAuth", "AdminRespondToAuthChallenge"}:
-            # The same, for servers with IAM credentials; what they were signed with is not looked at.
+            # The same operations for servers with IAM credentials. Signatures are not checked.
             if request.get("UserPoolId") != self.seed.id:
                 raise CognitoError("ResourceNotFoundException", "User pool does not exist.")
             operation = operation.removeprefix("Admin")
         if operation not in self._operations:
-            raise CognitoError("UnknownOperationException", f"{operation} is not played here")
-        model, carry_out = self._operations[operation]
+            raise CognitoError(
+                "UnknownOperationException", f"the sandbox does not support {operation}"
+            )
+        model, perform = self._operations[operation]
         try:
-            asked = model.model_validate(request)
+            parsed = model.model_validate(request)
         except ValidationError as error:
             fields = ", ".join(str(problem["loc"][0]) for problem in error.errors())
             raise invalid_parameter(f"Missing or malformed: {fields}") from None
-        return carry_out(asked)
+        return perform(parsed)

@@ -1,4 +1,4 @@
-"""The seed: what pool the sandbox plays, and who is in it. A TOML file, checked with pydantic."""
+"""The seed: settings and users of the sandbox's pool, as objects or as a TOML file."""
 
 from __future__ import annotations
 
@@ -21,18 +21,26 @@ class PoolSeed(_Seed):
     """The ``[pool]`` table.
 
     Attributes:
-        mfa: whether second factors are off, up to each user, or asked of everybody.
-        device_tracking: whether devices are tracked, and whether the user is asked.
-        remembered_devices_skip_mfa: whether a remembered device stands in for the second factor
-            (ChallengeRequiredOnNewDevice of the service model).
-        refresh_rotation: whether each refresh token is good for one refresh.
-        rotation_grace_seconds: for how long an older one still is.
-        first_factors: what USER_AUTH may offer besides the password.
-        relying_party: the host that passkeys are of; pages there may have any port.
-        custom_auth: Python that answers CUSTOM_AUTH, as text; see `oncegate_sandbox.custom`.
-        client_secret: of the app client; a public client where absent.
-        auth_session_minutes: AuthSessionValidity.
-        required_attributes: asked for with NEW_PASSWORD_REQUIRED where a user lacks them.
+        id: user pool ID.
+        client_id: app client ID.
+        mfa: whether second factors are off, optional for each user, or required of all users.
+            Default: ``optional``.
+        device_tracking: whether devices are tracked always, if the user agrees (``opt_in``), or not.
+            Default: ``off``.
+        client_secret: secret of the app client. Default: none, a public client.
+        auth_session_minutes: AuthSessionValidity in minutes, 3 to 15. Default: 3.
+        remembered_devices_skip_mfa: whether a remembered device replaces the second factor
+            (ChallengeRequiredOnNewDevice of the service model). Default: True.
+        refresh_rotation: whether each refresh token is valid for one refresh. Default: False.
+        rotation_grace_seconds: seconds for which a replaced refresh token stays valid, at most 60.
+            Default: 0.
+        first_factors: first factors that USER_AUTH can offer beside the password. Default: all.
+        relying_party: host name for passkeys. Its pages can use any port. Default: ``localhost``.
+        custom_auth: Python source that answers CUSTOM_AUTH; see
+            `oncegate_sandbox.challenges.custom`. Default: none, CUSTOM_AUTH is not enabled.
+        prevent_user_existence_errors: whether responses hide that a user is unknown. Default: True.
+        required_attributes: attributes that NEW_PASSWORD_REQUIRED requires of users who lack them.
+            Default: none.
     """
 
     id: str = Field(default="us-east-1_Sandbox01", pattern=r"^[\w-]+_[0-9a-zA-Z]+$")
@@ -59,8 +67,8 @@ class PasskeySeed(_Seed):
     """One ``[[users.passkeys]]`` table.
 
     Attributes:
-        id: the credential's, in URL-safe base64.
-        public_key: a COSE key (RFC 9052), likewise.
+        id: credential ID in URL-safe base64.
+        public_key: COSE key (RFC 9052) in URL-safe base64.
     """
 
     id: str = Field(min_length=1)
@@ -68,7 +76,19 @@ class PasskeySeed(_Seed):
 
 
 class UserSeed(_Seed):
-    """One ``[[users]]`` table."""
+    """One ``[[users]]`` table.
+
+    Attributes:
+        username: the user's own name.
+        password: permanent or temporary password, according to ``status``.
+        status: UserStatus of the service model. Default: ``CONFIRMED``.
+        phone_number: in E.164 format. Default: none.
+        email: email address. Default: none.
+        mfa: second factors that are enabled. Default: none.
+        preferred_mfa: the preferred one of ``mfa``. Default: none, the user chooses.
+        totp_secret: shared secret of the authenticator app, in base32. Default: none.
+        passkeys: passkeys that are registered. Default: none.
+    """
 
     username: str = Field(min_length=1, max_length=128)
     password: SecretStr = Field(min_length=1, max_length=256)
@@ -91,28 +111,33 @@ class UserSeed(_Seed):
         }
         for factor in self.mfa:
             if factor not in needs:
-                raise ValueError(f"{factor.value} is no second factor")
+                raise ValueError(f"{factor.value} is not a second factor")
             name, value = needs[factor]
             if not value:
-                raise ValueError(f"{factor.value} needs a {name}")
+                raise ValueError(f"{factor.value} requires {name}")
         if self.preferred_mfa and self.preferred_mfa not in self.mfa:
-            raise ValueError("preferred_mfa has to be one of mfa")
+            raise ValueError("preferred_mfa must be one of mfa")
         if self.totp_secret:
             try:
                 base64.b32decode(self.totp_secret.get_secret_value(), casefold=True)
             except binascii.Error:
-                raise ValueError("totp_secret has to be base32") from None
+                raise ValueError("totp_secret must be base32") from None
         return self
 
 
 class Seed(_Seed):
-    """A whole seed file."""
+    """A seed: the contents of a seed file.
+
+    Attributes:
+        pool: settings of the pool and its app client.
+        users: the pool's users. Default: none.
+    """
 
     pool: PoolSeed = PoolSeed()
     users: tuple[UserSeed, ...] = ()
 
     @model_validator(mode="after")
-    def _everybody_can_be_told_apart(self) -> Self:
+    def _names_are_unique(self) -> Self:
         names = [
             name
             for user in self.users
@@ -120,7 +145,7 @@ class Seed(_Seed):
             if name
         ]
         if len(set(names)) != len(names):
-            raise ValueError("usernames, emails and phone numbers have to be unique: all sign in")
+            raise ValueError("usernames, emails and phone numbers must be unique: each can sign in")
         return self
 
 
@@ -128,14 +153,14 @@ def load_seed(path: Path) -> Seed:
     """Read a seed file.
 
     Raises:
-        InvalidInput: says which line or key is wrong.
+        InvalidInput: the file cannot be read or is invalid. The message names the line or key.
     """
     try:
         return Seed.model_validate(tomllib.loads(path.read_text("utf-8")))
     except OSError as error:
         raise InvalidInput(f"{path}: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise InvalidInput(f"{path}: not TOML: {error}") from None
+        raise InvalidInput(f"{path}: invalid TOML: {error}") from None
     except ValidationError as error:
         problems = "; ".join(
             f"{'.'.join(str(part) for part in problem['loc']) or 'file'}: {problem['msg']}"
@@ -184,4 +209,4 @@ DEMO_SEED = Seed(
         UserSeed(username="fay", password=SecretStr("Correct-horse-6")),
     )
 )
-"""Played where no seed file is given: one user for each way of signing in."""
+"""The default seed: one user for each way of signing in."""

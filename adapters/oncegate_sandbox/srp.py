@@ -1,7 +1,7 @@
-"""The server's half of Cognito's SRP, in plain Python.
+"""The server side of Cognito's SRP, in plain Python.
 
-It shares no code with the client's half on purpose: the sandbox judges that client, and a judge who
-used its arithmetic could not see an error in it.
+It shares no code with the client side on purpose: the sandbox tests that client, and shared arithmetic
+would hide errors.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ G = 2
 
 
 def _pi_times_two_to(bits: int) -> int:
-    """The whole part of pi · 2^bits, by Machin's formula in integers."""
+    """Return the integer part of pi · 2^bits, by Machin's formula in integers."""
     guard = 64
     unit = 1 << (bits + guard)
 
@@ -33,12 +33,12 @@ def _pi_times_two_to(bits: int) -> int:
     return (16 * arctan_of_one_over(5) - 4 * arctan_of_one_over(239)) >> guard
 
 
-# The 3072-bit group of RFC 5054 is that of RFC 3526, section 4, which gives the prime as a formula.
+# The 3072-bit group of RFC 5054 is the one of RFC 3526, section 4, which gives the prime as a formula.
 N = (1 << 3072) - (1 << 3008) - 1 + ((_pi_times_two_to(2942) + 1690314) << 64)
 
 
 def encode(number: int) -> bytes:
-    """A number as Cognito hashes it: whole bytes, and a zero before a high bit."""
+    """Encode a number as Cognito hashes it: whole bytes, with a zero byte before a set high bit."""
     digits = f"{number:x}"
     digits = digits.zfill(len(digits) + len(digits) % 2)
     return bytes.fromhex("00" + digits if digits[0] in "89abcdef" else digits)
@@ -53,11 +53,11 @@ MULTIPLIER = _hash_of(encode(N), encode(G))
 
 @dataclass(frozen=True, slots=True)
 class Verifier:
-    """What a server keeps instead of a password.
+    """What a server stores instead of a password.
 
     Attributes:
-        salt: as a number of up to 128 bits.
-        value: g to the power of x.
+        salt: a number of up to 128 bits.
+        value: g to the power of x, modulo N.
     """
 
     salt: int
@@ -65,18 +65,27 @@ class Verifier:
 
     @classmethod
     def of(cls, group: str, user: str, password: str) -> Verifier:
-        """Make one with a fresh salt."""
+        """Return the verifier of a password, with a new salt.
+
+        Args:
+            group: name of the pool.
+            user: the user's own name.
+            password: the password.
+        """
         salt = secrets.randbits(128)
         inner = sha256(f"{group}{user}:{password}".encode()).digest()
         return cls(salt, pow(G, _hash_of(encode(salt), inner), N))
 
 
 class ServerSrp:
-    """One exchange, from PASSWORD_VERIFIER issued to PASSWORD_VERIFIER answered.
+    """One exchange, from the verifier challenge to its answer.
 
     Args:
-        verifier: of the user; one that nobody knows the password of plays an unknown user.
+        verifier: verifier of the user; for an unknown user, one without a known password.
         public_a: SRP_A.
+
+    Attributes:
+        public: SRP_B.
 
     Raises:
         ValueError: SRP_A is zero modulo N.
@@ -91,11 +100,11 @@ class ServerSrp:
         self.public = (MULTIPLIER * verifier.value + pow(G, self._secret, N)) % N
 
     def accepts(self, signature: bytes, signed: bytes) -> bool:
-        """Whether the signature was made by somebody who knows the password.
+        """Whether the signature proves knowledge of the password.
 
         Args:
             signature: PASSWORD_CLAIM_SIGNATURE, decoded.
-            signed: pool name, user id, secret block and timestamp, one after the other.
+            signed: pool name, user ID, secret block and timestamp, concatenated.
         """
         u = _hash_of(encode(self._a), encode(self.public))
         shared = pow(self._a * pow(self._verifier.value, u, N), self._secret, N)

@@ -1,4 +1,8 @@
-"""Stores: where flows are kept between the steps. Each is one file and fills `oncegate.RecordStore`."""
+"""Stores for flows, budgets and sessions. Each class implements `oncegate.adapters.RecordStore`.
+
+`MemoryStore` and `SQLiteStore` need no extra. `RedisStore`, `PostgresStore` and `DynamoDBStore` need
+the extra of their name, and are imported at first use.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +10,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from oncegate import MissingExtra
-from oncegate_stores.memory import MemoryStore
-from oncegate_stores.sqlite import SQLiteStore
-from oncegate_stores.urls import store_from_url
+from oncegate_stores._memory import MemoryStore
+from oncegate_stores._sqlite import SQLiteStore
+from oncegate_stores._urls import store_from_url
 
 if TYPE_CHECKING:
-    from oncegate_stores.dynamodb import DynamoDBStore
-    from oncegate_stores.postgres import PostgresStore
-    from oncegate_stores.redis import RedisStore
+    from oncegate_stores._dynamodb import DynamoDBStore
+    from oncegate_stores._postgres import PostgresStore
+    from oncegate_stores._redis import RedisStore
 
 __all__ = [
     "DynamoDBStore",
@@ -24,15 +28,19 @@ __all__ = [
     "store_from_url",
 ]
 
-_ROOMS = {"DynamoDBStore": "dynamodb", "PostgresStore": "postgres", "RedisStore": "redis"}
+_EXTRAS = {"DynamoDBStore": "dynamodb", "PostgresStore": "postgres", "RedisStore": "redis"}
 
 
 def __getattr__(name: str) -> Any:
-    """The stores that need an extra are imported when they are asked for."""
-    room = _ROOMS.get(name)
-    if room is None:
+    """Import a store that needs an extra.
+
+    Raises:
+        MissingExtra: a package that the store needs is not installed.
+    """
+    extra = _EXTRAS.get(name)
+    if extra is None:
         raise AttributeError(name)
     try:
-        return getattr(import_module(f"oncegate_stores.{room}"), name)
+        return getattr(import_module(f"oncegate_stores._{extra}"), name)
     except ModuleNotFoundError as error:
-        raise MissingExtra(room) from error
+        raise MissingExtra(extra) from error

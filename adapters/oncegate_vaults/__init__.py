@@ -1,8 +1,11 @@
-"""Device vaults: where the secret of a device is kept. Each fills `oncegate.DeviceVault`."""
+"""Device vaults: stores for the secrets of remembered devices.
 
-from oncegate_vaults.cookie import CookieVault
-from oncegate_vaults.file import FileVault
-from oncegate_vaults.keyring import KeyringVault
-from oncegate_vaults.memory import MemoryVault
+Each class implements `oncegate.adapters.DeviceVault`. Web applications use the sealed cookie of
+`oncegate_web`. `KeyringVault` needs the extra ``oncegate[keyring]``; the others need none.
+"""
 
-__all__ = ["CookieVault", "FileVault", "KeyringVault", "MemoryVault"]
+from oncegate_vaults._file import FileVault
+from oncegate_vaults._keyring import KeyringVault
+from oncegate_vaults._memory import MemoryVault
+
+__all__ = ["FileVault", "KeyringVault", "MemoryVault"]

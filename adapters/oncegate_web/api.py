@@ -1,7 +1,7 @@
 """The JSON API: ``POST /flows``, ``GET /flows/{id}``, ``POST /flows/{id}/events``, ``/session``.
 
-The flow is bound to the browser by an HttpOnly cookie that has its id. The id in JSON and in addresses
-is another one, which opens nothing.
+The flow is bound to the browser by an HttpOnly cookie with its ID. The ID in JSON and in URLs is
+another one, which opens nothing.
 """
 
 from __future__ import annotations
@@ -9,24 +9,25 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from oncegate import InvalidInput, RecordUnreadable, Step
+from oncegate import Event, InvalidInput, RecordTooNew, RecordUnreadable, Step
 from oncegate.adapters import FlowId, parse_event
+from oncegate_web._openapi import document
 from oncegate_web.http import JSON, Request, Response, as_json, problem
-from oncegate_web.openapi import document
 from oncegate_web.site import Site
 
-_HIDDEN = {"flow_id", "session_id"}
-"""What only the HttpOnly cookies have."""
+_ONLY_IN_COOKIES = {"flow_id", "session_id"}
+
+_MAX_VERSION = (1 << 31) - 1
 
 
 class Api:
-    """The routes of the JSON API, around one sign-in."""
+    """The routes of the JSON API of one sign-in."""
 
     def __init__(self, site: Site) -> None:
         self._site = site
 
     def respond(self, request: Request) -> Response:
-        """Answer one request; everything that is wrong is a problem (RFC 9457)."""
+        """Answer one request. Errors are problems (RFC 9457)."""
         parts = request.path.strip("/").split("/")
         method = "GET" if request.method == "HEAD" else request.method
         match method, *parts:
@@ -39,9 +40,9 @@ class Api:
             case "POST", "flows", name, "events":
                 return self._send(request, name)
             case "GET", "session":
-                return self._who(request)
+                return self._user(request)
             case "DELETE", "session":
-                return self._leave(request)
+                return self._sign_out(request)
         known = {"openapi.json": "GET", "flows": "POST", "session": "GET, DELETE"}
         if len(parts) == 1 and parts[0] in known:
             allow = known[parts[0]]
@@ -67,6 +68,8 @@ class Api:
             return _no_such_flow()
         try:
             return self._step(request, self._site.get(flow_id))
+        except RecordTooNew:
+            raise
         except RecordUnreadable:
             return _no_such_flow()
 
@@ -82,25 +85,27 @@ class Api:
         sent = Response()
         try:
             step = self._site.send(request, sent, event, version)
+        except RecordTooNew:
+            raise
         except RecordUnreadable:
             return _no_such_flow()
         response = self._step(request, step)
         response.cookies += sent.cookies
         return response
 
-    def _who(self, request: Request) -> Response:
+    def _user(self, request: Request) -> Response:
         user = self._site.user_of(request)
         if user is None:
             return problem(401, "not_signed_in", "Unauthorized")
         return as_json({"username": user.username, "claims": dict(user.claims)})
 
-    def _leave(self, request: Request) -> Response:
+    def _sign_out(self, request: Request) -> Response:
         response = Response(204, b"")
         self._site.end_session(request, response)
         return response
 
     def _own(self, request: Request, name: str) -> str | None:
-        """The id of the flow of this browser, where it goes by that name."""
+        """Return the ID of this browser's flow, if the name in the URL is its name."""
         flow_id = self._site.flow_id(request)
         try:
             key = FlowId.parse(flow_id).key
@@ -109,23 +114,16 @@ class Api:
         return flow_id if name in {key, "current"} else None
 
     def _step(self, request: Request, step: Step, status: int = 200) -> Response:
-        words = self._site.languages.words(request.languages)
-        body: dict[str, Any] = step.model_dump(mode="json", exclude=_HIDDEN)
+        translated = step.translated(self._site.translators.best(request.languages))
+        body: dict[str, Any] = translated.model_dump(mode="json", exclude=_ONLY_IN_COOKIES)
         body["flow_id"] = FlowId.parse(step.flow_id).key
-        for told in (body["message"], body["reason"]):
-            if told:
-                told["text"] = words(told["text"])
-        for field in body["fields"]:
-            field["label"] = words(field["label"])
-            for choice in field["choices"]:
-                choice["label"] = words(choice["label"])
         response = as_json(body, status)
         if step.state == "authenticated":
             self._site.begin_session(request, response, step)
         return response
 
 
-def _event_of(body: bytes) -> tuple[Any, int | None]:
+def _event_of(body: bytes) -> tuple[Event, int]:
     try:
         data = json.loads(body)
     except (ValueError, RecursionError):
@@ -133,8 +131,8 @@ def _event_of(body: bytes) -> tuple[Any, int | None]:
     if not isinstance(data, dict):
         raise InvalidInput("an event is a JSON object")
     version = data.pop("version", None)
-    if version is not None and not (type(version) is int and 0 <= version < 1 << 31):
-        raise InvalidInput("version: a whole number, of the step that the event answers")
+    if not (type(version) is int and 0 <= version <= _MAX_VERSION):
+        raise InvalidInput("version: required; the version of the step that the event answers")
     return parse_event(data), version
 
 

@@ -1,4 +1,4 @@
-"""`Demo`: a shop with a login page, and the phone of whoever signs in drawn beside it."""
+"""`Demo`: a shop with a sign-in page, and the user's phone beside it."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from fastapi.responses import HTMLResponse
 from oncegate import Misconfigured
 from oncegate.adapters import RecordStore, Transport
 from oncegate.testing import LocalCognito
+from oncegate_web._web import WebSignIn
 from oncegate_web.fastapi import CurrentUser, mount
-from oncegate_web.web import WebSignIn
 
 
 class Demo:
     """The shop, on a loopback port.
 
     Args:
-        cognito: whose texts the phone shows.
-        transport: to it.
-        store: for flows and sessions.
-        hint: who can sign in, for the page.
-        port: 0 for any free one.
+        cognito: the local Cognito, whose messages the phone shows.
+        transport: the transport to it.
+        store: stores flows and sessions.
+        hint: text for the page: who can sign in.
+        port: TCP port; 0 for any free one.
 
     Attributes:
-        url: of the page with the shop and the phone.
+        url: URL of the page with the shop and the phone.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class Demo:
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             self._socket.bind(("127.0.0.1", port))
-            # Now, so that whoever goes to the address that is named next waits, and is not refused.
+            # Now, so that a browser that opens the URL before the server runs waits, and is not refused.
             self._socket.listen()
         except OSError as error:
             self._socket.close()
@@ -53,19 +53,19 @@ class Demo:
         web = WebSignIn(
             transport=transport,
             store=store,
-            keys="only for the demo, and for nothing else",
+            keys="for the demo only",
             home="/shop",
             frame_ancestors="'self'",
             retain_password=True,
         )
-        self.app = self._made(web, html.escape(hint))
+        self.app = self._application(web, html.escape(hint))
 
     def serve_forever(self) -> None:
         """Serve until SIGINT or SIGTERM."""
         config = uvicorn.Config(self.app, log_level="critical", access_log=False, lifespan="off")
         uvicorn.Server(config).run(sockets=[self._socket])
 
-    def _made(self, web: WebSignIn, hint: str) -> FastAPI:
+    def _application(self, web: WebSignIn, hint: str) -> FastAPI:
         app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
         mount(app, web)
 
@@ -117,6 +117,6 @@ _SHOP = (
 _PHONE = (
     _HEAD
     + """<body class="screen"><h1>Messages</h1>
-<ol id="messages" aria-live="polite"></ol><p id="count">0 texts</p>
+<ol id="messages" aria-live="polite"></ol><p id="count">0 messages</p>
 <script type="module" src="/auth/static/phone.js"></script></body></html>"""
 )

@@ -1,8 +1,8 @@
 """Django: ``mount``, ``current_user``, ``login_required``. Extra: ``oncegate[django]``.
 
-The setting ``ONCEGATE`` names the `WebSignIn`, such as ``"shop.signin.web"``. Pages are drawn by
-Django's own templates where ``oncegate_web`` is in ``INSTALLED_APPS``, so that a project's
-``templates/oncegate/page.html`` takes the place of ours, and Django's CSRF middleware guards the forms.
+The setting ``ONCEGATE`` names the `WebSignIn`, such as ``"shop.signin.web"``. If ``oncegate_web`` is in
+``INSTALLED_APPS``, pages are rendered by Django's own templates, so that a project's
+``templates/oncegate/page.html`` replaces ours. Django's CSRF middleware protects the forms.
 """
 
 from __future__ import annotations
@@ -27,23 +27,23 @@ try:
 except ModuleNotFoundError as error:
     raise MissingExtra("django") from error
 
-from oncegate_web.http import LARGEST_BODY, Request, Response
+from oncegate_web._sessions import User
+from oncegate_web._web import WebSignIn
+from oncegate_web.http import MAX_BODY_BYTES, Request, Response
 from oncegate_web.pages import Page
-from oncegate_web.sessions import User
-from oncegate_web.web import WebSignIn
 
 View = Callable[..., HttpResponseBase]
 
 
 def mount() -> Any:
-    """Put the pages and the JSON API under a prefix.
+    """Return the URL patterns of the pages and the JSON API, to be mounted under a prefix.
 
     Example:
         >>> urlpatterns = [path("auth/", mount())]
     """
     patterns = [
         path("", _page, name="page"),
-        # JSON from our own origin only, which no form of another site can send.
+        # It accepts only JSON from this origin, which no form of another site can send.
         re_path(r"^(?P<below>(?:flows|session)\b.*)$", csrf_exempt(_page)),
         path("<path:below>", _page),
     ]
@@ -51,7 +51,7 @@ def mount() -> Any:
 
 
 def current_user(request: HttpRequest) -> User | None:
-    """Who is signed in, or None. The store is asked once for each request."""
+    """Return the user who is signed in, or None. The store is read once per request."""
     if not hasattr(request, "oncegate_user"):
         request.oncegate_user = _web().user_of(_translated(request, ""))
     user: User | None = request.oncegate_user
@@ -59,7 +59,7 @@ def current_user(request: HttpRequest) -> User | None:
 
 
 def login_required(view: View) -> View:
-    """Decorates a view: anybody who is not signed in is sent to the pages, and comes back after."""
+    """Decorate a view: unauthenticated users sign in, then return to it."""
 
     @wraps(view)
     def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
@@ -104,12 +104,12 @@ def _translated(request: HttpRequest, path: str) -> Request:
 
 
 def _with_body(asked: Request, request: HttpRequest) -> Request:
-    """For our own pages only: what is posted to the application's views is not ours to read."""
+    """Add form and body. For our own pages only: the application reads what its views are posted."""
     try:
-        body = request.body  # before the form: Django reads that from here then
+        body = request.body  # before the form, which Django then parses from it
     except RawPostDataException:
-        body = b""  # its CSRF check has read a form of several parts already
-    form = request.POST if len(body) <= LARGEST_BODY else {}
+        body = b""  # Django's CSRF check has read a multipart form already
+    form = request.POST if len(body) <= MAX_BODY_BYTES else {}
     return replace(
         asked,
         body=body,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import replace
 from typing import Annotated
 from urllib.parse import parse_qsl
@@ -19,27 +20,27 @@ except ModuleNotFoundError as error:
     raise MissingExtra("fastapi") from error
 
 from oncegate.adapters import THREADS
-from oncegate_web.http import LARGEST_BODY, Request, Response
-from oncegate_web.sessions import User
-from oncegate_web.web import WebSignIn
+from oncegate_web._sessions import User
+from oncegate_web._web import WebSignIn
+from oncegate_web.http import MAX_BODY_BYTES, Request, Response
 
 FORM = "application/x-www-form-urlencoded"
 
 
 class NotSignedIn(HTTPException):
-    """Raised where somebody has to sign in first; ``mount`` sees to what is answered."""
+    """Raised if the user has to sign in first; ``mount`` registers its handler."""
 
     def __init__(self) -> None:
         super().__init__(status_code=401, detail="sign in first")
 
 
 def mount(app: FastAPI, web: WebSignIn, prefix: str = "/auth") -> None:
-    """Put the pages and the JSON API under a prefix, and make the dependencies below work.
+    """Mount the pages and the JSON API under a prefix, and set up the dependencies below.
 
     Args:
-        app: of FastAPI or Starlette.
+        app: application of FastAPI or Starlette.
         web: the sign-in.
-        prefix: begins with a slash and does not end with one.
+        prefix: mount point; begins with a slash and does not end with one.
     """
     app.state.oncegate, app.state.oncegate_prefix = web, prefix
     app.add_exception_handler(NotSignedIn, _sign_in_first)
@@ -47,13 +48,16 @@ def mount(app: FastAPI, web: WebSignIn, prefix: str = "/auth") -> None:
 
 
 def current_user(request: FastAPIRequest) -> User | None:
-    """A dependency: who is signed in, or None."""
+    """A dependency that returns the user who is signed in, or None."""
     web: WebSignIn = request.app.state.oncegate
     return web.user_of(_translated(request))
 
 
 def login_required(user: Annotated[User | None, Depends(current_user)]) -> User:
-    """A dependency: who is signed in. Anybody else is sent to the pages, and comes back after."""
+    """A dependency that returns the user who is signed in.
+
+    Unauthenticated users sign in, then return to the page that they requested.
+    """
     if user is None:
         raise NotSignedIn
     return user
@@ -71,7 +75,7 @@ def _sign_in_first(request: FastAPIRequest, _: Exception) -> FastAPIResponse:
 
 
 class _Pages:
-    """An ASGI application. Each request is answered on a thread of its own, so the loop is free."""
+    """An ASGI application. It answers each request on a thread, so the event loop is never blocked."""
 
     def __init__(self, web: WebSignIn) -> None:
         self._web = web
@@ -84,12 +88,14 @@ class _Pages:
         body = b""
         async for chunk in asked.stream():
             body += chunk
-            if len(body) > LARGEST_BODY:
+            if len(body) > MAX_BODY_BYTES:
                 break
         root = scope.get("root_path", "")
         request = _translated(asked, prefix=root, body=body)
         loop = asyncio.get_running_loop()
-        answer = await loop.run_in_executor(self._threads, self._web.respond, request)
+        # The context variables of a middleware, such as the request ID, follow to the thread.
+        run = copy_context().run
+        answer = await loop.run_in_executor(self._threads, run, self._web.respond, request)
         await _native(answer)(scope, receive, send)
 
 
@@ -106,7 +112,7 @@ def _translated(asked: FastAPIRequest, prefix: str | None = None, body: bytes = 
         headers=dict(asked.headers),
         cookies=asked.cookies,
         query=dict(asked.query_params),
-        form=_form(body) if is_form and len(body) <= LARGEST_BODY else {},
+        form=_form(body) if is_form and len(body) <= MAX_BODY_BYTES else {},
         body=body,
     )
 

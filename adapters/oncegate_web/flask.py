@@ -16,20 +16,21 @@ try:
 except ModuleNotFoundError as error:
     raise MissingExtra("flask") from error
 
-from oncegate_web.http import LARGEST_BODY, Request, Response
-from oncegate_web.sessions import User
-from oncegate_web.web import WebSignIn
+from oncegate_web._sessions import User
+from oncegate_web._web import WebSignIn
+from oncegate_web.http import MAX_BODY_BYTES, Request, Response
 
 METHODS = ["GET", "POST", "DELETE", "OPTIONS"]
 
 
 def mount(app: Flask, web: WebSignIn, prefix: str = "/auth") -> None:
-    """Put the pages and the JSON API under a prefix, and make the functions below work.
+    """Mount the pages and the JSON API under a prefix, and set up the functions below.
 
     Args:
-        app: of Flask. Where Flask-WTF's ``CSRFProtect`` is at work, the pages post its token as well.
+        app: application of Flask. If it uses Flask-WTF's ``CSRFProtect``, the pages post its token
+            too.
         web: the sign-in.
-        prefix: begins with a slash and does not end with one.
+        prefix: mount point; begins with a slash and does not end with one.
     """
     app.extensions["oncegate"] = (web, prefix)
     pages = Blueprint("oncegate", __name__, url_prefix=prefix)
@@ -48,13 +49,13 @@ def mount(app: Flask, web: WebSignIn, prefix: str = "/auth") -> None:
         for rule in (f"/{name}", f"/{name}/<path:path>"):
             pages.add_url_rule(rule, name, api, methods=METHODS, provide_automatic_options=False)
     if "csrf" in app.extensions:
-        # The API takes JSON from our own origin only, which no form of another site can send.
+        # The API accepts only JSON from this origin, which no form of another site can send.
         app.extensions["csrf"].exempt(api)
     app.register_blueprint(pages)
 
 
 def current_user() -> User | None:
-    """Who is signed in, or None. The store is asked once for each request."""
+    """Return the user who is signed in, or None. The store is read once per request."""
     if "oncegate_user" not in g:
         web, prefix = _mounted()
         g.oncegate_user = web.user_of(_translated(prefix, asked.path))
@@ -63,7 +64,7 @@ def current_user() -> User | None:
 
 
 def login_required(view: Callable[..., Any]) -> Callable[..., Any]:
-    """Decorates a view: anybody who is not signed in is sent to the pages, and comes back after."""
+    """Decorate a view: unauthenticated users sign in, then return to it."""
 
     @wraps(view)
     def guarded(*args: Any, **kwargs: Any) -> Any:
@@ -96,9 +97,9 @@ def _translated(prefix: str, path: str) -> Request:
 
 
 def _with_body(request: Request) -> Request:
-    """For our own pages only: what is posted to the application's views is not ours to read."""
-    if (asked.content_length or 0) > LARGEST_BODY:
-        return replace(request, body=b" " * (LARGEST_BODY + 1))
+    """Add form and body. For our own pages only: the application reads what its views are posted."""
+    if (asked.content_length or 0) > MAX_BODY_BYTES:
+        return replace(request, body=b" " * (MAX_BODY_BYTES + 1))
     hidden = {}
     if "csrf" in current_app.extensions:
         hidden["csrf_token"] = current_app.jinja_env.globals["csrf_token"]()  # type: ignore[operator]

@@ -1,20 +1,23 @@
-"""`Request` and `Response`: what every framework has in common, and all that the core knows of one."""
+"""`Request` and `Response`: what all frameworks have in common, and all that the core uses of one."""
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-LARGEST_BODY = 64 * 1024
-"""Bytes. A passkey's answer is the largest event, and far below."""
+MAX_BODY_BYTES = 64 * 1024
+"""The largest event, a passkey's answer, is far below."""
 
 FLOW, SESSION, DEVICE = "oncegate_flow", "oncegate_session", "oncegate_device"
-"""The names of our cookies."""
+"""Names of our cookies."""
 
 HTML, JSON, PROBLEM = "text/html", "application/json", "application/problem+json"
+
+_REQUEST_ID = re.compile(r"[\x20-\x7e]{1,128}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,17 +26,17 @@ class Request:
 
     Attributes:
         method: in capitals.
-        path: below the prefix, beginning with a slash.
-        prefix: where the pages are mounted, as the browser sees it; no slash at the end.
-        host: as the browser sees it, with the port where it is not the scheme's own.
-        is_secure: whether the browser came by HTTPS.
+        path: path below the prefix; begins with a slash.
+        prefix: mount point as the browser sees it, without a slash at the end.
+        host: host as the browser sees it, with the port unless it is the scheme's default.
+        is_secure: whether the browser used HTTPS.
         client: the browser's address, for budgets and rate limits.
-        headers: with names in lower case.
-        cookies: by name.
-        query: by name.
-        form: of a form that was posted.
-        body: of anything else.
-        hidden: what the framework itself wants posted with a form, by name: its CSRF token.
+        headers: values by name, names in lower case.
+        cookies: values by name.
+        query: values by name.
+        form: fields of a posted form, by name.
+        body: body of the request.
+        hidden: fields that the framework adds to each form, by name: its CSRF token.
     """
 
     method: str
@@ -55,30 +58,38 @@ class Request:
 
     @property
     def wants_html(self) -> bool:
-        """Whether a person is at the other end, who is better off with a page than with JSON."""
+        """Whether the client accepts HTML, so that a page serves it better than JSON."""
         return HTML in self.headers.get("accept", "")
 
     @property
     def languages(self) -> tuple[str, ...]:
-        """The person's languages, best first (RFC 9110, 12.5.4)."""
+        """Language tags that the user accepts, best first (RFC 9110, 12.5.4)."""
         weighed = []
         for part in self.headers.get("accept-language", "")[:200].split(","):
             name, _, weight = part.strip().partition(";q=")
             try:
-                weighed.append((-float(weight or 1), name.lower()))
+                quality = float(weight or 1)
             except ValueError:
                 continue
-        return tuple(name for _, name in sorted(weighed, key=lambda one: one[0]) if name)
+            if name and quality > 0:
+                weighed.append((-quality, name.lower()))
+        return tuple(name for _, name in sorted(weighed, key=lambda one: one[0]))
+
+    @property
+    def request_id(self) -> str | None:
+        """X-Request-ID, or None unless it is 1 to 128 printable ASCII characters."""
+        value = self.headers.get("x-request-id", "")
+        return value if _REQUEST_ID.fullmatch(value) else None
 
 
 class Cookie(NamedTuple):
-    """A cookie to set. All are HttpOnly and SameSite=Lax.
+    """A cookie to set. All cookies are HttpOnly and SameSite=Lax.
 
-    With Strict, somebody who comes back by a link in a mail would have lost the flow.
+    With Strict, a user who returns by a link in an email would have lost the flow.
 
     Attributes:
-        value: None deletes it.
-        max_age: seconds; None for as long as the browser is open.
+        value: None deletes the cookie.
+        max_age: lifetime in seconds; None for as long as the browser is open.
     """
 
     name: str
@@ -88,7 +99,7 @@ class Cookie(NamedTuple):
     max_age: int | None = None
 
     def arguments(self) -> dict[str, Any]:
-        """For ``set_cookie``, which takes the same in each framework."""
+        """Return the arguments of ``set_cookie``, which are the same in each framework."""
         return {
             "key": self.name,
             "value": self.value or "",
@@ -102,10 +113,10 @@ class Cookie(NamedTuple):
 
 @dataclass(slots=True)
 class Response:
-    """What to answer. The security headers are on every one.
+    """The answer to a request. `oncegate_web.WebSignIn.respond` adds the security headers.
 
     Attributes:
-        cookies: to set, in order.
+        cookies: cookies to set, in order.
     """
 
     status: int = 200
@@ -116,29 +127,29 @@ class Response:
 
 
 def redirect(location: str, response: Response | None = None) -> Response:
-    """See Other: the browser gets the location, so a reload of what follows posts nothing."""
+    """Return a 303 (See Other), so that a reload of the next page posts nothing."""
     response = response or Response()
     response.status, response.headers["Location"] = 303, location
     return response
 
 
 def as_json(value: Any, status: int = 200, content_type: str = JSON) -> Response:
-    """JSON."""
+    """Return a value as JSON."""
     return Response(status, json.dumps(value).encode(), content_type)
 
 
 def problem(status: int, code: str, title: str, detail: str = "") -> Response:
-    """A problem (RFC 9457), with a stable code as extension member."""
-    about = {"type": "about:blank", "title": title, "status": status, "code": code}
+    """Return a problem (RFC 9457), with a stable code as an extension member."""
+    body = {"type": "about:blank", "title": title, "status": status, "code": code}
     if detail:
-        about["detail"] = detail
-    return as_json(about, status, PROBLEM)
+        body["detail"] = detail
+    return as_json(body, status, PROBLEM)
 
 
 def local_path(target: str | None) -> str | None:
-    """A place on this site, or None: nobody is sent to another one.
+    """Return a path on this site, or None if the target is on another one.
 
-    Browsers take a backslash for a slash, and drop tabs and line ends (WHATWG URL, 4.4).
+    Browsers treat a backslash as a slash, and drop tabs and line ends (WHATWG URL, 4.4).
     """
     if not target or not target.startswith("/") or len(target) > 2048:
         return None

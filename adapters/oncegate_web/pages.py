@@ -1,4 +1,4 @@
-"""Pages: a step as what a template draws. A new challenge needs no new page: a step has its fields."""
+"""Pages: a step as what a template draws. A new challenge needs no new page: its step has the actions."""
 
 from __future__ import annotations
 
@@ -14,27 +14,28 @@ from typing import Protocol
 
 import segno
 
-from oncegate import Step
+from oncegate import Action, Step
 from oncegate.adapters import TEXTS, Field
-from oncegate_web.words import BUTTONS, HEADINGS, NOTICES, PARTS, WAITING, Words
+from oncegate_web._translations import Translator
 
-PLAIN_EVENTS = ("request_new_code", "cancel")
-"""Events without a field, that have a button of their own beside the form."""
-
-
-_NEWS = {
+_INFORMATION = {
     "confirmed",
     "cancelled",
     "password_for_new_code",
     "sign_up_not_confirmed",
     "password_reset_required",
 }
-"""Messages about which nothing is wrong."""
+"""Messages that report no error."""
+
+_COUNTDOWNS = ("time_left", "new_code_in")
+"""Hints that the script counts down."""
+
+_MANY_ATTEMPTS = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """One of several to choose from."""
+    """One of several values to choose from."""
 
     id: str
     value: str
@@ -44,10 +45,11 @@ class Option:
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """One thing to fill in: `oncegate.step.Field`, with words in the person's language.
+    """One input of a form: `oncegate.adapters.Field`, for the template.
 
     Attributes:
-        kind: ``text``, ``choice`` or ``passkey``; which part of the template draws it.
+        kind: ``text``, ``choice`` or ``passkey``: selects the template's part.
+        is_first: whether it gets the focus.
         is_wrong: whether the page's error is about it.
     """
 
@@ -68,12 +70,14 @@ class Input:
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """One form, for one event.
+    """One form, for one action.
 
     Attributes:
-        hidden: names and values to post besides.
-        opens_in: seconds until the event may be sent; 0 for now.
-        is_main: whether the page is for this one.
+        button: label of the button.
+        is_main: whether the page is for this form.
+        hidden: names and values of hidden fields.
+        opens_in: seconds until the action is available; 0 for now.
+        opens_text: says so.
     """
 
     id: str
@@ -88,16 +92,25 @@ class Form:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """All that the template draws. Every text is in the person's language.
+    """All that the template draws. Every text is in the user's language.
 
     Attributes:
-        action: where the forms are posted.
-        static: where style sheet and script are.
-        error: what went wrong, for an alert.
-        status: what has happened, for a live region.
-        refresh: seconds after which the page loads itself again; 0 for never.
-        ends_in: seconds for which an answer is taken; 0 where there is no end.
-        words: for the script: what stands before a countdown.
+        language: BCP 47 tag.
+        title: of the document.
+        heading: of the page.
+        state: state of the flow.
+        action: URL that the forms are posted to.
+        static: URL of the style sheet and the script, without the file name.
+        error: error for an alert.
+        status: information for a live region.
+        notes: further information.
+        question: parameters of a custom challenge.
+        qr: URL of a QR code.
+        refresh: seconds until the page reloads itself; 0 for never.
+        ends_in: seconds until the challenge expires; 0 if it does not.
+        ends_text: says so.
+        link: URL of a link to go on.
+        words: texts of the countdowns, for the script, as JSON.
     """
 
     language: str
@@ -125,26 +138,26 @@ class Page:
 
 
 class Renderer(Protocol):
-    """Makes HTML of a page: Jinja2, or the framework's own engine."""
+    """Renders a page to HTML: Jinja2, or the framework's own templates."""
 
     def __call__(self, template: str, page: Page) -> str: ...
 
 
 class PageBuilder:
-    """Draws steps for one request.
+    """Builds the pages of one request.
 
     Args:
-        words: in the person's language.
-        action: where the forms are posted.
-        sign_out: where the form that signs out is posted.
-        static: where the style sheet is.
-        hidden: what every form is to post besides.
-        now: with a time zone.
+        translate: returns texts in the user's language.
+        action: URL that the forms are posted to.
+        sign_out: URL that the sign-out form is posted to.
+        static: URL of the style sheet, without the file name.
+        hidden: hidden fields of every form, by name.
+        now: the time, with a time zone.
     """
 
     def __init__(
         self,
-        words: Words,
+        translate: Translator,
         *,
         action: str,
         sign_out: str,
@@ -152,29 +165,30 @@ class PageBuilder:
         hidden: Mapping[str, str],
         now: datetime | None = None,
     ) -> None:
-        self._words = words
+        self._translate = translate
         self._action = action
         self._sign_out = sign_out
         self._static = static
         self._hidden = tuple(hidden.items())
         self._now = now or datetime.now(UTC)
 
-    def step(self, step: Step, *, said: str = "") -> Page:
-        """The page of a step.
+    def step(self, step: Step, *, notice: str = "") -> Page:
+        """Return the page of a step.
 
         Args:
-            step: what to draw.
-            said: a code of what is to be said besides, such as ``invalid_input``.
+            step: what to show.
+            notice: code of a notice or message to show in place of the step's message.
         """
-        words = self._words
-        error, status = self._told(step, said)
-        waits = not step.events and step.state not in {"authenticated", "failed"}
-        heading = words(WAITING if waits else HEADINGS.get(step.state, HEADINGS["idle"]))
-        ends_in = self._until(step.expires_at)
+        text = self._translate
+        step = step.translated(text)
+        error, status = self._messages(step, notice)
+        waits = not step.actions and step.state not in {"authenticated", "failed"}
+        ends_in = self._seconds_until(step.expires_at)
+        secret = _in_groups(step.totp.secret) if step.totp else ""
         return Page(
-            language=words.language,
-            title=f"{words(PARTS['error'])}: {heading}" if error else heading,
-            heading=heading,
+            language=text.language,
+            title=f"{text('hint.error')}: {step.title}" if error else step.title,
+            heading=step.title,
             state=step.state,
             action=self._action,
             static=self._static,
@@ -183,136 +197,155 @@ class PageBuilder:
             notes=self._notes(step, waits=waits),
             question=tuple((step.parameters or {}).items()),
             qr=_qr(step.totp.uri) if step.totp else "",
-            qr_text=words(PARTS["totp"]) if step.totp else "",
-            secret_text=words(PARTS["totp_secret"], secret=_in_groups(step.totp.secret))
-            if step.totp
-            else "",
+            qr_text=text("hint.totp") if step.totp else "",
+            secret_text=text("hint.totp_secret", secret=secret) if secret else "",
             passkey_options=step.passkey_options or "",
-            no_script=words(PARTS["no_script"]) if step.passkey_options else "",
+            no_script=text("hint.no_script") if step.passkey_options else "",
             ends_in=ends_in,
-            ends_text=words(PARTS["time_left"], time=words.time(ends_in)) if ends_in else "",
+            ends_text=text("hint.time_left", time=text.time(ends_in)) if ends_in else "",
             refresh=2 if waits else 0,
             forms=self._forms(step, is_wrong=bool(error)),
-            words=json.dumps({name: words(PARTS[name]) for name in ("time_left", "new_code_in")}),
+            words=json.dumps({name: text(f"hint.{name}") for name in _COUNTDOWNS}),
         )
 
-    def plain(self, state: str, *, said: str = "", **more: str) -> Page:
-        """A page without a step: signed in, or nothing to be done."""
-        words = self._words
-        heading = words(HEADINGS[state])
-        button = {"authenticated": "sign_out", "failed": "start"}[state]
+    def signed_in(self, name: str, link: str) -> Page:
+        """Return the page of a user who is signed in.
+
+        Args:
+            name: the user's name.
+            link: URL to go on to.
+        """
+        text = self._translate
+        heading = text("title.authenticated")
         return Page(
-            language=words.language,
+            language=text.language,
             title=heading,
             heading=heading,
-            state=state,
-            action=self._sign_out if button == "sign_out" else self._action,
+            state="authenticated",
+            action=self._sign_out,
             static=self._static,
-            error=words(NOTICES.get(said, "")) if state == "failed" else "",
-            status=words(PARTS["signed_in_as"], name=more["name"]) if more.get("name") else "",
-            forms=(self._form(button, is_main=True),),
-            link=more.get("link", ""),
-            link_text=words(BUTTONS["go_on"]),
+            status=text("hint.signed_in_as", name=name) if name else "",
+            forms=(self._form("sign_out", text("action.sign_out"), is_main=True),),
+            link=link,
+            link_text=text("action.continue"),
+        )
+
+    def error(self, notice: str) -> Page:
+        """Return an error page, for a request that has no step.
+
+        Args:
+            notice: code of the notice to show.
+        """
+        text = self._translate
+        own = f"title.{notice}"
+        heading = text(own if own in TEXTS else "title.failed")
+        return Page(
+            language=text.language,
+            title=heading,
+            heading=heading,
+            state="failed",
+            action=self._action,
+            static=self._static,
+            error=text(f"notice.{notice}"),
+            forms=(self._start_form(),),
         )
 
     # ── parts ──
 
-    def _told(self, step: Step, said: str) -> tuple[str, str]:
-        """What went wrong, and what is merely to be known."""
-        words = self._words
-        if said in NOTICES:
-            return words(NOTICES[said]), ""
-        if said in TEXTS:
-            return words(TEXTS[said]), ""
+    def _messages(self, step: Step, notice: str) -> tuple[str, str]:
+        """Return the error and the information to show."""
+        for code in (f"notice.{notice}", f"message.{notice}"):
+            if code in TEXTS:
+                return self._translate(code), ""
         if step.message is None:
             return "", ""
-        text = words(step.message.text)
+        text = step.message.text
         if step.message.detail and step.message.code == "new_password_refused":
             text = f"{text} {step.message.detail}"
-        is_news = step.message.code in _NEWS
-        return ("", text) if is_news else (text, "")
+        return ("", text) if step.message.code in _INFORMATION else (text, "")
 
     def _notes(self, step: Step, *, waits: bool) -> tuple[str, ...]:
-        words = self._words
+        text = self._translate
         notes = []
         if waits:
-            notes.append(words(PARTS["waiting"]))
+            notes.append(text("hint.waiting"))
         if step.delivery:
-            sent = {"SMS": "sent_sms", "EMAIL": "sent_email"}.get(step.delivery.medium, "sent")
-            notes.append(words(PARTS[sent], destination=step.delivery.destination))
-        if step.attempts_left is not None and step.message and step.attempts_left < 5:
-            notes.append(words(PARTS["attempts"], count=step.attempts_left))
+            code = f"hint.sent_{step.delivery.medium.lower()}"
+            sent = code if code in TEXTS else "hint.sent"
+            notes.append(text(sent, destination=step.delivery.destination))
+        left = step.attempts_left
+        if left is not None and step.message and left < _MANY_ATTEMPTS:
+            notes.append(text("hint.attempts", count=left))
         if step.passkey_options:
-            notes.append(words(PARTS["passkey"]))
+            notes.append(text("hint.passkey"))
         return tuple(notes)
 
     def _forms(self, step: Step, *, is_wrong: bool) -> tuple[Form, ...]:
-        forms = []
-        if step.events and step.events[0] not in PLAIN_EVENTS:
-            main = step.events[0]
-            inputs = self._inputs(step, is_wrong=is_wrong)
-            forms.append(self._form(main, is_main=True, version=step.version, inputs=inputs))
-        if "request_new_code" in step.events:
-            opens_in = self._until(step.new_code_at)
-            forms.append(
-                self._form(
-                    "request_new_code",
-                    is_main=not forms,
-                    version=step.version,
-                    opens_in=opens_in,
-                    button="" if step.delivery else BUTTONS["submit_email"],
-                )
+        """Return a form for the main action, and one with a button for each action without fields."""
+        forms = [
+            self._form(
+                action.event,
+                action.label,
+                is_main=action.is_main,
+                version=step.version,
+                inputs=self._inputs(action, is_wrong=is_wrong),
+                opens_in=self._seconds_until(action.available_at),
             )
-        if "cancel" in step.events and step.state != "idle":
-            forms.append(self._form("cancel", is_main=not forms, version=step.version))
+            for action in step.actions
+            # On the first page there is nothing to go back from.
+            if action.is_main or not (action.fields or step.state == "idle")
+        ]
         if step.state == "failed":
-            forms.append(self._form("start", is_main=True))
+            forms.append(self._start_form())
         return tuple(forms)
+
+    def _start_form(self) -> Form:
+        return self._form("start", self._translate("action.start"), is_main=True)
 
     def _form(
         self,
         event: str,
+        button: str,
         *,
         is_main: bool,
         version: int | None = None,
         inputs: tuple[Input, ...] = (),
         opens_in: int = 0,
-        button: str = "",
     ) -> Form:
-        words = self._words
+        text = self._translate
         own = {"_event": event} if version is None else {"_event": event, "_version": str(version)}
         return Form(
             id=event.replace("_", "-"),
             event=event,
-            button=words(button or BUTTONS.get(event, BUTTONS["go_on"])),
+            button=button,
             is_main=is_main,
             hidden=(*self._hidden, *own.items()),
             inputs=inputs,
             opens_in=opens_in,
-            opens_text=words(PARTS["new_code_in"], time=words.time(opens_in)) if opens_in else "",
+            opens_text=text("hint.new_code_in", time=text.time(opens_in)) if opens_in else "",
         )
 
-    def _inputs(self, step: Step, *, is_wrong: bool) -> tuple[Input, ...]:
-        # Whoever mistyped the password does not want to go past the username again.
-        empty = [number for number, one in enumerate(step.fields) if one.secret or not one.value]
+    def _inputs(self, action: Action, *, is_wrong: bool) -> tuple[Input, ...]:
+        # After a wrong password the focus is on the password; the username is filled in.
+        fields = action.fields
+        empty = [number for number, one in enumerate(fields) if one.secret or not one.value]
+        first = empty[0] if empty else 0
         return tuple(
-            self._input(one, is_first=number == empty[0], is_wrong=is_wrong)
-            for number, one in enumerate(step.fields)
+            self._input(one, is_first=number == first, is_wrong=is_wrong)
+            for number, one in enumerate(fields)
         )
 
     def _input(self, one: Field, *, is_first: bool, is_wrong: bool) -> Input:
-        words = self._words
         identity = "field-" + re.sub(r"[^a-z0-9]+", "-", one.name.lower()).strip("-")
         kind = one.type if one.type in {"choice", "passkey"} else "text"
         return Input(
             id=identity,
             kind=kind,
             name=one.name,
-            label=words(one.label),
+            label=one.label,
             type=one.type,
             autocomplete=one.autocomplete,
             inputmode=one.inputmode,
-            # Somebody pastes "123 456": the engine takes the spaces out, so the page must let them be.
             pattern=_with_spaces(one.pattern) if one.pattern else "",
             value="" if one.secret else one.value,
             required=one.required,
@@ -322,26 +355,29 @@ class PageBuilder:
                 Option(
                     id=f"{identity}-{number}",
                     value=choice.value,
-                    label=words(choice.label),
+                    label=choice.label,
                     is_first=number == 0,
                 )
                 for number, choice in enumerate(one.choices)
             ),
         )
 
-    def _until(self, moment: datetime | None) -> int:
-        # Up, so that nobody is told that it is time before it is.
+    def _seconds_until(self, moment: datetime | None) -> int:
+        # Rounded up, so that a countdown never ends early.
         return max(0, math.ceil((moment - self._now).total_seconds())) if moment else 0
 
 
 def _with_spaces(pattern: str) -> str:
-    """The same digits with spaces and hyphens anywhere; HTML tests the whole value."""
-    counted = re.fullmatch(r"\[0-9\]\{(\d+)\}", pattern)
-    return rf"(?:[\s\-]*[0-9]){{{counted[1]}}}[\s\-]*" if counted else pattern
+    """Return a pattern of digits that lets spaces and hyphens pass, as in a pasted "123 456".
+
+    The engine removes them, but HTML tests the whole value.
+    """
+    counted = re.fullmatch(r"\[0-9\](\{\d+(?:,\d+)?\})", pattern)
+    return rf"(?:[\s\-]*[0-9]){counted[1]}[\s\-]*" if counted else pattern
 
 
 def _qr(uri: str) -> str:
-    """A QR code as an image that needs no request: it holds a secret."""
+    """Return a QR code as an image that needs no request: it holds a secret."""
     drawn = io.BytesIO()
     segno.make(uri, error="m").save(drawn, kind="svg", scale=4, border=4, light="#fff")
     return "data:image/svg+xml;base64," + base64.b64encode(drawn.getvalue()).decode()

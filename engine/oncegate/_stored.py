@@ -7,7 +7,7 @@ field is an error as in any other model.
 
 from __future__ import annotations
 
-from typing import Final, Self
+from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, ValidationInfo, model_validator
 
@@ -22,8 +22,11 @@ class StoredModel(BaseModel):
         defer_build=True, frozen=True, extra="allow", hide_input_in_errors=True
     )
 
-    @model_validator(mode="after")
-    def _unknown_fields_come_from_a_store(self, info: ValidationInfo) -> Self:
-        if self.model_extra and info.context is not FROM_STORE:
-            raise ValueError(f"unknown fields: {', '.join(sorted(self.model_extra))}")
-        return self
+    @model_validator(mode="before")
+    @classmethod
+    def _unknown_fields_come_from_a_store(cls, data: Any, info: ValidationInfo) -> Any:
+        if isinstance(data, dict) and info.context is not FROM_STORE:
+            unknown = data.keys() - cls.model_fields.keys()
+            if unknown:
+                raise ValueError(f"unknown fields: {', '.join(sorted(map(str, unknown)))}")
+        return data

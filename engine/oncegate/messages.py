@@ -37,6 +37,7 @@ TEXTS: Final = MappingProxyType(
         "title.authenticated": "You’re signed in",
         "title.failed": "We can’t sign you in",
         "title.failed.too_many_wrong_codes": "Sign-in ended",
+        "title.failed.too_many_wrong_answers": "Sign-in ended",
         "title.failed.flow_expired": "Sign-in ended",
         "title.failed.cancelled": "Sign-in cancelled",
         "title.waiting": "Just a moment…",
@@ -98,11 +99,13 @@ TEXTS: Final = MappingProxyType(
         "message.wrong_credentials": "Incorrect username or password.",
         "message.locked": "Too many tries. Wait a few minutes, then try again.",
         "message.wrong_code": "That code is incorrect. Check it and try again.",
+        "message.not_accepted": "We couldn’t accept that. Try again.",
         "message.wrong_answer": "That answer is incorrect. Try again.",
         "message.answer_refused": "We couldn’t accept that. Sign in again.",
         "message.code_already_used": (
             "That code was already used. Wait for your app to show a new one."
         ),
+        "message.code_used": "That code was already used. Enter a different one.",
         "message.code_expired": "That code has expired. Sign in again to get a new one.",
         "message.recovery_code_expired": "That code has expired. Request a new one.",
         "message.recovery_refused": "We couldn’t accept that code. Check it, or request a new one.",
@@ -166,6 +169,7 @@ TEXTS: Final = MappingProxyType(
         "notice.too_many_requests": "Too many tries. Wait a minute, then try again.",
         "notice.store_unavailable": "Sign-in isn’t working right now. Try again in a few minutes.",
         "notice.not_found": "There is no page at this address.",
+        "notice.updating": "Sign-in is being updated. Try again in a moment.",
         # ── hints on a step ──
         "hint.error": "Error",
         "hint.sent_sms": "We texted a code to {destination}.",
@@ -182,6 +186,7 @@ TEXTS: Final = MappingProxyType(
         "hint.signed_in_as": "You’re signed in as {name}.",
         # ── the terminal's own ──
         "terminal.type_for": "Type “{word}” for: {label}",
+        "terminal.type_for_later": "Type “{word}” in {time} min for: {label}",
         "terminal.no_passkeys": "A terminal has no passkeys. Sign in with a browser.",
         "terminal.time_and_attempts": "{time} min and {count} attempts left",
         "terminal.token_valid": "The access token is valid for {seconds} seconds.",

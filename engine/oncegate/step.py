@@ -225,11 +225,17 @@ def step_of(
         passkey_options=challenge.options if isinstance(challenge, PasskeyChallenge) else None,
         totp=_totp(challenge) if isinstance(challenge, TotpSetup) else None,
         parameters=challenge.parameters if isinstance(challenge, CustomChallenge) else None,
-        message=message(flow.message, flow.detail) if flow.message else None,
+        message=_message_of(flow),
         reason=message(reason) if reason else None,
         tokens=tokens,
         session_id=flow.session_id,
     )
+
+
+def _message_of(flow: Flow) -> Message | None:
+    # A worker of a later release may have stored a code that this one does not know.
+    known = flow.message is not None and f"message.{flow.message}" in TEXTS
+    return message(flow.message, flow.detail) if known and flow.message else None
 
 
 def _title_code(flow: Flow) -> str:

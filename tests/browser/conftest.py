@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
-from tests.browser.shop import Shop
+from tests.browser.example_app import ExampleApp
 from tests.web.servers import serving
-from tests.web.shops import FRAMEWORKS, web_at
+from tests.web.example_apps import FRAMEWORKS, web_at
 
 from oncegate_sandbox import PoolSeed, Sandbox, Seed, UserSeed
 from oncegate_sandbox.seed import DEMO_SEED
@@ -71,7 +71,7 @@ def framework(request: pytest.FixtureRequest) -> Any:
 
 
 @pytest.fixture
-def open_shop() -> Iterator[Callable[..., Shop]]:
+def open_app() -> Iterator[Callable[..., ExampleApp]]:
     """Makes a shop with a Cognito of its own, on a real server."""
     with ExitStack() as opened:
 
@@ -80,10 +80,10 @@ def open_shop() -> Iterator[Callable[..., Shop]]:
             *users: UserSeed,
             pool: dict[str, Any] | None = None,
             **web: Any,
-        ) -> Shop:
+        ) -> ExampleApp:
             seed = Seed(pool=PoolSeed.model_validate(pool or {}), users=users or DEMO_SEED.users)
             sandbox = opened.enter_context(Sandbox(seed))
             url = opened.enter_context(serving(framework, web_at(sandbox, **web)))
-            return Shop(url, sandbox)
+            return ExampleApp(url, sandbox)
 
         yield make

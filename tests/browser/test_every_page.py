@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
-from tests.browser.shop import Shop, wait_for
+from tests.browser.example_app import ExampleApp, wait_for
 from tests.doubles import ManualClock, a_text, the_tokens
 from tests.engine.test_machine import NEW_DEVICE, REGISTERED, asks
 from tests.web.servers import serving
-from tests.web.shops import visitor, web_for
+from tests.web.example_apps import client_of, web_for
 
 from oncegate import Factor
 from oncegate.adapters import (
@@ -147,7 +147,7 @@ def test_django_draws_what_jinja_draws(new_context: Any) -> None:
     """One template, two engines: the same elements, attributes and words."""
     drawn = []
     for framework in ("flask", "django"):
-        with visitor(framework, web_for(ScriptedTransport(a_text()))) as client:
+        with client_of(framework, web_for(ScriptedTransport(a_text()))) as client:
             html = client.get("/auth/").text
         page = new_context(java_script_enabled=True).new_page()
         page.set_content(html)
@@ -166,16 +166,16 @@ def test_the_countdowns_count(show: Show) -> None:
     assert page.locator("p.ends").inner_text() < first
 
 
-def test_a_page_that_waits_goes_on_by_itself(open_shop: Callable[..., Shop], page: Page) -> None:
+def test_a_page_that_waits_goes_on_by_itself(open_app: Callable[..., ExampleApp], page: Page) -> None:
     """Another tab while the answer is under way: it waits, and then shows what came of it."""
-    shop = open_shop(patience=0.1)
-    shop.enter(page)
+    app = open_app(patience=0.1)
+    app.enter(page)
     other = page.context.new_page()
-    shop.sandbox.slow_down(3)
+    app.sandbox.slow_down(3)
     page.get_by_role("button", name="Sign in").click(no_wait_after=True)
     page.wait_for_timeout(500)
-    other.goto(f"{shop.url}/auth/")
+    other.goto(f"{app.url}/auth/")
     wait_for(other, "checking_password")
     assert "goes on by itself" in other.locator("main").inner_text()
     wait_for(other, "awaiting_mfa")
-    assert shop.texts == 1
+    assert app.messages == 1

@@ -7,11 +7,11 @@ import time
 from pathlib import Path
 
 from playwright.sync_api import Page
-from tests.browser.shop import Shop, wait_for
+from tests.browser.example_app import ExampleApp, wait_for
 from tests.faults.worker import FORKS
 from tests.servers import free_port
 from tests.web.servers import serving
-from tests.web.shops import web_at
+from tests.web.example_apps import web_at
 
 from oncegate_sandbox import Sandbox
 from oncegate_stores import SQLiteStore
@@ -34,7 +34,7 @@ def test_killed_between_the_pages(
     framework: str, sandbox: Sandbox, page: Page, tmp_path: Path
 ) -> None:
     port, about = free_port(), dict(sandbox.description())
-    shop = Shop(f"http://localhost:{port}", sandbox)
+    app = ExampleApp(f"http://localhost:{port}", sandbox)
 
     def start() -> object:
         process = FORKS.Process(
@@ -50,7 +50,7 @@ def test_killed_between_the_pages(
         raise TimeoutError
 
     worker = start()
-    shop.enter(page)
+    app.enter(page)
     page.get_by_role("button", name="Sign in").click()
     wait_for(page, "awaiting_mfa")
     for _ in range(2):
@@ -59,8 +59,8 @@ def test_killed_between_the_pages(
         worker = start()
         page.reload()
         wait_for(page, "awaiting_mfa")
-    page.get_by_label("Code from the text message").fill(shop.code)
+    page.get_by_label("Code from the text message").fill(app.code)
     page.get_by_role("button", name="Confirm").click()
-    shop.is_in(page)
-    assert shop.texts == 1
+    app.shows_orders(page)
+    assert app.messages == 1
     worker.kill()  # type: ignore[attr-defined]

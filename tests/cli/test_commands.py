@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -17,6 +18,8 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
+import oncegate
+from oncegate_cli._adapters import needs_extra
 from oncegate_sandbox import DEMO_SEED, PoolSeed, Sandbox, Seed
 
 ONCEGATE = [sys.executable, "-m", "oncegate_cli"]
@@ -37,14 +40,14 @@ def options(sandbox: Sandbox) -> list[str]:
 
 
 class TestSignIn:
-    def test_signed_in(self, sandbox: Sandbox) -> None:
+    def test_password_without_mfa_signs_in(self, sandbox: Sandbox) -> None:
         done = run("signin", *options(sandbox), "--json", stdin="fay\nCorrect-horse-6\n")
         assert done.returncode == 0, done.stderr
         result = json.loads(done.stdout)
         assert result["state"] == "authenticated"
         assert set(result["tokens"]) >= {"access_token", "id_token", "refresh_token"}
 
-    def test_with_a_code(self, sandbox: Sandbox) -> None:
+    def test_password_and_code_sign_in(self, sandbox: Sandbox) -> None:
         process = subprocess.Popen(
             [*ONCEGATE, "signin", *options(sandbox), "--username", "ana", "--json"],
             stdin=subprocess.PIPE,
@@ -63,26 +66,26 @@ class TestSignIn:
         assert json.loads(out)["tokens"]
         assert len(sandbox.messages()) == 1
 
-    def test_people_see_no_token(self, sandbox: Sandbox) -> None:
+    def test_output_for_users_has_no_token(self, sandbox: Sandbox) -> None:
         done = run("signin", *options(sandbox), stdin="fay\nCorrect-horse-6\n")
         assert done.returncode == 0
         assert "eyJ" not in done.stdout + done.stderr
-        assert "Signed in" in done.stderr
+        assert "You’re signed in" in done.stderr
         assert "Correct-horse-6" not in done.stdout + done.stderr
 
-    def test_refused(self, sandbox: Sandbox) -> None:
+    def test_wrong_password_exits_with_1(self, sandbox: Sandbox) -> None:
         done = run("signin", *options(sandbox), "--json", stdin="ana\nwrong\n")
         assert done.returncode == 1
         result = json.loads(done.stdout)
         assert result["message"]["code"] == "wrong_credentials"
         assert result["tokens"] is None
 
-    def test_three_wrong_passwords_are_enough(self, sandbox: Sandbox) -> None:
+    def test_third_wrong_password_ends_the_command(self, sandbox: Sandbox) -> None:
         done = run("signin", *options(sandbox), "--json", stdin="ana\nwrong\n" * 9)
         assert done.returncode == 1
         assert sandbox.calls()["InitiateAuth"] == 3
 
-    def test_unreachable(self) -> None:
+    def test_unreachable_cognito_exits_with_3(self) -> None:
         with socket.create_server(("127.0.0.1", 0)) as free:
             port = free.getsockname()[1]
         done = run(
@@ -92,14 +95,14 @@ class TestSignIn:
         assert done.returncode == 3
         assert json.loads(done.stdout)["message"]["code"] == "unreachable"
 
-    def test_a_lost_response_is_not_repeated(self, sandbox: Sandbox) -> None:
+    def test_lost_response_exits_with_3_without_a_second_code(self, sandbox: Sandbox) -> None:
         sandbox.lose_next_response("RespondToAuthChallenge")
         done = run("signin", *options(sandbox), "--json", stdin="ana\nCorrect-horse-1\n")
         assert done.returncode == 3
         assert json.loads(done.stdout)["message"]["code"] == "outcome_unknown"
         assert len(sandbox.messages()) == 1
 
-    def test_settings_from_the_environment(self, sandbox: Sandbox) -> None:
+    def test_app_client_can_come_from_environment(self, sandbox: Sandbox) -> None:
         environment = {
             **os.environ,
             "ONCEGATE_POOL_ID": sandbox.pool_id,
@@ -120,7 +123,7 @@ class TestDevices:
             yield running
 
     def sign_in(self, sandbox: Sandbox, home: Path, *arguments: str) -> Any:
-        """Answers a code where one is sent; returns what the command printed."""
+        """Run a command, answer a code if one is sent, and return the JSON that was printed."""
         process = subprocess.Popen(
             [*ONCEGATE, *arguments, *options(sandbox), "--username", "ana", "--json"],
             stdin=subprocess.PIPE,
@@ -144,20 +147,22 @@ class TestDevices:
         assert process.returncode == 0, err
         return json.loads(out)
 
-    def test_remembered_listed_and_forgotten(self, tracking: Sandbox, tmp_path: Path) -> None:
+    def test_remembered_device_replaces_code_until_forgotten(
+        self, tracking: Sandbox, tmp_path: Path
+    ) -> None:
         self.sign_in(tracking, tmp_path, "signin", "--remember-device")
         assert len(tracking.messages()) == 1
         self.sign_in(tracking, tmp_path, "signin")
-        assert len(tracking.messages()) == 1, "the device stood in for the code"
+        assert len(tracking.messages()) == 1, "the device replaced the code"
         (listed,) = self.sign_in(tracking, tmp_path, "devices", "list")
         assert listed["name"] == "oncegate"
         assert self.sign_in(tracking, tmp_path, "devices", "forget", listed["key"]) == []
         self.sign_in(tracking, tmp_path, "signin")
         assert len(tracking.messages()) == 2
-        kept = list((tmp_path / "config").rglob("devices-*.json"))
-        assert [path.stat().st_mode & 0o777 for path in kept] == [0o600]
+        stored = list((tmp_path / "config").rglob("devices-*.json"))
+        assert [path.stat().st_mode & 0o777 for path in stored] == [0o600]
 
-    def test_what_to_forget_has_to_be_said(self, tracking: Sandbox) -> None:
+    def test_forget_without_key_is_a_usage_error(self, tracking: Sandbox) -> None:
         done = run("devices", "forget", *options(tracking))
         assert done.returncode == 2
         assert "key" in done.stderr
@@ -173,10 +178,11 @@ class TestDevices:
         ["sandbox", "--port", "99999"],
         ["sandbox", "--seed", "/nowhere.toml"],
         ["diagram", "--format", "ascii"],
+        ["signin", "--pool-id", "us-east-1_P1", "--client-id", "c1", "--auth-flow", "GUESS"],
     ],
     ids=" ".join,
 )
-def test_usage(arguments: list[str]) -> None:
+def test_invalid_usage_exits_with_2(arguments: list[str]) -> None:
     done = run(*arguments)
     assert done.returncode == 2
     assert done.stdout == ""
@@ -184,12 +190,12 @@ def test_usage(arguments: list[str]) -> None:
     assert "Traceback" not in done.stderr
 
 
-def test_no_password_on_the_command_line() -> None:
+def test_signin_has_no_password_option() -> None:
     assert "password" not in run("signin", "--help").stdout.lower().replace("user_password", "")
 
 
 @pytest.mark.parametrize("command", [[], ["signin"], ["sandbox"], ["demo"], ["diagram"]], ids=str)
-def test_help(command: list[str]) -> None:
+def test_help_lists_options(command: list[str]) -> None:
     done = run(*command, "--help")
     assert done.returncode == 0
     assert "--help" in done.stdout
@@ -208,14 +214,16 @@ class TestSandboxCommand:
         process.kill()
         process.communicate()
 
-    def test_one_line_when_it_is_ready(self, running: subprocess.Popen[str]) -> None:
+    def test_ready_sandbox_prints_one_json_line(self, running: subprocess.Popen[str]) -> None:
         assert running.stdout is not None
         about = json.loads(running.stdout.readline())
         assert list(about) == ["endpoint", "pool_id", "client_id"]
         assert httpx.get(f"{about['endpoint']}/_sandbox/messages").json() == []
 
     @pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM])
-    def test_it_stops_cleanly(self, running: subprocess.Popen[str], kind: signal.Signals) -> None:
+    def test_signal_stops_sandbox_without_traceback(
+        self, running: subprocess.Popen[str], kind: signal.Signals
+    ) -> None:
         assert running.stdout is not None
         about = json.loads(running.stdout.readline())
         httpx.get(f"{about['endpoint']}/_sandbox/calls")
@@ -225,7 +233,7 @@ class TestSandboxCommand:
         assert "Traceback" not in err
         assert running.returncode == (130 if kind is signal.SIGINT else -signal.SIGTERM)
 
-    def test_for_people(self) -> None:
+    def test_ready_sandbox_prints_plain_line_by_default(self) -> None:
         process = subprocess.Popen(
             [*ONCEGATE, "sandbox", "--port", "0"], stdout=subprocess.PIPE, text=True
         )
@@ -239,7 +247,7 @@ class TestSandboxCommand:
 
 class TestDemo:
     @pytest.mark.parametrize("arguments", [["--auto"], []], ids=["auto", "no terminal"])
-    def test_three_scenes(self, arguments: list[str]) -> None:
+    def test_unattended_demo_sends_one_code_per_challenge(self, arguments: list[str]) -> None:
         done = run("demo", *arguments, "--json")
         assert done.returncode == 0, done.stderr
         plain, twice, lost = json.loads(done.stdout)
@@ -247,27 +255,27 @@ class TestDemo:
         assert (twice["texts"], twice["calls"], twice["final_state"]) == (1, 3, "authenticated")
         assert (lost["texts"], lost["calls"], lost["final_state"]) == (1, 2, "idle")
 
-    def test_who_opens_the_page_as_soon_as_it_is_named_gets_in(self) -> None:
+    def test_printed_url_accepts_connections_at_once(self) -> None:
         with subprocess.Popen(
             [*ONCEGATE, "demo", "--web", "--port", "0", "--json"], stdout=subprocess.PIPE, text=True
         ) as process:
             try:
                 assert process.stdout is not None
                 url = urlsplit(json.loads(process.stdout.readline())["url"])
-                # Before anything slower: a browser, or httpx, may come late enough to hide it.
+                # A raw socket first: a browser, or httpx, is slow enough to hide a late listener.
                 socket.create_connection(("127.0.0.1", url.port or 0)).close()
                 assert httpx.get(url.geturl()).status_code == 200
             finally:
                 process.terminate()
 
-    def test_as_a_table(self) -> None:
+    def test_unattended_demo_prints_a_table(self) -> None:
         done = run("demo", "--auto", env={**os.environ, "COLUMNS": "120"})
         assert done.returncode == 0
         for heading in ("scene", "calls made", "texts sent", "final state"):
             assert heading in done.stdout
 
 
-def test_a_closed_pipe_makes_no_noise() -> None:
+def test_closed_pipe_prints_no_error() -> None:
     for command in ("demo --auto", "diagram", "diagram --format table --json"):
         done = subprocess.run(
             ["/bin/sh", "-c", f"{' '.join(ONCEGATE)} {command} | true"],
@@ -280,9 +288,43 @@ def test_a_closed_pipe_makes_no_noise() -> None:
 
 
 @pytest.mark.parametrize("form", ["mermaid", "table"])
-def test_diagram(form: str) -> None:
+def test_diagram_prints_plain_and_json(form: str) -> None:
     plain = run("diagram", "--format", form)
     assert "awaiting_mfa" in plain.stdout or "Awaiting mfa" in plain.stdout
     as_json = json.loads(run("diagram", "--format", form, "--json").stdout)
     assert as_json["format"] == form
     assert as_json["diagram"].strip() == plain.stdout.strip()
+
+
+def test_version_is_that_of_the_package() -> None:
+    done = run("--version")
+    assert (done.returncode, done.stdout.strip()) == (0, oncegate.__version__)
+
+
+class TestMissingExtra:
+    @pytest.mark.parametrize(
+        ("package", "command", "extra"),
+        [
+            ("uvicorn", ["sandbox"], "sandbox"),
+            ("fastapi", ["demo", "--web"], "fastapi"),
+            ("boto3", ["signin", "--pool-id", "us-east-1_P1", "--client-id", "c1"], "cognito"),
+            ("rich", ["demo"], "cli"),
+        ],
+    )
+    def test_missing_package_names_its_extra(
+        self, package: str, command: list[str], extra: str
+    ) -> None:
+        program = (
+            f"import sys; sys.modules[{package!r}] = None; sys.argv = ['oncegate', *{command!r}]; "
+            "from oncegate_cli.entry import main; main()"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", program], capture_output=True, text=True, timeout=60
+        )
+        assert done.returncode in {1, 2}
+        assert f"pip install 'oncegate[{extra}]'" in " ".join(done.stderr.split())
+        assert "Traceback" not in done.stderr
+
+    def test_missing_module_of_oncegate_is_not_an_extra(self) -> None:
+        with pytest.raises(ModuleNotFoundError), needs_extra("sandbox"):
+            import_module("oncegate_sandbox.no_such_module")

@@ -1,4 +1,4 @@
-"""The real command in a real terminal: prompts, the phone, a resize, Ctrl-C."""
+"""The real command in a real terminal: prompts, typed words, the phone, a resize, Ctrl-C."""
 
 from __future__ import annotations
 
@@ -12,8 +12,6 @@ import pyotp
 import pytest
 
 from oncegate_sandbox import PoolSeed, Sandbox, Seed, UserSeed
-
-ONCEGATE = [sys.executable, ["-m", "oncegate_cli"]]
 
 
 @pytest.fixture
@@ -42,7 +40,7 @@ def end_of(terminal: Any) -> int:
     return int(terminal.exitstatus)
 
 
-def test_the_demo_by_hand(spawn: Any) -> None:
+def test_interactive_demo_signs_in(spawn: Any) -> None:
     terminal = spawn("demo")
     terminal.expect("Sign in as .*ana.* with .*Correct-horse-1")
     terminal.expect("no messages")
@@ -50,17 +48,17 @@ def test_the_demo_by_hand(spawn: Any) -> None:
     terminal.sendline("ana")
     terminal.expect("Password")
     terminal.sendline("Correct-horse-1")
-    terminal.expect(r"SMS sent to \+\*{7}1234")
+    terminal.expect(r"We texted a code to \+\*{7}1234")
     terminal.expect("Code from the text message")
     shown = re.findall(r"Your code is (\d{6})", terminal.before)
     assert len(shown) == 1
     assert "Correct-horse-1" not in terminal.before
     terminal.sendline(f"{shown[0][:3]} {shown[0][3:]}")
-    terminal.expect("Signed in")
+    terminal.expect("You’re signed in")
     assert end_of(terminal) == 0
 
 
-def test_a_wrong_code_then_a_right_one(spawn: Any) -> None:
+def test_wrong_code_can_be_corrected(spawn: Any) -> None:
     terminal = spawn("demo")
     terminal.expect("Username")
     terminal.sendline("ana")
@@ -71,39 +69,39 @@ def test_a_wrong_code_then_a_right_one(spawn: Any) -> None:
     wrong = f"{(int(right) + 1) % 10**6:06d}"
     terminal.expect("Code from the text message")
     terminal.sendline("what?")
-    terminal.expect("not an event: submit_code.code")
+    terminal.expect("Check what you entered")
     terminal.expect("Code from the text message")
     terminal.sendline(wrong)
-    terminal.expect("That code is not right")
+    terminal.expect("That code is incorrect")
     terminal.expect("4 attempts left")
     terminal.expect("Code from the text message")
     terminal.sendline(wrong)
-    terminal.expect("tried already")
+    terminal.expect("already tried that code")
     terminal.expect("4 attempts left")
     terminal.expect("Code from the text message")
     terminal.sendline(right)
-    terminal.expect("Signed in")
+    terminal.expect("You’re signed in")
     assert end_of(terminal) == 0
 
 
-def test_signin_with_a_choice_of_factor(spawn: Any, sandbox: Sandbox) -> None:
+def test_choice_of_factor_is_prompted(spawn: Any, sandbox: Sandbox) -> None:
     terminal = spawn(
         "signin", "--pool-id", sandbox.pool_id, "--client-id", sandbox.client_id,
         "--endpoint-url", sandbox.endpoint, "--username", "dora",
     )  # fmt: skip
     terminal.expect("Password")
     terminal.sendline("Correct-horse-4")
-    terminal.expect("How to confirm it is you")
+    terminal.expect("Verify it’s you")
     terminal.sendline("EMAIL_OTP")
-    terminal.expect("EMAIL sent to")
+    terminal.expect("We emailed a code to")
     terminal.expect("Code from the email")
     (message,) = sandbox.messages()
     terminal.sendline(message.code)
-    terminal.expect("Signed in")
+    terminal.expect("You’re signed in")
     assert end_of(terminal) == 0
 
 
-def test_a_new_password(spawn: Any, sandbox: Sandbox) -> None:
+def test_weak_new_password_is_prompted_again(spawn: Any, sandbox: Sandbox) -> None:
     terminal = spawn(
         "signin", "--pool-id", sandbox.pool_id, "--client-id", sandbox.client_id,
         "--endpoint-url", sandbox.endpoint, "--username", "emil",
@@ -112,17 +110,17 @@ def test_a_new_password(spawn: Any, sandbox: Sandbox) -> None:
     terminal.sendline("Correct-horse-5")
     terminal.expect("New password")
     terminal.sendline("weak")
-    terminal.expect("does not meet the rules")
+    terminal.expect("Choose a stronger password")
     terminal.expect("not long enough")
     terminal.expect("New password")
     terminal.sendline("Better-horse-9")
     terminal.expect("Code from the text message")
     terminal.sendline(sandbox.messages()[-1].code)
-    terminal.expect("Signed in")
+    terminal.expect("You’re signed in")
     assert end_of(terminal) == 0
 
 
-def test_a_lost_response_is_said_and_the_person_starts_over(spawn: Any, sandbox: Sandbox) -> None:
+def test_lost_response_is_reported_and_user_starts_over(spawn: Any, sandbox: Sandbox) -> None:
     sandbox.lose_next_response("RespondToAuthChallenge")
     terminal = spawn(
         "signin", "--pool-id", sandbox.pool_id, "--client-id", sandbox.client_id,
@@ -130,20 +128,20 @@ def test_a_lost_response_is_said_and_the_person_starts_over(spawn: Any, sandbox:
     )  # fmt: skip
     terminal.expect("Password")
     terminal.sendline("Correct-horse-1")
-    terminal.expect("could not learn what came of that")
+    terminal.expect("The connection broke off")
     assert len(sandbox.messages()) == 1
     terminal.expect("Username")
-    terminal.sendline("")  # kept
+    terminal.sendline("")  # the default is the name entered before
     terminal.expect("Password")
     terminal.sendline("Correct-horse-1")
     terminal.expect("Code from the text message")
     terminal.sendline(sandbox.messages()[-1].code)
-    terminal.expect("Signed in")
+    terminal.expect("You’re signed in")
     assert end_of(terminal) == 0
 
 
 @pytest.mark.parametrize("prompt", ["Username", "Password"])
-def test_ctrl_c_leaves_it_clean(spawn: Any, prompt: str) -> None:
+def test_ctrl_c_exits_with_130_without_traceback(spawn: Any, prompt: str) -> None:
     terminal = spawn("demo")
     terminal.expect("Username")
     if prompt == "Password":
@@ -157,8 +155,8 @@ def test_ctrl_c_leaves_it_clean(spawn: Any, prompt: str) -> None:
     assert "Traceback" not in terminal.before
 
 
-def test_ctrl_c_gives_the_echo_back(spawn: Any) -> None:
-    """In a shell, which goes on after the command."""
+def test_ctrl_c_restores_echo(spawn: Any) -> None:
+    """In a shell, which continues after the command."""
     shell = pexpect.spawn("/bin/sh", encoding="utf-8", timeout=30)
     shell.sendline(f"PS1='$ '; {sys.executable} -m oncegate_cli demo")
     shell.expect("Username")
@@ -174,7 +172,7 @@ def test_ctrl_c_gives_the_echo_back(spawn: Any) -> None:
     shell.close(force=True)
 
 
-def test_a_resize_leaves_it_clean(spawn: Any) -> None:
+def test_resize_does_not_disturb_prompts(spawn: Any) -> None:
     terminal = spawn("demo")
     terminal.expect("Username")
     terminal.setwinsize(24, 60)
@@ -187,12 +185,12 @@ def test_a_resize_leaves_it_clean(spawn: Any) -> None:
     terminal.expect("Code from the text message")
     terminal.setwinsize(10, 30)
     terminal.sendline(right)
-    terminal.expect("Signed in")
+    terminal.expect("You’re signed in")
     assert end_of(terminal) == 0
     assert "Traceback" not in terminal.before
 
 
-def test_an_authenticator_is_set_up_and_a_new_code_asked_for(spawn: Any) -> None:
+def test_authenticator_app_is_set_up(spawn: Any) -> None:
     user = UserSeed.model_validate({"username": "ivo", "password": "Correct-horse-9"})
     with Sandbox(Seed(pool=PoolSeed(mfa="on"), users=(user,))) as sandbox:
         terminal = spawn(
@@ -201,18 +199,18 @@ def test_an_authenticator_is_set_up_and_a_new_code_asked_for(spawn: Any) -> None
         )  # fmt: skip
         terminal.expect("Password")
         terminal.sendline("Correct-horse-9")
-        terminal.expect("How to confirm it is you")
+        terminal.expect("Verify it’s you")
         terminal.sendline("SOFTWARE_TOKEN_MFA")
         terminal.expect("▄")  # the QR code
-        terminal.expect("enter this by hand: ([A-Z2-7]+)")
+        terminal.expect("Enter this key: ([A-Z2-7]+)")
         app = pyotp.TOTP(terminal.match.group(1))
         terminal.expect("Code from your authenticator app")
         terminal.sendline(app.now())
-        terminal.expect("Signed in")
+        terminal.expect("You’re signed in")
         assert end_of(terminal) == 0
 
 
-def test_a_sign_up_is_confirmed_on_the_way(spawn: Any) -> None:
+def test_typed_word_requests_first_confirmation_code(spawn: Any) -> None:
     user = UserSeed.model_validate(
         {
             "username": "gus",
@@ -228,12 +226,12 @@ def test_a_sign_up_is_confirmed_on_the_way(spawn: Any) -> None:
         )  # fmt: skip
         terminal.expect("Password")
         terminal.sendline("Correct-horse-9")
-        terminal.expect('Type "new" to have a code sent')
+        terminal.expect("Type “new” for: Send code")
         assert sandbox.messages() == ()
         terminal.expect("Code")
         terminal.sendline("new")
-        terminal.expect("EMAIL sent to")
+        terminal.expect("We emailed a code to")
         terminal.expect("Code")
         terminal.sendline(sandbox.messages()[-1].code)
-        terminal.expect("Signed in")
+        terminal.expect("You’re signed in")
         assert end_of(terminal) == 0

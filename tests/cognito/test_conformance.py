@@ -1,4 +1,4 @@
-"""The transport, held to the suite that third parties' transports are held to."""
+"""The transport against the suite for third parties' transports."""
 
 from __future__ import annotations
 

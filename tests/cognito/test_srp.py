@@ -1,4 +1,4 @@
-"""SRP against other people's numbers, other people's arithmetic, and the padding that catches most."""
+"""SRP against published vectors, an independent implementation, and numbers with awkward padding."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from pycognito import aws_srp as theirs
 from oncegate_cognito.srp import (
     BadParameters,
     ClientSrp,
+    G,
     K,
     N,
     pad,
@@ -37,23 +38,23 @@ S_VECTORS = [vector for vector in VECTORS["vectors"] if vector["kind"] == "S"]
 class TestVectors:
     """The numbers of amplify-swift's own tests (SRPClientTests)."""
 
-    def test_k(self) -> None:
+    def test_multiplier_k_equals_the_vector(self) -> None:
         assert f"{K:x}" == VECTORS["k"]
 
     @pytest.mark.parametrize("vector", U_VECTORS, ids=range(len(U_VECTORS)))
-    def test_u(self, vector: dict[str, str]) -> None:
+    def test_scrambler_equals_the_vector(self, vector: dict[str, str]) -> None:
         assert scrambler(int(vector["A"], 16), int(vector["B"], 16)) == int(vector["u"], 16)
 
     @pytest.mark.parametrize("vector", S_VECTORS, ids=range(len(S_VECTORS)))
-    def test_s(self, vector: dict[str, str]) -> None:
+    def test_shared_secret_equals_the_vector(self, vector: dict[str, str]) -> None:
         client = ClientSrp(a=int(vector["a"], 16))
         assert client.public == int(vector["A"], 16)
-        # x is of username and password alone here, so the group's name is empty.
+        # The vectors hash username and password without a group.
         x = private_key(int(vector["salt"], 16), "", vector["username"], vector["password"])
         assert f"{client.shared_secret(x, int(vector['B'], 16)):x}" == vector["S"].lstrip("0")
 
 
-def test_the_prime_is_the_one_that_the_rfcs_give_by_formula() -> None:
+def test_prime_is_the_one_of_the_rfc() -> None:
     assert N == SANDBOX_N == theirs.hex_to_long(theirs.N_HEX)
 
 
@@ -71,7 +72,7 @@ def awkward(rng: random.Random, bits: int) -> int:
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_padding_over_thousands_of_awkward_numbers(seed: int) -> None:
+def test_awkward_numbers_are_padded_as_in_pycognito(seed: int) -> None:
     """A, B, S, u and salts as in pycognito, which real pools accept."""
     rng = random.Random(seed)
     for _ in range(1000):
@@ -99,7 +100,9 @@ def with_short_public(make: Any) -> Any:
 
 @pytest.mark.parametrize("case", ["plain", "short A", "short B", "both"])
 @pytest.mark.parametrize("password", ["Correct-horse-1", "pässwörd 🐎", ""])
-def test_whole_exchanges_with_a_server_that_shares_no_code(case: str, password: str) -> None:
+def test_exchange_with_an_independent_server_accepts_the_right_password_only(
+    case: str, password: str
+) -> None:
     verifier = Verifier.of("PoolName", "ana", password)
     client = with_short_public(ClientSrp) if case in {"short A", "both"} else ClientSrp()
 
@@ -123,8 +126,8 @@ def test_whole_exchanges_with_a_server_that_shares_no_code(case: str, password: 
         assert claim.signature not in repr(claim)
 
 
-def test_a_short_shared_secret() -> None:
-    """S with a leading zero byte, found by trying one server value after another."""
+def test_shared_secret_with_a_leading_zero_byte_is_exact() -> None:
+    """S with a leading zero byte, found by trying server values in turn."""
     client = ClientSrp(a=3)
     x = private_key(5, "g", "u", "p")
     b = 2
@@ -136,7 +139,7 @@ def test_a_short_shared_secret() -> None:
 
 class TestHostileServers:
     @pytest.mark.parametrize("b", [0, N, 2 * N])
-    def test_a_public_value_that_gives_the_password_away(self, b: int) -> None:
+    def test_public_value_that_reveals_the_password_is_refused(self, b: int) -> None:
         with pytest.raises(BadParameters, match="SRP_B is zero"):
             ClientSrp().shared_secret(5, b)
 
@@ -153,7 +156,7 @@ class TestHostileServers:
             {"secret_block": "not base64!"},
         ],
     )
-    def test_parameters_that_are_none(self, bad: dict[str, str]) -> None:
+    def test_malformed_parameter_is_refused(self, bad: dict[str, str]) -> None:
         good = {"server_public": "ab12", "salt": "cd34", "secret_block": "QUJD"}
         with pytest.raises(BadParameters):
             ClientSrp().claim(
@@ -162,15 +165,15 @@ class TestHostileServers:
 
 
 class TestTimestamp:
-    def test_the_day_has_no_leading_zero(self) -> None:
+    def test_day_has_no_leading_zero(self) -> None:
         at = datetime(2026, 11, 4, 9, 5, 3, tzinfo=UTC)
         assert timestamp(at) == "Wed Nov 4 09:05:03 UTC 2026"
 
-    def test_it_is_utc_wherever_it_was_taken(self) -> None:
+    def test_time_of_another_zone_becomes_utc(self) -> None:
         at = datetime(2026, 11, 24, 1, 0, 0, tzinfo=timezone(timedelta(hours=5)))
         assert timestamp(at) == "Mon Nov 23 20:00:00 UTC 2026"
 
-    def test_it_is_english_under_any_locale(self) -> None:
+    def test_names_are_english_in_every_locale(self) -> None:
         before = locale.setlocale(locale.LC_TIME)
         try:
             locale.setlocale(locale.LC_TIME, "C.UTF-8")
@@ -184,12 +187,24 @@ class TestTimestamp:
             locale.setlocale(locale.LC_TIME, before)
 
     @given(st.datetimes(timezones=st.just(UTC), min_value=datetime(1970, 1, 1)))  # noqa: DTZ001
-    def test_as_pycognito_has_it(self, at: datetime) -> None:
+    def test_timestamp_equals_that_of_pycognito(self, at: datetime) -> None:
         at = at.replace(microsecond=0)
         assert timestamp(at) == theirs.AWSSRP.get_cognito_formatted_timestamp(at)
 
 
-def test_the_secret_exponent_is_long_and_new_each_time() -> None:
-    clients = [ClientSrp() for _ in range(20)]
-    assert len({client.public for client in clients}) == 20
-    assert all(client._a.bit_length() == 256 for client in clients)
+def test_each_exchange_has_another_secret_exponent() -> None:
+    assert len({ClientSrp().public for _ in range(20)}) == 20
+
+
+def test_secret_exponent_has_256_bits_even_if_the_random_bits_are_zero(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    requested: list[int] = []
+
+    def zero(bits: int) -> int:
+        requested.append(bits)
+        return 0
+
+    monkeypatch.setattr("secrets.randbits", zero)
+    assert ClientSrp().public == pow(G, 1 << 255, N)
+    assert requested == [256]

@@ -11,8 +11,7 @@ from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from tests.doubles import ManualClock, ScriptedTransport, a_text, code, password, the_tokens
 
-from oncegate import StepRef
-from oncegate import AsyncSignIn, CountingListener, LogListener, SignIn, request_id
+from oncegate import AsyncSignIn, CountingListener, LogListener, SignIn, StepRef, request_id
 from oncegate.adapters import OutcomeUnknown, Rejected, RejectionReason
 from oncegate_otel import OpenTelemetryListener
 from oncegate_stores import MemoryStore
@@ -99,7 +98,7 @@ async def test_the_request_is_known_on_the_threads_of_an_async_app(clock: Manual
         transport=ScriptedTransport(a_text(), a_text()),
         store=MemoryStore(),
         clock=clock,
-        listeners=[lambda transition: heard.append(transition.request)],
+        listeners=[lambda transition: heard.append(transition.context.request_id)],
     )
 
     async def one(name: str) -> None:

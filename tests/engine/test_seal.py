@@ -82,7 +82,7 @@ def test_rubbish_does_not_open(rubbish: bytes) -> None:
 
 @given(st.text(max_size=31) | st.text(min_size=33, max_size=60))
 def test_what_is_no_flow_id_is_refused(text: str) -> None:
-    with pytest.raises(InvalidInput, match="not a flow id"):
+    with pytest.raises(InvalidInput, match="not a flow ID"):
         FlowId.parse(text)
 
 

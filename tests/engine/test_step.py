@@ -7,7 +7,7 @@ from typing import get_args
 
 import pytest
 from tests.doubles import a_text, password, the_tokens
-from tests.engine.test_machine import AT_REST
+from tests.flows import AT_REST
 
 from oncegate import Event, FlowState, Step
 from oncegate.adapters import (
@@ -15,7 +15,6 @@ from oncegate.adapters import (
     ChallengeIssued,
     FactorChoice,
     NewPasswordChallenge,
-    RejectionReason,
 )
 from oncegate.driver.script import EXPIRED
 from oncegate.machine.advance import EVENTS, advance
@@ -102,16 +101,9 @@ def test_no_step_shows_a_session() -> None:
     assert "a-secret-session" not in f"{step!r} {step.model_dump_json()}"
 
 
-def test_every_message_the_machine_can_leave_has_words() -> None:
-    for refusal in RejectionReason:
-        assert TEXTS[refusal.value]
-    for code in ("outcome_unknown", "challenge_expired", "too_many_wrong_codes", "cancelled"):
-        assert TEXTS[code]
-
-
-def test_a_wrong_password_and_an_unknown_user_share_their_words() -> None:
+def test_wrong_password_and_unknown_user_share_one_text() -> None:
     assert "exist" not in " ".join(TEXTS.values())
-    assert TEXTS["wrong_credentials"] == "The username or the password is not right."
+    assert TEXTS["message.wrong_credentials"] == "Incorrect username or password."
 
 
 def test_what_a_step_allows_is_what_the_chart_allows() -> None:
@@ -125,9 +117,61 @@ def test_what_a_step_allows_is_what_the_chart_allows() -> None:
         assert set(step.events) <= leads_on
 
 
-def test_the_fields_are_those_of_the_first_event() -> None:
+def test_the_fields_are_those_of_the_main_action() -> None:
     for flow in AT_REST.values():
         step = step_of(FLOW_ID, flow)
         names = {field.name.partition(".")[0] for field in step.fields}
         (model,) = [model for model in get_args(Event) if model.machine_event == step.events[0]]
         assert names <= set(model.model_fields), step.state
+
+
+def test_every_action_has_its_event_label_and_fields() -> None:
+    types = {model.machine_event: model for model in get_args(Event)}
+    for flow in AT_REST.values():
+        step = step_of(FLOW_ID, flow)
+        assert [action.event for action in step.actions] == list(step.events)
+        assert [action.is_main for action in step.actions] == [
+            number == 0 for number in range(len(step.actions))
+        ]
+        for action in step.actions:
+            assert action.label == TEXTS[action.label_code]
+            names = {field.name.partition(".")[0] for field in action.fields}
+            assert names <= set(types[action.event].model_fields)
+            required = {n for n, f in types[action.event].model_fields.items() if f.is_required()}
+            assert required <= names, f"{step.state}: {action.event} cannot be filled in"
+
+
+def test_action_says_when_it_becomes_available() -> None:
+    flow = AT_REST[FlowState.AWAITING_MFA].model_copy(update={"new_code_at": 1030.0})
+    available = {a.event: a.available_at for a in step_of(FLOW_ID, flow).actions}
+    assert available["submit_code"] is None
+    assert available["request_new_code"] is not None
+    assert available["request_new_code"].timestamp() == 1030.0
+
+
+def test_every_state_has_a_title_of_its_own() -> None:
+    titles = {step_of(FLOW_ID, flow).title for flow in AT_REST.values()}
+    assert len(titles) == len(AT_REST)
+    for kind, title in {
+        "SMS_MFA": "Check your phone",
+        "EMAIL_OTP": "Check your email",
+        "SOFTWARE_TOKEN_MFA": "Enter the code from your app",
+    }.items():
+        assert at(a_text(kind=kind)).title == title
+
+
+def test_translated_step_has_no_english_left() -> None:
+    for flow in AT_REST.values():
+        step = step_of(FLOW_ID, flow, reason="stale").translated(lambda code: f"<{code}>")
+        texts = [step.title, *(action.label for action in step.actions)]
+        texts += [field.label for action in step.actions for field in action.fields]
+        texts += [c.label for a in step.actions for field in a.fields for c in field.choices]
+        texts += [told.text for told in (step.message, step.reason) if told]
+        assert all(text.startswith("<") for text in texts), texts
+
+
+def test_step_of_json_has_the_actions_and_no_secret_of_ours() -> None:
+    data = at(a_text()).model_dump(mode="json")
+    assert data["events"] == [action["event"] for action in data["actions"]]
+    assert data["fields"] == data["actions"][0]["fields"]
+    assert "label_code" not in str(data)

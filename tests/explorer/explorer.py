@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
-from tests.properties.world import Broken, ForgetfulStore, Worker, World
+from tests.world import Broken, ForgetfulStore, Worker, World
 
 from oncegate.adapters import RecordStore
 from oncegate.driver.effects import (
@@ -142,8 +142,7 @@ class Explorer:
     # ── one schedule ──
 
     def _play(self, schedule: Schedule) -> tuple[World, list[Worker]]:
-        world = World(self._new_store(), **{"budget": None, **self._world})
-        world.sign_in._patience = 0.0
+        world = World(self._new_store(), **{"budget": None, "patience": 0.0, **self._world})
         try:
             workers = self._script(world)
             if isinstance(world.store.store, ForgetfulStore):
@@ -188,8 +187,8 @@ class Explorer:
             if worker not in world.workers:
                 continue
             yield Happening("goes on", number)
-            # The driver's `Tell` after the write-ahead comes right before its call.
-            if left["fault"] and isinstance(worker.want, Notify):
+            # The driver's `Notify` after the write-ahead comes right before its call.
+            if left["fault"] and isinstance(worker.effect, Notify):
                 for fault in self._kinds:
                     yield Happening("goes on", number, fault)
             if left["dies"]:
@@ -200,7 +199,7 @@ class Explorer:
 
     def _state(self, world: World, workers: list[Worker]) -> object:
         """All that matters for what can happen next. Ids, sessions and codes differ in each world."""
-        flow = world.flow(next(iter(world.steps)))
+        flow = world.flow([*world.steps][-1])
         return (
             flow.state,
             flow.version,
@@ -232,20 +231,20 @@ class Explorer:
 
 def _skip(world: World, worker: Worker) -> None:
     """What touches nothing that another worker reads is no point to interleave."""
-    while isinstance(worker.want, (GetDurableSince, FindDevice, StoreDevice)):
+    while isinstance(worker.effect, (GetDurableSince, FindDevice, StoreDevice)):
         world.do_one_thing(worker)
 
 
 def _of(worker: Worker, world: World) -> object:
-    want = worker.want
+    effect = worker.effect
     return (
         worker in world.workers,
-        type(want).__name__,
-        want.expected if isinstance(want, Swap) else None,
+        type(effect).__name__,
+        effect.expected if isinstance(effect, Swap) else None,
         worker.outcome.type if worker.outcome else None,
         worker.codes,
         worker.done,
         worker.step.state if worker.step else None,
         worker.step.tokens is not None if worker.step else None,
-        isinstance(want, (CallTransport, Sleep)),
+        isinstance(effect, (CallTransport, Sleep)),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.doubles import code, password
 from tests.explorer.explorer import FIREWALL, Script
-from tests.properties.world import PASSWORDS, Worker, World
+from tests.world import PASSWORDS, Worker, World
 
 from oncegate import (
     Cancel,
@@ -19,21 +19,24 @@ from oncegate import (
 )
 
 
-def clicks(*events: Event, before: tuple[Event, ...] = (), seen: bool = True) -> Script:
-    """Each event is sent to a worker of its own, all from the page that is shown after `before`.
+def clicks(*events: Event, before: tuple[Event, ...] = (), later: int = 0) -> Script:
+    """Each event is sent to a worker of its own, from the page that is shown after `before`.
 
     Args:
-        events: one for each worker; a code of ``000000`` stands for the one that was texted.
-        before: what has been done already.
-        seen: whether the clicks say which page they are from.
+        events: one for each worker; a code of ``000000`` stands for the one that was sent.
+        before: what was done already.
+        later: versions by which the page of each next click is later, as after a reload.
     """
 
     def script(world: World) -> list[Worker]:
         flow_id = world.start()
         for event in before:
             world.run(world.click(flow_id, _with_code(event, world)))
-        version = world.steps[flow_id].version if seen else None
-        return [world.click(flow_id, _with_code(event, world), version) for event in events]
+        shown = world.steps[flow_id].version
+        return [
+            world.click(flow_id, _with_code(event, world), shown + number * later)
+            for number, event in enumerate(events)
+        ]
 
     return script
 
@@ -51,12 +54,21 @@ def goes_on(who: str, steps: int, *last: Event) -> Script:
         flow_id = world.start()
         for _ in range(steps):
             step = world.steps[flow_id]
-            world.run(world.click(flow_id, world.sensible(step.events[0], step, who)))
+            world.run(world.click(flow_id, world.sensible(step.actions[0].event, step, who)))
         step = world.steps[flow_id]
-        events = last or (world.sensible(step.events[0], step, who),)
+        events = last or (world.sensible(step.actions[0].event, step, who),)
         return [world.click(flow_id, event, step.version) for event in events]
 
     return script
+
+
+def from_a_remembered_device(world: World) -> list[Worker]:
+    """A user whose device is remembered submits the password."""
+    first = world.start()
+    remember = code("000000").model_copy(update={"remember_device": True})
+    for event in (ANA, remember):
+        world.run(world.click(first, _with_code(event, world)))
+    return [world.click(world.start(), ANA)]
 
 
 def _with_code(event: Event, world: World) -> Event:
@@ -71,14 +83,14 @@ SMS, MAIL = ChooseFactor(factor=Factor.SMS), ChooseFactor(factor=Factor.EMAIL)
 
 TWO: dict[str, tuple[Script, dict[str, object]]] = {
     "the password twice": (clicks(ANA, ANA), {}),
-    "the password twice, no version": (clicks(ANA, ANA, seen=False), {}),
+    "the password twice, once after a reload": (clicks(ANA, ANA, later=2), {}),
     "the factor twice": (clicks(SMS, SMS, before=(DORA,)), {}),
     "two factors": (clicks(SMS, MAIL, before=(DORA,)), {}),
     "the code twice": (clicks(RIGHT, RIGHT, before=(ANA,)), {}),
     "a wrong code and the right one": (clicks(WRONG, RIGHT, before=(ANA,)), {}),
     "two wrong codes": (clicks(WRONG, OTHER, before=(ANA,)), {}),
-    "the same wrong code twice, no version": (
-        clicks(WRONG, WRONG, before=(ANA,), seen=False),
+    "the same wrong code twice, once after a reload": (
+        clicks(WRONG, WRONG, before=(ANA,), later=2),
         {},
     ),
     "the code and a new one": (clicks(RIGHT, RequestNewCode(), before=(ANA,)), {}),
@@ -115,8 +127,7 @@ BY_CHOICE: dict[str, object] = {"auth_flow": "USER_AUTH"}
 DEVICES: dict[str, object] = {"with_devices": True}
 
 LEADING: dict[str, tuple[Script, dict[str, object]]] = {
-    "another_journey_is_needed": (clicks(password("wrong")), {}),
-    "answer_is_asked": (goes_on("ana", 0), {}),
+    "recovery_is_required": (clicks(password("wrong")), {}),
     "attempts_remain": (
         clicks(code("555555"), before=(ANA, WRONG, OTHER, code("333333"), code("444444"))),
         {},
@@ -126,47 +137,40 @@ LEADING: dict[str, tuple[Script, dict[str, object]]] = {
         {**BY_ONE_CLICK, "budget": CodeBudget(per_user=1)},
     ),
     "challenge_is_dead": (clicks(RIGHT, before=(ANA,)), BLOCKED),
-    "challenge_is_not_known": (goes_on("ana", 0), {}),
-    "challenge_lives": (clicks(RIGHT, before=(ANA,)), BLOCKED),
-    "code_is_asked": (goes_on("ana", 0), {}),
+    "challenge_is_alive": (clicks(RIGHT, before=(ANA,)), BLOCKED),
+    "challenge_waits_there": (goes_on("ana", 0), {}),
     "code_is_first_factor": (clicks(ASKS, before=(ANA,)), AT_ONCE),
     "code_was_delivered": (goes_on("cleo", 1, ASKS), AT_ONCE),
-    "confirmation_is_asked": (goes_on("ana", 0), {}),
-    "confirmed": (goes_on("ana", 0), {}),
+    "recovery_is_done": (goes_on("ana", 0), {}),
     "deadline_has_passed": (clicks(RIGHT, before=(ANA,)), {}),
-    "device_is_asked": (goes_on("ana", 0), {}),
+    "device_is_challenged": (goes_on("ana", 0), {}),
+    "device_is_not_believed": (from_a_remembered_device, {**DEVICES, **BLOCKED}),
     "device_is_forgotten": (goes_on("gus", 0), {}),
     "device_is_new": (goes_on("ana", 0), {}),
     "device_is_wanted": (goes_on("fay", 0), DEVICES),
     "email_is_to_be_set_up": (goes_on("dora", 1, SMS), {}),
     "factor_is_offered": (goes_on("dora", 1, ChooseFactor(factor=Factor.PASSKEY)), {}),
     "factor_is_unusable": (goes_on("dora", 1, SMS), BLOCKED),
-    "factor_was_chosen_before": (goes_on("ana", 0), {}),
-    "first_factor_is_asked": (goes_on("ana", 0), {}),
+    "factor_is_preselected": (goes_on("ana", 0), {}),
     "first_factor_is_at_hand": (
         clicks(RIGHT, before=(password(PASSWORDS["gus"], "gus"), ASKS)),
         AT_ONCE,
     ),
-    "first_factor_is_kept": (clicks(ASKS, before=(ANA,)), AT_ONCE),
-    "journey_goes_on": (clicks(RIGHT, before=(ANA,)), BLOCKED),
+    "password_is_retained": (clicks(ASKS, before=(ANA,)), AT_ONCE),
+    "recovery_continues": (clicks(RIGHT, before=(ANA,)), BLOCKED),
     "deadline_has_passed": (goes_on("ana", 0), {}),
-    "may_be_tried_again": (goes_on("ana", 0), BLOCKED),
+    "first_factor_can_be_retried": (goes_on("ana", 0), BLOCKED),
     "new_codes_remain": (
         clicks(ASKS, before=(ANA,)),
         {**BY_ONE_CLICK, "new_codes_per_flow": 0},
     ),
-    "new_password_is_asked": (goes_on("ana", 0), {}),
-    "new_password_was_refused": (goes_on("emil", 1), BLOCKED),
+    "new_password_was_rejected": (goes_on("emil", 1), BLOCKED),
     "nothing_is_asked": (goes_on("dora", 0), {}),
-    "passkey_is_asked": (goes_on("ana", 0), {}),
-    "password_is_asked": (goes_on("ana", 0), {}),
     "password_is_chosen": (goes_on("ana", 1, MAIL), BY_CHOICE),
-    "pool_asks": (goes_on("fay", 0), {"with_devices": "always"}),
-    "reset_is_asked": (goes_on("ana", 0), {}),
-    "session_is_kept": (goes_on("fay", 0), DEVICES),
+    "pool_asks_about_device": (goes_on("fay", 0), {"with_devices": "always"}),
+    "session_exists": (goes_on("fay", 0), DEVICES),
     "tokens_are_issued": (goes_on("ana", 0), {}),
-    "totp_setup_is_asked": (goes_on("ana", 0), {}),
-    "user_has_not_said": (
+    "user_has_not_decided": (
         clicks(RIGHT.model_copy(update={"remember_device": False}), before=(ANA,)),
         DEVICES,
     ),

@@ -6,17 +6,17 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-import oncegate.signin
 import pytest
-from tests.engine.test_machine import GUARDS
 from tests.explorer.explorer import Explorer, Violation
 from tests.explorer.scripts import LEADING, THREE, TWO
-from tests.properties.world import Broken, ForgetfulStore
+from tests.flows import GUARDS, chart_with, constant
+from tests.world import Broken, ForgetfulStore
 
-import oncegate.machine
+import oncegate.driver.script as script_module
+import oncegate.machine.advance as advance_module
+import oncegate.machine.guards as guards_module
 from oncegate.adapters import StoredRecord
 from oncegate.machine.advance import NotAllowed, advance
-from oncegate.machine.chart import SignInMachine
 from oncegate.record import Flow
 from oncegate_stores import MemoryStore
 
@@ -78,8 +78,7 @@ def test_the_power_goes(name: str, record_property: Callable[[str, object], None
 
 
 def _without(guard: str, patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(SignInMachine, guard, lambda _: True)
-    patch.setattr(oncegate.machine, "_desk", oncegate.machine._Desk())
+    patch.setattr(advance_module, "CHART", chart_with(**{guard: constant(guard, True)}))
 
 
 def _swaps_anyway(patch: pytest.MonkeyPatch) -> None:
@@ -103,12 +102,12 @@ def _sends_before_it_saves(patch: pytest.MonkeyPatch) -> None:
 
 
 def _has_no_lease(patch: pytest.MonkeyPatch) -> None:
-    for module in (oncegate.machine, oncegate.signin):
+    for module in (guards_module, script_module):
         patch.setattr(module, "is_due", lambda flow, now: flow.is_in_flight)
 
 
 def _sets_out_late(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(oncegate.signin, "LEASE_MARGIN", 1e9)
+    patch.setattr(script_module, "LEASE_MARGIN", 1e9)
 
 
 TAKEN_OUT: dict[str, tuple[Callable[[pytest.MonkeyPatch], None], str]] = {
@@ -117,13 +116,13 @@ TAKEN_OUT: dict[str, tuple[Callable[[pytest.MonkeyPatch], None], str]] = {
         lambda patch: _without("code_not_sent", patch),
         "a new code twice, by one click",
     ),
-    "step_is_current": (
+    "step_is_current, of an answer": (
         lambda patch: _without("step_is_current", patch),
         "two wrong codes",
     ),
     "answer_is_new": (
         lambda patch: _without("answer_is_new", patch),
-        "the same wrong code twice, no version",
+        "the same wrong code twice, once after a reload",
     ),
     "step_is_current": (
         lambda patch: _without("step_is_current", patch),
@@ -137,8 +136,11 @@ TAKEN_OUT: dict[str, tuple[Callable[[pytest.MonkeyPatch], None], str]] = {
     "the compare-and-swap, of an answer": (_swaps_anyway, "two wrong codes"),
     "the compare-and-swap, of a factor": (_swaps_anyway, "two factors"),
     "the write-ahead": (_sends_before_it_saves, "the password twice"),
-    "the lease": (_has_no_lease, "the password twice, no version"),
-    "the look at the clock before a call": (_sets_out_late, "the password twice, no version"),
+    "the lease": (_has_no_lease, "the password twice, once after a reload"),
+    "the look at the clock before a call": (
+        _sets_out_late,
+        "the password twice, once after a reload",
+    ),
 }
 
 
@@ -178,47 +180,42 @@ def test_what_is_taken_out_is_missed(name: str, monkeypatch: pytest.MonkeyPatch)
 # ── guards that lead: without one of them the flow goes another way than the machine's ──
 
 
-# Time is offered to a flow only when it is due, so these are missed when they never open.
-NEVER_OPEN = {"deadline_has_passed", "deadline_has_passed"}
+# Time is triggered to a flow only when it is due, so these are missed when they never open.
+NEVER_OPEN = {"deadline_has_passed", "nothing_is_asked"}
 
 
 def _beside_the_whole_machine(guard: str, patch: pytest.MonkeyPatch) -> None:
     """Offer everything to the machine as it is and to one without a guard; they are to agree."""
-    is_out = False
-    whole = getattr(SignInMachine, guard)
+    whole, without = (
+        advance_module.CHART,
+        chart_with(**{guard: constant(guard, guard not in NEVER_OPEN)}),
+    )
 
-    def sometimes(machine: SignInMachine) -> bool:
-        return guard not in NEVER_OPEN if is_out else whole(machine)
-
-    patch.setattr(SignInMachine, guard, sometimes)
-    patch.setattr(oncegate.machine, "_desk", oncegate.machine._Desk())
-
-    def both(flow: Flow, offer: Any, **about: Any) -> Flow:
-        nonlocal is_out
+    def both(flow: Flow, trigger: Any, **about: Any) -> Flow:
         right: Flow | str
         leads: Flow | str
         try:
-            after = right = advance(flow, offer, **about)
+            after = right = advance(flow, trigger, **about)
         except NotAllowed as no:
             right = no.reason
-        is_out = True
+        patch.setattr(advance_module, "CHART", without)
         try:
-            leads = advance(flow, offer, **about)
+            leads = advance(flow, trigger, **about)
         except NotAllowed as no:
             leads = no.reason
         except (AssertionError, KeyError):
             leads = "an effect that has not what it needs"
         finally:
-            is_out = False
+            patch.setattr(advance_module, "CHART", whole)
         if leads != right:
             raise Broken(
-                f"{flow.state}, {offer.machine_event}: {_named(leads)}, not {_named(right)}"
+                f"{flow.state}, {trigger.machine_event}: {_named(leads)}, not {_named(right)}"
             )
         if isinstance(right, str):
             raise NotAllowed(right)
         return after
 
-    patch.setattr(oncegate.signin, "advance", both)
+    patch.setattr(script_module, "advance", both)
 
 
 def _named(leads: Flow | str) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from tests.doubles import password
-from tests.properties.world import WRONG_PASSWORD, World
+from tests.world import WRONG_PASSWORD, World
 
 from oncegate import Event, Factor, SubmitUsername
 from oncegate.driver.effects import CallTransport, Swap

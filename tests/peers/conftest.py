@@ -1,4 +1,4 @@
-"""Other people's JavaScript, installed once for the tests that need it."""
+"""JavaScript packages from npm, installed once for the tests that need them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 @pytest.fixture(scope="session")
 def javascript(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the packages of ``javascript/package.json`` in it."""
+    """A folder with the packages of ``javascript/package.json`` installed."""
     folder = tmp_path_factory.mktemp("javascript")
     for source in Path(__file__).with_name("javascript").iterdir():
         shutil.copy(source, folder)

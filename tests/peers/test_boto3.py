@@ -17,20 +17,20 @@ def cognito(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Any:
     return boto3.client("cognito-idp", region_name="us-east-1", endpoint_url=sandbox.endpoint)
 
 
-def test_password_and_text(sandbox: Sandbox, cognito: Any) -> None:
-    asked = cognito.initiate_auth(
+def test_password_and_sms_code_sign_in(sandbox: Sandbox, cognito: Any) -> None:
+    challenge = cognito.initiate_auth(
         AuthFlow="USER_PASSWORD_AUTH",
         ClientId=sandbox.client_id,
         AuthParameters={"USERNAME": "ana", "PASSWORD": "Correct-horse-1"},
     )
-    assert asked["ChallengeName"] == "SMS_MFA"
-    assert asked["ChallengeParameters"]["CODE_DELIVERY_DESTINATION"] == "+*******1234"
+    assert challenge["ChallengeName"] == "SMS_MFA"
+    assert challenge["ChallengeParameters"]["CODE_DELIVERY_DESTINATION"] == "+*******1234"
 
     def answer(code: str) -> Any:
         return cognito.respond_to_auth_challenge(
             ClientId=sandbox.client_id,
             ChallengeName="SMS_MFA",
-            Session=asked["Session"],
+            Session=challenge["Session"],
             ChallengeResponses={"USERNAME": "ana", "SMS_MFA_CODE": code},
         )
 
@@ -40,10 +40,8 @@ def test_password_and_text(sandbox: Sandbox, cognito: Any) -> None:
     assert cognito.get_user(AccessToken=result["AccessToken"])["Username"] == "ana"
 
 
-def test_its_defaults_text_more_than_once_when_a_response_is_lost(
-    sandbox: Sandbox, cognito: Any
-) -> None:
-    """What oncegate is for: the same loss, through boto3 as it comes."""
+def test_lost_response_with_default_retries_sends_two_codes(sandbox: Sandbox, cognito: Any) -> None:
+    """The problem that oncegate solves: boto3's default retries repeat the request."""
     sandbox.lose_next_response("InitiateAuth")
     cognito.initiate_auth(
         AuthFlow="USER_PASSWORD_AUTH",

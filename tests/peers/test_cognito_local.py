@@ -1,4 +1,4 @@
-"""The transport against cognito-local, for what it can do: passwords, new ones, authenticators."""
+"""The transport against cognito-local: passwords, temporary passwords, authenticator apps."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ NAME, PASSWORD = "ana@example.com", "Correct-horse-1"
 
 
 class CognitoLocal:
-    """A pool in somebody else's Cognito."""
+    """A user pool of cognito-local, with one user."""
 
     def __init__(self, endpoint: str) -> None:
         self.boto: Any = boto3.client(
@@ -90,24 +90,24 @@ def local(request: pytest.FixtureRequest) -> Iterator[CognitoLocal]:
     process.wait()
 
 
-def test_a_password(local: CognitoLocal) -> None:
+def test_right_password_signs_in_and_a_wrong_one_does_not(local: CognitoLocal) -> None:
     local.set_password()
     step = local.begin("wrong")
-    # It says InvalidPasswordException where Cognito says NotAuthorizedException.
+    # cognito-local returns InvalidPasswordException instead of NotAuthorizedException.
     assert (step.state, step.tokens) == ("failed", None)
     step = local.begin(PASSWORD)
     assert step.state == "authenticated"
     assert step.tokens is not None
 
 
-def test_a_new_password(local: CognitoLocal) -> None:
+def test_temporary_password_is_replaced(local: CognitoLocal) -> None:
     step = local.begin("Temporary-horse-1")
     assert step.state == "awaiting_new_password"
     event = SubmitNewPassword(new_password=SecretStr(PASSWORD))
     assert local.sign_in.send(step, event).state == "authenticated"
 
 
-def test_an_authenticator(local: CognitoLocal) -> None:
+def test_authenticator_code_signs_in(local: CognitoLocal) -> None:
     local.set_password()
     step = local.begin(PASSWORD)
     assert step.tokens is not None

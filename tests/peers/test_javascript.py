@@ -1,4 +1,4 @@
-"""amazon-cognito-identity-js, as it is on npm, signs in against the sandbox and remembers a device."""
+"""amazon-cognito-identity-js, unchanged from npm, signs in to the sandbox and remembers a device."""
 
 from __future__ import annotations
 
@@ -14,8 +14,10 @@ from oncegate_sandbox import DEMO_SEED, PoolSeed, Sandbox, Seed
 
 @pytest.mark.needs("npm")
 @pytest.mark.needs("node")
-def test_a_code_then_a_remembered_device(request: pytest.FixtureRequest) -> None:
-    folder: Path = request.getfixturevalue("javascript")  # only once the marks have been looked at
+def test_remembered_device_needs_no_second_code(request: pytest.FixtureRequest) -> None:
+    folder: Path = request.getfixturevalue(
+        "javascript"
+    )  # requested here, so that the markers are evaluated first
     seed = Seed(pool=PoolSeed(device_tracking="opt_in"), users=DEMO_SEED.users)
     with Sandbox(seed) as sandbox:
         done = subprocess.run(
@@ -26,10 +28,10 @@ def test_a_code_then_a_remembered_device(request: pytest.FixtureRequest) -> None
             timeout=120,
         )
         assert done.returncode == 0, done.stderr
-        said = json.loads(done.stdout)
-        assert said["asked"] is True
+        printed = json.loads(done.stdout)
+        assert printed["asked"] is True
         assert len(sandbox.messages()) == 1, "the second sign-in needed no code"
-        for token in said["tokens"]:
+        for token in printed["tokens"]:
             claims = jwt.decode(token, options={"verify_signature": False})
             assert claims["username"] == "ana"
         assert sandbox.calls()["UpdateDeviceStatus"] == 1

@@ -1,5 +1,8 @@
-"""Our transport signs in against moto, somebody else's Cognito. Its SRP and its codes are stubs
-(cognito-protocol notes: the signature is not checked), so this shows the shapes, not the sums."""
+"""The transport against moto, another implementation of Cognito's API.
+
+moto does not check SRP signatures or codes, so these tests cover the shapes of requests and responses,
+not the computation.
+"""
 
 from __future__ import annotations
 
@@ -70,7 +73,9 @@ def add_user(admin: Any, pool_id: str, name: str = "ana", *, permanent: bool = T
 
 
 @pytest.mark.parametrize("secret", [False, True], ids=["public", "secret"])
-def test_password_alone(admin: Any, pool_id: str, endpoint: str, secret: bool) -> None:
+def test_password_without_second_factor_signs_in(
+    admin: Any, pool_id: str, endpoint: str, secret: bool
+) -> None:
     add_user(admin, pool_id)
     sign_in = sign_in_to(admin, pool_id, endpoint, auth_flow="USER_PASSWORD_AUTH", secret=secret)
     step = sign_in.send(sign_in.start(), password())
@@ -79,8 +84,8 @@ def test_password_alone(admin: Any, pool_id: str, endpoint: str, secret: bool) -
     assert admin.get_user(AccessToken=step.tokens.access_token)["Username"] == "ana"
 
 
-def test_srp_by_an_email_address(admin: Any, endpoint: str) -> None:
-    """Here moto's users have the name that its USER_ID_FOR_SRP says; elsewhere it forgets them."""
+def test_srp_with_an_email_address_signs_in(admin: Any, endpoint: str) -> None:
+    """Only in such a pool do moto's users have the name that it returns as USER_ID_FOR_SRP."""
     pool = admin.create_user_pool(PoolName="mails", UsernameAttributes=["email"])["UserPool"]["Id"]
     add_user(admin, pool, "ana@example.com")
     sign_in = sign_in_to(admin, pool, endpoint)
@@ -88,7 +93,7 @@ def test_srp_by_an_email_address(admin: Any, endpoint: str) -> None:
     assert step.state == "authenticated"
 
 
-def test_a_wrong_password(admin: Any, pool_id: str, endpoint: str) -> None:
+def test_wrong_password_returns_to_idle(admin: Any, pool_id: str, endpoint: str) -> None:
     add_user(admin, pool_id)
     sign_in = sign_in_to(admin, pool_id, endpoint, auth_flow="USER_PASSWORD_AUTH")
     step = sign_in.send(sign_in.start(), password("wrong"))
@@ -96,7 +101,7 @@ def test_a_wrong_password(admin: Any, pool_id: str, endpoint: str) -> None:
     assert (step.state, step.message.code) == ("idle", RejectionReason.WRONG_CREDENTIALS)
 
 
-def test_an_authenticators_code(admin: Any, pool_id: str, endpoint: str) -> None:
+def test_authenticator_code_signs_in(admin: Any, pool_id: str, endpoint: str) -> None:
     add_user(admin, pool_id)
     sign_in = sign_in_to(admin, pool_id, endpoint, auth_flow="USER_PASSWORD_AUTH")
     step = sign_in.send(sign_in.start(), password())
@@ -118,7 +123,7 @@ def test_an_authenticators_code(admin: Any, pool_id: str, endpoint: str) -> None
     assert step.state == "authenticated"
 
 
-def test_a_temporary_password(admin: Any, pool_id: str, endpoint: str) -> None:
+def test_temporary_password_is_replaced(admin: Any, pool_id: str, endpoint: str) -> None:
     add_user(admin, pool_id, permanent=False)
     sign_in = sign_in_to(admin, pool_id, endpoint, auth_flow="USER_PASSWORD_AUTH")
     step = sign_in.send(sign_in.start(), password("Temporary-horse-1"))

@@ -1,4 +1,4 @@
-"""pycognito, as it is on PyPI, signs in against the sandbox. It verifies the tokens itself."""
+"""pycognito, unchanged from PyPI, signs in to the sandbox. It verifies the tokens itself."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def client(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> I
         yield make
 
 
-def test_srp(client: Client) -> None:
+def test_srp_signs_in(client: Client) -> None:
     user = client("plain")
     user.authenticate(PASSWORD)
     assert user.access_claims["username"] == "plain"
@@ -73,18 +73,18 @@ def test_srp(client: Client) -> None:
     assert user.get_user().email == "plain@example.com"
 
 
-def test_srp_with_a_wrong_password(client: Client) -> None:
+def test_srp_with_a_wrong_password_is_rejected(client: Client) -> None:
     with pytest.raises(ClientError, match="Incorrect username or password"):
         client("plain").authenticate("wrong")
 
 
-def test_srp_many_times(client: Client) -> None:
+def test_srp_with_changing_numbers_always_signs_in(client: Client) -> None:
     """Salts, A, B and S differ each time; about one sign-in in 64 has one with a leading zero."""
     for _ in range(15):
         client("plain").authenticate(PASSWORD)
 
 
-def test_text(client: Client) -> None:
+def test_sms_code_signs_in(client: Client) -> None:
     user = client("sms")
     with pytest.raises(SMSMFAChallengeException):
         user.authenticate(PASSWORD)
@@ -95,7 +95,7 @@ def test_text(client: Client) -> None:
     assert len(user.sandbox.messages()) == 1
 
 
-def test_totp(client: Client) -> None:
+def test_totp_code_signs_in(client: Client) -> None:
     user = client("totp")
     with pytest.raises(SoftwareTokenMFAChallengeException):
         user.authenticate(PASSWORD)
@@ -103,14 +103,14 @@ def test_totp(client: Client) -> None:
     assert user.access_claims["username"] == "totp"
 
 
-def test_new_password(client: Client) -> None:
+def test_temporary_password_is_replaced(client: Client) -> None:
     user = client("new")
     user.new_password_challenge(PASSWORD, "Better-horse-2")
     assert user.access_claims["username"] == "new"
     client("new").authenticate("Better-horse-2")
 
 
-def test_an_authenticator_set_up_after_the_sign_in(client: Client) -> None:
+def test_authenticator_set_up_after_sign_in_is_required(client: Client) -> None:
     user = client("plain")
     user.authenticate(PASSWORD)
     app = pyotp.TOTP(user.associate_software_token())
@@ -122,14 +122,14 @@ def test_an_authenticator_set_up_after_the_sign_in(client: Client) -> None:
         client("plain").authenticate(PASSWORD)
 
 
-def test_the_choice_of_a_factor_is_taken_up(client: Client) -> None:
+def test_unverified_authenticator_cannot_be_preferred(client: Client) -> None:
     user = client("plain")
     user.authenticate(PASSWORD)
     with pytest.raises(ClientError, match="not verified"):
         user.set_user_mfa_preference(False, True, "SOFTWARE_TOKEN")
 
 
-def test_renewing_and_signing_out(client: Client) -> None:
+def test_access_token_is_renewed_and_then_revoked(client: Client) -> None:
     user = client("plain")
     user.authenticate(PASSWORD)
     before = user.access_token
@@ -142,9 +142,9 @@ def test_renewing_and_signing_out(client: Client) -> None:
 
 
 class TestDevices:
-    """pycognito's AWSSRP with a device: registered, confirmed, and used in the place of a code."""
+    """pycognito's AWSSRP registers and confirms a device, and uses it instead of a code."""
 
-    def test_registered_and_used(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_confirmed_device_replaces_the_code(self, monkeypatch: pytest.MonkeyPatch) -> None:
         import boto3
         from pycognito import aws_srp
         from pycognito.aws_srp import AWSSRP
@@ -165,9 +165,9 @@ class TestDevices:
                 "client_id": sandbox.client_id,
                 "client": boto,
             }
-            with pytest.raises(SMSMFAChallengeException) as asked:
+            with pytest.raises(SMSMFAChallengeException) as challenge:
                 AWSSRP(**about).authenticate_user()
-            session = asked.value.get_tokens()["Session"]
+            session = challenge.value.get_tokens()["Session"]
             answer = {"USERNAME": "both", "SMS_MFA_CODE": sandbox.messages()[-1].code}
             tokens = boto.respond_to_auth_challenge(
                 ClientId=sandbox.client_id,
@@ -175,7 +175,7 @@ class TestDevices:
                 Session=session,
                 ChallengeResponses=answer,
             )
-            # It sends ConfirmDevice to Amazon's address by itself, whatever its client is set to.
+            # pycognito always sends ConfirmDevice to Amazon's address, whatever its client's endpoint.
             post = aws_srp.requests.post
             monkeypatch.setattr(
                 aws_srp.requests, "post", lambda _, **more: post(sandbox.endpoint, **more)
@@ -190,4 +190,4 @@ class TestDevices:
                 device_password=password,
             )
             assert again.authenticate_user()["AuthenticationResult"]["AccessToken"]
-            assert len(sandbox.messages()) == 1, "the device stood in for the code"
+            assert len(sandbox.messages()) == 1, "the device replaced the code"

@@ -21,7 +21,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 from tests.doubles import code, password
-from tests.properties.world import (
+from tests.world import (
     NEW_PASSWORD,
     PASSWORDS,
     WRONG_PASSWORD,
@@ -73,15 +73,14 @@ class Life(RuleBasedStateMachine):
         flows = list(self.world.steps)[-3:]
         return flows[pick % len(flows)]
 
-    def click(self, pick: int, event: Any, late: int | None) -> None:
-        """A click on the step as it is shown, on an older one, or without saying which."""
+    def click(self, pick: int, event: Any, late: int) -> None:
+        """A click on the step as it is shown, on an older one, or on one that is yet to come."""
         flow_id = self.a_flow(pick)
         shown = self.world.steps[flow_id].version
-        seen = None if late is None else max(0, shown - late)
-        self.world.click(flow_id, event, seen)
+        self.world.click(flow_id, event, max(0, shown - late))
 
     picks = st.integers(0, 3)
-    lates = st.sampled_from([None, 0, 0, 1, 2])
+    lates = st.sampled_from([0, 0, 0, 1, 2, -1])
 
     @precondition(lambda self: len(self.world.steps) < 12)
     @rule()
@@ -94,12 +93,12 @@ class Life(RuleBasedStateMachine):
 
     @precondition(lambda self: len(self.world.workers) < 4)
     @rule(pick=picks, who=st.sampled_from(sorted(PASSWORDS)), late=lates, right=st.booleans())
-    def submit_password(self, pick: int, who: str, late: int | None, right: bool) -> None:
+    def submit_password(self, pick: int, who: str, late: int, right: bool) -> None:
         self.click(pick, password(PASSWORDS[who] if right else WRONG_PASSWORD, who), late)
 
     @precondition(lambda self: len(self.world.workers) < 4)
     @rule(pick=picks, late=lates, which=st.sampled_from(["newest", "oldest", "000000", "111111"]))
-    def submit_code(self, pick: int, late: int | None, which: str) -> None:
+    def submit_code(self, pick: int, late: int, which: str) -> None:
         messages = self.world.pool.inbox.messages()
         if messages and which in {"newest", "oldest"}:
             which = messages[-1 if which == "newest" else 0].code
@@ -107,22 +106,22 @@ class Life(RuleBasedStateMachine):
 
     @precondition(lambda self: len(self.world.workers) < 4)
     @rule(pick=picks, late=lates, factor=st.sampled_from(Factor))
-    def choose_factor(self, pick: int, late: int | None, factor: Factor) -> None:
+    def choose_factor(self, pick: int, late: int, factor: Factor) -> None:
         self.click(pick, ChooseFactor(factor=factor), late)
 
     @precondition(lambda self: len(self.world.workers) < 4)
     @rule(pick=picks, late=lates, value=st.sampled_from([NEW_PASSWORD, "weak"]))
-    def submit_new_password(self, pick: int, late: int | None, value: str) -> None:
+    def submit_new_password(self, pick: int, late: int, value: str) -> None:
         self.click(pick, SubmitNewPassword.model_validate({"new_password": value}), late)
 
     @precondition(lambda self: len(self.world.workers) < 4)
     @rule(pick=picks, late=lates)
-    def cancel(self, pick: int, late: int | None) -> None:
+    def cancel(self, pick: int, late: int) -> None:
         self.click(pick, Cancel(), late)
 
     @precondition(lambda self: len(self.world.workers) < 4)
     @rule(pick=picks, late=lates)
-    def ask_for_a_new_code(self, pick: int, late: int | None) -> None:
+    def ask_for_a_new_code(self, pick: int, late: int) -> None:
         self.click(pick, RequestNewCode(), late)
 
     @precondition(lambda self: len(self.world.workers) < 4)
@@ -133,18 +132,18 @@ class Life(RuleBasedStateMachine):
         preferred=st.sampled_from([None, Factor.EMAIL, Factor.SMS_OTP, Factor.PASSWORD]),
     )
     def submit_username(
-        self, pick: int, who: str, late: int | None, preferred: Factor | None
+        self, pick: int, who: str, late: int, preferred: Factor | None
     ) -> None:
         self.click(pick, SubmitUsername(username=who, preferred=preferred), late)
 
     @precondition(lambda self: len(self.world.workers) < 4)
     @rule(pick=picks, late=lates, answer=st.sampled_from(["right", "wrong"]))
-    def submit_answer(self, pick: int, late: int | None, answer: str) -> None:
+    def submit_answer(self, pick: int, late: int, answer: str) -> None:
         self.click(pick, SubmitAnswer.model_validate({"answer": answer}), late)
 
     @precondition(lambda self: len(self.world.workers) < 4)
     @rule(pick=picks, late=lates, right=st.booleans())
-    def reset_password(self, pick: int, late: int | None, right: bool) -> None:
+    def reset_password(self, pick: int, late: int, right: bool) -> None:
         messages = self.world.pool.inbox.messages()
         newest = messages[-1].code if messages and right else "000000"
         event = {"code": newest[:6], "new_password": NEW_PASSWORD}
@@ -152,7 +151,7 @@ class Life(RuleBasedStateMachine):
 
     @precondition(lambda self: len(self.world.workers) < 4)
     @rule(pick=picks, late=lates, wanted=st.booleans())
-    def answer_the_offer(self, pick: int, late: int | None, wanted: bool) -> None:
+    def answer_the_offer(self, pick: int, late: int, wanted: bool) -> None:
         self.click(pick, RememberDevice(remember=wanted), late)
 
     @rule()

@@ -1,4 +1,4 @@
-"""Seed files: the one of the design is taken, and what is wrong with others is said."""
+"""Seed files: the one in the design is valid, and errors name the key or line."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pydantic import SecretStr
 from oncegate import Factor, InvalidInput
 from oncegate_sandbox import Sandbox, load_seed
 
-FROM_THE_DESIGN = """
+DESIGN_EXAMPLE = """
 [pool]
 mfa = "optional"
 device_tracking = "opt_in"
@@ -32,9 +32,9 @@ totp_secret = "JBSWY3DPEHPK3PXP"
 """
 
 
-def test_the_file_of_the_design(tmp_path: Path) -> None:
+def test_seed_file_of_the_design_is_valid(tmp_path: Path) -> None:
     path = tmp_path / "seed.toml"
-    path.write_text(FROM_THE_DESIGN, "utf-8")
+    path.write_text(DESIGN_EXAMPLE, "utf-8")
     seed = load_seed(path)
     assert seed.pool.client_secret == SecretStr("a-client-secret")
     assert seed.users[0].mfa == (Factor.SMS,)
@@ -44,35 +44,37 @@ def test_the_file_of_the_design(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "says"),
+    ("text", "message"),
     [
-        ("[pool", "not TOML"),
+        ("[pool", "invalid TOML"),
         ("[pool]\nmfa = 'maybe'", "pool.mfa"),
         ("[pool]\nauth_session_minutes = 99", "pool.auth_session_minutes"),
         ("[swimming]", "swimming"),
         ("[[users]]\nusername = 'a'", "users.0.password"),
-        ("[[users]]\nusername='a'\npassword='hunter2'\nmfa=['SMS_MFA']", "needs a phone_number"),
+        ("[[users]]\nusername='a'\npassword='hunter2'\nmfa=['SMS_MFA']", "requires phone_number"),
         ("[[users]]\nusername='a'\npassword='hunter2'\nemail='x'", "users.0.email"),
         (
             "[[users]]\nusername='a'\npassword='hunter2'\ntotp_secret='1!'",
-            "totp_secret has to be base32",
+            "totp_secret must be base32",
         ),
         (
             "[[users]]\nusername='a'\npassword='hunter2'\npreferred_mfa='SMS_MFA'",
-            "preferred_mfa has to be one of mfa",
+            "preferred_mfa must be one of mfa",
         ),
         ("[[users]]\nusername='a'\npassword='x'\n" * 2, "unique"),
     ],
 )
-def test_what_is_wrong_is_said(tmp_path: Path, text: str, says: str) -> None:
+def test_invalid_seed_file_is_rejected_with_its_key(
+    tmp_path: Path, text: str, message: str
+) -> None:
     path = tmp_path / "seed.toml"
     path.write_text(text, "utf-8")
-    with pytest.raises(InvalidInput, match=says) as error:
+    with pytest.raises(InvalidInput, match=message) as error:
         load_seed(path)
     assert "hunter2" not in str(error.value)
 
 
-def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+def test_missing_seed_file_is_invalid_input(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match="No such file"):
         load_seed(tmp_path / "nowhere.toml")
 
@@ -81,7 +83,7 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     st.binary(max_size=300)
     | st.text(alphabet="[]=\"'.\npoluserx1{},", max_size=200).map(str.encode)
 )
-def test_no_file_raises_anything_else(
+def test_any_file_content_loads_or_is_invalid_input(
     tmp_path_factory: pytest.TempPathFactory, content: bytes
 ) -> None:
     path = tmp_path_factory.getbasetemp() / "any.toml"

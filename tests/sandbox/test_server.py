@@ -1,4 +1,4 @@
-"""The sandbox over HTTP: the wire, the controls, CORS, and the tokens' keys."""
+"""The sandbox over HTTP: the wire format, the controls, CORS, and the tokens' keys."""
 
 from __future__ import annotations
 
@@ -35,8 +35,10 @@ def start(
     )
 
 
-def test_the_wire(sandbox: Sandbox) -> None:
-    """Content type, status and ``__type`` as botocore's JSON protocol reads them."""
+def test_response_has_content_type_status_and_error_type_of_the_json_protocol(
+    sandbox: Sandbox,
+) -> None:
+    """Source: botocore's JSON protocol."""
     response = start(sandbox)
     assert response.headers["content-type"] == "application/x-amz-json-1.1"
     assert response.json()["ChallengeName"] == "SMS_MFA"
@@ -48,7 +50,7 @@ def test_the_wire(sandbox: Sandbox) -> None:
     }
 
 
-def test_the_inbox_is_as_the_contract_says(sandbox: Sandbox, controls: httpx.Client) -> None:
+def test_message_has_the_members_of_the_contract(sandbox: Sandbox, controls: httpx.Client) -> None:
     start(sandbox)
     (message,) = controls.get("/messages").json()
     assert list(message) == ["username", "medium", "destination", "code", "purpose", "sent_at"]
@@ -59,9 +61,7 @@ def test_the_inbox_is_as_the_contract_says(sandbox: Sandbox, controls: httpx.Cli
     assert controls.get("/messages").json() == []
 
 
-def test_calls_are_counted_also_those_that_go_wrong(
-    sandbox: Sandbox, controls: httpx.Client
-) -> None:
+def test_failed_calls_are_counted_too(sandbox: Sandbox, controls: httpx.Client) -> None:
     start(sandbox)
     start(sandbox, password="wrong")
     controls.post("/faults", json={"operation": "InitiateAuth", "kind": "throttle"})
@@ -69,7 +69,7 @@ def test_calls_are_counted_also_those_that_go_wrong(
     assert controls.get("/calls").json() == {"InitiateAuth": 3}
 
 
-def test_faults_are_for_their_operation_and_count_down(
+def test_fault_applies_to_its_operation_and_counts_down(
     sandbox: Sandbox, controls: httpx.Client
 ) -> None:
     controls.post("/faults", json={"operation": "Other", "kind": "http_500"})
@@ -80,31 +80,31 @@ def test_faults_are_for_their_operation_and_count_down(
     assert controls.delete("/faults").json() == []
 
 
-@pytest.mark.parametrize(("kind", "texts"), [("drop_response", 1), ("refuse", 0)])
-def test_connections_close_without_a_byte(
-    sandbox: Sandbox, controls: httpx.Client, kind: str, texts: int
+@pytest.mark.parametrize(("kind", "sent"), [("drop_response", 1), ("refuse", 0)])
+def test_connection_closes_without_a_response(
+    sandbox: Sandbox, controls: httpx.Client, kind: str, sent: int
 ) -> None:
     controls.post("/faults", json={"operation": "InitiateAuth", "kind": kind})
     with pytest.raises(httpx.TransportError):
         start(sandbox)
-    assert len(sandbox.messages()) == texts
+    assert len(sandbox.messages()) == sent
     assert start(sandbox).status_code == 200
 
 
-def test_a_delay_holds_up_nobody_else(sandbox: Sandbox, controls: httpx.Client) -> None:
+def test_delayed_call_does_not_delay_others(sandbox: Sandbox, controls: httpx.Client) -> None:
     controls.post("/faults", json={"operation": "InitiateAuth", "kind": "delay", "seconds": 3})
-    begun = time.monotonic()
+    started = time.monotonic()
     slow = threading.Thread(target=start, args=(sandbox,))
     slow.start()
     while not sandbox.messages():
         time.sleep(0.005)
     assert start(sandbox).status_code == 200
-    assert time.monotonic() - begun < 2.7
+    assert time.monotonic() - started < 2.7
     slow.join()
-    assert time.monotonic() - begun >= 3
+    assert time.monotonic() - started >= 3
 
 
-def test_the_clock_goes_forward(sandbox: Sandbox, controls: httpx.Client) -> None:
+def test_advanced_clock_expires_sessions(sandbox: Sandbox, controls: httpx.Client) -> None:
     session = start(sandbox).json()["Session"]
     now = controls.post("/clock", json={"advance_seconds": 200}).json()["now"]
     assert now == pytest.approx(time.time() + 200, abs=5)
@@ -121,26 +121,28 @@ def test_the_clock_goes_forward(sandbox: Sandbox, controls: httpx.Client) -> Non
 @pytest.mark.parametrize(
     ("path", "body"),
     [
-        ("/faults", {"kind": "earthquake"}),
+        ("/faults", {"kind": "unknown"}),
         ("/faults", {"kind": "delay", "seconds": -1}),
         ("/faults", []),
         ("/clock", {"advance_seconds": -5}),
         ("/clock", {}),
     ],
 )
-def test_orders_that_are_none(controls: httpx.Client, path: str, body: Any) -> None:
+def test_malformed_control_request_is_rejected(
+    controls: httpx.Client, path: str, body: Any
+) -> None:
     response = controls.post(path, json=body)
     assert (response.status_code, response.json()["error"]) == (400, "malformed")
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"[" * 100_000, b"x" * 300_000, b'"\xff"'])
-def test_bodies_that_are_none(sandbox: Sandbox, body: bytes) -> None:
+def test_malformed_body_is_rejected(sandbox: Sandbox, body: bytes) -> None:
     response = httpx.post(sandbox.endpoint, content=body, timeout=5)
     assert response.status_code == 400
     assert response.json()["__type"] == "SerializationException"
 
 
-def test_browsers_may_call_it(sandbox: Sandbox) -> None:
+def test_cors_preflight_is_allowed_for_any_origin(sandbox: Sandbox) -> None:
     preflight = httpx.options(
         sandbox.endpoint,
         headers={
@@ -154,7 +156,7 @@ def test_browsers_may_call_it(sandbox: Sandbox) -> None:
     assert "x-amz-target" in preflight.headers["access-control-allow-headers"]
 
 
-def test_tokens_are_real(sandbox: Sandbox) -> None:
+def test_tokens_verify_with_the_jwks_below_the_issuer(sandbox: Sandbox) -> None:
     """[docs] RS256 with a JWKS below the issuer; exp, iss, token_use, aud or client_id."""
     tokens = start(sandbox, "fay", "Correct-horse-6").json()["AuthenticationResult"]
     issuer = f"{sandbox.endpoint}/{sandbox.pool_id}"
@@ -176,6 +178,6 @@ def test_tokens_are_real(sandbox: Sandbox) -> None:
     assert identity["sub"] == access["sub"]
 
 
-def test_a_port_that_is_taken(sandbox: Sandbox) -> None:
+def test_port_in_use_is_misconfigured(sandbox: Sandbox) -> None:
     with pytest.raises(Misconfigured, match="cannot listen"):
         Sandbox(port=int(sandbox.endpoint.rpartition(":")[2]))

@@ -1,16 +1,21 @@
-"""Every store, held to the suite that third parties' stores are held to."""
+"""Every store passes the public conformance suite; and what each store adds to it."""
 
 from __future__ import annotations
 
+import sys
 import time
 import uuid
 from collections.abc import Iterator
-from pathlib import Path
+from importlib.metadata import EntryPoint
+from pathlib import Path, PurePosixPath
 
 import pytest
+from boto3.session import Session
 from moto.server import ThreadedMotoServer
 from tests.servers import PostgresServer, RedisServer
 
+import oncegate_stores
+from oncegate import Misconfigured, MissingExtra
 from oncegate.adapters import RecordStore, StoredRecord
 from oncegate.testing import StoreConformance
 from oncegate_stores import (
@@ -48,7 +53,7 @@ class TestRedis(StoreConformance):
     def make(self) -> RecordStore:
         return RedisStore(self.url)
 
-    def test_redis_itself_drops_what_is_over(self) -> None:
+    def test_expired_record_is_deleted_by_redis(self) -> None:
         store = self.make()
         store.swap("a" * 32, 0, StoredRecord(1, b"x", time.time() + 1))
         assert store.load("a" * 32) is not None
@@ -89,15 +94,16 @@ class TestDynamoDB(StoreConformance):
     def make(self) -> RecordStore:
         return store_from_url(f"dynamodb://{self.table}?region=eu-west-1&endpoint_url={self.host}")
 
-    def test_the_table_drops_what_is_over(self) -> None:
+    def test_created_table_has_ttl_enabled(self) -> None:
         store = self.make()
         assert isinstance(store, DynamoDBStore)
-        told = store._db.describe_time_to_live(TableName=self.table)["TimeToLiveDescription"]
-        assert (told["TimeToLiveStatus"], told["AttributeName"]) == ("ENABLED", "drop_at")
+        client = Session(region_name="eu-west-1").client("dynamodb", endpoint_url=self.host)
+        ttl = client.describe_time_to_live(TableName=self.table)["TimeToLiveDescription"]
+        assert (ttl["TimeToLiveStatus"], ttl["AttributeName"]) == ("ENABLED", "drop_at")
 
 
 @pytest.mark.parametrize("kind", ["memory", "sqlite"])
-def test_rows_past_their_time_are_dropped(
+def test_expired_rows_are_deleted_by_next_create(
     kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store: RecordStore = MemoryStore() if kind == "memory" else SQLiteStore(tmp_path / "f.db")
@@ -107,3 +113,51 @@ def test_rows_past_their_time_are_dropped(
     store.swap("b" * 32, 0, StoredRecord(1, b"x", now + 300))
     assert store.load("a" * 32) is None
     assert store.load("b" * 32) is not None
+
+
+class TestStoreFromUrl:
+    @pytest.fixture
+    def entry_points(self, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+        """Return the entry points that a third party's package provides; the test fills them in."""
+        provided: dict[str, str] = {}
+
+        def installed(*, group: str, name: str) -> list[EntryPoint]:
+            found = provided.get(f"{group} {name}")
+            return [EntryPoint(name, found, group)] if found else []
+
+        monkeypatch.setattr("oncegate._entry_points.entry_points", installed)
+        return provided
+
+    def test_scheme_of_entry_point_makes_third_party_store(
+        self, entry_points: dict[str, str]
+    ) -> None:
+        entry_points["oncegate.stores paper"] = "pathlib:PurePosixPath"
+        assert store_from_url("paper://drawer") == PurePosixPath("paper://drawer")
+
+    def test_entry_point_with_missing_package_is_misconfigured(
+        self, entry_points: dict[str, str]
+    ) -> None:
+        entry_points["oncegate.stores paper"] = "no_such_package:Store"
+        with pytest.raises(Misconfigured, match="needs a package"):
+            store_from_url("paper://drawer")
+
+    def test_builtin_scheme_ignores_entry_points(self, entry_points: dict[str, str]) -> None:
+        entry_points["oncegate.stores memory"] = "pathlib:PurePosixPath"
+        assert isinstance(store_from_url("memory://"), MemoryStore)
+
+    @pytest.mark.parametrize("url", ["", "paper://user:hunter22@host", "hunter22:x", "http://[x"])
+    def test_unknown_scheme_is_misconfigured_without_quoting_url(
+        self, url: str, entry_points: dict[str, str]
+    ) -> None:
+        assert not entry_points
+        with pytest.raises(Misconfigured) as refused:
+            store_from_url(url)
+        assert "hunter22" not in str(refused.value)
+
+
+@pytest.mark.parametrize("extra", ["dynamodb", "postgres", "redis"])
+def test_missing_package_names_the_extra(extra: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    kind = {"dynamodb": "DynamoDBStore", "postgres": "PostgresStore", "redis": "RedisStore"}[extra]
+    monkeypatch.setitem(sys.modules, f"oncegate_stores._{extra}", None)
+    with pytest.raises(MissingExtra, match=rf"oncegate\[{extra}\]"):
+        getattr(oncegate_stores, kind)

@@ -1,4 +1,4 @@
-"""What is SQLite's own: files, processes, and what happens when either goes wrong."""
+"""SQLite's own risks: files, forks, threads and locks."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ KEY = "a" * 32
 ROW = StoredRecord(1, b"sealed", time.time() + 3600)
 
 
-def test_it_survives_its_process(tmp_path: Path) -> None:
+def test_record_outlives_its_store_object(tmp_path: Path) -> None:
     SQLiteStore(tmp_path / "flows.db").swap(KEY, 0, ROW)
     assert SQLiteStore(tmp_path / "flows.db").load(KEY) == ROW
 
 
-def test_what_has_to_last_is_on_disk_before_a_swap_returns(tmp_path: Path) -> None:
+def test_durable_swap_waits_for_disk(tmp_path: Path) -> None:
     store = SQLiteStore(tmp_path / "flows.db")
     written: dict[str, list[str]] = {}
     for use, durable in (("writing", False), ("durable", True)):
@@ -36,12 +36,12 @@ def test_what_has_to_last_is_on_disk_before_a_swap_returns(tmp_path: Path) -> No
             db.set_trace_callback(written.setdefault(use, []).append)
     store.swap(KEY, 0, ROW)
     store.swap(KEY, 1, StoredRecord(2, b"later", time.time() + 3600, durable=False))
-    assert [len(statements) for statements in written.values()] == [1, 2]  # with the sweep
+    assert [len(statements) for statements in written.values()] == [1, 2]  # including the sweep
     assert "UPDATE" in written["writing"][0]
     assert "INSERT" in written["durable"][-1]
 
 
-def test_a_reader_does_not_wait_for_a_writer(tmp_path: Path) -> None:
+def test_open_write_transaction_does_not_block_readers(tmp_path: Path) -> None:
     store = SQLiteStore(tmp_path / "flows.db", timeout=0.2)
     store.swap(KEY, 0, ROW)
     with store._connection("durable") as db:
@@ -51,7 +51,7 @@ def test_a_reader_does_not_wait_for_a_writer(tmp_path: Path) -> None:
         db.execute("ROLLBACK")
 
 
-def test_only_its_owner_reads_it(tmp_path: Path) -> None:
+def test_new_files_are_private_to_owner(tmp_path: Path) -> None:
     SQLiteStore(tmp_path / "flows.db").swap(KEY, 0, ROW)
     for path in tmp_path.iterdir():
         assert stat.S_IMODE(path.stat().st_mode) & 0o077 == 0, path
@@ -66,7 +66,7 @@ def _win(path: Path, versions: int, won: multiprocessing.Queue[int]) -> None:
             won.put(version)
 
 
-def test_of_many_processes_one_wins_each_version(tmp_path: Path) -> None:
+def test_concurrent_processes_win_each_version_once(tmp_path: Path) -> None:
     context = multiprocessing.get_context("spawn")
     won: multiprocessing.Queue[int] = context.Queue()
     path = tmp_path / "flows.db"
@@ -80,7 +80,7 @@ def test_of_many_processes_one_wins_each_version(tmp_path: Path) -> None:
     assert won.empty()
 
 
-def test_a_connection_does_not_cross_a_fork(tmp_path: Path) -> None:
+def test_forked_process_opens_new_connections(tmp_path: Path) -> None:
     store = SQLiteStore(tmp_path / "flows.db")
     store.swap(KEY, 0, ROW)
     with store._connection("writing") as db:
@@ -93,7 +93,7 @@ def test_a_connection_does_not_cross_a_fork(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("is_used", [False, True])
-def test_what_was_inherited_is_not_closed(tmp_path: Path, *, is_used: bool) -> None:
+def test_fork_leaves_inherited_connections_open(tmp_path: Path, *, is_used: bool) -> None:
     store = SQLiteStore(tmp_path / "flows.db")
     with store._connection("durable") as db:
         pass
@@ -117,7 +117,7 @@ def _is_open(db: sqlite3.Connection) -> bool:
     return True
 
 
-def test_it_is_closed_and_used_again(tmp_path: Path) -> None:
+def test_closed_store_reopens_at_next_use(tmp_path: Path) -> None:
     store = SQLiteStore(tmp_path / "flows.db")
     store.swap(KEY, 0, ROW)
     with store._connection("durable") as db:
@@ -125,11 +125,11 @@ def test_it_is_closed_and_used_again(tmp_path: Path) -> None:
     store.load(KEY)
     store.close()
     assert not _is_open(db)
-    assert [path.name for path in tmp_path.iterdir()] == ["flows.db"]  # and no log beside it
+    assert [path.name for path in tmp_path.iterdir()] == ["flows.db"]  # without a write-ahead log
     assert store.load(KEY) == ROW
 
 
-def test_whoever_lets_go_of_it_has_closed_it(tmp_path: Path) -> None:
+def test_garbage_collected_store_closes_connections(tmp_path: Path) -> None:
     store = SQLiteStore(tmp_path / "flows.db")
     with store._connection("durable") as db:
         pass
@@ -139,7 +139,9 @@ def test_whoever_lets_go_of_it_has_closed_it(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"this is no database" * 100, b"\x00" * 4096])
-def test_a_file_that_is_no_database(tmp_path: Path, content: bytes) -> None:
+def test_file_that_is_not_a_database_raises_store_unavailable(
+    tmp_path: Path, content: bytes
+) -> None:
     path = tmp_path / "flows.db"
     path.write_bytes(content)
     with pytest.raises(StoreUnavailable, match=r"flows\.db"):
@@ -147,12 +149,12 @@ def test_a_file_that_is_no_database(tmp_path: Path, content: bytes) -> None:
     assert path.read_bytes() == content
 
 
-def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
+def test_missing_folder_raises_store_unavailable(tmp_path: Path) -> None:
     with pytest.raises(StoreUnavailable):
         SQLiteStore(tmp_path / "nowhere" / "flows.db")
 
 
-def test_a_writer_that_holds_on(tmp_path: Path) -> None:
+def test_locked_file_raises_store_unavailable_until_released(tmp_path: Path) -> None:
     path = tmp_path / "flows.db"
     store = SQLiteStore(path, timeout=0.05)
     holder = sqlite3.connect(path, isolation_level=None)
@@ -164,8 +166,8 @@ def test_a_writer_that_holds_on(tmp_path: Path) -> None:
     assert store.swap(KEY, 0, ROW)
 
 
-def test_behind_a_writer_that_holds_on_nobody_waits_for_all_before(tmp_path: Path) -> None:
-    """Twenty threads each give up after the time that one may wait, not one after the other."""
+def test_locked_file_makes_threads_wait_in_parallel(tmp_path: Path) -> None:
+    """Twenty threads time out together after 1 s, not one after another."""
     path = tmp_path / "flows.db"
     store = SQLiteStore(path, timeout=1)
     holder = sqlite3.connect(path, isolation_level=None)

@@ -1,4 +1,4 @@
-"""One suite over every device vault."""
+"""Every device vault passes the public conformance suite; and what each vault adds to it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ import pytest
 from oncegate import Misconfigured, RecordUnreadable, SealingKeys
 from oncegate.adapters import DeviceVault
 from oncegate.testing import VaultConformance
-from oncegate_vaults import CookieVault, FileVault, KeyringVault, MemoryVault
+from oncegate_vaults import FileVault, KeyringVault, MemoryVault
+from oncegate_web import CookieVault
 
 KEYS = SealingKeys("a key that is long enough")
 device = VaultConformance().device
@@ -45,16 +46,16 @@ class TestKeyringVault(VaultConformance):
 
         class InMemory(KeyringBackend):
             priority = 1
-            kept: ClassVar[dict[tuple[str, str], str]] = {}
+            stored: ClassVar[dict[tuple[str, str], str]] = {}
 
             def get_password(self, service: str, username: str) -> str | None:
-                return self.kept.get((service, username))
+                return self.stored.get((service, username))
 
             def set_password(self, service: str, username: str, password: str) -> None:
-                self.kept[service, username] = password
+                self.stored[service, username] = password
 
             def delete_password(self, service: str, username: str) -> None:
-                del self.kept[service, username]
+                del self.stored[service, username]
 
         before = keyring.get_keyring()
         keyring.set_keyring(InMemory())  # type: ignore[no-untyped-call]
@@ -66,7 +67,7 @@ class TestKeyringVault(VaultConformance):
 
 
 class TestCookieVault(VaultConformance):
-    """Each request has a vault of its own, made of the cookie that the last one left."""
+    """Each request makes its own vault from the cookie of the response before."""
 
     @pytest.fixture(autouse=True)
     def _a_browser(self) -> None:
@@ -78,60 +79,68 @@ class TestCookieVault(VaultConformance):
 
 
 class TestFile:
-    def test_only_its_owner_may_read_it(self, tmp_path: Path) -> None:
+    def test_new_file_and_folder_are_private_to_owner(self, tmp_path: Path) -> None:
         path = tmp_path / "folder" / "devices.json"
         FileVault(path).store(device())
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
         assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
-        assert list(path.parent.iterdir()) == [path], "nothing is left lying about"
+        assert list(path.parent.iterdir()) == [path], "no temporary file is left"
 
-    def test_half_a_file_is_none(self, tmp_path: Path) -> None:
+    def test_truncated_file_is_treated_as_empty(self, tmp_path: Path) -> None:
         path = tmp_path / "devices.json"
         FileVault(path).store(device())
         path.write_bytes(path.read_bytes()[:40])
         assert FileVault(path).find("ana") is None
 
+    def test_fields_of_a_later_release_are_read_and_written_back(self, tmp_path: Path) -> None:
+        path = tmp_path / "devices.json"
+        FileVault(path).store(device())
+        path.write_text(path.read_text("utf-8").replace('{"username"', '{"later":1,"username"'))
+        assert FileVault(path).find("ana") is not None
+        FileVault(path).store(device("bob", "of bob"))
+        assert '"later":1' in path.read_text("utf-8")
+
 
 class TestCookie:
-    def test_it_says_whether_to_write_it_back(self) -> None:
+    def test_only_a_change_needs_the_cookie_written_back(self) -> None:
         vault = CookieVault(None, KEYS, bound_to="a pool")
         assert not vault.is_changed
         vault.store(device())
         assert vault.is_changed
         assert not CookieVault(vault.value, KEYS, bound_to="a pool").is_changed
 
-    def test_eight_users_fit_a_cookie(self) -> None:
+    def test_devices_of_eight_users_fit_one_cookie(self) -> None:
         """4096 bytes: RFC 6265, section 6.1."""
         vault = CookieVault(None, KEYS, bound_to="a pool")
         for number in range(12):
             password = base64.b64encode(bytes(40)).decode()
             key = "eu-central-1_a1b2c3d4-5678-90ab-cdef-EXAMPLE11111"
-            vault.store(device(f"somebody-{number}", f"{key}{number}", password=password))
+            vault.store(device(f"username-{number}", f"{key}{number}", password=password))
         assert len(vault.value or "") < 4000
-        assert vault.find("somebody-11") is not None
-        assert vault.find("somebody-0") is None
+        assert vault.find("username-11") is not None
+        assert vault.find("username-0") is None
 
     @pytest.mark.parametrize("value", ["", "x", "AAAA", "\u00e9", "A" * 5000])
-    def test_what_is_none_of_ours_is_empty(self, value: str) -> None:
+    def test_foreign_cookie_value_is_treated_as_empty(self, value: str) -> None:
         assert CookieVault(value, KEYS, bound_to="a pool").find("ana") is None
 
-    def test_it_opens_with_an_older_key_and_nowhere_else(self) -> None:
+    def test_cookie_opens_with_older_key_of_same_pool_only(self) -> None:
         vault = CookieVault(None, KEYS, bound_to="a pool")
         vault.store(device())
         rotated = SealingKeys("the key of the next year", "a key that is long enough")
         assert CookieVault(vault.value, rotated, bound_to="a pool").find("ana") is not None
         assert CookieVault(vault.value, KEYS, bound_to="another").find("ana") is None
-        other = SealingKeys("a key of somebody else's")
+        other = SealingKeys("a key of another application")
         assert CookieVault(vault.value, other, bound_to="a pool").find("ana") is None
         assert b"the secret" not in base64.urlsafe_b64decode(vault.value or "")
 
 
 class TestSealingKeys:
-    def test_a_short_key_is_refused(self) -> None:
+    def test_short_key_is_rejected(self) -> None:
         with pytest.raises(Misconfigured):
             SealingKeys("short")
 
-    def test_a_changed_byte_anywhere_is_noticed(self) -> None:
+    def test_any_changed_byte_is_rejected(self) -> None:
         sealed = KEYS.seal(b"plain", b"place")
         assert KEYS.unseal(sealed, b"place") == b"plain"
         for index in range(len(sealed)):

@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from tests.web.shops import FRAMEWORKS
+from tests.web.example_apps import FRAMEWORKS
 
 
 @pytest.fixture(params=FRAMEWORKS)

@@ -1,9 +1,10 @@
-"""A page as somebody without JavaScript uses it: forms are read off the HTML and posted."""
+"""A page as a user without JavaScript uses it: forms are read from the HTML and posted."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
+from typing import Any
 
 import httpx
 
@@ -12,21 +13,25 @@ import httpx
 class Form:
     action: str = ""
     method: str = "get"
+    button: str = ""
     values: dict[str, str] = field(default_factory=dict)
 
 
 class PageReader(HTMLParser):
-    """Reads the forms, the state and the text of a page."""
+    """Reads the forms, the state, the heading and the text of a page."""
 
     def __init__(self, html: str) -> None:
         super().__init__()
         self.forms: dict[str, Form] = {}
         self.state = ""
+        self.heading = ""
         self.text = ""
         self._form = Form()
+        self._tag = ""
         self.feed(html)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self._tag = tag
         has = {name: value or "" for name, value in attrs}
         if tag == "body":
             self.state = has.get("data-state", "")
@@ -36,12 +41,19 @@ class PageReader(HTMLParser):
         elif tag == "input" and (has.get("type") != "radio" or "checked" in has):
             self._form.values[has["name"]] = has.get("value", "")
 
+    def handle_endtag(self, tag: str) -> None:
+        self._tag = ""
+
     def handle_data(self, data: str) -> None:
         self.text += data
+        if self._tag == "button":
+            self._form.button += data
+        elif self._tag == "h1":
+            self.heading += data
 
 
 class Visit:
-    """One person in one browser: `oncegate.testing.Interface`, over the pages."""
+    """One user in one browser: `oncegate.testing.Interface`, over the pages."""
 
     def __init__(self, client: httpx.Client, at: str = "/auth/") -> None:
         self.client = client
@@ -61,10 +73,12 @@ class Visit:
 
     def say_again(self) -> str:
         assert self.last is not None
-        action, values = self.last
+        return self._shown(self.post(*self.last))
+
+    def post(self, action: str, values: dict[str, str]) -> httpx.Response:
         origin = str(self.client.base_url).rstrip("/")
         headers = {"origin": origin, "referer": f"{origin}/auth/"}
-        return self._shown(self.client.post(action, data=values, headers=headers))
+        return self.client.post(action, data=values, headers=headers)
 
     def shown(self) -> str:
         assert self.response is not None
@@ -76,7 +90,52 @@ class Visit:
             seen.append(self.client.get(seen[-1].headers["location"]))
         self.response = seen[-1]
         if self.response.headers["content-type"].startswith("application/json"):
-            # Home: where somebody comes who is signed in, and whoever has signed out.
+            # The home page, where sign-in and sign-out lead.
             return self._shown(self.client.get("/auth/"))
         self.page = PageReader(self.response.text)
         return self.page.state
+
+
+def event_of(event: str, fields: dict[str, str]) -> dict[str, Any]:
+    """Return an event as JSON, with the fields that are named ``attributes.…`` in one mapping."""
+    attributes = {
+        name.removeprefix("attributes."): value
+        for name, value in fields.items()
+        if name.startswith("attributes.")
+    }
+    others = {name: value for name, value in fields.items() if not name.startswith("attributes.")}
+    return {"type": event, **others, **({"attributes": attributes} if attributes else {})}
+
+
+class Program:
+    """A page with its own JavaScript: `oncegate.testing.Interface`, over the JSON API."""
+
+    def __init__(self, client: httpx.Client) -> None:
+        self.client = client
+        self.step: dict[str, Any] = {}
+        self.last: tuple[str, dict[str, Any]] | None = None
+
+    def open(self) -> str:
+        response = self.client.get("/auth/flows/current")
+        if response.status_code == 404:
+            response = self.client.post("/auth/flows")
+            assert response.status_code == 201
+        return self._shown(response)
+
+    def say(self, event: str, **fields: str) -> str:
+        body = {**event_of(event, fields), "version": self.step["version"]}
+        self.last = f"/auth/flows/{self.step['flow_id']}/events", body
+        return self.say_again()
+
+    def say_again(self) -> str:
+        assert self.last is not None
+        return self._shown(self.client.post(self.last[0], json=self.last[1]))
+
+    def shown(self) -> str:
+        return str(self.step)
+
+    def _shown(self, response: httpx.Response) -> str:
+        assert response.is_success, response.text
+        self.step = response.json()
+        state: str = self.step["state"]
+        return state

@@ -1,4 +1,4 @@
-"""Each framework's application on a real server, on loopback, as browsers see it."""
+"""Each framework's application on a real server, on the loopback interface, as browsers see it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 import uvicorn
 from tests.servers import free_port
-from tests.web.shops import SHOPS
+from tests.web.example_apps import APPS
 from werkzeug.serving import make_server
 
 from oncegate_web import WebSignIn
@@ -18,8 +18,8 @@ from oncegate_web import WebSignIn
 
 @contextmanager
 def serving(framework: str, web: WebSignIn, port: int = 0) -> Iterator[str]:
-    """Serve a shop, on any free port where none is given; gives its address."""
-    app, port = SHOPS[framework](web), port or free_port()
+    """Serve an application; port 0 is any free port. Returns its URL."""
+    app, port = APPS[framework](web), port or free_port()
     server: Any
     if framework == "fastapi":
         config = uvicorn.Config(app, port=port, log_level="critical", lifespan="off")

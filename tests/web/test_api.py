@@ -1,4 +1,4 @@
-"""The JSON API against its own OpenAPI document, and the module and types for scripts against the API."""
+"""The JSON API compared with its OpenAPI document, and the script module and types with the API."""
 
 from __future__ import annotations
 
@@ -19,22 +19,24 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 from tests.doubles import ManualClock, a_text, the_tokens
-from tests.web.shops import fastapi_shop, web_for
+from tests.web.example_apps import client_of, fastapi_app, web_at, web_for
+from tests.web.pages import Program
+from tests.web.servers import serving
 
 import oncegate_web
-from oncegate import Event, FlowState, SignIn, Step
-from oncegate.adapters import Call, Outcome
+from oncegate import Action, Event, FlowState, RequestContext, SignIn, Step
+from oncegate.adapters import Call, Choice, Field, Message, Outcome
 from oncegate.testing import ScriptedTransport
 from oncegate_stores import MemoryStore
-from oncegate_web.openapi import document
+from oncegate_web._openapi import document
 
 STATIC = Path(oncegate_web.__file__).with_name("static")
 
 
 class AlwaysAsks(ScriptedTransport):
-    """A Cognito that texts a code, and then takes any."""
+    """A Cognito that sends a code by SMS, and then accepts any."""
 
-    def perform(self, call: Call) -> Outcome:
+    def perform(self, call: Call, context: RequestContext) -> Outcome:
         return a_text() if type(call).__name__ == "CheckPassword" else the_tokens()
 
 
@@ -46,7 +48,7 @@ CHECKS = [
     response_schema_conformance,
 ]
 WEB = web_for(AlwaysAsks())
-API = schemathesis.openapi.from_asgi("/auth/openapi.json", fastapi_shop(WEB))
+API = schemathesis.openapi.from_asgi("/auth/openapi.json", fastapi_app(WEB))
 OPERATIONS: dict[str, Any] = {}
 for _found in API.get_all_operations():
     _operation: Any = _found.ok()  # type: ignore[union-attr]
@@ -54,7 +56,7 @@ for _found in API.get_all_operations():
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
-def test_it_is_what_its_document_says(operation: str) -> None:
+def test_operation_conforms_to_the_document(operation: str) -> None:
     cookies = {
         "oncegate_flow": SignIn(transport=AlwaysAsks(), store=MemoryStore(), clock=ManualClock())
         .start()
@@ -71,29 +73,93 @@ def test_it_is_what_its_document_says(operation: str) -> None:
     run()
 
 
-def test_every_event_is_in_the_document() -> None:
+def test_document_has_every_event() -> None:
     mapping = document("/auth")["components"]["schemas"]["Event"]["discriminator"]["mapping"]
     assert set(mapping) == {event.model_fields["type"].default for event in get_args(Event)}
 
 
-def test_what_only_cookies_have_is_in_no_document() -> None:
+def test_document_has_no_session_id() -> None:
     assert "session_id" not in json.dumps(document("/auth"))
 
 
-def test_the_types_say_what_a_step_is() -> None:
-    types = (STATIC / "oncegate.d.ts").read_text()
-    block = re.search(r"export interface Step \{(.*?)\n\}", types, re.DOTALL)
-    assert block is not None
-    names = set(re.findall(r"^  (\w+):", block[1], re.MULTILINE))
-    assert names == set(Step.model_fields) - {"tokens", "session_id"}
-    states = re.search(r"export type State =(.*?);", types, re.DOTALL)
-    assert states is not None
-    assert set(re.findall(r'"(\w+)"', states[1])) == {state.value for state in FlowState}
+def test_document_requires_the_version_of_every_event() -> None:
+    schemas = document("/auth")["components"]["schemas"]
     for event in get_args(Event):
-        written = re.search(rf'\{{ type: "{event.model_fields["type"].default}"(.*?) \}}', types)
-        assert written is not None, event
-        fields = set(re.findall(r"(\w+)\??:", written[1]))
-        assert fields == set(event.model_fields) - {"type"}, event
+        schema = schemas[event.__name__]
+        assert {"type", "version"} <= set(schema["required"]), event
+        assert schema["properties"]["version"]["type"] == "integer"
+
+
+TYPES = (STATIC / "oncegate.d.ts").read_text()
+
+
+def _properties(interface: str) -> dict[str, bool]:
+    """Return the properties of an interface in oncegate.d.ts, and whether each can be null."""
+    block = re.search(rf"export interface {interface} \{{(.*?)\}}\n(?=export)", TYPES, re.DOTALL)
+    assert block is not None, interface
+    # Of nested objects, only the outer property counts.
+    flat = re.sub(r"\{[^}]*\}", "object", block[1])
+    return {
+        found[1]: "null" in found[2]
+        for part in flat.split(";")
+        if (found := re.search(r"(\w+): (.*)", part, re.DOTALL))
+    }
+
+
+MODELS = {
+    "Step": Step,
+    "Action": Action,
+    "Field": Field,
+    "Choice": Choice,
+    "Message": Message,
+}
+
+
+@pytest.mark.parametrize("interface", MODELS)
+def test_types_document_and_models_have_the_same_fields(interface: str) -> None:
+    model = MODELS[interface]
+    fields = {name for name, field in model.model_fields.items() if not field.exclude}
+    fields |= set(model.model_computed_fields)
+    schema = document("/auth")["components"]["schemas"][model.__name__]
+    properties = _properties(interface)
+    assert set(properties) == set(schema["properties"]) == fields - {"session_id"}
+    for name, can_be_null in properties.items():
+        assert can_be_null is ('"null"' in json.dumps(schema["properties"][name])), name
+
+
+def test_types_and_document_have_the_same_states() -> None:
+    states = re.search(r"export type State =(.*?);", TYPES, re.DOTALL)
+    assert states is not None
+    written = set(re.findall(r'"(\w+)"', states[1]))
+    assert written == {state.value for state in FlowState} - {"deciding"}
+    assert written == set(document("/auth")["components"]["schemas"]["FlowState"]["enum"])
+
+
+@pytest.mark.parametrize("event", get_args(Event))
+def test_types_have_the_fields_of_every_event(event: Any) -> None:
+    written = re.search(rf'\{{ type: "{event.model_fields["type"].default}"(.*?) \}}', TYPES)
+    assert written is not None
+    fields = set(re.findall(r"(\w+)\??:", written[1]))
+    assert fields == set(event.model_fields) - {"type"}
+
+
+def test_step_has_actions_beside_events_and_fields() -> None:
+    with client_of("fastapi", web_for(AlwaysAsks())) as client:
+        program = Program(client)
+        program.open()
+        program.say("submit_password", username="ana", password="Correct-horse-1")
+        step = program.step
+    main, new_code, cancel = step["actions"]
+    assert (main["event"], main["label"], main["is_main"]) == (
+        "submit_code",
+        "Verify and sign in",
+        True,
+    )
+    assert main["fields"] == step["fields"]
+    assert step["events"] == [action["event"] for action in step["actions"]]
+    assert new_code["available_at"] == step["new_code_at"]
+    assert [cancel["fields"], cancel["is_main"], cancel["available_at"]] == [[], False, None]
+    assert step["title"] == "Check your phone"
 
 
 PROGRAM = """
@@ -127,11 +193,8 @@ console.log(JSON.stringify(seen));
 
 
 @pytest.mark.needs("node")
-def test_the_module_signs_in(sandbox: Any, tmp_path: Path) -> None:
-    """In Node with a jar for cookies, against a real server; a double click is two calls at once."""
-    from tests.web.servers import serving
-    from tests.web.shops import web_at
-
+def test_script_module_signs_in(sandbox: Any, tmp_path: Path) -> None:
+    """In Node with a cookie jar, against a real server; a double click is two calls at once."""
     for name in ("oncegate.js", "passkey.js"):
         target = tmp_path / name.replace(".js", ".mjs")
         source = (STATIC / name).read_text().replace("./passkey.js", "./passkey.mjs")

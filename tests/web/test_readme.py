@@ -1,4 +1,4 @@
-"""The README's ten lines for each framework, run as they stand there."""
+"""The README's example for each framework, run as it stands there."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import httpx
 import pytest
 from tests.doubles import a_text, the_tokens
 from tests.web.pages import Visit
-from tests.web.shops import InLoop, django_shop, web_for
+from tests.web.example_apps import InLoop, django_app, web_for
 
 from oncegate.testing import ScriptedTransport
 
@@ -26,21 +26,21 @@ def _lines(framework: str) -> str:
 
 
 @pytest.mark.parametrize("framework", ["FastAPI", "Flask", "Django"])
-def test_ten_lines(framework: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_example_of_the_readme_signs_in(framework: str, monkeypatch: pytest.MonkeyPatch) -> None:
     web = web_for(ScriptedTransport(a_text(), the_tokens()))
     signin: Any = ModuleType("signin")
     signin.web = web
     monkeypatch.setitem(sys.modules, "signin", signin)
-    app: Any = django_shop(web) if framework == "Django" else None
-    newcomers: Any = ModuleType("newcomers")
-    monkeypatch.setitem(sys.modules, "newcomers", newcomers)
-    exec(compile(_lines(framework), "README.md", "exec"), newcomers.__dict__)
+    app: Any = django_app(web) if framework == "Django" else None
+    example: Any = ModuleType("example")
+    monkeypatch.setitem(sys.modules, "example", example)
+    exec(compile(_lines(framework), "README.md", "exec"), example.__dict__)
     if framework == "Django":
-        sys.modules["shop_of_the_tests"].urlpatterns = newcomers.urlpatterns  # type: ignore[attr-defined]
-    app = app or newcomers.app
+        sys.modules["example_project"].urlpatterns = example.urlpatterns  # type: ignore[attr-defined]
+    app = app or example.app
     transport: Any = InLoop(app) if framework == "FastAPI" else httpx.WSGITransport(app=app)
     headers = {"accept": "text/html"}
-    with httpx.Client(transport=transport, base_url="http://shop.test", headers=headers) as client:
+    with httpx.Client(transport=transport, base_url="http://example.test", headers=headers) as client:
         visit = Visit(client, client.get("/orders").headers["location"])
         visit.open()
         visit.say("submit_password", username="ana", password="Correct-horse-1")

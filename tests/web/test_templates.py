@@ -1,4 +1,4 @@
-"""Templates of an application's own take the place of ours, in Jinja2 and in Django's engine."""
+"""An application's own templates replace ours, in Jinja2 and in Django's engine."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 from tests.doubles import a_text
 from tests.web.pages import Visit
-from tests.web.shops import visitor, web_for
+from tests.web.example_apps import client_of, web_for
 
 from oncegate.testing import ScriptedTransport
 from oncegate_web import JinjaRenderer
 
 OWN = """{% extends "oncegate/base.html" %}
-{% block main %}<h1>Our shop</h1><p>{{ page.heading }}</p>
+{% block main %}<h1>Our application</h1><p>{{ page.heading }}</p>
 {% for form in page.forms %}<form method="post" action="{{ page.action }}" id="{{ form.id }}">
 {% for name, value in form.hidden %}<input type="hidden" name="{{ name }}" value="{{ value }}">{% endfor %}
 {% for input in form.inputs %}<input name="{{ input.name }}" type="{{ input.type }}">{% endfor %}
@@ -30,35 +30,35 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("framework", ["fastapi", "flask"])
-def test_in_jinja(framework: str, folder: Path) -> None:
+def test_own_jinja_template_replaces_ours(framework: str, folder: Path) -> None:
     web = web_for(ScriptedTransport(a_text()), renderer=JinjaRenderer(folder))
-    with visitor(framework, web) as client:
+    with client_of(framework, web) as client:
         visit = Visit(client)
         assert visit.open() == "idle"
-        assert "Our shop" in visit.page.text
+        assert "Our application" in visit.page.text
         visit.say("submit_password", username="ana", password="Correct-horse-1")
-        assert "Enter your code" in visit.page.text
+        assert "Check your phone" in visit.page.text
 
 
-def test_in_django(folder: Path) -> None:
+def test_own_django_template_replaces_ours(folder: Path) -> None:
     web = web_for(ScriptedTransport(a_text()))
-    with visitor("django", web) as client, pytest.MonkeyPatch.context() as patch:
+    with client_of("django", web) as client, pytest.MonkeyPatch.context() as patch:
         from django.template import engines
 
-        # As in a project's DIRS; Django keeps the templates that it has found before.
+        # As in a project's DIRS; Django caches the templates that it has found before.
         engine = engines["django"].engine
         (loader,) = engine.template_loaders
         patch.setattr(engine, "dirs", [str(folder)])
         loader.reset()
         visit = Visit(client)
         assert visit.open() == "idle"
-        assert "Our shop" in visit.page.text
+        assert "Our application" in visit.page.text
         assert visit.say("submit_password", username="ana", password="x") == "awaiting_mfa"
         loader.reset()
 
 
-def test_what_is_typed_into_a_name_is_not_html() -> None:
-    with visitor("fastapi", web_for(ScriptedTransport())) as client:
+def test_markup_in_next_is_escaped() -> None:
+    with client_of("fastapi", web_for(ScriptedTransport())) as client:
         visit = Visit(client, '/auth/?next=/"><script>alert(1)</script>')
         visit.open()
         assert "<script>alert" not in visit.shown()

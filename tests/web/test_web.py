@@ -1,7 +1,9 @@
-"""What holds in each framework, besides the suite for interfaces: cookies, origins, ways in and out."""
+"""Cookies, origins, redirects, errors and sessions, in each framework."""
 
 from __future__ import annotations
 
+import json
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -9,7 +11,7 @@ from typing import Any
 import pytest
 from tests.doubles import ManualClock, a_text, the_tokens
 from tests.web.pages import Visit
-from tests.web.shops import visitor, web_at, web_for
+from tests.web.example_apps import client_of, web_at, web_for
 
 from oncegate import StoreUnavailable
 from oncegate.adapters import OutcomeUnknown
@@ -24,11 +26,11 @@ CODE = {"code": "123456"}
 
 
 @contextmanager
-def a_visit(
-    framework: str, *outcomes: Any, base_url: str = "http://shop.test", **more: Any
+def visiting(
+    framework: str, *outcomes: Any, base_url: str = "http://example.test", **more: Any
 ) -> Iterator[tuple[Visit, ScriptedTransport]]:
     transport = ScriptedTransport(*outcomes)
-    with visitor(framework, web_for(transport, **more), base_url) as client:
+    with client_of(framework, web_for(transport, **more), base_url) as client:
         yield Visit(client), transport
 
 
@@ -40,9 +42,9 @@ def signed_in(visit: Visit) -> None:
 
 class TestCookies:
     @pytest.mark.parametrize("scheme", ["http", "https"])
-    def test_no_script_and_no_other_site_gets_them(self, framework: str, scheme: str) -> None:
-        base_url = f"{scheme}://shop.test"
-        with a_visit(framework, a_text(), the_tokens(), base_url=base_url) as (visit, _):
+    def test_every_cookie_is_http_only_and_same_site(self, framework: str, scheme: str) -> None:
+        base_url = f"{scheme}://example.test"
+        with visiting(framework, a_text(), the_tokens(), base_url=base_url) as (visit, _):
             seen: list[str] = []
             visit.client.event_hooks["response"].append(
                 lambda response: seen.extend(response.headers.get_list("set-cookie"))
@@ -57,9 +59,9 @@ class TestCookies:
                 assert {"httponly", "samesite=lax", "path=/"} <= parts
                 assert ("secure" in parts) is (scheme == "https")
 
-    def test_each_sign_in_has_an_id_of_its_own(self, framework: str) -> None:
+    def test_second_sign_in_gets_new_session_id(self, framework: str) -> None:
         outcomes = [a_text(), the_tokens()] * 2
-        with a_visit(framework, *outcomes) as (visit, _):
+        with visiting(framework, *outcomes) as (visit, _):
             signed_in(visit)
             first = visit.client.cookies["oncegate_session"]
             assert "oncegate_flow" not in visit.client.cookies
@@ -68,8 +70,8 @@ class TestCookies:
             signed_in(visit)
             assert visit.client.cookies["oncegate_session"] != first
 
-    def test_a_cookie_that_somebody_made_up_is_nobody(self, framework: str) -> None:
-        with a_visit(framework) as (visit, _):
+    def test_forged_cookie_is_rejected(self, framework: str) -> None:
+        with visiting(framework) as (visit, _):
             for value in ("x", "A" * 32, "%C3%A9", ""):
                 header = f"oncegate_session={value}; oncegate_flow={value}; oncegate_device={value}"
                 cookie = {"cookie": header}
@@ -79,8 +81,8 @@ class TestCookies:
 
 
 class TestHeaders:
-    def test_no_step_is_kept_anywhere_and_no_inline_script_runs(self, framework: str) -> None:
-        with a_visit(framework) as (visit, _):
+    def test_page_is_not_cached_and_runs_no_inline_script(self, framework: str) -> None:
+        with visiting(framework) as (visit, _):
             for path in ("/auth/", "/auth/flows/current", "/auth/nothing"):
                 headers = visit.client.get(path).headers
                 assert headers["cache-control"] == "no-store"
@@ -95,8 +97,8 @@ class TestHeaders:
             assert " onclick" not in page
             assert "<script>" not in page
 
-    def test_files_may_be_kept(self, framework: str) -> None:
-        with a_visit(framework) as (visit, _):
+    def test_static_file_is_cached_and_other_file_is_not_found(self, framework: str) -> None:
+        with visiting(framework) as (visit, _):
             for name, kind in (("page.css", "text/css"), ("page.js", "javascript")):
                 answer = visit.client.get(f"/auth/static/{name}")
                 assert kind in answer.headers["content-type"]
@@ -105,9 +107,9 @@ class TestHeaders:
                 assert visit.client.get(f"/auth/static/{name}").status_code == 404
 
 
-class TestOtherSites:
-    def test_a_form_without_its_token_does_nothing(self, framework: str) -> None:
-        with a_visit(framework) as (visit, transport):
+class TestCrossSite:
+    def test_form_without_its_token_calls_nothing(self, framework: str) -> None:
+        with visiting(framework) as (visit, transport):
             visit.open()
             form = visit.page.forms["submit-password"]
             for token in ("", "0" * 24, "\u00e9"):
@@ -115,9 +117,9 @@ class TestOtherSites:
                 assert visit.client.post("/auth/", data=values).status_code == 303
             assert transport.calls == []
 
-    def test_a_token_of_another_browser_does_nothing(self, framework: str) -> None:
+    def test_form_with_token_of_another_browser_calls_nothing(self, framework: str) -> None:
         transport = ScriptedTransport()
-        with visitor(framework, web_for(transport)) as client:
+        with client_of(framework, web_for(transport)) as client:
             visit = Visit(client)
             visit.open()
             theirs = visit.page.forms["submit-password"].values["_token"]
@@ -134,26 +136,26 @@ class TestOtherSites:
             {"origin": "https://evil.example"},
             {"origin": "null"},
             {"sec-fetch-site": "cross-site"},
-            {"sec-fetch-site": "same-site", "origin": "http://other.shop.test"},
+            {"sec-fetch-site": "same-site", "origin": "http://other.example.test"},
         ],
     )
-    def test_another_sites_requests_are_refused(
+    def test_cross_site_request_is_refused(
         self, framework: str, headers: dict[str, str]
     ) -> None:
-        with a_visit(framework) as (visit, transport):
+        with visiting(framework) as (visit, transport):
             visit.open()
             flow = visit.client.post("/auth/flows").json()["flow_id"]
             values = {**visit.page.forms["submit-password"].values, **ANA}
             assert visit.client.post("/auth/", data=values, headers=headers).status_code == 403
-            event = {"type": "submit_password", **ANA}
+            event = {"type": "submit_password", "version": 0, **ANA}
             path = f"/auth/flows/{flow}/events"
             assert visit.client.post(path, json=event, headers=headers).status_code == 403
             assert visit.client.delete("/auth/session", headers=headers).status_code == 403
             assert transport.calls == []
 
-    def test_an_origin_that_the_application_names_may_use_the_api(self, framework: str) -> None:
-        origin = "http://app.shop.test"
-        with a_visit(framework, a_text(), origins=[origin]) as (visit, _):
+    def test_configured_origin_may_use_the_api(self, framework: str) -> None:
+        origin = "http://app.example.test"
+        with visiting(framework, a_text(), origins=[origin]) as (visit, _):
             headers = {"origin": origin, "sec-fetch-site": "same-site"}
             asked = {**headers, "access-control-request-method": "POST"}
             answer = visit.client.options("/auth/flows", headers=asked)
@@ -161,7 +163,7 @@ class TestOtherSites:
             assert answer.headers["access-control-allow-origin"] == origin
             made = visit.client.post("/auth/flows", headers=headers)
             assert made.headers["access-control-allow-credentials"] == "true"
-            event = {"type": "submit_password", **ANA}
+            event = {"type": "submit_password", "version": 0, **ANA}
             path = f"/auth/flows/{made.json()['flow_id']}/events"
             step = visit.client.post(path, json=event, headers=headers).json()
             assert step["state"] == "awaiting_mfa"
@@ -170,22 +172,22 @@ class TestOtherSites:
             )
             assert "access-control-allow-origin" not in other.headers
 
-    def test_what_is_no_json_is_no_event(self, framework: str) -> None:
-        """A form of another site can send text, and the cookies with it where it is of the same site."""
-        with a_visit(framework) as (visit, transport):
+    def test_event_of_another_content_type_is_refused(self, framework: str) -> None:
+        """A form of another origin of the same site can send text, with the cookies."""
+        with visiting(framework) as (visit, transport):
             flow = visit.client.post("/auth/flows").json()["flow_id"]
-            body = '{"type": "submit_password", "username": "ana", "password": "Correct-horse-1"}'
+            body = json.dumps({"type": "submit_password", "version": 0, **ANA})
             path = f"/auth/flows/{flow}/events"
             answer = visit.client.post(path, content=body, headers={"content-type": "text/plain"})
             assert answer.status_code == 415
             assert transport.calls == []
 
-    def test_a_flow_of_one_browser_is_no_other_browsers(self, framework: str) -> None:
-        with a_visit(framework, a_text()) as (visit, transport):
+    def test_flow_of_another_browser_is_not_found(self, framework: str) -> None:
+        with visiting(framework, a_text()) as (visit, transport):
             flow = visit.client.post("/auth/flows").json()["flow_id"]
             assert flow not in str(visit.client.cookies["oncegate_flow"])
             visit.client.cookies.clear()
-            event = {"type": "submit_password", **ANA}
+            event = {"type": "submit_password", "version": 0, **ANA}
             for cookies in ({}, {"oncegate_flow": flow}):
                 visit.client.cookies.update(cookies)
                 assert visit.client.get(f"/auth/flows/{flow}").status_code == 404
@@ -194,9 +196,9 @@ class TestOtherSites:
             assert transport.calls == []
 
 
-class TestWaysInAndOut:
-    def test_a_page_that_needs_a_user_is_come_back_to(self, framework: str) -> None:
-        with a_visit(framework, a_text(), the_tokens()) as (visit, _):
+class TestRedirects:
+    def test_protected_page_is_returned_to_after_sign_in(self, framework: str) -> None:
+        with visiting(framework, a_text(), the_tokens()) as (visit, _):
             answer = visit.client.get("/orders?year=2026")
             assert answer.status_code == 303
             visit.at = answer.headers["location"]
@@ -204,45 +206,45 @@ class TestWaysInAndOut:
             visit.open()
             visit.say("submit_password", **ANA)
             form = visit.page.forms["submit-code"]
-            origin = {"origin": "http://shop.test"}
+            origin = {"origin": "http://example.test"}
             answer = visit.client.post(form.action, data={**form.values, **CODE}, headers=origin)
             assert answer.headers["location"] == "/orders?year=2026"
             assert visit.client.get("/orders").status_code == 200
 
-    def test_a_program_is_told_so(self, framework: str) -> None:
-        with a_visit(framework) as (visit, _):
+    def test_protected_page_answers_401_to_a_program(self, framework: str) -> None:
+        with visiting(framework) as (visit, _):
             answer = visit.client.get("/orders", headers={"accept": "application/json"})
             assert answer.status_code == 401
             assert answer.headers["content-type"].startswith("application/problem+json")
             assert answer.json()["code"] == "not_signed_in"
             assert visit.client.get("/auth/session").status_code == 401
 
-    def test_nobody_is_sent_to_another_site(self, framework: str) -> None:
-        with a_visit(framework, a_text(), the_tokens()) as (visit, _):
+    def test_next_on_another_site_is_ignored(self, framework: str) -> None:
+        with visiting(framework, a_text(), the_tokens()) as (visit, _):
             visit.at = "/auth/?next=https://evil.example/"
             visit.open()
             visit.say("submit_password", **ANA)
             assert "evil" not in visit.shown()
             form = visit.page.forms["submit-code"]
-            origin = {"origin": "http://shop.test"}
+            origin = {"origin": "http://example.test"}
             answer = visit.client.post(form.action, data={**form.values, **CODE}, headers=origin)
             assert answer.headers["location"] == "/"
 
-    def test_a_second_tab_is_where_the_first_one_is(self, framework: str) -> None:
-        with a_visit(framework, a_text(), the_tokens()) as (visit, transport):
+    def test_second_tab_shows_the_same_step(self, framework: str) -> None:
+        with visiting(framework, a_text(), the_tokens()) as (visit, transport):
             visit.open()
             other = Visit(visit.client)
             other.open()
             visit.say("submit_password", **ANA)
             assert other.open() == "awaiting_mfa"
             assert other.say("submit_code", **CODE) == "authenticated"
-            # The first tab still shows the code page; its form is sent off after all.
+            # The first tab still shows the code page, and its form is submitted.
             assert visit.say("submit_code", **CODE) == "authenticated"
             assert len(transport.calls) == 2
 
-    def test_back_from_a_page_that_needs_a_user(self, framework: str) -> None:
-        """Back to the password, and once more: it shows where the sign-in is, and sends nothing."""
-        with a_visit(framework, a_text(), the_tokens()) as (visit, transport):
+    def test_form_of_an_earlier_page_sends_nothing(self, framework: str) -> None:
+        """A user goes back and submits the password once more: the current step is shown."""
+        with visiting(framework, a_text(), the_tokens()) as (visit, transport):
             visit.open()
             first = visit.page
             visit.say("submit_password", **ANA)
@@ -254,32 +256,32 @@ class TestWaysInAndOut:
             assert visit.say("submit_password", **ANA) == "authenticated"
             assert len(transport.calls) == 2
 
-    def test_starting_again_after_the_end(self, framework: str) -> None:
-        with a_visit(framework, a_text()) as (visit, _):
+    def test_start_after_cancel_begins_new_flow(self, framework: str) -> None:
+        with visiting(framework, a_text()) as (visit, _):
             visit.open()
             visit.say("submit_password", **ANA)
             assert visit.say("cancel") == "failed"
             assert visit.open() == "failed"
             assert visit.say("start") == "idle"
 
-    def test_a_flow_that_is_too_old_begins_anew_and_says_so(self, framework: str) -> None:
+    def test_expired_flow_begins_anew_with_a_message(self, framework: str) -> None:
         clock = ManualClock()
-        with a_visit(framework, a_text(), clock=clock) as (visit, transport):
+        with visiting(framework, a_text(), clock=clock) as (visit, transport):
             visit.open()
             visit.say("submit_password", **ANA)
             clock.advance(4000)
             assert visit.say("submit_code", **CODE) == "idle"
-            assert "too old" in visit.page.text
+            assert "timed out" in visit.page.text
             assert visit.open() == "idle"
-            assert "too old" not in visit.page.text
+            assert "timed out" not in visit.page.text
             assert len(transport.calls) == 1
 
 
-class TestTheApplicationsOwn:
+class TestViews:
     @pytest.mark.parametrize("size", [10, 30_000, 300_000])
-    def test_what_is_posted_to_its_views_is_theirs_to_read(self, framework: str, size: int) -> None:
-        """To say who is signed in takes the cookies and nothing else."""
-        with a_visit(framework, a_text(), the_tokens()) as (visit, _):
+    def test_body_posted_to_a_view_is_left_to_it(self, framework: str, size: int) -> None:
+        """Finding the user takes the cookies only."""
+        with visiting(framework, a_text(), the_tokens()) as (visit, _):
             signed_in(visit)
             file = {"file": ("a.bin", b"x" * size)}
             answer = visit.client.post("/upload", files=file)
@@ -287,9 +289,9 @@ class TestTheApplicationsOwn:
             assert answer.json()["bytes"] > size
 
 
-class TestWhatIsWrong:
-    def test_a_form_of_several_parts_is_read_like_any_or_not_at_all(self, framework: str) -> None:
-        with a_visit(framework) as (visit, transport):
+class TestErrors:
+    def test_multipart_form_without_token_calls_nothing(self, framework: str) -> None:
+        with visiting(framework) as (visit, transport):
             visit.open()
             flow = visit.client.post("/auth/flows").json()["flow_id"]
             values = visit.page.forms["submit-password"].values
@@ -300,40 +302,40 @@ class TestWhatIsWrong:
                     assert answer.status_code in {303, 400, 403, 415}, (path, answer.status_code)
             assert transport.calls == []
 
-    def test_input_that_cannot_be_right_changes_nothing(self, framework: str) -> None:
-        with a_visit(framework, a_text(), the_tokens()) as (visit, transport):
+    def test_malformed_code_changes_nothing(self, framework: str) -> None:
+        with visiting(framework, a_text(), the_tokens()) as (visit, transport):
             visit.open()
             visit.say("submit_password", **ANA)
             for wrong in ("12", "abcdef", "x" * 5000, "\x00"):
                 assert visit.say("submit_code", code=wrong) == "awaiting_mfa"
-                assert "cannot be right" in visit.page.text
+                assert "Check what you entered" in visit.page.text
             assert visit.open() == "awaiting_mfa"
             assert len(transport.calls) == 1
             assert visit.say("submit_code", **CODE) == "authenticated"
 
     @pytest.mark.parametrize("version", ["", "x", "-1", "9" * 30])
-    def test_a_page_without_a_version_is_no_page(self, framework: str, version: str) -> None:
-        with a_visit(framework) as (visit, transport):
+    def test_form_without_version_calls_nothing(self, framework: str, version: str) -> None:
+        with visiting(framework) as (visit, transport):
             visit.open()
             assert visit.say("submit_password", **ANA, _version=version) == "idle"
             assert transport.calls == []
 
-    def test_words_come_from_us(self, framework: str) -> None:
-        with a_visit(framework) as (visit, _):
-            visit.at = "/auth/?said=<b>Call+0900</b>"
+    def test_unknown_notice_is_not_shown(self, framework: str) -> None:
+        with visiting(framework) as (visit, _):
+            visit.at = "/auth/?notice=<b>Call+0900</b>"
             visit.open()
             assert "0900" not in visit.shown()
 
-    def test_what_is_not_there(self, framework: str) -> None:
-        with a_visit(framework) as (visit, _):
+    def test_unknown_path_or_method_is_refused(self, framework: str) -> None:
+        with visiting(framework) as (visit, _):
             assert visit.client.get("/auth/nothing").status_code == 404
             answer = visit.client.get("/auth/sign-out")
             assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
             answer = visit.client.get("/auth/flows")
             assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
 
-    def test_what_is_too_large(self, framework: str) -> None:
-        with a_visit(framework) as (visit, transport):
+    def test_large_body_is_refused(self, framework: str) -> None:
+        with visiting(framework) as (visit, transport):
             visit.open()
             values = {**visit.page.forms["submit-password"].values, "username": "x" * 70_000}
             answer = visit.client.post("/auth/", data=values)
@@ -349,21 +351,25 @@ class TestWhatIsWrong:
             b"[]",
             b"{",
             b"\xff",
-            b'{"type": "x"}',
+            b'{"type": "x", "version": 0}',
+            b'{"type": "cancel"}',
+            b'{"type": "cancel", "version": null}',
             b'{"type": "cancel", "version": -1}',
             b'{"type": "cancel", "version": true}',
+            b'{"type": "cancel", "version": "0"}',
         ],
     )
-    def test_what_is_no_event(self, framework: str, body: bytes) -> None:
-        with a_visit(framework) as (visit, _):
+    def test_malformed_event_is_unprocessable(self, framework: str, body: bytes) -> None:
+        with visiting(framework) as (visit, _):
             flow = visit.client.post("/auth/flows").json()["flow_id"]
             headers = {"content-type": "application/json"}
             path = f"/auth/flows/{flow}/events"
             answer = visit.client.post(path, content=body, headers=headers)
             assert answer.status_code == 422
             assert answer.json()["status"] == 422
+            assert answer.json()["code"] == "invalid_event"
 
-    def test_a_store_that_is_down(self, framework: str) -> None:
+    def test_store_that_is_down_answers_503(self, framework: str) -> None:
         class Down(MemoryStore):
             is_down = False
 
@@ -373,7 +379,7 @@ class TestWhatIsWrong:
                 return super().load(key)
 
         store = Down()
-        with a_visit(framework, a_text(), store=store) as (visit, transport):
+        with visiting(framework, a_text(), store=store) as (visit, transport):
             visit.open()
             visit.say("submit_password", **ANA)
             store.is_down = True
@@ -386,14 +392,14 @@ class TestWhatIsWrong:
             assert visit.open() == "awaiting_mfa"
             assert len(transport.calls) == 1
 
-    def test_a_limit_of_the_applications_own(self, framework: str) -> None:
+    def test_rate_limit_answers_429(self, framework: str) -> None:
         seen: list[str] = []
 
         def limit(request: Any) -> bool:
             seen.append(request.client or "")
             return len(seen) < 3
 
-        with a_visit(framework, OutcomeUnknown(), a_text(), rate_limit=limit) as (visit, _):
+        with visiting(framework, OutcomeUnknown(), a_text(), rate_limit=limit) as (visit, _):
             visit.open()
             for _ in range(2):
                 visit.say("submit_password", **ANA)
@@ -404,8 +410,8 @@ class TestWhatIsWrong:
 
 
 class TestLanguages:
-    def test_german(self, framework: str) -> None:
-        with a_visit(framework, a_text()) as (visit, _):
+    def test_german_browser_gets_german_texts(self, framework: str) -> None:
+        with visiting(framework, a_text()) as (visit, _):
             visit.client.headers["accept-language"] = "fr;q=0.9, de-AT;q=0.8, en;q=0.1"
             visit.open()
             assert 'lang="de"' in visit.shown()
@@ -419,7 +425,7 @@ class TestLanguages:
 class TestBehindAProxy:
     def test_links_have_the_whole_prefix(self, framework: str) -> None:
         web = web_for(ScriptedTransport(a_text(), the_tokens()))
-        with visitor(framework, web) as client:
+        with client_of(framework, web) as client:
             inner: Any = client._transport
             if framework == "fastapi":
                 inner._asgi.root_path = "/shop"
@@ -443,8 +449,8 @@ class TestSessions:
         if visit.say("submit_password", **ANA) == "awaiting_mfa":
             visit.say("submit_code", code=sandbox.messages()[-1].code)
 
-    def _is_asked_for_no_code(self, visit: Visit, sandbox: Sandbox) -> None:
-        """Signed in now, and once more without a second text."""
+    def _signs_in_without_code(self, visit: Visit, sandbox: Sandbox) -> None:
+        """The user is signed in now, and once more without a second code."""
         assert visit.client.get("/orders").json() == {"user": "ana"}
         visit.say("sign_out")
         self._sign_in(visit, sandbox)
@@ -452,10 +458,10 @@ class TestSessions:
         assert len(sandbox.messages()) == 1
 
     @pytest.mark.parametrize("kind", ["server", "cookie"])
-    def test_in_and_out(self, framework: str, kind: str) -> None:
+    def test_sign_out_ends_the_session(self, framework: str, kind: str) -> None:
         with (
             self._sandbox() as sandbox,
-            visitor(framework, web_at(sandbox, sessions=kind)) as client,
+            client_of(framework, web_at(sandbox, sessions=kind)) as client,
         ):
             visit = Visit(client)
             self._sign_in(visit, sandbox)
@@ -466,44 +472,47 @@ class TestSessions:
             for cookie in (cookie for cookie in client.cookies.jar if "oncegate" in cookie.name):
                 assert len(cookie.name) + len(cookie.value or "") < 4096
                 assert "eyJ" not in (cookie.value or "")
-            kept = dict(client.cookies)
+            saved = dict(client.cookies)
             visit.open()
             assert "ana" in visit.page.text
             assert visit.say("sign_out") == "idle"
             assert client.get("/orders").status_code == 303
             assert sandbox.calls()["RevokeToken"] == 1
             client.cookies.update(
-                {name: value for name, value in kept.items() if "session" in name}
+                {name: value for name, value in saved.items() if "session" in name}
             )
-            # What is in cookies alone cannot be ended on the server; its refresh token is revoked.
+            # A session in cookies cannot be ended on the server; its refresh token is revoked.
             assert client.get("/orders").status_code == (303 if kind == "server" else 200)
 
-    def test_a_cookie_that_was_changed_is_nobody(self, framework: str) -> None:
+    def test_changed_session_cookie_is_rejected(self, framework: str) -> None:
         with (
             self._sandbox() as sandbox,
-            visitor(framework, web_at(sandbox, sessions="cookie")) as client,
+            client_of(framework, web_at(sandbox, sessions="cookie")) as client,
         ):
             self._sign_in(Visit(client), sandbox)
-            kept = dict(client.cookies)
+            saved = dict(client.cookies)
             client.cookies.clear()
-            first = kept["oncegate_session.0"]
+            first = saved["oncegate_session.0"]
             changed = first[:100] + ("A" if first[100] != "A" else "B") + first[101:]
-            client.cookies.update({**kept, "oncegate_session.0": changed})
+            client.cookies.update({**saved, "oncegate_session.0": changed})
             assert client.get("/orders").status_code == 303
 
-    def test_a_session_in_cookies_is_not_lost_or_lengthened_by_looking_at_the_flow(
+    def test_get_of_the_flow_neither_ends_nor_extends_a_session_in_cookies(
         self, framework: str
     ) -> None:
-        """The API's flow stays for its hour; what the session was parked in is gone by then."""
+        """The flow lives for an hour; the stored copy of the session expires before."""
         clock = ManualClock()
         fresh = the_tokens().model_copy(
             update={"tokens": the_tokens().tokens.model_copy(update={"expires_in": 1800})}
         )
         web = web_for(ScriptedTransport(a_text(), fresh), sessions="cookie", clock=clock)
-        with visitor(framework, web) as client:
+        with client_of(framework, web) as client:
             flow = client.post("/auth/flows").json()["flow_id"]
+            version = 0
             for event in ({"type": "submit_password", **ANA}, {"type": "submit_code", **CODE}):
+                event |= {"version": version}
                 step = client.post(f"/auth/flows/{flow}/events", json=event).json()
+                version = step["version"]
             assert step["state"] == "authenticated"
             for seconds in (300, 600, 600):
                 clock.advance(seconds)
@@ -512,10 +521,10 @@ class TestSessions:
             clock.advance(301)  # half an hour and a second, all in all
             assert client.get("/auth/session").status_code == 401
 
-    def test_a_device_that_is_remembered_is_asked_for_no_code(self, framework: str) -> None:
+    def test_remembered_device_signs_in_without_code(self, framework: str) -> None:
         with (
             self._sandbox(device_tracking="opt_in") as sandbox,
-            visitor(framework, web_at(sandbox)) as client,
+            client_of(framework, web_at(sandbox)) as client,
         ):
             visit = Visit(client)
             visit.open()
@@ -523,13 +532,13 @@ class TestSessions:
             code = sandbox.messages()[-1].code
             assert visit.say("submit_code", code=code) == "offering_device"
             assert visit.say("remember_device", remember="true") == "authenticated"
-            self._is_asked_for_no_code(visit, sandbox)
+            self._signs_in_without_code(visit, sandbox)
 
-    def test_a_device_is_not_lost_to_a_second_click(self, framework: str) -> None:
-        """The browser never sees the first response, and its cookies with it."""
+    def test_second_click_keeps_the_new_device(self, framework: str) -> None:
+        """The browser never receives the first response with its cookies."""
         with (
             self._sandbox(device_tracking="always") as sandbox,
-            visitor(framework, web_at(sandbox)) as client,
+            client_of(framework, web_at(sandbox)) as client,
         ):
             visit = Visit(client)
             visit.open()
@@ -538,9 +547,9 @@ class TestSessions:
             visit.say("submit_code", code=sandbox.messages()[-1].code)
             client.cookies.clear()
             for name, value in before.items():
-                client.cookies.set(name, value, domain="shop.test")
+                client.cookies.set(name, value, domain="example.test")
             assert visit.say_again() == "authenticated"
-            self._is_asked_for_no_code(visit, sandbox)
+            self._signs_in_without_code(visit, sandbox)
 
 
 @pytest.mark.parametrize(
@@ -559,9 +568,9 @@ class TestSessions:
         "/a\r\nSet-Cookie: x=y",
     ],
 )
-def test_places_elsewhere(target: str | None) -> None:
+def test_target_on_another_site_is_no_local_path(target: str | None) -> None:
     assert local_path(target) is None
 
 
-def test_places_here() -> None:
+def test_target_on_this_site_is_a_local_path() -> None:
     assert local_path("/orders?year=2026#top") == "/orders?year=2026#top"

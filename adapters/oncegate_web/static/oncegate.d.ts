@@ -1,4 +1,4 @@
-/** Types of oncegate.js. The whole of it is in the OpenAPI document, at `<prefix>/openapi.json`. */
+/** Types of oncegate.js. The OpenAPI document, at `<prefix>/openapi.json`, describes the whole API. */
 
 export interface Message { code: string; text: string; detail: string }
 export interface Choice { value: string; label: string }
@@ -14,6 +14,13 @@ export interface Field {
   value: string;
   choices: Choice[];
 }
+export interface Action {
+  event: Event["type"];
+  label: string;
+  fields: Field[];
+  is_main: boolean;
+  available_at: string | null;
+}
 export type State =
   | "idle" | "checking_password" | "password_verified" | "choosing_first_factor"
   | "awaiting_password" | "requesting_challenge" | "awaiting_mfa" | "setting_up_totp"
@@ -25,8 +32,10 @@ export interface Step {
   flow_id: string;
   version: number;
   state: State;
+  title: string;
+  actions: Action[];
+  events: Event["type"][];
   fields: Field[];
-  events: string[];
   delivery: { medium: string; destination: string } | null;
   challenge: string | null;
   challenge_id: number | null;

@@ -1,6 +1,6 @@
-// The JSON API for pages of your own: Angular, React, Vue or none. Types are in oncegate.d.ts.
+// The JSON API for your own pages, with or without a framework. Types are in oncegate.d.ts.
 
-/** What the server says is wrong (RFC 9457). */
+/** An error that the server reports (RFC 9457). */
 export class Problem extends Error {
   constructor(status, about) {
     super(about.detail || about.title || `HTTP ${status}`);
@@ -9,7 +9,7 @@ export class Problem extends Error {
   }
 }
 
-/** One person's sign-in. The flow is in an HttpOnly cookie, so any page can find it again. */
+/** One user's sign-in. The flow is in an HttpOnly cookie, so any page can resume it. */
 export class SignIn {
   constructor(prefix = "/auth", { fetch: call = globalThis.fetch.bind(globalThis) } = {}) {
     this.prefix = prefix.replace(/\/$/, "");
@@ -22,7 +22,7 @@ export class SignIn {
     return (this.step = await this.ask("POST", "/flows"));
   }
 
-  /** The step of the sign-in that this browser has begun, or a new one. Sends nothing. */
+  /** Return the current step of this browser's sign-in, or start a new one. Sends nothing. */
   async resume() {
     try {
       this.step = await this.ask("GET", "/flows/current");
@@ -33,13 +33,13 @@ export class SignIn {
     return this.step.message?.code === "flow_expired" ? this.start() : this.step;
   }
 
-  /** Send an event for the step that is shown. A double click gets the same step twice. */
+  /** Send an event for the current step, with its version. A double click returns the same step twice. */
   async send(event) {
     const { flow_id: id, version } = this.step || (await this.resume());
-    return (this.step = await this.ask("POST", `/flows/${id}/events`, { version, ...event }));
+    return (this.step = await this.ask("POST", `/flows/${id}/events`, { ...event, version }));
   }
 
-  /** Who is signed in, or null. */
+  /** Return the user who is signed in, or null. */
   async session() {
     try {
       return await this.ask("GET", "/session");
@@ -68,5 +68,5 @@ export class SignIn {
   }
 }
 
-/** Ask the browser for a passkey: what `submit_passkey` takes as its credential. */
+/** Ask the browser for a passkey; returns the value of a field of type `passkey`. */
 export { passkey } from "./passkey.js";

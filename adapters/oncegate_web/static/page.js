@@ -1,4 +1,4 @@
-// What the pages can do better with JavaScript. Everything but passkeys works without it.
+// What JavaScript adds to the pages. Everything except passkeys works without it.
 
 import { passkey } from "./passkey.js";
 
@@ -7,7 +7,7 @@ const words = JSON.parse(document.body.dataset.words || "{}");
 const asTime = (seconds) =>
   `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
 
-// Countdowns go by the clock, not by ticks: a phone that slept shows the right time.
+// Countdowns use the clock, not the number of ticks: a phone that slept shows the right time.
 for (const element of document.querySelectorAll("[data-countdown]")) {
   const ends = Date.now() + Number(element.dataset.countdown) * 1000;
   const button = element.parentElement.querySelector("[data-opens-in]");
@@ -38,7 +38,7 @@ if (field) {
       field.value = await passkey(field.dataset.passkey);
       field.form.submit();
     } catch {
-      field.form.querySelector("button").focus(); // The person said no, or has none here.
+      field.form.querySelector("button").focus(); // The user declined, or has no passkey here.
     }
   });
 }

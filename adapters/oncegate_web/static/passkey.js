@@ -1,4 +1,4 @@
-// Passkeys: WebAuthn's JSON forms, where the browser has them, or our own translation.
+// Passkeys: WebAuthn's JSON forms if the browser has them, otherwise our own translation.
 const bytes = (text) =>
   Uint8Array.from(atob(text.replace(/-/g, "+").replace(/_/g, "/")), (c) => c.charCodeAt(0));
 const text = (buffer) =>

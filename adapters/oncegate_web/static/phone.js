@@ -1,4 +1,4 @@
-// The phone of the demo: it asks for new texts once a second.
+// The phone of the demo: it requests new messages once a second.
 const list = document.getElementById("messages");
 const count = document.getElementById("count");
 
@@ -13,7 +13,7 @@ const look = async () => {
     item.append("Your code is ", Object.assign(document.createElement("b"), { textContent: code }), where);
     list.prepend(item);
   }
-  count.textContent = `${messages.length} text${messages.length === 1 ? "" : "s"}`;
+  count.textContent = `${messages.length} message${messages.length === 1 ? "" : "s"}`;
 };
 
 look();

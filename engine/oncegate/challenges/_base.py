@@ -177,11 +177,7 @@ class ChallengeBase(StoredModel):
         valid_for: seconds from the call that brought the challenge; AuthSessionValidity is 3 to 15
             minutes (botocore's service model).
         delivery: where a code went; None if none was sent.
-        messages: the code of the message for a rejection reason, if the reason's own text would be
-            false for this challenge.
     """
-
-    messages: ClassVar[Mapping[str, str]] = {"wrong_credentials": "answer_refused"}
 
     session: Secret
     username: str
@@ -197,6 +193,18 @@ class ChallengeBase(StoredModel):
     def digits(self) -> int | None:
         """Length of the code that answers it; None if no code does."""
         return None
+
+    @property
+    def messages(self) -> Mapping[str, str]:
+        """The message's code for each reason whose own text would be false for this challenge."""
+        return {
+            "wrong_credentials": "answer_refused",
+            "wrong_code": "not_accepted",
+            "code_already_used": "not_accepted",
+            "code_expired": "challenge_dead",
+            "too_many_wrong_codes": "too_many_wrong_answers",
+            "already_tried": "stale",
+        }
 
     def call(self, flow: Flow, memory: InMemory) -> Call:
         """Return the call that an in-flight flow with this challenge is about to make."""

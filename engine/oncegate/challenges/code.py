@@ -5,6 +5,7 @@ Cognito's SMS_MFA, EMAIL_OTP, SMS_OTP and SOFTWARE_TOKEN_MFA.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import SecretStr
@@ -39,6 +40,13 @@ class CodeChallenge(ChallengeBase):
     @property
     def waits_in(self) -> FlowState:
         return FlowState.AWAITING_MFA
+
+    @property
+    def messages(self) -> Mapping[str, str]:
+        return {
+            "wrong_credentials": "answer_refused",
+            "code_already_used": "code_already_used" if self.kind is Factor.TOTP else "code_used",
+        }
 
     @property
     def digits(self) -> int:

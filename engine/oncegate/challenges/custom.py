@@ -23,16 +23,17 @@ class CustomChallenge(ChallengeBase):
         parameters: the Lambda's public challenge parameters.
     """
 
-    messages: ClassVar[Mapping[str, str]] = {
-        "wrong_credentials": "answer_refused",
-        "wrong_code": "wrong_answer",
-        "code_expired": "challenge_dead",
-        "too_many_wrong_codes": "too_many_wrong_answers",
-        "already_tried": "answer_already_tried",
-    }
-
     kind: Literal["CUSTOM_CHALLENGE"] = "CUSTOM_CHALLENGE"
     parameters: dict[str, str] = ModelField(default_factory=dict)
+
+    @property
+    def messages(self) -> Mapping[str, str]:
+        return {
+            **super().messages,
+            "wrong_code": "wrong_answer",
+            "code_already_used": "wrong_answer",
+            "already_tried": "answer_already_tried",
+        }
 
     @property
     def waits_in(self) -> FlowState:

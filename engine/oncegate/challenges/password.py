@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import SecretStr
@@ -31,8 +30,6 @@ class PasswordChallenge(ChallengeBase):
     Attributes:
         srp: whether it is to be proven by SRP.
     """
-
-    messages: ClassVar[Mapping[str, str]] = {}
 
     kind: Literal["PASSWORD"] = "PASSWORD"
     srp: bool = True

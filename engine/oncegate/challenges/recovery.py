@@ -21,14 +21,17 @@ class RecoveryChallenge(ChallengeBase):
     A code for a reset is valid for an hour, one for a sign-up for a day (AWS developer guide).
     """
 
-    messages: ClassVar[Mapping[str, str]] = {
-        "wrong_credentials": "recovery_refused",
-        "code_expired": "recovery_code_expired",
-        "factor_unusable": "recovery_unavailable",
-    }
-
     session: Secret = SecretStr("")
     valid_for: float = ModelField(default=3600.0, gt=0, le=86400)
+
+    @property
+    def messages(self) -> Mapping[str, str]:
+        return {
+            "wrong_credentials": "recovery_refused",
+            "code_expired": "recovery_code_expired",
+            "code_already_used": "recovery_code_expired",
+            "factor_unusable": "recovery_unavailable",
+        }
 
     @property
     def digits(self) -> int:

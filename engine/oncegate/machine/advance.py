@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import threading
-from typing import Final
+from typing import Any, Final
 
 from statemachine.exceptions import TransitionNotAllowed
 
@@ -151,7 +151,7 @@ def allowed_events(flow: Flow) -> tuple[str, ...]:
 def _why_not(context: TransitionContext, event: str) -> str:
     """The first closed guard of the event's last transition, which is the general one."""
     flow, guards = context.flow, CHART.bind(context)
-    transitions = CHART.transitions(flow.state, event)
+    transitions = CHART.transitions(flow.state, event) if event in EVENTS else ()
     for name in transitions[-1].guards if transitions else ():
         if not getattr(guards, name)():
             return _REASONS[name]
@@ -170,10 +170,28 @@ def _run(context: TransitionContext, event: str) -> None:
 _of_thread = threading.local()
 
 
+class _CurrentContext:
+    """The model of a library's machine: whatever context it works on at the moment."""
+
+    def __init__(self, context: TransitionContext) -> None:
+        self.context = context
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.context, name)
+
+    @property
+    def state(self) -> FlowState:
+        return self.context.state
+
+    @state.setter
+    def state(self, state: FlowState) -> None:
+        self.context.state = state
+
+
 def _library_machine(context: TransitionContext) -> SignInMachine:
     # A machine takes 10 ms to make, so each thread keeps one, until a final state stops its engine.
     machine: SignInMachine | None = getattr(_of_thread, "machine", None)
-    if machine is None or machine.is_terminated:
-        machine = _of_thread.machine = SignInMachine(context)
-    machine.model = context
+    if type(machine) is not CHART.chart or machine.is_terminated:
+        machine = _of_thread.machine = CHART.chart(_CurrentContext(context))  # type: ignore[arg-type]
+    machine.model.context = context  # type: ignore[attr-defined]
     return machine

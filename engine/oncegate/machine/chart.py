@@ -369,5 +369,5 @@ class SignInMachine(Guards, Effects, StateChart[TransitionContext]):
         cond="recovery_is_done and first_factor_is_at_hand and budget_remains",
         on="write_request_ahead",
     )
-    deciding.to(failed, cond="challenge_is_unknown", on="fail_unknown_challenge")
     deciding.to(idle, cond="nothing_is_asked")
+    deciding.to(failed, on="fail_unknown_challenge")

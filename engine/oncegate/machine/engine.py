@@ -82,7 +82,7 @@ class CompiledChart(Generic[C]):
     """
 
     def __init__(self, chart: type[C]) -> None:
-        self._chart = chart
+        self.chart = chart
         self._states: Mapping[Any, State] = chart.states_map
         self._rows: _Rows = _Compiler(chart).rows()
 
@@ -110,7 +110,7 @@ class CompiledChart(Generic[C]):
         Returns:
             An object whose guards and effects can be called. It takes no events.
         """
-        host = self._chart.__new__(self._chart)
+        host = self.chart.__new__(self.chart)
         vars(host)["model"] = model
         return host
 
@@ -130,7 +130,8 @@ class CompiledChart(Generic[C]):
             return
         if not self._take_first(self._rows[model.state].get(event, ()), host, model):
             raise TransitionNotAllowed(Event(event), {self._states[model.state]})
-        self._settle(host, model)
+        while self._settle(host, model):
+            pass  # Where it moved, the library asks all guards once more before it rests.
 
     def _settle(self, host: C, model: HasState) -> bool:
         moved = False

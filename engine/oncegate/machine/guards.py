@@ -18,7 +18,6 @@ from oncegate.challenges import (
     RememberDevice,
     SignUpConfirmation,
     SubmitPassword,
-    UnknownChallenge,
 )
 from oncegate.outcomes import Confirmed, DeviceRegistered, RejectionReason, TokensIssued
 from oncegate.record import Flow
@@ -281,10 +280,6 @@ class Guards:
             or flow.retained_password is not None
             or flow.start_session is not None
         )
-
-    def challenge_is_unknown(self) -> bool:
-        """Cognito asks for something that no state of this release waits for."""
-        return isinstance(self.model.challenge, (UnknownChallenge, DeviceChallenge))
 
     def nothing_is_asked(self) -> bool:
         """There is no challenge, so the user begins, or begins again."""

@@ -1,0 +1,136 @@
+"""Makes the adapters that the commands use. This module alone imports other adapters, at first use."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from oncegate import Misconfigured, MissingExtra
+from oncegate.adapters import DeviceVault, RecordStore, TokenService, Transport
+from oncegate_cli._options import Account
+
+if TYPE_CHECKING:
+    from oncegate_sandbox import Sandbox
+    from oncegate_web.demo import Demo
+
+
+@contextmanager
+def needs_extra(extra: str) -> Iterator[None]:
+    """Report a package that cannot be imported in the block as a missing extra.
+
+    Args:
+        extra: the extra of oncegate that installs the packages.
+
+    Raises:
+        MissingExtra: a package is not installed.
+        ModuleNotFoundError: a module of oncegate itself is missing, which no extra would install.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("oncegate"):
+            raise
+        raise MissingExtra(extra) from error
+
+
+def cognito_transport(account: Account) -> Transport:
+    """Make the transport to an account's app client.
+
+    The client secret is read from the environment variable ``ONCEGATE_CLIENT_SECRET``.
+
+    Raises:
+        Misconfigured: an option is invalid.
+        MissingExtra: the extra ``cognito`` is not installed.
+    """
+    with needs_extra("cognito"):
+        from oncegate_cognito import CognitoTransport
+    return CognitoTransport(
+        pool_id=account.pool_id,
+        client_id=account.client_id,
+        client_secret=os.environ.get("ONCEGATE_CLIENT_SECRET") or None,
+        endpoint_url=account.endpoint_url,
+        auth_flow=account.auth_flow,
+    )
+
+
+def local_transport(cognito: Sandbox) -> Transport:
+    """Make the transport to a local Cognito."""
+    with needs_extra("cognito"):
+        from oncegate_cognito import CognitoTransport
+    return CognitoTransport(
+        pool_id=cognito.pool_id, client_id=cognito.client_id, endpoint_url=cognito.endpoint
+    )
+
+
+def token_service(transport: Transport) -> TokenService:
+    """Return what lists and forgets the devices of a signed-in user.
+
+    Raises:
+        Misconfigured: the transport has no token service.
+    """
+    if transport.token_service is None:
+        raise Misconfigured("this transport cannot list devices")
+    return transport.token_service
+
+
+def device_vault(account: Account) -> DeviceVault:
+    """Make the vault for this user's devices: the system's keyring if it works, otherwise a file."""
+    from oncegate_vaults import FileVault, KeyringVault
+
+    name = f"{account.pool_id} {account.client_id}"
+    try:
+        keyring = KeyringVault(name)
+        keyring.find("")
+    except Exception:  # noqa: BLE001 - not installed, no back end, or locked
+        file_name = "".join(c if c.isalnum() else "-" for c in name)
+        return FileVault(Path(typer.get_app_dir("oncegate")) / f"devices-{file_name}.json")
+    return keyring
+
+
+def memory_store() -> RecordStore:
+    """Make a store for one run of the command."""
+    from oncegate_stores import MemoryStore
+
+    return MemoryStore()
+
+
+def sandbox(*, port: int = 0, seed: Path | None = None) -> Sandbox:
+    """Make a local Cognito that is not serving yet.
+
+    Args:
+        port: TCP port on the loopback interface; 0 for any free one.
+        seed: TOML file with a pool and users. Default: the demo users.
+
+    Raises:
+        MissingExtra: the extra ``sandbox`` is not installed.
+    """
+    with needs_extra("sandbox"):
+        from oncegate_sandbox import Sandbox
+    return Sandbox.from_seed_file(seed, port=port) if seed else Sandbox(port=port)
+
+
+def web_demo(cognito: Sandbox, *, hint: str, port: int) -> Demo:
+    """Make the demo in the browser; it is not serving yet.
+
+    Args:
+        cognito: local Cognito.
+        hint: text for the page: who can sign in.
+        port: TCP port of the page; 0 for any free one.
+
+    Raises:
+        MissingExtra: the extra ``fastapi`` is not installed.
+    """
+    with needs_extra("fastapi"):
+        from oncegate_web.demo import Demo
+    return Demo(
+        cognito=cognito,
+        transport=local_transport(cognito),
+        store=memory_store(),
+        hint=hint,
+        port=port,
+    )

@@ -1,0 +1,119 @@
+"""The commands themselves. Imported when one is called, so that help and prompts appear at once."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from oncegate import SignIn, Step
+from oncegate_cli import _adapters as adapters
+from oncegate_cli import _demo as scenes
+from oncegate_cli._diagram import draw, write_all
+from oncegate_cli._options import Account, DeviceAction, Exit, Format
+from oncegate_cli._signin import report, sign_in_at
+from oncegate_cli._terminal import Terminal
+
+
+class _Session:
+    """One user at one terminal, about to sign in to one app client."""
+
+    def __init__(self, account: Account, *, remember_device: bool = False) -> None:
+        self.transport = adapters.cognito_transport(account)
+        self.vault = adapters.device_vault(account)
+        answers = {"username": account.username} if account.username else {}
+        # A script is not asked about its device.
+        if remember_device or not sys.stdin.isatty():
+            answers["remember"] = str(remember_device).lower()
+        self.terminal = Terminal(answers)
+
+    def sign_in(self) -> tuple[Exit, Step]:
+        """Sign the user in."""
+        sign_in = SignIn(
+            transport=self.transport,
+            store=adapters.memory_store(),
+            vault=self.vault,
+            retain_password=True,
+        )
+        return sign_in_at(self.terminal, sign_in)
+
+
+def sign_in(account: Account, *, remember_device: bool, as_json: bool) -> Exit:
+    """Run ``oncegate signin``."""
+    session = _Session(account, remember_device=remember_device)
+    code, step = session.sign_in()
+    report(session.terminal, step, as_json=as_json)
+    return code
+
+
+def devices(action: DeviceAction, account: Account, *, key: str | None, as_json: bool) -> Exit:
+    """Run ``oncegate devices``."""
+    session = _Session(account)
+    service = adapters.token_service(session.transport)
+    code, step = session.sign_in()
+    if step.tokens is None:
+        report(session.terminal, step, as_json=as_json)
+        return code
+    if action is DeviceAction.FORGET and key:
+        service.forget_device(step.tokens, key)
+        own = session.vault.find(account.username or "")
+        if own and own.key == key:
+            session.vault.remove(own)
+    listed = service.devices(step.tokens)
+    if as_json:
+        print(json.dumps([{"key": device.key, "name": device.name} for device in listed]))
+        return code
+    table = Table("key", "name", "last signed in")
+    for device in listed:
+        table.add_row(device.key, device.name, f"{device.last_signed_in_at or ''}")
+    Console().print(table)
+    return code
+
+
+def run_sandbox(*, port: int, seed: Path | None, as_json: bool) -> None:
+    """Run ``oncegate sandbox``."""
+    cognito = adapters.sandbox(port=port, seed=seed)
+    cognito.listen()
+    description = cognito.description()
+    line = "  ".join(f"{name} {value}" for name, value in description.items())
+    print(json.dumps(description) if as_json else line, flush=True)
+    cognito.serve_forever()
+
+
+def demo(*, auto: bool, as_json: bool) -> Exit:
+    """Run ``oncegate demo`` in the terminal."""
+    with adapters.sandbox() as cognito:
+        if auto or not sys.stdin.isatty():
+            played = scenes.play(cognito)
+            if as_json:
+                print(json.dumps([scene._asdict() for scene in played]))
+            else:
+                Console().print(scenes.table(played))
+            promise_held = all(scene.texts <= 1 for scene in played)
+            return Exit.SIGNED_IN if promise_held else Exit.REFUSED
+        Console(stderr=True, highlight=False).print(f"A local Cognito is running. {scenes.HINT}\n")
+        terminal = Terminal(aside=lambda: scenes.phone(cognito))
+        code, step = sign_in_at(terminal, scenes.sign_in_to(cognito))
+        report(terminal, step, as_json=as_json)
+    return code
+
+
+def web_demo_at(port: int, *, as_json: bool) -> None:
+    """Run ``oncegate demo --web``."""
+    with adapters.sandbox() as cognito:
+        page = adapters.web_demo(cognito, hint=scenes.HINT, port=port)
+        print(json.dumps({"url": page.url}) if as_json else f"Open {page.url}", flush=True)
+        page.serve_forever()
+
+
+def diagram(form: Format, *, write: Path | None, as_json: bool) -> None:
+    """Run ``oncegate diagram``."""
+    if write:
+        files = [str(path) for path in write_all(write)]
+        print(json.dumps(files) if as_json else "\n".join(files))
+        return
+    drawn = draw(form)
+    print(json.dumps({"format": form, "diagram": drawn}) if as_json else drawn)

@@ -1,0 +1,55 @@
+"""Types of the command line: exit codes, formats, the account. Imports no engine and no adapter."""
+
+from __future__ import annotations
+
+from enum import IntEnum, StrEnum
+from typing import Literal, NamedTuple
+
+AuthFlow = Literal["USER_SRP_AUTH", "USER_PASSWORD_AUTH", "USER_AUTH", "CUSTOM_AUTH"]
+"""Cognito's AuthFlow values for users."""
+
+
+class Exit(IntEnum):
+    """The command's exit codes.
+
+    REFUSED: Cognito refused the sign-in, or input ended. USAGE: an option, or the set-up, is wrong.
+    """
+
+    SIGNED_IN = 0
+    REFUSED = 1
+    USAGE = 2
+    UNREACHABLE = 3
+    INTERRUPTED = 130
+
+
+class Format(StrEnum):
+    """A format in which ``oncegate diagram`` shows the machine."""
+
+    MERMAID = "mermaid"
+    TABLE = "table"
+    SVG = "svg"
+
+
+class DeviceAction(StrEnum):
+    """What to do with the devices that Cognito knows of a user."""
+
+    LIST = "list"
+    FORGET = "forget"
+
+
+class Account(NamedTuple):
+    """The app client to sign in to, and the user.
+
+    Attributes:
+        pool_id: user pool ID.
+        client_id: app client ID.
+        endpoint_url: URL of a Cognito replacement; None for Cognito.
+        username: None to prompt for it.
+        auth_flow: how the sign-in begins.
+    """
+
+    pool_id: str
+    client_id: str
+    endpoint_url: str | None
+    username: str | None
+    auth_flow: AuthFlow

@@ -1,0 +1,194 @@
+"""`Terminal`: shows steps and prompts for their fields. Knows neither Cognito nor any event by name."""
+
+from __future__ import annotations
+
+import io
+import sys
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+
+import segno
+from rich.console import Console, Group, RenderableType
+from rich.panel import Panel
+from rich.prompt import Prompt
+from rich.table import Table
+from rich.text import Text
+
+from oncegate import Action, Event, InvalidInput, Step
+from oncegate.adapters import TEXTS, Field, parse_event
+
+
+class NoMoreInput(Exception):
+    """Standard input ended before the sign-in did."""
+
+
+class _Word(Exception):
+    """The user typed the word of another action.
+
+    Attributes:
+        event: type of the action's event.
+    """
+
+    def __init__(self, event: str) -> None:
+        super().__init__(event)
+        self.event = event
+
+
+class Terminal:
+    """Prompts the user, or reads lines if standard input is not a terminal.
+
+    Everything is shown on standard error, so that standard output has nothing but results.
+
+    A step's main action is what the terminal prompts for. The other actions without fields are typed
+    words, such as "new", which count only where digits are expected: a password can be any word.
+
+    Args:
+        answers: values known in advance, by field name. Each is used once, so a refused value is
+            prompted for.
+        aside: returns what to show beside each step.
+
+    Attributes:
+        is_interactive: whether standard input is a terminal.
+    """
+
+    def __init__(
+        self,
+        answers: Mapping[str, str] | None = None,
+        aside: Callable[[], RenderableType] | None = None,
+    ) -> None:
+        self._console = Console(stderr=True, highlight=False)
+        self._answers = dict(answers or {})
+        self._aside = aside
+        self.is_interactive = sys.stdin.isatty()
+
+    def show(self, step: Step) -> None:
+        """Show a step."""
+        panel = Panel(_body(step), title=step.title, title_align="left")
+        if not self._aside:
+            self._console.print(panel)
+            return
+        beside = Table.grid(expand=True, padding=(0, 1))
+        beside.add_column(ratio=3)
+        beside.add_column(ratio=2)
+        beside.add_row(panel, self._aside())
+        self._console.print(beside)
+
+    def ask(self, step: Step) -> Event:
+        """Prompt for the fields of a step's main action until they make an event.
+
+        Args:
+            step: a step with actions.
+
+        Raises:
+            NoMoreInput: standard input has ended.
+        """
+        main = step.actions[0]
+        words = {word: action.event for word, action in words_of(step).items()}
+        while True:
+            try:
+                return parse_event({"type": main.event, **self._values(main.fields, words)})
+            except _Word as typed:
+                return parse_event({"type": typed.event})
+            except InvalidInput:
+                self._console.print(Text(TEXTS["notice.invalid_input"], style="red"))
+
+    def _values(self, fields: tuple[Field, ...], words: dict[str, str]) -> dict[str, object]:
+        values: dict[str, object] = {}
+        for field in fields:
+            value = self._answers.pop(field.name, None) or self._value(field)
+            if _takes_words(field) and value.strip() in words:
+                raise _Word(words[value.strip()])
+            group, _, name = field.name.partition(".")
+            if name:
+                grouped = values.setdefault(group, {})
+                assert isinstance(grouped, dict)
+                grouped[name] = value
+            else:
+                values[field.name] = value
+        return values
+
+    def _value(self, field: Field) -> str:
+        if field.type == "passkey":
+            self._console.print(Text(TEXTS["terminal.no_passkeys"]))
+            raise NoMoreInput
+        if not self.is_interactive:
+            line = sys.stdin.readline()
+            if not line:
+                raise NoMoreInput
+            return line.rstrip("\r\n")
+        choices = [choice.value for choice in field.choices]
+        try:
+            return Prompt.ask(
+                Text(field.label),
+                console=self._console,
+                password=field.secret,
+                choices=choices or None,
+                default=field.value or (choices[0] if choices else ...),  # type: ignore[arg-type]
+            )
+        except EOFError:
+            raise NoMoreInput from None
+
+
+def words_of(step: Step) -> dict[str, Action]:
+    """Return the actions that the user can choose by typing a word, by that word.
+
+    They are all but the main one that have no fields and a word in `oncegate.messages.TEXTS`. None, if
+    the main action has no input for digits, in which a word cannot be mistaken for a value.
+    """
+    main, *others = step.actions or (None,)
+    if main is None or not any(map(_takes_words, main.fields)):
+        return {}
+    codes = {f"terminal.word.{action.event}": action for action in others if not action.fields}
+    return {TEXTS[code]: action for code, action in codes.items() if code in TEXTS}
+
+
+def _takes_words(field: Field) -> bool:
+    return field.inputmode == "numeric"
+
+
+def _body(step: Step) -> RenderableType:
+    lines: list[RenderableType] = []
+    if step.message:
+        lines.append(Text(step.message.text, style="yellow"))
+        if step.message.detail:
+            lines.append(Text(step.message.detail))
+    if step.reason:
+        lines.append(Text(step.reason.text, style="yellow"))
+    if step.delivery:
+        sent = TEXTS.get(f"hint.sent_{step.delivery.medium.lower()}", TEXTS["hint.sent"])
+        lines.append(Text(sent.format(destination=step.delivery.destination)))
+    if step.totp:
+        lines.append(Text(TEXTS["hint.totp"]))
+        lines.append(Text(_qr_code(step.totp.uri)))
+        lines.append(Text(TEXTS["hint.totp_secret"].format(secret=step.totp.secret)))
+    for name, value in (step.parameters or {}).items():
+        lines.append(Text(f"{name}: {value}"))
+    lines.extend(Text(_offer(word, action)) for word, action in words_of(step).items())
+    choices = (choice for field in step.fields for choice in field.choices)
+    lines.extend(Text(f"{choice.value}: {choice.label}") for choice in choices)
+    if step.expires_at and step.attempts_left is not None:
+        text = TEXTS["terminal.time_and_attempts"]
+        left = text.format(time=_until(step.expires_at), count=step.attempts_left)
+        lines.append(Text(left, style="dim"))
+    if step.tokens:
+        valid = TEXTS["terminal.token_valid"].format(seconds=step.tokens.expires_in)
+        lines.append(Text(valid))
+    return Group(*lines) if lines else Text("")
+
+
+def _offer(word: str, action: Action) -> str:
+    if action.available_at is None or action.available_at <= datetime.now(UTC):
+        return TEXTS["terminal.type_for"].format(word=word, label=action.label)
+    text = TEXTS["terminal.type_for_later"]
+    return text.format(word=word, label=action.label, time=_until(action.available_at))
+
+
+def _until(moment: datetime) -> str:
+    seconds = max(0, int((moment - datetime.now(UTC)).total_seconds()))
+    return f"{seconds // 60}:{seconds % 60:02d}"
+
+
+def _qr_code(uri: str) -> str:
+    drawn = io.StringIO()
+    segno.make(uri, error="l").terminal(drawn, compact=True)
+    return drawn.getvalue()

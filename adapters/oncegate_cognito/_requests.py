@@ -1,0 +1,264 @@
+"""The requests that sign in: each is sent once, and repeated only if it provably had no effect."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any, Final, Literal
+
+from tenacity import (
+    Retrying,
+    retry_if_exception,
+    stop_after_attempt,
+    wait_random_exponential,
+)
+
+from oncegate.adapters import (
+    CheckAnswer,
+    CheckCode,
+    CheckPasskey,
+    NotSent,
+    Outcome,
+    RequestCode,
+    SetPassword,
+)
+from oncegate_cognito._app_client import AppClient
+from oncegate_cognito._responses import outcome_of_response
+from oncegate_cognito.errors import outcome_of_exception
+from oncegate_cognito.srp import ClientSrp
+
+AuthFlow = Literal["USER_SRP_AUTH", "USER_PASSWORD_AUTH", "USER_AUTH", "CUSTOM_AUTH"]
+
+AnswerCall = RequestCode | CheckCode | CheckPasskey | CheckAnswer | SetPassword
+
+PASSWORD_SRP: Final = "PASSWORD_SRP"
+
+_MAX_ATTEMPTS = 2
+_MAX_WAIT = 1.0
+# SRP makes the first factor two requests, and setting up an authenticator app also takes two. Every
+# other call is one.
+_MAX_REQUESTS = 2
+
+
+class Requests:
+    """Sends requests for one app client. Thread-safe.
+
+    Args:
+        app: app client.
+        auth_flow: how a sign-in begins.
+        valid_for: lifetime of a session, in seconds.
+        levels: TARGET_ACR_VALUES and MAX_AGE of USER_AUTH.
+        totp_issuer: name of the account in authenticator apps.
+        device_name: name of this program in `ListDevices`.
+    """
+
+    def __init__(
+        self,
+        app: AppClient,
+        *,
+        auth_flow: AuthFlow,
+        valid_for: float,
+        levels: Mapping[str, str],
+        totp_issuer: str,
+        device_name: str,
+    ) -> None:
+        self.app = app
+        self.boto = app.boto
+        self.auth_flow = auth_flow
+        self.valid_for = valid_for
+        self.levels = levels
+        self.totp_issuer = totp_issuer
+        self.device_name = device_name
+
+    @property
+    def max_call_seconds(self) -> float:
+        """Upper bound for the duration of one call, in seconds."""
+        config: Any = self.boto.meta.config
+        one_request = _MAX_ATTEMPTS * (config.connect_timeout + _MAX_WAIT) + config.read_timeout
+        return float(_MAX_REQUESTS * one_request)
+
+    def send(self, operation: Callable[..., Any], **request: Any) -> Any:
+        """Send a request once, and again only if it provably had no effect.
+
+        Args:
+            operation: method of `boto`.
+            **request: its arguments.
+
+        Returns:
+            The response, as boto3 returns it.
+        """
+        return _REPEATING(operation, **request)
+
+    def initiate(
+        self,
+        username: str,
+        parameters: Mapping[str, str],
+        device_key: str | None,
+        session: str | None = None,
+    ) -> Any:
+        """Send InitiateAuth.
+
+        Args:
+            username: name that was typed.
+            parameters: AuthParameters, except USERNAME, SECRET_HASH and DEVICE_KEY.
+            device_key: key of the user's device, if it is known.
+            session: Session of a sign-up that was just confirmed.
+        """
+        request: dict[str, Any] = {
+            "AuthFlow": self.auth_flow,
+            "ClientId": self.app.client_id,
+            "AuthParameters": {**self._user(username, device_key), **parameters},
+        }
+        if session:
+            request["Session"] = session
+        return self.send(self._initiate_auth, **request)
+
+    def respond(
+        self,
+        challenge: str,
+        session: str | None,
+        username: str,
+        answer: Mapping[str, str],
+        device_key: str | None,
+    ) -> Any:
+        """Send RespondToAuthChallenge.
+
+        Args:
+            challenge: ChallengeName.
+            session: Session of the challenge, if it has one.
+            username: the pool's own name for the user.
+            answer: ChallengeResponses, except USERNAME, SECRET_HASH and DEVICE_KEY.
+            device_key: key of the user's device, if it is known.
+        """
+        request: dict[str, Any] = {
+            "ClientId": self.app.client_id,
+            "ChallengeName": challenge,
+            "ChallengeResponses": {**self._user(username, device_key), **answer},
+        }
+        if session:
+            request["Session"] = session
+        return self.send(self._respond_to_auth_challenge, **request)
+
+    def answer(
+        self, call: AnswerCall, answer: Mapping[str, str], *, replaces_password: bool = False
+    ) -> Outcome:
+        """Answer the challenge of a call, and return the outcome.
+
+        Args:
+            call: answer to a challenge whose kind is a ChallengeName.
+            answer: ChallengeResponses, except USERNAME, SECRET_HASH and DEVICE_KEY.
+            replaces_password: whether a code that is sent replaces the password.
+        """
+        challenge = call.challenge
+        response = self.respond(
+            challenge.kind,
+            challenge.session.get_secret_value(),
+            challenge.username,
+            answer,
+            call.device_key,
+        )
+        return self.outcome(response, challenge.username, replaces_password=replaces_password)
+
+    def prove(
+        self,
+        srp: ClientSrp,
+        response: Any,
+        *,
+        group: str,
+        identity: str,
+        password: str,
+        username: str,
+        device_key: str | None,
+    ) -> Any:
+        """Answer PASSWORD_VERIFIER or DEVICE_PASSWORD_VERIFIER, which are the same computation.
+
+        Args:
+            srp: client whose SRP_A brought the challenge.
+            response: the one with the challenge.
+            group: name of the pool, or group key of the device.
+            identity: USER_ID_FOR_SRP, or key of the device.
+            password: the user's, or the device's.
+            username: the pool's own name for the user.
+            device_key: key of the user's device, if it is known.
+
+        Raises:
+            BadParameters: the server's parameters are malformed.
+        """
+        parameters = response["ChallengeParameters"]
+        claim = srp.claim(
+            group=group,
+            user=identity,
+            password=password,
+            salt=parameters.get("SALT", ""),
+            server_public=parameters.get("SRP_B", ""),
+            secret_block=parameters.get("SECRET_BLOCK", ""),
+            now=datetime.now(UTC),
+        )
+        return self.respond(
+            response["ChallengeName"],
+            # Some servers return none here, because the secret block carries the state.
+            response.get("Session"),
+            username,
+            {
+                "PASSWORD_CLAIM_SIGNATURE": claim.signature,
+                "PASSWORD_CLAIM_SECRET_BLOCK": claim.secret_block,
+                "TIMESTAMP": claim.timestamp,
+            },
+            device_key,
+        )
+
+    def outcome(
+        self, response: Mapping[str, Any], username: str, *, replaces_password: bool = False
+    ) -> Outcome:
+        """Return the outcome in a response; see `outcome_of_response`."""
+        return outcome_of_response(
+            response,
+            username=username,
+            valid_for=self.valid_for,
+            replaces_password=replaces_password,
+        )
+
+    def named(self, username: str) -> dict[str, Any]:
+        """Return ClientId, Username and SecretHash, for operations outside a session."""
+        hashed = self.app.secret_hash(username)
+        more = {"SecretHash": hashed} if hashed else {}
+        return {"ClientId": self.app.client_id, "Username": username, **more}
+
+    def _user(self, username: str, device_key: str | None) -> dict[str, str]:
+        hashed = self.app.secret_hash(username)
+        return {
+            "USERNAME": username,
+            **({"SECRET_HASH": hashed} if hashed else {}),
+            **({"DEVICE_KEY": device_key} if device_key else {}),
+        }
+
+    def _initiate_auth(self, **request: Any) -> Any:
+        return self.boto.initiate_auth(**request)
+
+    def _respond_to_auth_challenge(self, **request: Any) -> Any:
+        return self.boto.respond_to_auth_challenge(**request)
+
+
+class AdminRequests(Requests):
+    """Sends AdminInitiateAuth and AdminRespondToAuthChallenge instead."""
+
+    def _initiate_auth(self, **request: Any) -> Any:
+        if request["AuthFlow"] == "USER_PASSWORD_AUTH":
+            request["AuthFlow"] = "ADMIN_USER_PASSWORD_AUTH"
+        return self.boto.admin_initiate_auth(UserPoolId=self.app.pool_id, **request)
+
+    def _respond_to_auth_challenge(self, **request: Any) -> Any:
+        return self.boto.admin_respond_to_auth_challenge(UserPoolId=self.app.pool_id, **request)
+
+
+def _had_no_effect(failure: BaseException) -> bool:
+    return isinstance(failure, Exception) and isinstance(outcome_of_exception(failure), NotSent)
+
+
+# Safe to share: tenacity's state between calls is per thread, and holds nothing of a request.
+_REPEATING = Retrying(
+    retry=retry_if_exception(_had_no_effect),
+    stop=stop_after_attempt(_MAX_ATTEMPTS),
+    wait=wait_random_exponential(multiplier=0.1, max=_MAX_WAIT),
+    reraise=True,
+)

@@ -1,0 +1,51 @@
+"""Confirming a sign-up: ResendConfirmationCode and ConfirmSignUp."""
+
+from __future__ import annotations
+
+from botocore.exceptions import ClientError
+from pydantic import SecretStr
+
+from oncegate.adapters import Confirmed, ConfirmSignUp, Outcome, SendCode, SignUpConfirmation
+from oncegate_cognito._registry import performs
+from oncegate_cognito._requests import Requests
+from oncegate_cognito.challenges._recovery import code_sent
+
+# ConfirmSignUp and ResendConfirmationCode for a user who is confirmed already (public reports).
+_ALREADY_CONFIRMED = (
+    "User cannot be confirmed. Current status is CONFIRMED",
+    "User is already confirmed",
+)
+
+
+@performs(SendCode, SignUpConfirmation)
+def send_code(call: SendCode, requests: Requests) -> Outcome:
+    """Have Cognito send a code."""
+    try:
+        response = requests.send(
+            requests.boto.resend_confirmation_code, **requests.named(call.challenge.username)
+        )
+    except ClientError as error:
+        return _confirmed_or_raise(error)
+    return code_sent(call, response)
+
+
+@performs(ConfirmSignUp)
+def confirm(call: ConfirmSignUp, requests: Requests) -> Outcome:
+    """Confirm the sign-up with the code."""
+    try:
+        response = requests.send(
+            requests.boto.confirm_sign_up,
+            ConfirmationCode=call.code.get_secret_value(),
+            **requests.named(call.challenge.username),
+        )
+    except ClientError as error:
+        return _confirmed_or_raise(error)
+    session = response.get("Session") if requests.auth_flow == "USER_AUTH" else None
+    return Confirmed(session=SecretStr(session) if session else None)
+
+
+def _confirmed_or_raise(error: ClientError) -> Outcome:
+    """Return `Confirmed` if the user is confirmed already: the flow can go on."""
+    if error.response.get("Error", {}).get("Message", "").startswith(_ALREADY_CONFIRMED):
+        return Confirmed()
+    raise error

@@ -1,0 +1,64 @@
+"""Setting up an authenticator app: AssociateSoftwareToken, VerifySoftwareToken and MFA_SETUP."""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+from botocore.exceptions import BotoCoreError, ClientError
+from pydantic import SecretStr
+
+from oncegate.adapters import (
+    ChallengeIssued,
+    CheckCode,
+    NotSent,
+    Outcome,
+    OutcomeUnknown,
+    Rejected,
+    RejectionReason,
+    RequestCode,
+    TotpSetup,
+)
+from oncegate_cognito._registry import performs
+from oncegate_cognito._requests import Requests
+from oncegate_cognito.errors import outcome_of_exception
+
+
+def request_secret(call: RequestCode, requests: Requests) -> Outcome:
+    """Have Cognito generate the secret for the user's authenticator app."""
+    session = call.challenge.session.get_secret_value()
+    response = requests.send(requests.boto.associate_software_token, Session=session)
+    secret, user = response["SecretCode"], call.challenge.username
+    issuer, account = quote(requests.totp_issuer), quote(user)
+    uri = f"otpauth://totp/{issuer}:{account}?secret={secret}&issuer={issuer}"
+    return ChallengeIssued(
+        challenge=TotpSetup(
+            session=response.get("Session") or session,
+            username=user,
+            valid_for=requests.valid_for,
+            secret=secret,
+            uri=SecretStr(uri),
+        )
+    )
+
+
+@performs(CheckCode, TotpSetup)
+def verify(call: CheckCode, requests: Requests) -> Outcome:
+    """Verify the first code, and then answer MFA_SETUP with the verified session."""
+    challenge = call.challenge
+    verified = requests.send(
+        requests.boto.verify_software_token,
+        Session=challenge.session.get_secret_value(),
+        UserCode=call.code.get_secret_value(),
+        FriendlyDeviceName=requests.totp_issuer,
+    )
+    if verified.get("Status") != "SUCCESS":
+        return Rejected(reason=RejectionReason.WRONG_CODE)
+    try:
+        response = requests.respond(
+            "MFA_SETUP", verified.get("Session"), challenge.username, {}, call.device_key
+        )
+    except (ClientError, BotoCoreError) as failure:
+        outcome = outcome_of_exception(failure)
+        # The code is used up, so the call as a whole had an effect: the user has to begin again.
+        return OutcomeUnknown(detail=outcome.detail) if isinstance(outcome, NotSent) else outcome
+    return requests.outcome(response, challenge.username)

@@ -1,0 +1,29 @@
+"""`OpenTelemetryListener`: the counters of `oncegate.CountingListener` as OpenTelemetry metrics."""
+
+from __future__ import annotations
+
+from opentelemetry.metrics import MeterProvider, get_meter
+
+from oncegate._metrics import NAMES, counted
+from oncegate.adapters import Transition
+
+
+class OpenTelemetryListener:
+    """Adds to OpenTelemetry counters: ``oncegate.codes_sent`` and so on, one per name.
+
+    A counted code has the attribute ``medium``, a suppressed event the attribute ``reason``. Users and
+    flows are not attributes, because metrics are kept for long and read by many.
+
+    Args:
+        provider: OpenTelemetry meter provider. Default: the global one.
+    """
+
+    def __init__(self, provider: MeterProvider | None = None) -> None:
+        meter = get_meter("oncegate", meter_provider=provider)
+        self._counters = {name: meter.create_counter(f"oncegate.{name}") for name in NAMES}
+
+    def __call__(self, transition: Transition, /) -> None:
+        facts = {"medium": transition.delivered, "reason": transition.suppressed}
+        attributes = {name: fact for name, fact in facts.items() if fact}
+        for name in counted(transition):
+            self._counters[name].add(1, attributes)

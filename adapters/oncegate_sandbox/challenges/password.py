@@ -1,0 +1,123 @@
+"""The password, in the clear or proven by SRP.
+
+USER_PASSWORD_AUTH, USER_SRP_AUTH, and PASSWORD, PASSWORD_SRP and PASSWORD_VERIFIER.
+"""
+
+from __future__ import annotations
+
+import hmac
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+
+from oncegate_sandbox._sessions import Session
+from oncegate_sandbox._signing_in import Attempt, SigningIn
+from oncegate_sandbox._users import User
+from oncegate_sandbox._wire import Json, RespondToAuthChallenge, required
+from oncegate_sandbox.challenges._base import AuthFlow, Challenge
+from oncegate_sandbox.errors import WRONG_PASSWORD, not_authorized
+from oncegate_sandbox.srp import N, Verifier
+
+
+class Password(Challenge):
+    """Checks passwords and counts wrong ones."""
+
+    names = ("PASSWORD", "PASSWORD_SRP", "PASSWORD_VERIFIER")
+
+    def __init__(self, sign_in: SigningIn) -> None:
+        super().__init__(sign_in)
+        self._unknown_user_key = secrets.token_bytes(32)
+
+    def auth_flows(self) -> Mapping[str, AuthFlow]:
+        return {
+            "USER_SRP_AUTH": self.begin_srp,
+            "USER_PASSWORD_AUTH": self._begin_plain,
+            "ADMIN_USER_PASSWORD_AUTH": self._begin_plain,
+            "ADMIN_NO_SRP_AUTH": self._begin_plain,
+        }
+
+    def first_factors(self, user: User | None) -> Sequence[str]:
+        del user
+        return ("PASSWORD_SRP", "PASSWORD")
+
+    def begin(self, factor: str, attempt: Attempt) -> Json:
+        if factor == "PASSWORD_SRP" and attempt.given.get("SRP_A"):
+            return self.begin_srp(attempt)
+        if factor == "PASSWORD" and attempt.given.get("PASSWORD"):
+            return self._begin_plain(attempt)
+        notes = {"name": attempt.name}
+        return self.open(factor, attempt.user, {}, device_key=attempt.device_key, notes=notes)
+
+    def respond(self, request: RespondToAuthChallenge) -> Json:
+        if request.challenge == "PASSWORD_VERIFIER":
+            return self._verify(request)
+        return super().respond(request)
+
+    def answer(self, session: Session, request: RespondToAuthChallenge) -> Json:
+        session.used = True
+        required(request.responses, "SRP_A" if request.challenge == "PASSWORD_SRP" else "PASSWORD")
+        return self.begin(
+            request.challenge,
+            Attempt(session.user, session.notes["name"], request.responses, session.device_key),
+        )
+
+    def _begin_plain(self, attempt: Attempt) -> Json:
+        user, password = attempt.user, required(attempt.given, "PASSWORD")
+        is_right = user is not None and hmac.compare_digest(
+            user.password.encode(), password.encode()
+        )
+        proven = self._count(user, attempt.name, is_right)
+        return self.sign_in.first_factor_proven(proven, attempt.device_key)
+
+    def begin_srp(
+        self, attempt: Attempt, then: Callable[[User, str | None], Json] | None = None
+    ) -> Json:
+        """Issue PASSWORD_VERIFIER.
+
+        Args:
+            attempt: with SRP_A among its parameters.
+            then: called with the user and the device key after the proof. Default: the usual next
+                step after the first factor.
+        """
+        user = attempt.user
+        own_name = user.username if user else attempt.name
+        return self.sign_in.srp.issue(
+            "PASSWORD_VERIFIER",
+            user.verifier(self.pool.name) if user else self._imitated_verifier(attempt.name),
+            attempt.given.get("SRP_A"),
+            {"USERNAME": own_name, "USER_ID_FOR_SRP": own_name},
+            user=user,
+            name=attempt.name,
+            group=self.pool.name,
+            identity=own_name,
+            device_key=attempt.device_key,
+            then=then or self.sign_in.first_factor_proven,
+        )
+
+    def _imitated_verifier(self, name: str) -> Verifier:
+        """Return a verifier for an unknown user: the same salt each time, and no known password."""
+        salt = hmac.digest(self._unknown_user_key, b"salt" + name.encode(), "sha256")[:16]
+        value = hmac.digest(self._unknown_user_key, b"value" + name.encode(), "sha256")
+        return Verifier(int.from_bytes(salt, "big"), pow(2, int.from_bytes(value, "big"), N))
+
+    def _verify(self, request: RespondToAuthChallenge) -> Json:
+        exchange, is_right = self.sign_in.srp.check(request)
+        # An alias as USERNAME is accepted (inferred), but only one of this very user.
+        if request.responses["USERNAME"] not in {exchange.identity, exchange.name}:
+            raise not_authorized(WRONG_PASSWORD)
+        device_key = request.responses.get("DEVICE_KEY") or exchange.device_key
+        return exchange.then(self._count(exchange.user, exchange.name, is_right), device_key)
+
+    def _count(self, user: User | None, name: str, is_right: bool) -> User:
+        """Count an attempt, and return the user if the password is right.
+
+        Raises:
+            CognitoError: the password is wrong, or the username is locked out.
+        """
+        now = self.pool.clock.now()
+        lockout = self.pool.users.lockout(user, name)
+        lockout.check(now)
+        if user is None or not is_right:
+            lockout.count_wrong(now)
+            raise not_authorized(WRONG_PASSWORD)
+        lockout.reset()
+        return user

@@ -1,0 +1,76 @@
+"""`store_from_url`: makes a store from a URL, for configuration files and environment variables."""
+
+from __future__ import annotations
+
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
+
+from oncegate import Misconfigured, MissingExtra
+from oncegate._entry_points import load_entry_point
+from oncegate.adapters import RecordStore
+from oncegate_stores._memory import MemoryStore
+from oncegate_stores._sqlite import SQLiteStore
+
+
+def store_from_url(url: str) -> RecordStore:
+    """Make a store from its URL.
+
+    Args:
+        url: ``memory://``, ``sqlite:///path/to/flows.db``, ``redis://host:6379/0`` (or ``rediss``,
+            ``valkey``, ``unix``), ``postgresql://user:password@host/database``, or
+            ``dynamodb://table?region=eu-west-1`` (with ``&endpoint_url=…`` for a replacement). Any
+            other scheme names an entry point of the group ``oncegate.stores``, which is called with
+            the URL.
+
+    Raises:
+        Misconfigured: the URL is malformed, or no installed package provides a store for its scheme.
+            The message does not contain the URL, which may include a password.
+        MissingExtra: a package that the store needs is not installed.
+    """
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        raise Misconfigured("invalid store URL") from None
+    match parts.scheme:
+        case "memory":
+            return MemoryStore()
+        case "sqlite":
+            path = unquote(parts.path).removeprefix("/")
+            if not path:
+                raise Misconfigured("an SQLite store needs a path, as in sqlite:///flows.db")
+            return SQLiteStore(path)
+        case "redis" | "rediss" | "valkey" | "valkeys" | "unix":
+            from oncegate_stores import RedisStore
+
+            return RedisStore(url.replace("valkey", "redis", 1))
+        case "postgresql" | "postgres":
+            from oncegate_stores import PostgresStore
+
+            return PostgresStore(url)
+        case "dynamodb":
+            return _dynamodb(parts)
+    return _third_party(parts.scheme, url)
+
+
+def _dynamodb(parts: SplitResult) -> RecordStore:
+    from oncegate_stores import DynamoDBStore
+
+    options = dict(parse_qsl(parts.query))
+    return DynamoDBStore(
+        parts.netloc, region=options.get("region"), endpoint_url=options.get("endpoint_url")
+    )
+
+
+def _third_party(scheme: str, url: str) -> RecordStore:
+    try:
+        make = load_entry_point("stores", scheme, scheme)
+    except MissingExtra as error:
+        raise Misconfigured(
+            "the store for this URL needs a package that is not installed"
+        ) from error
+    except Misconfigured:
+        raise Misconfigured(
+            "no store for this URL: use memory, sqlite, redis, postgresql or dynamodb, or install a "
+            "package that provides the scheme as an entry point of oncegate.stores"
+        ) from None
+    store: RecordStore = make(url)
+    return store

@@ -1,0 +1,81 @@
+"""`BrowserVault`: the devices in a browser's cookie, safe from a second click.
+
+A second click cancels the first request, so the browser never sees the response that brings a new
+device's cookie. The cookie's new value is therefore stored, sealed, before the flow goes on, and the
+next response of the same flow brings it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from hashlib import sha256
+
+from oncegate.adapters import Device, RecordStore, StoredRecord
+from oncegate_web._cookie_vault import CookieVault
+
+PENDING_SECONDS = 600.0
+"""How long a cookie's value is stored for a browser that has not received it."""
+
+
+class BrowserVault:
+    """A device vault (`oncegate.adapters.DeviceVault`) for one request.
+
+    Args:
+        cookies: devices in the cookie that the browser sent.
+        store: the store of the flows.
+        flow_id: flow of the browser.
+        now: returns the seconds since the epoch.
+    """
+
+    def __init__(
+        self,
+        cookies: CookieVault,
+        store: RecordStore,
+        flow_id: str,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self._cookies = cookies
+        self._store = store
+        self._key = sha256(f"device of {flow_id}".encode()).hexdigest()[:32]
+        self._now = now
+
+    def find(self, name: str) -> Device | None:
+        """See `oncegate.adapters.DeviceVault.find`."""
+        return self._cookies.find(name)
+
+    def store(self, device: Device) -> None:
+        """See `oncegate.adapters.DeviceVault.store`."""
+        self._cookies.store(device)
+        self._save_pending()
+
+    def remove(self, device: Device) -> None:
+        """See `oncegate.adapters.DeviceVault.remove`."""
+        self._cookies.remove(device)
+        self._save_pending()
+
+    @property
+    def changed(self) -> str | None:
+        """The cookie's new value, if this request has changed it."""
+        return self._cookies.value if self._cookies.is_changed else None
+
+    def pending(self, sent: str | None) -> str | None:
+        """Return the cookie's value from this or an earlier request of the flow, if it is new.
+
+        Args:
+            sent: the value that the browser sent.
+        """
+        if self.changed:
+            return self.changed
+        row = self._store.load(self._key)
+        pending = row.sealed.decode() if row and row.expires_at > self._now() else None
+        return pending if pending != sent else None
+
+    def _save_pending(self) -> None:
+        row = self._store.load(self._key)
+        version = row.version if row else 0
+        # The value is sealed already. If another worker saved first, its device serves as well.
+        sealed = (self._cookies.value or "").encode()
+        self._store.swap(
+            self._key, version, StoredRecord(version + 1, sealed, self._now() + PENDING_SECONDS)
+        )

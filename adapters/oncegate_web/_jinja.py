@@ -1,0 +1,28 @@
+"""`JinjaRenderer`: pages with Jinja2. Extra: ``oncegate[web]``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from jinja2 import ChoiceLoader, Environment, FileSystemLoader
+
+from oncegate_web.pages import Page
+
+TEMPLATES = Path(__file__).with_name("templates")
+
+
+class JinjaRenderer:
+    """Renders pages to HTML.
+
+    Args:
+        *folders: folders with templates of the application. ``oncegate/page.html`` in one of them
+            replaces ours, and may extend ``oncegate/base.html``.
+    """
+
+    def __init__(self, *folders: Path) -> None:
+        loaders = [FileSystemLoader(folder) for folder in (*folders, TEMPLATES)]
+        self._templates = Environment(loader=ChoiceLoader(loaders), autoescape=True)
+
+    def __call__(self, template: str, page: Page) -> str:
+        """See `oncegate_web.pages.Renderer`."""
+        return self._templates.get_template(template).render(page=page)

@@ -1,0 +1,141 @@
+"""The OpenAPI document of the JSON API, built from the models that the API itself uses."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from pydantic.json_schema import models_json_schema
+
+from oncegate import FlowState, Step
+from oncegate.adapters import event_adapter
+
+_REF = "#/components/schemas/{model}"
+
+
+@cache
+def document(prefix: str) -> dict[str, Any]:
+    """Return the document of an API that is mounted at a prefix."""
+    _, steps = models_json_schema([(Step, "serialization")], ref_template=_REF)
+    events = event_adapter().json_schema(ref_template=_REF)
+    step = steps["$defs"].pop("Step")
+    del step["properties"]["session_id"]
+    step["description"] = "The current step of a sign-in, and its actions."
+    step["properties"]["flow_id"] = {"type": "string", "pattern": "^[0-9a-f]{32}$"}
+    steps["$defs"]["FlowState"]["enum"].remove(FlowState.DECIDING)  # never stored, so never shown
+    models = events.pop("$defs")
+    for model in models.values():
+        if "type" in model.get("properties", {}):
+            model["properties"]["version"] = {
+                "type": "integer",
+                "minimum": 0,
+                "maximum": 2**31 - 1,
+                "description": "Version of the step that the event answers; late and repeated events are "
+                "recognised by it.",
+            }
+            model["required"] = sorted({*model.get("required", ()), "type", "version"})
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "oncegate",
+            "version": "1",
+            "description": "Sign-in for Amazon Cognito. A code is only ever sent once per challenge.",
+        },
+        "servers": [{"url": prefix or "/"}],
+        "paths": _paths(),
+        "components": {
+            "schemas": {
+                **steps["$defs"],
+                **models,
+                "Step": step,
+                "Event": events,
+                "User": {
+                    "type": "object",
+                    "properties": {"username": {"type": "string"}, "claims": {"type": "object"}},
+                    "required": ["username", "claims"],
+                },
+                "Problem": {
+                    "type": "object",
+                    "description": "RFC 9457",
+                    "properties": {
+                        "type": {"type": "string"},
+                        "title": {"type": "string"},
+                        "status": {"type": "integer"},
+                        "code": {"type": "string"},
+                        "detail": {"type": "string"},
+                    },
+                    "required": ["type", "title", "status", "code"],
+                },
+            }
+        },
+    }
+
+
+def _paths() -> dict[str, Any]:
+    name = {
+        "name": "id",
+        "in": "path",
+        "required": True,
+        "description": "The step's flow_id, or ``current`` for the flow of this browser.",
+        "schema": {"type": "string", "pattern": "^([0-9a-f]{32}|current)$"},
+    }
+    return {
+        "/flows": {
+            "post": {
+                "operationId": "startFlow",
+                "summary": "Start a sign-in. Nothing is stored and nothing is sent.",
+                "responses": {
+                    "201": _answer("Step", "The first step."),
+                    **_problems(403, 429, 503),
+                },
+            }
+        },
+        "/flows/{id}": {
+            "get": {
+                "operationId": "getFlow",
+                "summary": "The current step. Never calls Cognito.",
+                "parameters": [name],
+                "responses": {"200": _answer("Step", "The step."), **_problems(404, 503)},
+            }
+        },
+        "/flows/{id}/events": {
+            "post": {
+                "operationId": "sendEvent",
+                "summary": "Send an event. A late or repeated one returns the current step and a reason.",
+                "parameters": [name],
+                "requestBody": {
+                    "required": True,
+                    "content": {"application/json": {"schema": _ref("Event")}},
+                },
+                "responses": {
+                    "200": _answer("Step", "The step after it."),
+                    **_problems(403, 404, 413, 415, 422, 429, 503),
+                },
+            }
+        },
+        "/session": {
+            "get": {
+                "operationId": "getSession",
+                "summary": "The user who is signed in.",
+                "responses": {"200": _answer("User", "The user."), **_problems(401, 503)},
+            },
+            "delete": {
+                "operationId": "endSession",
+                "summary": "Sign out.",
+                "responses": {"204": {"description": "Signed out."}, **_problems(403, 503)},
+            },
+        },
+    }
+
+
+def _ref(name: str) -> dict[str, str]:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def _answer(name: str, description: str) -> dict[str, Any]:
+    return {"description": description, "content": {"application/json": {"schema": _ref(name)}}}
+
+
+def _problems(*statuses: int) -> dict[str, Any]:
+    content = {"application/problem+json": {"schema": _ref("Problem")}}
+    return {str(status): {"description": "A problem.", "content": content} for status in statuses}

@@ -1,0 +1,336 @@
+"""Each journey in each framework, in a real browser, while the sandbox counts texts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pyotp
+import pytest
+from playwright.sync_api import Page, expect
+from tests.browser.example_app import ExampleApp, state, wait_for
+from tests.walks.authenticator import Authenticator
+from tests.web.example_apps import FRAMEWORKS
+
+from oncegate import Factor
+from oncegate_sandbox import UserSeed
+
+Open = Callable[..., ExampleApp]
+PHONE = {"phone_number": "+15550001234", "mfa": [Factor.SMS]}
+
+
+def ana(**more: Any) -> UserSeed:
+    return UserSeed.model_validate({"username": "ana", "password": "Correct-horse-1", **more})
+
+
+@pytest.mark.parametrize("script", [True, False], ids=["script", "no script"])
+def test_a_code(framework: str, script: bool, open_app: Open, new_context: Any) -> None:
+    app, page = open_app(framework), new_context(java_script_enabled=script).new_page()
+    app.enter(page)
+    page.get_by_role("button", name="Sign in").click()
+    wait_for(page, "awaiting_mfa")
+    assert "+*******1234" in page.locator("main").inner_text()
+    app.answer(page)
+    app.shows_orders(page)
+    assert app.messages == 1
+
+
+def test_with_the_keyboard_alone(framework: str, open_app: Open, page: Page) -> None:
+    """The first field has the focus on each page, and Enter sends it off."""
+    app = open_app(framework)
+    page.goto(f"{app.url}/orders")
+    page.keyboard.type("ana")
+    page.keyboard.press("Tab")
+    page.keyboard.type("Correct-horse-1")
+    page.keyboard.press("Enter")
+    wait_for(page, "awaiting_mfa")
+    page.keyboard.type(app.code)
+    page.keyboard.press("Enter")
+    app.shows_orders(page)
+
+
+def test_two_clicks_on_everything(framework: str, open_app: Open, page: Page) -> None:
+    """The browser shows the second response, and the first one's text is the only one."""
+    app = open_app(framework)
+    app.sandbox.slow_down(0.3)
+    app.enter(page)
+    page.get_by_role("button", name="Sign in").dblclick(no_wait_after=True)
+    wait_for(page, "awaiting_mfa")
+    page.get_by_label("Code from the text message").fill(app.code)
+    page.get_by_role("button", name="Confirm").dblclick(no_wait_after=True)
+    app.shows_orders(page)
+    assert app.messages == 1
+    assert app.sandbox.calls()["RespondToAuthChallenge"] == 1
+
+
+def test_reload_back_and_a_second_tab(framework: str, open_app: Open, page: Page) -> None:
+    app = open_app(framework)
+    app.enter(page)
+    page.get_by_role("button", name="Sign in").click()
+    wait_for(page, "awaiting_mfa")
+    calls = app.calls()
+    for _ in range(3):
+        page.reload()
+        assert state(page) == "awaiting_mfa"
+    page.go_back()
+    wait_for(page, "awaiting_mfa")
+    other = page.context.new_page()
+    other.goto(f"{app.url}/auth/")
+    assert state(other) == "awaiting_mfa"
+    assert (app.calls(), app.messages) == (calls, 1)
+    other.get_by_label("Code from the text message").fill(app.code)
+    other.get_by_role("button", name="Confirm").click()
+    expect(other).to_have_url(f"{app.url}/")
+    # The first tab finds out when it is used.
+    page.get_by_label("Code from the text message").fill("000000")
+    page.get_by_role("button", name="Confirm").click()
+    page.goto(f"{app.url}/orders")
+    app.shows_orders(page)
+    assert (app.calls(), app.messages) == (calls + 1, 1)
+
+
+def test_a_code_that_is_pasted_with_spaces(framework: str, open_app: Open, page: Page) -> None:
+    app = open_app(framework)
+    app.enter(page)
+    page.get_by_role("button", name="Sign in").click()
+    field = page.get_by_label("Code from the text message")
+    for name, value in {"autocomplete": "one-time-code", "inputmode": "numeric"}.items():
+        assert field.get_attribute(name) == value
+    field.fill(f" {app.code[:3]} {app.code[3:]} ")
+    page.get_by_role("button", name="Confirm").click()
+    app.shows_orders(page)
+
+
+def test_wrong_and_then_right(framework: str, open_app: Open, page: Page) -> None:
+    app = open_app(framework)
+    app.enter(page, password="wrong-horse-1")
+    page.get_by_role("button", name="Sign in").click()
+    assert "not right" in page.get_by_role("alert").inner_text()
+    assert page.get_by_label("Username").input_value() == "ana"
+    page.get_by_label("Password").fill("Correct-horse-1")
+    page.get_by_role("button", name="Sign in").click()
+    wait_for(page, "awaiting_mfa")
+    wrong = f"{(int(app.code) + 1) % 10**6:06d}"
+    page.get_by_label("Code from the text message").fill(wrong)
+    page.get_by_role("button", name="Confirm").click()
+    assert "not right" in page.get_by_role("alert").inner_text()
+    assert "Tries left: 4" in page.locator("main").inner_text()
+    app.answer(page)
+    app.shows_orders(page)
+    assert app.messages == 1
+
+
+def test_a_new_code(framework: str, open_app: Open, page: Page) -> None:
+    app = open_app(framework, retain_password=True, new_code_cooldown=4)
+    app.enter(page)
+    page.get_by_role("button", name="Sign in").click()
+    wait_for(page, "awaiting_mfa")
+    again = page.get_by_role("button", name="Send a new code")
+    assert again.get_attribute("aria-disabled") == "true"
+    again.click(force=True)  # too early: the page does not send it off
+    assert "A new code can be sent in" in page.locator("main").inner_text()
+    page.locator("button[data-opens-in]:not([aria-disabled])").wait_for()
+    again.dblclick(no_wait_after=True)
+    page.locator("button[data-opens-in][aria-disabled]").wait_for()
+    assert app.messages == 2
+    app.answer(page)
+    app.shows_orders(page)
+
+
+def test_a_choice_of_factor(framework: str, open_app: Open, page: Page) -> None:
+    app = open_app(framework)
+    app.enter(page, username="dora", password="Correct-horse-4")
+    page.get_by_role("button", name="Sign in").click()
+    wait_for(page, "password_verified")
+    assert app.messages == 0
+    page.get_by_label("Email").check()
+    page.get_by_role("button", name="Continue").dblclick(no_wait_after=True)
+    wait_for(page, "awaiting_mfa")
+    page.get_by_label("Code from the email").fill(app.code)
+    page.get_by_role("button", name="Confirm").click()
+    app.shows_orders(page, "dora")
+    assert app.messages == 1
+
+
+def test_a_new_password(framework: str, open_app: Open, page: Page) -> None:
+    app = open_app(framework)
+    app.enter(page, username="emil", password="Correct-horse-5")
+    page.get_by_role("button", name="Sign in").click()
+    wait_for(page, "awaiting_new_password")
+    page.get_by_label("New password").fill("weak")
+    page.get_by_role("button", name="Save the password").click()
+    assert "does not meet the rules" in page.get_by_role("alert").inner_text()
+    page.get_by_label("New password").fill("Better-horse-9")
+    page.get_by_role("button", name="Save the password").dblclick(no_wait_after=True)
+    wait_for(page, "awaiting_mfa")
+    app.answer(page)
+    app.shows_orders(page, "emil")
+    assert app.messages == 1
+
+
+def test_an_authenticator_is_set_up(framework: str, open_app: Open, page: Page) -> None:
+    app = open_app(framework, ana(), pool={"mfa": "on"})
+    app.enter(page)
+    page.get_by_role("button", name="Sign in").click()
+    wait_for(page, "password_verified")
+    page.get_by_label("Authenticator app").check()
+    page.get_by_role("button", name="Continue").click()
+    wait_for(page, "setting_up_totp")
+    drawn = page.locator("img.qr").evaluate("image => [image.complete, image.naturalWidth > 100]")
+    assert drawn == [True, True]
+    secret = page.locator("p.secret").inner_text().partition(":")[2].replace(" ", "")
+    page.reload()
+    assert secret in page.locator("p.secret").inner_text().replace(" ", "")
+    page.get_by_label("Code from your authenticator app").fill(pyotp.TOTP(secret).now())
+    page.get_by_role("button", name="Confirm").click()
+    app.shows_orders(page)
+
+
+def test_a_device_is_remembered(framework: str, open_app: Open, page: Page) -> None:
+    app = open_app(framework, pool={"device_tracking": "opt_in"})
+    app.enter(page)
+    page.get_by_role("button", name="Sign in").click()
+    page.get_by_label("Code from the text message").fill(app.code)
+    page.get_by_role("button", name="Confirm").dblclick(no_wait_after=True)
+    wait_for(page, "offering_device")
+    page.get_by_label("Yes").check()
+    page.get_by_role("button", name="Continue").dblclick(no_wait_after=True)
+    app.shows_orders(page)
+    page.goto(f"{app.url}/auth/")
+    page.get_by_role("button", name="Sign out").click()
+    app.enter(page)
+    page.get_by_role("button", name="Sign in").click()
+    app.shows_orders(page)
+    assert app.messages == 1
+
+
+def test_a_password_is_reset(framework: str, open_app: Open, page: Page) -> None:
+    app = open_app(framework, ana(**PHONE, status="RESET_REQUIRED"))
+    app.enter(page)
+    page.get_by_role("button", name="Sign in").click()
+    wait_for(page, "awaiting_reset")
+    assert app.messages == 0
+    page.get_by_role("button", name="Send a code").dblclick(no_wait_after=True)
+    page.get_by_text("We sent a code by text message").wait_for()
+    page.get_by_label("Code").fill(app.code)
+    page.get_by_label("New password").fill("Better-horse-9")
+    page.get_by_role("button", name="Save the password").click()
+    wait_for(page, "awaiting_mfa")
+    assert app.messages == 2  # the one for the reset, and the one for the sign-in
+    app.answer(page)
+    app.shows_orders(page)
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_a_passkey(framework: str, open_app: Open, page: Page) -> None:
+    """Chromium's own authenticator signs, with a key that the pool knows."""
+    passkey = Authenticator()
+    app = open_app(framework, ana(passkeys=[passkey.seed()]), auth_flow="USER_AUTH")
+    devtools = page.context.new_cdp_session(page)
+    devtools.send("WebAuthn.enable")
+    about = {
+        "protocol": "ctap2",
+        "transport": "internal",
+        "hasResidentKey": True,
+        "hasUserVerification": True,
+        "isUserVerified": True,
+        "automaticPresenceSimulation": True,
+    }
+    made = devtools.send("WebAuthn.addVirtualAuthenticator", {"options": about})
+    devtools.send(
+        "WebAuthn.addCredential",
+        {"authenticatorId": made["authenticatorId"], "credential": passkey.for_devtools()},
+    )
+    page.goto(f"{app.url}/orders")
+    page.get_by_label("Username").fill("ana")
+    page.get_by_role("button", name="Continue").click()
+    wait_for(page, "choosing_first_factor")
+    page.get_by_label("Passkey").check()
+    page.get_by_role("button", name="Continue").click()
+    wait_for(page, "awaiting_passkey")
+    page.get_by_role("button", name="Use a passkey").click()
+    app.shows_orders(page)
+    assert app.messages == 0
+
+
+def test_a_custom_challenge(framework: str, open_app: Open, page: Page) -> None:
+    riddle = (
+        "def next_challenge(username, past):\n"
+        "    if past and past[-1]['right']:\n        return True\n"
+        "    return len(past) < 3 and {'answer': 'heron', 'public': {'question': 'Which bird?'}}\n"
+    )
+    app = open_app(framework, pool={"custom_auth": riddle}, auth_flow="CUSTOM_AUTH")
+    page.goto(f"{app.url}/orders")
+    page.get_by_label("Username").fill("ana")
+    page.get_by_role("button", name="Continue").click()
+    wait_for(page, "awaiting_answer")
+    assert "Which bird?" in page.locator("main").inner_text()
+    page.get_by_label("Answer").fill("heron")
+    page.get_by_role("button", name="Continue").dblclick(no_wait_after=True)
+    app.shows_orders(page)
+
+
+def test_a_way_out_and_in_again(framework: str, open_app: Open, page: Page) -> None:
+    app = open_app(framework)
+    app.enter(page)
+    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("button", name="Cancel").click()
+    wait_for(page, "failed")
+    page.get_by_role("button", name="Start again").click()
+    wait_for(page, "idle")
+
+
+def test_a_lost_response_is_said_and_texts_once(
+    framework: str, open_app: Open, page: Page
+) -> None:
+    app = open_app(framework)
+    app.enter(page)
+    app.sandbox.lose_next_response("InitiateAuth")
+    page.get_by_role("button", name="Sign in").dblclick(no_wait_after=True)
+    page.get_by_role("alert").get_by_text("could not learn").wait_for()
+    assert state(page) == "idle"
+    assert app.messages == 1
+
+
+def test_a_page_of_ones_own_on_the_json_api(open_app: Open, page: Page) -> None:
+    """The password on one route, the code on another, as in a single-page application; and a reload."""
+    app = open_app()
+    page.goto(f"{app.url}/login")
+    page.evaluate(
+        """async () => {
+          const { SignIn } = await import("/auth/static/oncegate.js");
+          const signIn = new SignIn("/auth");
+          await signIn.resume();
+          const password = { type: "submit_password", username: "ana", password: "Correct-horse-1" };
+          await Promise.all([signIn.send(password), signIn.send(password)]);
+        }"""
+    )
+    seen = []
+    for _ in range(2):
+        page.goto(f"{app.url}/code")
+        seen.append(
+            page.evaluate(
+                """async () => {
+                  const { SignIn } = await import("/auth/static/oncegate.js");
+                  return (await new SignIn("/auth").resume()).state;
+                }"""
+            )
+        )
+    assert seen == ["awaiting_mfa"] * 2
+    told = page.evaluate(
+        """async (code) => {
+          const { SignIn } = await import("/auth/static/oncegate.js");
+          const signIn = new SignIn("/auth");
+          await signIn.resume();
+          const answer = { type: "submit_code", code };
+          const steps = await Promise.all([signIn.send(answer), signIn.send(answer)]);
+          return JSON.stringify([steps.map((step) => step.state), (await signIn.session()).username,
+            document.cookie]);
+        }""",
+        app.code,
+    )
+    assert json.loads(told) == [["authenticated"] * 2, "ana", ""]
+    assert app.messages == 1
+    page.goto(f"{app.url}/orders")
+    app.shows_orders(page)

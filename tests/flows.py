@@ -1,0 +1,211 @@
+"""Flows in every state, walked there by the machine, for tests of the machine."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from pydantic import BaseModel, SecretStr
+from statemachine.factory import StateMachineMetaclass
+from tests.doubles import a_text, code, password, the_tokens
+
+from oncegate import (
+    Cancel,
+    ChooseFactor,
+    Event,
+    Factor,
+    FlowState,
+    RememberDevice,
+    RequestNewCode,
+    ResetPassword,
+    SubmitAnswer,
+    SubmitEmail,
+    SubmitNewPassword,
+    SubmitPasskey,
+    SubmitUsername,
+)
+from oncegate.adapters import (
+    SECOND_FACTORS,
+    ChallengeIssued,
+    Confirmed,
+    CustomChallenge,
+    Device,
+    DeviceChallenge,
+    DeviceOffer,
+    DeviceRegistered,
+    DeviceRemembered,
+    FactorChoice,
+    NewDevice,
+    NewPasswordChallenge,
+    NotSent,
+    Outcome,
+    OutcomeUnknown,
+    PasskeyChallenge,
+    PasswordChallenge,
+    Rejected,
+    RejectionReason,
+    TotpSetup,
+    UnknownChallenge,
+)
+from oncegate.machine.advance import advance
+from oncegate.machine.chart import SignInMachine
+from oncegate.machine.context import TIME_PASSED, GuardInputs, Policy
+from oncegate.machine.engine import CompiledChart
+from oncegate.record import Flow
+
+NOW = 1000.0
+LEASE = 40.0
+POLICY = Policy(lease=LEASE)
+EMPTY = GuardInputs()
+COMMON = {"session": "s" * 40, "username": "u"}
+CHOICE = ChallengeIssued(
+    challenge=FactorChoice.model_validate({**COMMON, "factors": list(SECOND_FACTORS)})
+)
+NEW_PASSWORD = ChallengeIssued(challenge=NewPasswordChallenge.model_validate(COMMON))
+UNKNOWN = ChallengeIssued(
+    challenge=UnknownChallenge.model_validate({**COMMON, "name": "MAGIC_LINK"})
+)
+NEW_PASSWORD_EVENT = SubmitNewPassword.model_validate({"new_password": "Better-horse-2"})
+
+
+def walk(*triggers: Event | Outcome, flow: Flow | None = None, inputs: GuardInputs = EMPTY) -> Flow:
+    flow = flow or Flow()
+    for index, trigger in enumerate(triggers):
+        flow = advance(
+            flow, trigger, now=NOW, policy=POLICY, inputs=inputs, digest=f"digest {index}"
+        )
+    return flow
+
+
+def rejected(reason: RejectionReason) -> Rejected:
+    return Rejected(reason=reason, detail="Cognito's words")
+
+
+def asks(model: type[BaseModel], **more: object) -> ChallengeIssued:
+    return ChallengeIssued.model_validate({"challenge": model.model_validate({**COMMON, **more})})
+
+
+GUARDS = frozenset(
+    name
+    for state in SignInMachine.states
+    for transition in state.transitions
+    for guard in transition.cond
+    for name in str(guard).split(" and ")
+)
+"""Every guard on any transition, by name."""
+
+FIRST = asks(FactorChoice, kind="SELECT_CHALLENGE", factors=[Factor.EMAIL, Factor.PASSWORD])
+SETUP = asks(FactorChoice, kind="MFA_SETUP", factors=[Factor.TOTP, Factor.EMAIL])
+TOTP_SETUP = asks(TotpSetup, secret="ABC", uri="otpauth://totp/x")
+DEVICE = asks(DeviceChallenge)
+KEY = "us-east-1_device"
+A_DEVICE = Device(username="u", key=KEY, group_key="g", password=SecretStr("p"))
+REGISTERED = DeviceRegistered(device=A_DEVICE, ask_user=True)
+INPUTS = GuardInputs(device_key=KEY, has_vault=True, tokens=the_tokens().tokens)
+NEW_DEVICE = the_tokens().model_copy(update={"new_device": NewDevice(key=KEY, group_key="g")})
+REGISTERING = walk(password(), NEW_DEVICE, inputs=INPUTS)
+
+AT_REST = {
+    FlowState.IDLE: walk(password(), rejected(RejectionReason.WRONG_CREDENTIALS)),
+    FlowState.PASSWORD_VERIFIED: walk(password(), CHOICE),
+    FlowState.CHOOSING_FIRST_FACTOR: walk(password(), FIRST),
+    FlowState.AWAITING_PASSWORD: walk(password(), FIRST, ChooseFactor(factor=Factor.PASSWORD)),
+    FlowState.AWAITING_MFA: walk(password(), a_text()),
+    FlowState.SETTING_UP_TOTP: walk(password(), TOTP_SETUP),
+    FlowState.SETTING_UP_EMAIL: walk(password(), SETUP, ChooseFactor(factor=Factor.EMAIL)),
+    FlowState.AWAITING_PASSKEY: walk(password(), asks(PasskeyChallenge, options="{}")),
+    FlowState.AWAITING_ANSWER: walk(password(), asks(CustomChallenge)),
+    FlowState.AWAITING_CONFIRMATION: walk(
+        password(), rejected(RejectionReason.SIGN_UP_NOT_CONFIRMED)
+    ),
+    FlowState.AWAITING_NEW_PASSWORD: walk(password(), NEW_PASSWORD),
+    FlowState.AWAITING_RESET: walk(password(), rejected(RejectionReason.PASSWORD_RESET_REQUIRED)),
+    FlowState.OFFERING_DEVICE: walk(REGISTERED, flow=REGISTERING, inputs=INPUTS),
+}
+IN_FLIGHT_FLOWS = {
+    FlowState.CHECKING_PASSWORD: walk(password()),
+    FlowState.REQUESTING_CHALLENGE: walk(password(), CHOICE, ChooseFactor(factor=Factor.SMS)),
+    FlowState.CHECKING_ANSWER: walk(password(), a_text(), code()),
+    FlowState.SETTING_PASSWORD: walk(password(), NEW_PASSWORD, NEW_PASSWORD_EVENT),
+}
+DEVICE_FLOWS = {
+    FlowState.CHECKING_DEVICE: walk(password(), DEVICE, inputs=INPUTS),
+    FlowState.REGISTERING_DEVICE: REGISTERING,
+    FlowState.REMEMBERING_DEVICE: walk(
+        RememberDevice(), flow=AT_REST[FlowState.OFFERING_DEVICE], inputs=INPUTS
+    ),
+}
+
+
+FLOWS: dict[str, Flow] = {
+    **{state.value: flow for state, flow in {**AT_REST, **IN_FLIGHT_FLOWS, **DEVICE_FLOWS}.items()},
+    "idle": Flow(),
+    "choosing what to set up": walk(password(), SETUP),
+    "code as first factor": walk(password(), a_text(is_first_factor=True)),
+    "code from an app": walk(password(), a_text(kind="SOFTWARE_TOKEN_MFA", delivery=None)),
+    "app as first factor": walk(
+        password(), a_text(kind="SOFTWARE_TOKEN_MFA", delivery=None, is_first_factor=True)
+    ),
+    "sending a recovery code": walk(RequestNewCode(), flow=AT_REST[FlowState.AWAITING_RESET]),
+    "checking a recovery code": walk(code(), flow=AT_REST[FlowState.AWAITING_CONFIRMATION]),
+    "resetting": walk(
+        ResetPassword(code="123456", new_password="Better-horse-2"),
+        flow=AT_REST[FlowState.AWAITING_RESET],
+    ),
+}
+TRIGGERS: dict[str, Any] = {
+    "submit_username": SubmitUsername(username="ana"),
+    "submit_password": password(),
+    "password alone": password().model_copy(update={"username": None}),
+    "choose password": ChooseFactor(factor=Factor.PASSWORD),
+    "choose email": ChooseFactor(factor=Factor.EMAIL),
+    "choose totp": ChooseFactor(factor=Factor.TOTP),
+    "choose passkey": ChooseFactor(factor=Factor.PASSKEY),
+    "submit_email": SubmitEmail(email="ana@example.com"),
+    "submit_code": code(),
+    "submit_passkey": SubmitPasskey(credential={}),
+    "submit_answer": SubmitAnswer(answer="42"),
+    "submit_new_password": SubmitNewPassword(new_password="Better-horse-2"),
+    "reset_password": ResetPassword(code="123456", new_password="Better-horse-2"),
+    "remember": RememberDevice(),
+    "do not remember": RememberDevice(remember=False),
+    "request_new_code": RequestNewCode(),
+    "cancel": Cancel(),
+    "code is asked": a_text(),
+    "a choice is asked": CHOICE,
+    "first factor is asked": FIRST,
+    "set-up is asked": SETUP,
+    "totp set-up is asked": TOTP_SETUP,
+    "new password is asked": NEW_PASSWORD,
+    "password is asked": asks(PasswordChallenge),
+    "passkey is asked": asks(PasskeyChallenge, options="{}"),
+    "answer is asked": asks(CustomChallenge),
+    "device is asked": DEVICE,
+    "unknown is asked": UNKNOWN,
+    "offer is asked": asks(DeviceOffer, device_key=KEY, access_token="a"),
+    "tokens": the_tokens(),
+    "tokens for a new device": NEW_DEVICE,
+    "confirmed": Confirmed(),
+    "registered, asks": REGISTERED,
+    "registered": REGISTERED.model_copy(update={"ask_user": False}),
+    "remembered": DeviceRemembered(),
+    "not_sent": NotSent(cause="throttled"),
+    "unknown": OutcomeUnknown(),
+    "time_passed": TIME_PASSED,
+    **{reason.value: Rejected(reason=reason) for reason in RejectionReason},
+}
+"""Every event of a user, every outcome and time, by a name that tests use."""
+
+
+def chart_with(**guards: Callable[..., bool]) -> CompiledChart[SignInMachine]:
+    """The chart with other guards, by name."""
+    changed: Any = StateMachineMetaclass("Changed", (SignInMachine,), dict(guards))
+    return CompiledChart(changed)
+
+
+def constant(guard: str, answer: bool) -> Callable[..., bool]:
+    """A guard that always answers the same, with the parameters of the real one."""
+    if "target" in inspect.signature(getattr(SignInMachine, guard)).parameters:
+        return lambda self, target: answer
+    return lambda self: answer

@@ -1,0 +1,734 @@
+"""Our engine against the library's: every case of the landed chart, toy charts, and what is refused."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import itertools
+import re
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from types import SimpleNamespace
+from typing import Any, NamedTuple
+
+import pytest
+from statemachine import Event, HistoryState, State, StateChart
+from statemachine.exceptions import TransitionNotAllowed
+from statemachine.factory import StateMachineMetaclass
+from statemachine.transition import Transition
+
+from oncegate.machine.chart import SignInMachine
+from oncegate.machine.engine import CompiledChart, CompiledTransition
+
+Question = tuple[Any, str, Any]
+"""In which state a guard is asked, its name, and the target, where the guard takes that."""
+Chart = type[StateChart[Any]]
+
+
+class Boom(Exception):
+    """What a callback raises here."""
+
+
+class Bench:
+    """A model that answers as planned and notes what it is asked, told, and which states it enters."""
+
+    def __init__(self) -> None:
+        self.bench_lay(None, {})
+
+    def bench_lay(
+        self, state: Any, answers: Mapping[Question, bool], raise_at: int | None = None
+    ) -> None:
+        self.bench_state = state
+        self.bench_answers = answers
+        self.bench_raise_at = raise_at
+        self.bench_log: list[tuple[Any, ...]] = []
+
+    def bench_note(self, *what: Any) -> None:
+        self.bench_log.append(what)
+        if len(self.bench_log) - 1 == self.bench_raise_at:
+            raise Boom
+
+    @property
+    def state(self) -> Any:
+        return self.bench_state
+
+    @state.setter
+    def state(self, state: Any) -> None:
+        self.bench_log.append(("enters", state))
+        self.bench_state = state
+
+
+def words(condition: str) -> list[str]:
+    return [word for word in re.findall(r"\w+", condition) if word not in {"and", "or", "not"}]
+
+
+def takes_target(chart: Chart, name: str) -> bool:
+    return "target" in inspect.signature(getattr(chart, name)).parameters
+
+
+def questions(chart: Chart, transition: Transition) -> list[Question]:
+    target = transition.target
+    assert target is not None
+    return [
+        (transition.source.value, name, target.value if takes_target(chart, name) else None)
+        for spec in transition.cond
+        for name in words(spec.attr_name)
+    ]
+
+
+def opening(chart: Chart, transition: Transition) -> dict[Question, bool]:
+    """The answers that open a transition, if its conditions are names joined by ``and``."""
+    return {
+        question: spec.expected_value is not False
+        for spec in transition.cond
+        for question in questions(chart, transition)
+        if question[1] in words(spec.attr_name)
+    }
+
+
+def stub(chart: Chart, name: str, what: str) -> Callable[..., bool]:
+    """A method that notes that it is called, and answers from the bench. An effect's is not heard."""
+
+    def plain(self: Any) -> bool:
+        self.model.bench_note(what, self.model.state, name)
+        return bool(self.model.bench_answers.get((self.model.state, name, None), True))
+
+    def with_target(self: Any, target: State) -> bool:
+        assert isinstance(target, State)
+        self.model.bench_note(what, self.model.state, name, target.value)
+        return bool(self.model.bench_answers.get((self.model.state, name, target.value), True))
+
+    return with_target if takes_target(chart, name) else plain
+
+
+def stubbed(chart: Chart) -> Chart:
+    """The chart with every guard answering from the bench, and every effect only noted."""
+    specs = [spec for s in chart.states for t in s.transitions for spec in (*t.cond, *t.on)]
+    stubs: dict[str, Any] = {}
+    for spec in specs:
+        if not spec.is_convention:
+            what = "calls" if spec.expected_value is None else "asks"
+            stubs |= {name: stub(chart, name, what) for name in words(spec.attr_name)}
+    return made(f"Stubbed{chart.__name__}", chart, stubs)
+
+
+def made(name: str, base: Any, members: dict[str, Any]) -> Chart:
+    chart: Chart = StateMachineMetaclass(name, (base,), members)  # type: ignore[assignment]
+    return chart
+
+
+class Case(NamedTuple):
+    state: Any
+    event: str
+    answers: Mapping[Question, bool]
+    raise_at: int | None = None
+
+
+def junctions(chart: Chart) -> Iterator[tuple[Transition | None, dict[Question, bool]]]:
+    """The answers at all junctions: none is open, and each in turn is the first that is open.
+
+    That once with all after it shut and once with all after it open, for that must not matter.
+    """
+    eventless = [t for state in chart.states for t in state.transitions if t.is_eventless]
+    opened = [opening(chart, transition) for transition in eventless]
+    shut = [{question: not yes for question, yes in answers.items()} for answers in opened]
+    yield None, merged(shut)
+    for at, transition in enumerate(eventless):
+        yield transition, merged([*shut, opened[at]])
+        yield transition, merged([*opened[at + 1 :], *shut[:at], opened[at]])
+
+
+def merged(answers: list[dict[Question, bool]]) -> dict[Question, bool]:
+    return {question: yes for some in answers for question, yes in some.items()}
+
+
+def events_of(chart: Chart) -> list[str]:
+    found = [str(e) for s in chart.states for t in s.transitions for e in t.events]
+    return [*dict.fromkeys(found), "no_such_event"]
+
+
+def cases(chart: Chart) -> Iterator[Case]:
+    """Every state and event, every answer of the event's own guards, every way at the junctions."""
+    plans = list(junctions(chart))
+    for state, event, (first, plan) in itertools.product(chart.states, events_of(chart), plans):
+        # A state that is a junction itself is left first; the event then meets the next one.
+        meets = first.target if first and first.source == state else state
+        assert meets is not None
+        own = [
+            t
+            for found in dict.fromkeys((state, meets))
+            for t in found.transitions
+            if event in map(str, t.events)
+        ]
+        asked = list(dict.fromkeys(question for t in own for question in questions(chart, t)))
+        for said in itertools.product((True, False), repeat=len(asked)):
+            yield Case(state.value, event, plan | dict(zip(asked, said, strict=True)))
+
+
+class Outcome(NamedTuple):
+    log: tuple[tuple[Any, ...], ...]
+    state: Any
+    raised: str | None
+
+
+def outcome(case: Case, bench: Bench, send: Callable[[str], object]) -> Outcome:
+    bench.bench_lay(case.state, case.answers, case.raise_at)
+    try:
+        send(case.event)
+    except TransitionNotAllowed as error:
+        return Outcome(tuple(bench.bench_log), bench.state, f"no {error.event}")
+    except Boom:
+        return Outcome(tuple(bench.bench_log), bench.state, "boom")
+    return Outcome(tuple(bench.bench_log), bench.state, None)
+
+
+class Library:
+    """One machine of the library's, used for case after case."""
+
+    def __init__(self, chart: Chart) -> None:
+        self.bench = Bench()
+        self.machine = stubbed(chart)(self.bench)
+
+    def outcome(self, case: Case) -> Outcome:
+        # A final state stops the engine, and there is no public way to start it again.
+        self.machine._engine.running = True
+        found = outcome(case, self.bench, self.machine.send)
+        if found.raised == "boom" and found.log[-1] == ("enters", found.state):
+            # After an exception the library writes the state that it already has once more.
+            return found._replace(log=found.log[:-1])
+        return found
+
+
+def differences(
+    ours: CompiledChart[Any], library: Mapping[int, Outcome], cases: list[Case]
+) -> list[tuple[Case, Outcome, Outcome]]:
+    bench = Bench()
+    return [
+        (case, library[number], found)
+        for number, case in enumerate(cases)
+        if (found := outcome(case, bench, partial(ours.run, bench))) != library[number]
+    ]
+
+
+class Compared(NamedTuple):
+    chart: Chart
+    ours: CompiledChart[Any]
+    cases: list[Case]
+    library: dict[int, Outcome]
+
+
+def compared(chart: Chart) -> Compared:
+    every, library = list(cases(chart)), Library(chart)
+    found = {number: library.outcome(case) for number, case in enumerate(every)}
+    return Compared(chart, CompiledChart(stubbed(chart)), every, found)
+
+
+@pytest.fixture(scope="module")
+def sign_in() -> Compared:
+    return compared(SignInMachine)
+
+
+# ── the landed chart ──
+
+
+def test_runs_every_case_of_the_landed_chart_like_the_library(sign_in: Compared) -> None:
+    assert len(sign_in.cases) > 20_000
+    assert differences(sign_in.ours, sign_in.library, sign_in.cases) == []
+
+
+def test_the_cases_take_every_transition(sign_in: Compared) -> None:
+    entered = {
+        (case.state, what[1])
+        for case, found in zip(sign_in.cases, sign_in.library.values(), strict=True)
+        for what in found.log
+        if what[0] == "enters"
+    }
+    for state in sign_in.chart.states:
+        for transition in state.transitions:
+            assert transition.target is not None
+            assert (state.value, transition.target.value) in entered
+
+
+def test_passes_on_what_is_raised_wherever_it_is_raised_like_the_library(sign_in: Compared) -> None:
+    """At every guard and effect of one case for each way from one state to another."""
+    ways = {
+        (case.state, case.event, found.state): (case, found)
+        for case, found in zip(sign_in.cases, sign_in.library.values(), strict=True)
+        if found.raised is None
+    }
+    raising = [
+        case._replace(raise_at=at)
+        for case, found in ways.values()
+        for at, what in enumerate(found.log)
+        if what[0] != "enters"
+    ]
+    library = Library(sign_in.chart)
+    outcomes = {number: library.outcome(case) for number, case in enumerate(raising)}
+    assert len(raising) > 1000
+    assert {found.raised for found in outcomes.values()} == {"boom"}
+    assert differences(sign_in.ours, outcomes, raising) == []
+
+
+# ── the comparison is sensitive ──
+
+
+class WithoutTheFirstPass(CompiledChart[Any]):
+    """An engine that does not try transitions without an event before the event."""
+
+    def run(self, model: Any, event: str) -> None:
+        host = self.bind(model)
+        if not self._take_first(self.transitions(model.state, event), host, model):
+            raise TransitionNotAllowed(Event(event), {self._states[model.state]})
+        while self._settle(host, model):
+            pass
+
+
+def test_an_engine_without_the_first_pass_is_found_out(sign_in: Compared) -> None:
+    ours = WithoutTheFirstPass(stubbed(sign_in.chart))
+    assert len(differences(ours, sign_in.library, sign_in.cases)) > 1000
+
+
+Transitions = tuple[CompiledTransition, ...]
+
+
+class Mutant(NamedTuple):
+    state: Any
+    event: str | None
+    what: str
+    ours: CompiledChart[Any]
+
+
+def mutants(ours: CompiledChart[Any]) -> Iterator[Mutant]:
+    """The table with one thing wrong: two transitions swapped, or a guard or an effect dropped."""
+
+    for state, row in ours._rows.items():
+        for event, right in row.items():
+            for what, wrong in wrongs(right):
+                other = copy.copy(ours)
+                other._rows = {**ours._rows, state: {**row, event: wrong}}
+                yield Mutant(state, event, what, other)
+
+
+def wrongs(right: Transitions) -> Iterator[tuple[str, Transitions]]:
+    for at, one in enumerate(right):
+        before, after = right[:at], right[at + 1 :]
+        if after:
+            yield f"{at} after the next", (*before, after[0], one, *after[1:])
+        if one.actions:
+            less = one._replace(actions=one.actions[1:])
+            yield f"{at} without an effect", (*before, less, *after)
+        if one.conditions:
+            less = one._replace(conditions=one.conditions[1:])
+            yield f"{at} without a guard", (*before, less, *after)
+
+
+def test_every_swap_and_everything_dropped_is_found_out(sign_in: Compared) -> None:
+    numbers: dict[tuple[Any, str | None], list[int]] = {}
+    for number, case in enumerate(sign_in.cases):
+        numbers.setdefault((case.state, case.event), []).append(number)
+        numbers.setdefault((case.state, None), []).append(number)
+    bench, every = Bench(), list(mutants(sign_in.ours))
+    for mutant in every:
+        assert any(
+            outcome(sign_in.cases[number], bench, partial(mutant.ours.run, bench))
+            != sign_in.library[number]
+            for number in numbers[mutant.state, mutant.event]
+        ), mutant
+    assert len(every) > 200
+
+
+# ── toy charts ──
+
+
+class Strict(StateChart[Any]):
+    allow_event_without_transition = False
+    catch_errors_as_events = False
+    atomic_configuration_update = True
+
+
+class Chain(Strict):
+    """Two junctions in a row, one of which may be rested at, and every kind of condition."""
+
+    start = State(initial=True)
+    first = State()
+    second = State()
+    end = State(final=True)
+    go = Event(
+        start.to(first, cond=["a and !b", "not c or a"], unless="d", on=["one", "two"])
+        | start.to(second, cond="(a or b) and not (c and d)", on="two")
+        | start.to(start, unless="b", on="one")
+    )
+    stop = Event(start.from_(first, second, cond="a"))
+    leave = Event(start.to(end, cond="c") | second.to(end))
+    first.to(second, cond="waits_here", on="lands")
+    first.to(end, cond="waits_here")
+    second.to(end, cond="waits_here", unless="b")
+
+    def a(self) -> bool:
+        return bool(self.model.answers["a"])
+
+    def b(self) -> bool:
+        return bool(self.model.answers["b"])
+
+    def c(self) -> bool:
+        return bool(self.model.answers["c"])
+
+    def d(self) -> bool:
+        return bool(self.model.answers["d"])
+
+    def waits_here(self, target: State) -> bool:
+        return target.id in self.model.answers["waits"]
+
+    def one(self) -> None:
+        self.model.log.append(("one", self.model.state))
+
+    def two(self) -> None:
+        self.model.log.append(("two", self.model.state))
+
+    def lands(self, target: State) -> None:
+        self.model.log.append(("lands", target.id))
+
+
+def on_both(chart: Chart, state: str, event: str, **answers: Any) -> SimpleNamespace:
+    """What became of a model on which the event was run; with the library's engine the same."""
+    ours, library = (
+        SimpleNamespace(state=state, answers={"waits": (), **answers}, log=[], raised=None)
+        for _ in range(2)
+    )
+    runs = ((ours, partial(CompiledChart(chart).run, ours)), (library, chart(library).send))
+    for model, run in runs:
+        try:
+            run(event)
+        except TransitionNotAllowed as error:
+            model.raised = type(error)
+    assert ours == library
+    return ours
+
+
+def test_runs_every_case_of_a_chain_of_junctions_like_the_library() -> None:
+    chain = compared(Chain)
+    assert len(chain.cases) > 100
+    assert differences(chain.ours, chain.library, chain.cases) == []
+
+
+def test_effects_see_the_state_that_is_left() -> None:
+    model = on_both(Chain, "start", "go", a=True, b=False, c=False, d=False)
+    assert (model.state, model.log) == ("first", [("one", "start"), ("two", "start")])
+
+
+def test_goes_on_without_an_event_until_nothing_is_open() -> None:
+    answers = {"a": True, "b": False, "c": False, "d": False}
+    model = on_both(Chain, "start", "go", waits=("second",), **answers)
+    assert (model.state, model.log[2:]) == ("second", [("lands", "second")])
+    model = on_both(Chain, "start", "go", waits=("second", "end"), **answers)
+    assert (model.state, model.log[2:]) == ("end", [("lands", "second")])
+
+
+def test_a_junction_at_rest_is_left_before_the_event_is_run() -> None:
+    model = on_both(Chain, "first", "stop", a=True, b=True, waits=("second",))
+    assert (model.state, model.raised) == ("start", None)
+    assert model.log == [("lands", "second")]
+
+
+def test_what_was_left_before_an_event_that_is_not_allowed_stays_left() -> None:
+    model = on_both(Chain, "first", "go", b=True, waits=("second",))
+    assert (model.state, model.raised) == ("second", TransitionNotAllowed)
+
+
+def test_an_event_is_dropped_where_the_junction_leads_to_the_end() -> None:
+    model = on_both(Chain, "first", "go", waits=("end",))
+    assert (model.state, model.raised) == ("end", None)
+
+
+@pytest.mark.parametrize("event", ["go", "stop", "no_such_event", ""])
+def test_a_final_state_takes_nothing(event: str) -> None:
+    model = on_both(Chain, "end", event)
+    assert (model.state, model.raised) == ("end", TransitionNotAllowed)
+
+
+def test_a_state_may_lead_to_itself() -> None:
+    model = on_both(Chain, "start", "go", a=False, b=False, c=False, d=False)
+    assert (model.state, model.log) == ("start", [("one", "start")])
+
+
+def test_a_state_that_the_chart_does_not_have_is_a_key_error() -> None:
+    with pytest.raises(KeyError):
+        CompiledChart(Chain).run(SimpleNamespace(state="nowhere"), "go")
+    with pytest.raises(KeyError):
+        CompiledChart(Chain).transitions("nowhere", "go")
+
+
+def test_an_event_is_a_name_and_not_a_pattern() -> None:
+    """The library would run ``go`` for it."""
+    with pytest.raises(TransitionNotAllowed):
+        CompiledChart(Chain).run(SimpleNamespace(state="start"), "go.anything")
+
+
+def test_the_table_can_be_read() -> None:
+    chart = CompiledChart(Chain)
+    assert [
+        (one.source, one.target, one.guards, one.effects)
+        for one in chart.transitions("start", "go")
+    ] == [
+        ("start", "first", ("a", "not b", "not c or a", "not d"), ("one", "two")),
+        ("start", "second", ("a or b", "not (c and d)"), ("two",)),
+        ("start", "start", ("not b",), ("one",)),
+    ]
+    assert [one.target for one in chart.transitions("first", None)] == ["second", "end"]
+    assert chart.transitions("end", None) == chart.transitions("start", "stop") == ()
+
+
+def test_the_guards_can_be_asked_one_by_one() -> None:
+    chart = CompiledChart(Chain)
+    host = chart.bind(SimpleNamespace(answers={"a": True, "b": True, "waits": ("end",)}))
+    first, second = chart.transitions("first", None)
+    assert not first.conditions[0](host)
+    assert second.conditions[0](host)
+    assert host.a()
+
+
+def test_a_table_can_be_made_of_the_sign_in_machine_as_it_is() -> None:
+    chart = CompiledChart(SignInMachine)
+    found = [one for state in SignInMachine.states for one in chart._rows[state.value].values()]
+    assert sum(map(len, found)) == sum(
+        len(list(t.events)) or 1 for state in SignInMachine.states for t in state.transitions
+    )
+
+
+# ── exceptions and threads ──
+
+
+def test_a_guard_that_raises_is_heard_and_the_table_goes_on() -> None:
+    chart, bench = CompiledChart(stubbed(Chain)), Bench()
+    bench.bench_lay("start", {}, raise_at=0)
+    with pytest.raises(Boom):
+        chart.run(bench, "go")
+    assert (bench.state, bench.bench_log) == ("start", [("asks", "start", "a")])
+    bench.bench_lay("start", {("start", "a", None): False, ("start", "d", None): False})
+    chart.run(bench, "go")
+    assert (bench.state, bench.bench_log[-1][:2]) == ("second", ("asks", "second"))
+
+
+def test_an_effect_that_raises_leaves_the_state_as_it_was() -> None:
+    answers = {("start", "b", None): False, ("start", "d", None): False}
+    chart, library, bench = CompiledChart(stubbed(Chain)), Library(Chain), Bench()
+    case = Case("start", "go", answers, raise_at=5)
+    found = outcome(case, bench, partial(chart.run, bench))
+    assert found == library.outcome(case)
+    assert (found.state, found.raised, found.log[-1]) == (
+        "start",
+        "boom",
+        ("calls", "start", "one"),
+    )
+
+
+def test_many_threads_run_one_table(sign_in: Compared) -> None:
+    numbers = list(sign_in.library)[::40]
+    wrong: list[Case] = []
+    done: list[int] = []
+
+    def work(offset: int) -> None:
+        bench = Bench()
+        for number in numbers[offset:] + numbers[:offset]:
+            case = sign_in.cases[number]
+            if outcome(case, bench, partial(sign_in.ours.run, bench)) != sign_in.library[number]:
+                wrong.append(case)
+        done.append(offset)
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        threads = [threading.Thread(target=work, args=(100 * each,)) for each in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(interval)
+    assert len(done) == 8
+    assert wrong == []
+
+
+# ── what is refused when the table is made ──
+
+
+def toy(
+    *,
+    base: Any = Strict,
+    state: dict[str, Any] | None = None,
+    event: dict[str, Any] | None = None,
+    transition: dict[str, Any] | None = None,
+    **members: Any,
+) -> Chart:
+    start, end = State(initial=True, **(state or {})), State(final=True)
+    go = Event(start.to(end, **(transition or {})), **(event or {}))
+    known = {"ok": lambda self: True, "fine": lambda self: True, "act": lambda self: None}
+    return made("Toy", base, {"start": start, "end": end, "go": go, **known, **members})
+
+
+def test_the_toy_itself_is_not_refused() -> None:
+    chart = CompiledChart(toy(transition={"cond": ["ok and fine", "!fine"], "on": "act"}))
+    assert chart.transitions("start", "go")[0].guards == ("ok", "fine", "not fine")
+
+
+async def later(self: Any) -> bool:
+    return True
+
+
+class ModelWithGuard:
+    state = "start"
+
+    def ok(self) -> bool:
+        return False
+
+
+class ModelWithHook:
+    state = "start"
+
+    def on_go(self) -> None: ...
+
+
+class OfModelWithGuard(Strict, StateChart[ModelWithGuard]): ...
+
+
+class OfModelWithHook(Strict, StateChart[ModelWithHook]): ...
+
+
+@pytest.mark.parametrize(
+    ("parts", "message"),
+    [
+        ({"base": StateChart}, "allow_event_without_transition has to be False"),
+        ({"catch_errors_as_events": True}, "catch_errors_as_events has to be False"),
+        ({"atomic_configuration_update": False}, "atomic_configuration_update has to be True"),
+        ({"listeners": [ModelWithHook]}, "listeners"),
+        ({"event": {"delay": 10}}, "go is delayed"),
+        ({"event": {"internal": True}}, "go is delayed, internal"),
+        ({"event": {"id": "go.on"}}, "go.on is .* a pattern"),
+        ({"event": {"id": "*"}}, "a pattern"),
+        ({"transition": {"before": "act"}}, "act is called as before"),
+        ({"transition": {"after": "act"}}, "act is called as after"),
+        ({"transition": {"validators": "act"}}, "act is called as validator"),
+        ({"state": {"enter": "act"}}, "Start: act is called as enter"),
+        ({"state": {"exit": "act"}}, "Start: act is called as exit"),
+        ({"state": {"invoke": later}}, "called as invoke"),
+        *[
+            ({name: lambda self: None}, f"{name} is called as")
+            for name in (
+                "prepare_event",
+                "before_transition",
+                "on_transition",
+                "after_transition",
+                "before_go",
+                "on_go",
+                "after_go",
+                "on_enter_state",
+                "on_exit_state",
+                "on_enter_start",
+                "on_exit_start",
+                "on_invoke_start",
+            )
+        ],
+        ({"base": OfModelWithHook}, "on_go is called as on"),
+        ({"base": OfModelWithGuard, "transition": {"cond": "ok"}}, "the model has ok too"),
+        ({"transition": {"cond": "ok"}, "ok": later}, "ok is not a plain, synchronous"),
+        ({"transition": {"on": "act"}, "act": later}, "act is not a plain, synchronous"),
+        ({"transition": {"cond": "nobody"}}, "nobody is not a plain"),
+        ({"transition": {"on": "nobody"}}, "nobody is not a plain"),
+        ({"transition": {"cond": "ok"}, "ok": True}, "ok is not a plain"),
+        ({"transition": {"cond": "ok"}, "ok": property(lambda self: True)}, "ok is not a plain"),
+        ({"transition": {"cond": "ok"}, "ok": staticmethod(lambda: True)}, "ok is not a plain"),
+        ({"transition": {"on": "go"}}, "go is not a plain"),
+        *[
+            ({"transition": {"cond": "ok"}, "ok": guard}, "ok may take self")
+            for guard in (
+                lambda: True,
+                lambda self, source: True,
+                lambda self, target, event: True,
+                lambda self, *args: True,
+                lambda self, **given: True,
+                lambda self, *, target: True,
+                lambda self, target, /: True,
+            )
+        ],
+        ({"transition": {"on": "act"}, "act": lambda self, given: None}, "act may take self"),
+        ({"transition": {"cond": lambda: True}}, "is given as an object"),
+        ({"transition": {"on": lambda: True}}, "is given as an object"),
+        ({"transition": {"cond": "ok > 1"}}, "'ok > 1' is more than"),
+        ({"transition": {"cond": "In('start')"}}, "is more than"),
+        ({"transition": {"cond": "ok and True"}}, "'True' is more than"),
+        ({"transition": {"cond": "ok ^ fine"}}, "is more than"),
+        ({"transition": {"cond": "ok v fine"}}, "cannot be read"),
+        ({"transition": {"cond": ["ok and fine", "(ok and fine)"]}}, "two conditions"),
+        ({"transition": {"cond": "ok", "unless": "(ok)"}}, "two conditions"),
+    ],
+)
+def test_what_would_not_run_alike_is_refused(parts: dict[str, Any], message: str) -> None:
+    with pytest.raises(TypeError, match=message):
+        CompiledChart(toy(**parts))
+
+
+class Nested(Strict):
+    class outer(State.Compound):  # noqa: N801
+        inner = State(initial=True)
+        last = State(final=True)
+        step = Event(inner.to(last))
+
+    end = State(final=True)
+    go = Event(outer.to(end))  # type: ignore[arg-type]
+
+
+class AtOnce(Strict):
+    class outer(State.Parallel):  # noqa: N801
+        one = State(initial=True)
+        two = State(initial=True)
+
+
+class Remembering(Strict):
+    start = State(initial=True)
+    memory = HistoryState()
+    go = Event(start.to(memory) | memory.to(start))
+
+
+class Inside(Strict):
+    start = State(initial=True)
+    end = State(final=True)
+    go = Event(start.to(end) | start.to(start, internal=True))
+
+
+class Nowhere(Strict):
+    start = State(initial=True)
+    end = State(final=True)
+    go = Event(start.to(end) | start.to(None))
+
+
+class Beginning(Strict):
+    start = State(initial=True)
+    end = State(final=True)
+    go = Event(start.to(end))
+    start.to(end, initial=True)
+
+
+@pytest.mark.parametrize(
+    ("chart", "message"),
+    [
+        (Nested, "make the chart flat"),
+        (AtOnce, "make the chart flat"),
+        (Remembering, "make the chart flat"),
+        (Inside, "from Start to Start: it is internal"),
+        (Nowhere, "without one target"),
+        (Beginning, "it is internal, initial"),
+    ],
+)
+def test_what_is_not_flat_is_refused(chart: Chart, message: str) -> None:
+    with pytest.raises(TypeError, match=message):
+        CompiledChart(chart)
+
+
+def test_two_initial_states_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The library refuses them too, unless it is got around."""
+    chart = toy()
+    monkeypatch.setattr(chart.states.end, "_initial", True)
+    with pytest.raises(TypeError, match="one initial state"):
+        CompiledChart(chart)

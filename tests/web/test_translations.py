@@ -1,0 +1,104 @@
+"""The catalogues: complete, with the same placeholders, and compiled from the readable files."""
+
+from __future__ import annotations
+
+import re
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+from babel.messages.catalog import Catalog
+from babel.messages.mofile import read_mo, write_mo
+from babel.messages.pofile import read_po
+
+from oncegate.adapters import TEXTS
+from oncegate_web._translations import LOCALE, Translators
+
+CATALOGUES = sorted(LOCALE.glob("*/LC_MESSAGES/oncegate.po"))
+
+
+def _placeholders(text: str) -> list[str]:
+    return sorted(re.findall(r"\{\w+\}", text))
+
+
+@pytest.mark.parametrize("path", CATALOGUES, ids=lambda path: path.parts[-3])
+def test_catalogue_has_every_code_and_no_other(path: Path) -> None:
+    read = read_po(BytesIO(path.read_bytes()))
+    translated = {str(message.id): str(message.string) for message in read if message.id}
+    assert set(translated) == set(TEXTS)
+    for code, text in translated.items():
+        assert text, code
+        assert _placeholders(text) == _placeholders(TEXTS[code]), code
+    compiled = read_mo(BytesIO(path.with_suffix(".mo").read_bytes()))
+    assert {message.id: message.string for message in compiled if message.id} == translated, (
+        "stale: run pybabel compile -d adapters/oncegate_web/locale -D oncegate"
+    )
+
+
+def test_german_is_bundled() -> None:
+    assert [path.parts[-3] for path in CATALOGUES] == ["de"]
+
+
+@pytest.mark.parametrize(
+    ("languages", "language", "text"),
+    [
+        (("de-at", "en"), "de", "Anmelden"),
+        (("de_AT",), "de", "Anmelden"),
+        (("en-gb", "de"), "en", "Sign in"),
+        (("tlh", "de"), "de", "Anmelden"),
+        (("../../etc", "*"), "en", "Sign in"),
+        ((), "en", "Sign in"),
+    ],
+)
+def test_first_language_with_a_catalogue_is_used(
+    languages: tuple[str, ...], language: str, text: str
+) -> None:
+    translate = Translators().best(languages)
+    assert (translate.language, translate("title.idle")) == (language, text)
+
+
+def test_unknown_code_is_returned_and_empty_code_is_empty() -> None:
+    for language in ("en", "de"):
+        translate = Translators().best((language,))
+        assert translate("message.of_a_later_release") == "message.of_a_later_release"
+        assert translate("") == ""
+
+
+def _write(folder: Path, language: str, **texts: str) -> None:
+    path = folder / language / "LC_MESSAGES" / "oncegate.mo"
+    path.parent.mkdir(parents=True)
+    catalogue = Catalog()
+    for name, text in texts.items():
+        catalogue.add(name.replace("__", "."), text)
+    with path.open("wb") as file:
+        write_mo(file, catalogue)
+
+
+def test_own_catalogue_precedes_the_bundled_one(tmp_path: Path) -> None:
+    _write(tmp_path, "de", title__idle="Willkommen")
+    translate = Translators([tmp_path]).best(("de",))
+    assert translate("title.idle") == "Willkommen"
+    assert translate("action.cancel") == "Zurück zur Anmeldung"
+
+
+@pytest.mark.parametrize("languages", [("en",), ("en-gb",), ("tlh",), ()])
+def test_own_english_catalogue_precedes_the_table(
+    tmp_path: Path, languages: tuple[str, ...]
+) -> None:
+    _write(tmp_path, "en", field__username="Email")
+    translate = Translators([tmp_path]).best(languages)
+    assert translate.language == "en"
+    assert translate("field.username") == "Email"
+    assert translate("field.password") == "Password"
+
+
+@pytest.mark.parametrize("folder", ["pt_BR", "pt-BR"])
+def test_full_tag_precedes_the_bare_language(tmp_path: Path, folder: str) -> None:
+    _write(tmp_path, folder, title__idle="Entrar")
+    _write(tmp_path, "pt", title__idle="Iniciar sessão", action__cancel="Voltar")
+    translators = Translators([tmp_path])
+    brazilian, portuguese = translators.best(("pt-br",)), translators.best(("pt-pt",))
+    assert (brazilian.language, brazilian("title.idle")) == ("pt-BR", "Entrar")
+    assert brazilian("action.cancel") == "Voltar"
+    assert (portuguese.language, portuguese("title.idle")) == ("pt", "Iniciar sessão")
+    assert portuguese("field.password") == "Password"
