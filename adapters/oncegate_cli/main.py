@@ -173,8 +173,10 @@ def run(arguments: list[str] | None = None) -> int:
 
 def _code_of(error: Exception) -> Exit:
     # Imported here, because ``oncegate --help`` does not need the engine.
-    from oncegate import OncegateError, SignedOut, Unreachable
+    from oncegate import MissingExtra, OncegateError, SignedOut, Unreachable
 
+    if isinstance(error, ModuleNotFoundError) and not (error.name or "").startswith("oncegate"):
+        error = MissingExtra("cli")
     if not isinstance(error, OncegateError):
         raise error
     _print_error(str(error))

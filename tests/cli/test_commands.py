@@ -308,7 +308,8 @@ class TestMissingExtra:
             ("uvicorn", ["sandbox"], "sandbox"),
             ("fastapi", ["demo", "--web"], "fastapi"),
             ("boto3", ["signin", "--pool-id", "us-east-1_P1", "--client-id", "c1"], "cognito"),
-            ("rich", ["demo"], "cli"),
+            ("segno", ["demo"], "cli"),
+            ("typer", ["--help"], "cli"),
         ],
     )
     def test_missing_package_names_its_extra(

@@ -1,4 +1,4 @@
-"""Our engine against the library's: every case of the landed chart, toy charts, and what is refused."""
+"""Our engine compared with the library's: every case of the chart, toy charts, and what is refused."""
 
 from __future__ import annotations
 
@@ -23,41 +23,41 @@ from oncegate.machine.chart import SignInMachine
 from oncegate.machine.engine import CompiledChart, CompiledTransition
 
 Question = tuple[Any, str, Any]
-"""In which state a guard is asked, its name, and the target, where the guard takes that."""
+"""State in which a guard is asked, its name, and the target if the guard takes it."""
 Chart = type[StateChart[Any]]
 
 
 class Boom(Exception):
-    """What a callback raises here."""
+    """Raised by a callback of these tests."""
 
 
-class Bench:
-    """A model that answers as planned and notes what it is asked, told, and which states it enters."""
+class Recorder:
+    """A model that answers as planned, and records guards, effects and states entered."""
 
     def __init__(self) -> None:
-        self.bench_lay(None, {})
+        self.recorder_lay(None, {})
 
-    def bench_lay(
+    def recorder_lay(
         self, state: Any, answers: Mapping[Question, bool], raise_at: int | None = None
     ) -> None:
-        self.bench_state = state
-        self.bench_answers = answers
-        self.bench_raise_at = raise_at
-        self.bench_log: list[tuple[Any, ...]] = []
+        self.recorder_state = state
+        self.recorder_answers = answers
+        self.recorder_raise_at = raise_at
+        self.recorder_log: list[tuple[Any, ...]] = []
 
-    def bench_note(self, *what: Any) -> None:
-        self.bench_log.append(what)
-        if len(self.bench_log) - 1 == self.bench_raise_at:
+    def recorder_note(self, *what: Any) -> None:
+        self.recorder_log.append(what)
+        if len(self.recorder_log) - 1 == self.recorder_raise_at:
             raise Boom
 
     @property
     def state(self) -> Any:
-        return self.bench_state
+        return self.recorder_state
 
     @state.setter
     def state(self, state: Any) -> None:
-        self.bench_log.append(("enters", state))
-        self.bench_state = state
+        self.recorder_log.append(("enters", state))
+        self.recorder_state = state
 
 
 def words(condition: str) -> list[str]:
@@ -89,22 +89,22 @@ def opening(chart: Chart, transition: Transition) -> dict[Question, bool]:
 
 
 def stub(chart: Chart, name: str, what: str) -> Callable[..., bool]:
-    """A method that notes that it is called, and answers from the bench. An effect's is not heard."""
+    """A method that notes that it is called, and answers from the recorder. An effect's is not heard."""
 
     def plain(self: Any) -> bool:
-        self.model.bench_note(what, self.model.state, name)
-        return bool(self.model.bench_answers.get((self.model.state, name, None), True))
+        self.model.recorder_note(what, self.model.state, name)
+        return bool(self.model.recorder_answers.get((self.model.state, name, None), True))
 
     def with_target(self: Any, target: State) -> bool:
         assert isinstance(target, State)
-        self.model.bench_note(what, self.model.state, name, target.value)
-        return bool(self.model.bench_answers.get((self.model.state, name, target.value), True))
+        self.model.recorder_note(what, self.model.state, name, target.value)
+        return bool(self.model.recorder_answers.get((self.model.state, name, target.value), True))
 
     return with_target if takes_target(chart, name) else plain
 
 
 def stubbed(chart: Chart) -> Chart:
-    """The chart with every guard answering from the bench, and every effect only noted."""
+    """The chart with every guard answering from the recorder, and every effect only noted."""
     specs = [spec for s in chart.states for t in s.transitions for spec in (*t.cond, *t.on)]
     stubs: dict[str, Any] = {}
     for spec in specs:
@@ -173,28 +173,28 @@ class Outcome(NamedTuple):
     raised: str | None
 
 
-def outcome(case: Case, bench: Bench, send: Callable[[str], object]) -> Outcome:
-    bench.bench_lay(case.state, case.answers, case.raise_at)
+def outcome(case: Case, recorder: Recorder, send: Callable[[str], object]) -> Outcome:
+    recorder.recorder_lay(case.state, case.answers, case.raise_at)
     try:
         send(case.event)
     except TransitionNotAllowed as error:
-        return Outcome(tuple(bench.bench_log), bench.state, f"no {error.event}")
+        return Outcome(tuple(recorder.recorder_log), recorder.state, f"no {error.event}")
     except Boom:
-        return Outcome(tuple(bench.bench_log), bench.state, "boom")
-    return Outcome(tuple(bench.bench_log), bench.state, None)
+        return Outcome(tuple(recorder.recorder_log), recorder.state, "boom")
+    return Outcome(tuple(recorder.recorder_log), recorder.state, None)
 
 
 class Library:
     """One machine of the library's, used for case after case."""
 
     def __init__(self, chart: Chart) -> None:
-        self.bench = Bench()
-        self.machine = stubbed(chart)(self.bench)
+        self.recorder = Recorder()
+        self.machine = stubbed(chart)(self.recorder)
 
     def outcome(self, case: Case) -> Outcome:
         # A final state stops the engine, and there is no public way to start it again.
         self.machine._engine.running = True
-        found = outcome(case, self.bench, self.machine.send)
+        found = outcome(case, self.recorder, self.machine.send)
         if found.raised == "boom" and found.log[-1] == ("enters", found.state):
             # After an exception the library writes the state that it already has once more.
             return found._replace(log=found.log[:-1])
@@ -204,11 +204,11 @@ class Library:
 def differences(
     ours: CompiledChart[Any], library: Mapping[int, Outcome], cases: list[Case]
 ) -> list[tuple[Case, Outcome, Outcome]]:
-    bench = Bench()
+    recorder = Recorder()
     return [
         (case, library[number], found)
         for number, case in enumerate(cases)
-        if (found := outcome(case, bench, partial(ours.run, bench))) != library[number]
+        if (found := outcome(case, recorder, partial(ours.run, recorder))) != library[number]
     ]
 
 
@@ -329,10 +329,10 @@ def test_every_swap_and_everything_dropped_is_found_out(sign_in: Compared) -> No
     for number, case in enumerate(sign_in.cases):
         numbers.setdefault((case.state, case.event), []).append(number)
         numbers.setdefault((case.state, None), []).append(number)
-    bench, every = Bench(), list(mutants(sign_in.ours))
+    recorder, every = Recorder(), list(mutants(sign_in.ours))
     for mutant in every:
         assert any(
-            outcome(sign_in.cases[number], bench, partial(mutant.ours.run, bench))
+            outcome(sign_in.cases[number], recorder, partial(mutant.ours.run, recorder))
             != sign_in.library[number]
             for number in numbers[mutant.state, mutant.event]
         ), mutant
@@ -501,21 +501,21 @@ def test_a_table_can_be_made_of_the_sign_in_machine_as_it_is() -> None:
 
 
 def test_a_guard_that_raises_is_heard_and_the_table_goes_on() -> None:
-    chart, bench = CompiledChart(stubbed(Chain)), Bench()
-    bench.bench_lay("start", {}, raise_at=0)
+    chart, recorder = CompiledChart(stubbed(Chain)), Recorder()
+    recorder.recorder_lay("start", {}, raise_at=0)
     with pytest.raises(Boom):
-        chart.run(bench, "go")
-    assert (bench.state, bench.bench_log) == ("start", [("asks", "start", "a")])
-    bench.bench_lay("start", {("start", "a", None): False, ("start", "d", None): False})
-    chart.run(bench, "go")
-    assert (bench.state, bench.bench_log[-1][:2]) == ("second", ("asks", "second"))
+        chart.run(recorder, "go")
+    assert (recorder.state, recorder.recorder_log) == ("start", [("asks", "start", "a")])
+    recorder.recorder_lay("start", {("start", "a", None): False, ("start", "d", None): False})
+    chart.run(recorder, "go")
+    assert (recorder.state, recorder.recorder_log[-1][:2]) == ("second", ("asks", "second"))
 
 
 def test_an_effect_that_raises_leaves_the_state_as_it_was() -> None:
     answers = {("start", "b", None): False, ("start", "d", None): False}
-    chart, library, bench = CompiledChart(stubbed(Chain)), Library(Chain), Bench()
+    chart, library, recorder = CompiledChart(stubbed(Chain)), Library(Chain), Recorder()
     case = Case("start", "go", answers, raise_at=5)
-    found = outcome(case, bench, partial(chart.run, bench))
+    found = outcome(case, recorder, partial(chart.run, recorder))
     assert found == library.outcome(case)
     assert (found.state, found.raised, found.log[-1]) == (
         "start",
@@ -530,10 +530,13 @@ def test_many_threads_run_one_table(sign_in: Compared) -> None:
     done: list[int] = []
 
     def work(offset: int) -> None:
-        bench = Bench()
+        recorder = Recorder()
         for number in numbers[offset:] + numbers[:offset]:
             case = sign_in.cases[number]
-            if outcome(case, bench, partial(sign_in.ours.run, bench)) != sign_in.library[number]:
+            if (
+                outcome(case, recorder, partial(sign_in.ours.run, recorder))
+                != sign_in.library[number]
+            ):
                 wrong.append(case)
         done.append(offset)
 
@@ -599,9 +602,9 @@ class OfModelWithHook(Strict, StateChart[ModelWithHook]): ...
 @pytest.mark.parametrize(
     ("parts", "message"),
     [
-        ({"base": StateChart}, "allow_event_without_transition has to be False"),
-        ({"catch_errors_as_events": True}, "catch_errors_as_events has to be False"),
-        ({"atomic_configuration_update": False}, "atomic_configuration_update has to be True"),
+        ({"base": StateChart}, "allow_event_without_transition must be False"),
+        ({"catch_errors_as_events": True}, "catch_errors_as_events must be False"),
+        ({"atomic_configuration_update": False}, "atomic_configuration_update must be True"),
         ({"listeners": [ModelWithHook]}, "listeners"),
         ({"event": {"delay": 10}}, "go is delayed"),
         ({"event": {"internal": True}}, "go is delayed, internal"),
@@ -634,8 +637,8 @@ class OfModelWithHook(Strict, StateChart[ModelWithHook]): ...
         ({"base": OfModelWithGuard, "transition": {"cond": "ok"}}, "the model has ok too"),
         ({"transition": {"cond": "ok"}, "ok": later}, "ok is not a plain, synchronous"),
         ({"transition": {"on": "act"}, "act": later}, "act is not a plain, synchronous"),
-        ({"transition": {"cond": "nobody"}}, "nobody is not a plain"),
-        ({"transition": {"on": "nobody"}}, "nobody is not a plain"),
+        ({"transition": {"cond": "missing"}}, "missing is not a plain"),
+        ({"transition": {"on": "missing"}}, "missing is not a plain"),
         ({"transition": {"cond": "ok"}, "ok": True}, "ok is not a plain"),
         ({"transition": {"cond": "ok"}, "ok": property(lambda self: True)}, "ok is not a plain"),
         ({"transition": {"cond": "ok"}, "ok": staticmethod(lambda: True)}, "ok is not a plain"),

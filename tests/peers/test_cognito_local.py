@@ -120,6 +120,7 @@ def test_authenticator_code_signs_in(local: CognitoLocal) -> None:
     step = local.begin(PASSWORD)
     assert (step.state, step.challenge) == ("awaiting_mfa", "SOFTWARE_TOKEN_MFA")
     wrong = SubmitCode(code=SecretStr(f"{(int(app.now()) + 1) % 10**6:06d}"))
-    assert local.sign_in.send(step, wrong).attempts_left == 4
+    step = local.sign_in.send(step, wrong)
+    assert step.attempts_left == 4
     step = local.sign_in.send(step, SubmitCode(code=SecretStr(app.now())))
     assert step.state == "authenticated"

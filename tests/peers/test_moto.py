@@ -86,7 +86,7 @@ def test_password_without_second_factor_signs_in(
 
 def test_srp_with_an_email_address_signs_in(admin: Any, endpoint: str) -> None:
     """Only in such a pool do moto's users have the name that it returns as USER_ID_FOR_SRP."""
-    pool = admin.create_user_pool(PoolName="mails", UsernameAttributes=["email"])["UserPool"]["Id"]
+    pool = admin.create_user_pool(PoolName="emails", UsernameAttributes=["email"])["UserPool"]["Id"]
     add_user(admin, pool, "ana@example.com")
     sign_in = sign_in_to(admin, pool, endpoint)
     step = sign_in.send(sign_in.start(), password(username="ana@example.com"))

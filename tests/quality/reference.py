@@ -1,6 +1,6 @@
 """Builds the API reference from docstrings; any warning is an error.
 
-    python -m tests.quality.reference FOLDER
+python -m tests.quality.reference FOLDER
 """
 
 from __future__ import annotations
@@ -38,7 +38,9 @@ def build(folder: Path) -> None:
     settings.configure()  # `oncegate_web.django` reads them when it is imported
     for name in MODULES:
         module = import_module(name)
-        for exported in getattr(module, "__all__", ()):  # also those that the module imports at first use
+        for exported in getattr(
+            module, "__all__", ()
+        ):  # also those that the module imports at first use
             setattr(module, exported, getattr(module, exported))
     for name, loaded in list(sys.modules.items()):
         if name.split(".")[0] in MODULES:

@@ -132,7 +132,8 @@ class TestStoreFromUrl:
         self, entry_points: dict[str, str]
     ) -> None:
         entry_points["oncegate.stores paper"] = "pathlib:PurePosixPath"
-        assert store_from_url("paper://drawer") == PurePosixPath("paper://drawer")
+        store: object = store_from_url("paper://drawer")
+        assert store == PurePosixPath("paper://drawer")
 
     def test_entry_point_with_missing_package_is_misconfigured(
         self, entry_points: dict[str, str]

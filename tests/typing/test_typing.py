@@ -27,8 +27,8 @@ Errors = dict[tuple[str, int], list[str]]
 
 
 def mypy(folder: Path) -> Errors:
-    command = [sys.executable, "-m", "mypy", "--config-file", HERE / "mypy.ini"]
-    command += ["--no-error-summary", "--cache-dir", folder / ".cache", "."]
+    command = [sys.executable, "-m", "mypy", "--config-file", str(HERE / "mypy.ini")]
+    command += ["--no-error-summary", "--cache-dir", str(folder / ".cache"), "."]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
     assert done.returncode in (0, 1), done.stdout + done.stderr
     errors: Errors = defaultdict(list)
@@ -40,8 +40,8 @@ def mypy(folder: Path) -> Errors:
 
 def pyright(folder: Path) -> Errors:
     shutil.copy(HERE / "pyrightconfig.json", folder)
-    command = [Path(sys.executable).with_name("basedpyright"), "--outputjson"]
-    command += ["--pythonpath", sys.executable, "--project", folder]
+    command = [str(Path(sys.executable).with_name("basedpyright")), "--outputjson"]
+    command += ["--pythonpath", sys.executable, "--project", str(folder)]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
     assert done.returncode in (0, 1), done.stdout + done.stderr
     errors: Errors = defaultdict(list)

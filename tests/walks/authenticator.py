@@ -1,4 +1,4 @@
-"""A passkey in software: what a browser and its authenticator do, by WebAuthn Level 2."""
+"""A software passkey: does what a browser and its authenticator do (WebAuthn Level 2)."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Authenticator:
         )
 
     def for_devtools(self) -> dict[str, Any]:
-        """The same passkey for a browser's own authenticator (Chrome DevTools Protocol, WebAuthn)."""
+        """Return the passkey as the Chrome DevTools Protocol takes it (WebAuthn.Credential)."""
         plain = self._key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
         return {
             "credentialId": b64encode(self._id).decode(),
@@ -53,23 +53,23 @@ class Authenticator:
         }
 
     def answer(self, options: str, *, origin: str = "http://localhost:8000") -> dict[str, Any]:
-        """The AuthenticationResponseJSON to some PublicKeyCredentialRequestOptionsJSON."""
-        asked = json.loads(options)
+        """Return the AuthenticationResponseJSON for a PublicKeyCredentialRequestOptionsJSON."""
+        request = json.loads(options)
         self._count += 1
-        told = json.dumps(
-            {"type": "webauthn.get", "challenge": asked["challenge"], "origin": origin}
+        client_data = json.dumps(
+            {"type": "webauthn.get", "challenge": request["challenge"], "origin": origin}
         ).encode()
         flags = b"\x05"  # the user was present, and verified
         data = sha256(self._rp.encode()).digest() + flags + self._count.to_bytes(4, "big")
-        signature = self._key.sign(data + sha256(told).digest(), ec.ECDSA(SHA256()))
-        name = bytes_to_base64url(self._id)
+        signature = self._key.sign(data + sha256(client_data).digest(), ec.ECDSA(SHA256()))
+        credential_id = bytes_to_base64url(self._id)
         return {
-            "id": name,
-            "rawId": name,
+            "id": credential_id,
+            "rawId": credential_id,
             "type": "public-key",
             "clientExtensionResults": {},
             "response": {
-                "clientDataJSON": bytes_to_base64url(told),
+                "clientDataJSON": bytes_to_base64url(client_data),
                 "authenticatorData": bytes_to_base64url(data),
                 "signature": bytes_to_base64url(signature),
                 "userHandle": None,

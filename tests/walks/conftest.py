@@ -1,4 +1,4 @@
-"""The walker: a sandbox and a driver for one test."""
+"""The `walk` fixture: starts a sandbox and a driver for one test."""
 
 from __future__ import annotations
 
@@ -22,19 +22,20 @@ def walk() -> Iterator[Walker]:
         def start(
             *users: UserSeed,
             pool: dict[str, Any] | None = None,
-            kind: type[CognitoTransport] = CognitoTransport,
+            transport_type: type[CognitoTransport] = CognitoTransport,
             sign_in: dict[str, Any] | None = None,
             **transport: Any,
         ) -> Walk:
             seed = Seed(pool=PoolSeed.model_validate(pool or {}), users=users)
             sandbox = running.enter_context(Sandbox(seed))
-            made = kind(
+            made = transport_type(
                 pool_id=sandbox.pool_id,
                 client_id=sandbox.client_id,
                 client_secret=seed.pool.client_secret,
                 endpoint_url=sandbox.endpoint,
                 **transport,
             )
-            return Walk(sandbox, SignIn(transport=made, store=MemoryStore(), **sign_in or {}))
+            settings = {"store": MemoryStore(), **(sign_in or {})}
+            return Walk(sandbox, SignIn(transport=made, **settings))
 
         yield start

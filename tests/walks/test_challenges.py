@@ -1,4 +1,4 @@
-"""Every challenge that a user pool can ask, through the Python contract, over real HTTP."""
+"""Every challenge of a user pool, through the public Python API, over real HTTP."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pyotp
 import pytest
 from pydantic import SecretStr
 from tests.walks.authenticator import Authenticator
-from tests.walks.walker import EVERY, MAIL, NEW_PASSWORD, PASSWORD, PHONE, TOTP, Walk, Walker, user
+from tests.walks.walker import EVERY, EMAIL, NEW_PASSWORD, PASSWORD, PHONE, TOTP, Walk, Walker, user
 
 from oncegate import (
     ChooseFactor,
@@ -27,174 +27,174 @@ from oncegate_cognito import AdminCognitoTransport
 
 @pytest.mark.parametrize("secret", [None, "a-client-secret-of-the-app"])
 class TestSecondFactors:
-    @pytest.mark.parametrize(("how", "medium"), [(PHONE, "SMS"), (MAIL, "EMAIL")])
-    def test_a_code_that_is_sent(
-        self, walk: Walker, secret: str | None, how: Any, medium: str
+    @pytest.mark.parametrize(("profile", "medium"), [(PHONE, "SMS"), (EMAIL, "EMAIL")])
+    def test_code_factor_sends_one_code(
+        self, walk: Walker, secret: str | None, profile: Any, medium: str
     ) -> None:
-        w = walk(user(**how), pool={"client_secret": secret})
-        assert w.password().state == "awaiting_mfa"
+        w = walk(user(**profile), pool={"client_secret": secret})
+        assert w.send_password().state == "awaiting_mfa"
         assert w.step.delivery is not None
         assert w.step.delivery.medium == medium
-        w.code()
-        w.is_signed_in(texts=1)
+        w.send_code()
+        w.assert_signed_in(codes=1)
 
-    def test_an_authenticator(self, walk: Walker, secret: str | None) -> None:
+    def test_authenticator_app_sends_no_code(self, walk: Walker, secret: str | None) -> None:
         w = walk(user(totp_secret=TOTP, mfa=[Factor.TOTP]), pool={"client_secret": secret})
-        assert w.password().challenge == "SOFTWARE_TOKEN_MFA"
+        assert w.send_password().challenge == "SOFTWARE_TOKEN_MFA"
         assert "request_new_code" not in w.step.events
-        w.code(pyotp.TOTP(TOTP).now())
-        w.is_signed_in(texts=0)
+        w.send_code(pyotp.TOTP(TOTP).now())
+        w.assert_signed_in(codes=0)
 
     @pytest.mark.parametrize("factor", [Factor.SMS, Factor.EMAIL])
-    def test_a_choice(self, walk: Walker, secret: str | None, factor: Factor) -> None:
+    def test_several_factors_let_the_user_choose(self, walk: Walker, secret: str | None, factor: Factor) -> None:
         w = walk(user(**EVERY), pool={"client_secret": secret})
-        assert w.password().state == "password_verified"
-        w.does(ChooseFactor(factor=factor))
-        w.code()
-        w.is_signed_in(texts=1)
+        assert w.send_password().state == "password_verified"
+        w.send(ChooseFactor(factor=factor))
+        w.send_code()
+        w.assert_signed_in(codes=1)
 
-    def test_setting_an_authenticator_up(self, walk: Walker, secret: str | None) -> None:
+    def test_authenticator_setup_shows_the_secret_and_signs_in(self, walk: Walker, secret: str | None) -> None:
         w = walk(user(), pool={"mfa": "on", "client_secret": secret}, totp_issuer="A shop")
-        step = w.password()
+        step = w.send_password()
         assert (step.state, step.challenge) == ("password_verified", "MFA_SETUP")
-        step = w.does(ChooseFactor(factor=Factor.TOTP))
+        step = w.send(ChooseFactor(factor=Factor.TOTP))
         assert step.state == "setting_up_totp"
         assert step.totp is not None
         assert step.totp.secret not in repr(step)
         app = pyotp.parse_uri(step.totp.uri)
         assert isinstance(app, pyotp.TOTP)
         assert (app.secret, app.name, app.issuer) == (step.totp.secret, "ana", "A shop")
-        # A reload shows the same secret: it is asked for once.
+        # A reload shows the same secret: it is requested once.
         assert w.sign_in.get(step.flow_id).totp == step.totp
         assert w.sandbox.calls()["AssociateSoftwareToken"] == 1
         wrong = f"{(int(app.now()) + 1) % 10**6:06d}"
-        step = w.code(wrong)
+        step = w.send_code(wrong)
         assert (step.state, step.attempts_left) == ("setting_up_totp", 4)
         assert step.message is not None
         assert step.message.code == "wrong_code"
-        w.code(app.now())
-        w.is_signed_in(texts=0)
+        w.send_code(app.now())
+        w.assert_signed_in(codes=0)
 
-    def test_setting_a_mailbox_up(self, walk: Walker, secret: str | None) -> None:
+    def test_email_setup_sends_one_code(self, walk: Walker, secret: str | None) -> None:
         w = walk(user(), pool={"mfa": "on", "client_secret": secret})
-        w.password()
-        assert w.does(ChooseFactor(factor=Factor.EMAIL)).state == "setting_up_email"
+        w.send_password()
+        assert w.send(ChooseFactor(factor=Factor.EMAIL)).state == "setting_up_email"
         assert w.sandbox.messages() == ()
-        assert w.does(SubmitEmail(email="ana@example.com")).state == "awaiting_mfa"
-        w.code()
-        w.is_signed_in(texts=1)
+        assert w.send(SubmitEmail(email="ana@example.com")).state == "awaiting_mfa"
+        w.send_code()
+        w.assert_signed_in(codes=1)
 
-    def test_a_new_password(self, walk: Walker, secret: str | None) -> None:
+    def test_temporary_password_requires_a_new_one(self, walk: Walker, secret: str | None) -> None:
         pool = {"client_secret": secret, "required_attributes": ["given_name"]}
         w = walk(user(**PHONE, status="FORCE_CHANGE_PASSWORD"), pool=pool)
-        assert w.password().state == "awaiting_new_password"
+        assert w.send_password().state == "awaiting_new_password"
         assert [field.name for field in w.step.fields] == ["new_password", "attributes.given_name"]
         event = SubmitNewPassword(
             new_password=SecretStr(NEW_PASSWORD), attributes={"given_name": "Ana"}
         )
-        assert w.does(event).state == "awaiting_mfa"
-        w.code()
-        w.is_signed_in(texts=1)
+        assert w.send(event).state == "awaiting_mfa"
+        w.send_code()
+        w.assert_signed_in(codes=1)
 
 
-class TestByChoice:
-    """USER_AUTH."""
+class TestUserAuth:
+    """USER_AUTH: the user chooses the first factor."""
 
     @pytest.mark.parametrize("factor", [Factor.EMAIL, Factor.SMS_OTP])
-    @pytest.mark.parametrize("ahead", [True, False], ids=["preferred", "chosen"])
-    def test_a_code_as_the_first_factor(self, walk: Walker, factor: Factor, ahead: bool) -> None:
+    @pytest.mark.parametrize("is_preferred", [True, False], ids=["preferred", "chosen"])
+    def test_code_as_first_factor_signs_in(self, walk: Walker, factor: Factor, is_preferred: bool) -> None:
         w = walk(user(**EVERY), auth_flow="USER_AUTH")
         assert [field.name for field in w.step.fields] == ["username"]
-        if ahead:
-            w.does(SubmitUsername(username="ana", preferred=factor))
+        if is_preferred:
+            w.send(SubmitUsername(username="ana", preferred=factor))
         else:
-            step = w.does(SubmitUsername(username="ana"))
+            step = w.send(SubmitUsername(username="ana"))
             assert step.state == "choosing_first_factor"
             offered = {choice.value for choice in step.fields[0].choices}
             assert offered == {"EMAIL_OTP", "SMS_OTP", "PASSWORD"}
-            w.does(ChooseFactor(factor=factor))
+            w.send(ChooseFactor(factor=factor))
         assert (w.step.state, w.step.challenge) == ("awaiting_mfa", factor)
-        w.code()
-        w.is_signed_in(texts=1)
+        w.send_code()
+        w.assert_signed_in(codes=1)
 
-    def test_a_new_code_needs_no_password(self, walk: Walker) -> None:
+    def test_new_code_as_first_factor_needs_no_password(self, walk: Walker) -> None:
         w = walk(user(**EVERY), auth_flow="USER_AUTH", sign_in={"new_code_cooldown": 0})
-        w.does(SubmitUsername(username="ana"))
-        w.does(ChooseFactor(factor=Factor.EMAIL))
+        w.send(SubmitUsername(username="ana"))
+        w.send(ChooseFactor(factor=Factor.EMAIL))
         old = w.newest_code()
-        step = w.does(RequestNewCode())
+        step = w.send(RequestNewCode())
         assert (step.state, len(w.sandbox.messages())) == ("awaiting_mfa", 2)
         assert old != w.newest_code()
-        w.code()
-        w.is_signed_in(texts=2)
+        w.send_code()
+        w.assert_signed_in(codes=2)
 
-    @pytest.mark.parametrize("ahead", [True, False], ids=["with the name", "chosen"])
-    def test_the_password(self, walk: Walker, ahead: bool) -> None:
+    @pytest.mark.parametrize("is_preferred", [True, False], ids=["with-username", "chosen"])
+    def test_password_as_first_factor_signs_in(self, walk: Walker, is_preferred: bool) -> None:
         w = walk(user(**PHONE), auth_flow="USER_AUTH")
-        if ahead:
-            w.password()
+        if is_preferred:
+            w.send_password()
         else:
-            w.does(SubmitUsername(username="ana"))
-            assert w.does(ChooseFactor(factor=Factor.PASSWORD)).state == "awaiting_password"
+            w.send(SubmitUsername(username="ana"))
+            assert w.send(ChooseFactor(factor=Factor.PASSWORD)).state == "awaiting_password"
             assert [field.name for field in w.step.fields] == ["password"]
-            w.does(SubmitPassword(password=SecretStr(PASSWORD)))
-        w.code()
-        w.is_signed_in(texts=1)
+            w.send(SubmitPassword(password=SecretStr(PASSWORD)))
+        w.send_code()
+        w.assert_signed_in(codes=1)
 
-    def test_the_password_asked_for_by_itself(self, walk: Walker) -> None:
+    def test_preferred_password_waits_for_the_password(self, walk: Walker) -> None:
         w = walk(user(), auth_flow="USER_AUTH")
-        step = w.does(SubmitUsername(username="ana", preferred=Factor.PASSWORD))
+        step = w.send(SubmitUsername(username="ana", preferred=Factor.PASSWORD))
         assert (step.state, step.challenge) == ("awaiting_password", "PASSWORD")
-        w.does(SubmitPassword(password=SecretStr(PASSWORD)))
-        w.is_signed_in(texts=0)
+        w.send(SubmitPassword(password=SecretStr(PASSWORD)))
+        w.assert_signed_in(codes=0)
 
-    @pytest.mark.parametrize("ahead", [True, False], ids=["preferred", "chosen"])
-    def test_a_passkey(self, walk: Walker, ahead: bool) -> None:
+    @pytest.mark.parametrize("is_preferred", [True, False], ids=["preferred", "chosen"])
+    def test_passkey_signs_in(self, walk: Walker, is_preferred: bool) -> None:
         passkey = Authenticator()
         w = walk(user(passkeys=[passkey.seed()]), auth_flow="USER_AUTH")
-        if ahead:
-            w.does(SubmitUsername(username="ana", preferred=Factor.PASSKEY))
+        if is_preferred:
+            w.send(SubmitUsername(username="ana", preferred=Factor.PASSKEY))
         else:
-            w.does(SubmitUsername(username="ana"))
-            w.does(ChooseFactor(factor=Factor.PASSKEY))
+            w.send(SubmitUsername(username="ana"))
+            w.send(ChooseFactor(factor=Factor.PASSKEY))
         assert w.step.state == "awaiting_passkey"
         assert w.step.passkey_options is not None
         answer = passkey.answer(w.step.passkey_options)
-        w.does(SubmitPasskey.model_validate({"credential": answer}))
-        w.is_signed_in(texts=0)
+        w.send(SubmitPasskey.model_validate({"credential": answer}))
+        w.assert_signed_in(codes=0)
 
-    def test_somebody_elses_passkey(self, walk: Walker) -> None:
+    def test_passkey_of_another_user_starts_over(self, walk: Walker) -> None:
         w = walk(user(passkeys=[Authenticator().seed()]), auth_flow="USER_AUTH")
-        w.does(SubmitUsername(username="ana", preferred=Factor.PASSKEY))
+        w.send(SubmitUsername(username="ana", preferred=Factor.PASSKEY))
         assert w.step.passkey_options is not None
         answer = Authenticator().answer(w.step.passkey_options)
-        step = w.does(SubmitPasskey.model_validate({"credential": answer}))
+        step = w.send(SubmitPasskey.model_validate({"credential": answer}))
         assert step.message is not None
         assert (step.state, step.message.code) == ("idle", "wrong_credentials")
 
-    def test_nobody_is_asked_for_a_code_like_anybody(self, walk: Walker) -> None:
-        w = walk(user(**MAIL), auth_flow="USER_AUTH")
-        step = w.does(SubmitUsername(username="nobody@example.com", preferred=Factor.EMAIL))
+    def test_unknown_user_sees_the_same_code_step(self, walk: Walker) -> None:
+        w = walk(user(**EMAIL), auth_flow="USER_AUTH")
+        step = w.send(SubmitUsername(username="nemo@example.com", preferred=Factor.EMAIL))
         assert (step.state, w.sandbox.messages()) == ("awaiting_mfa", ())
         assert step.delivery is not None
         assert step.delivery.destination == "n***@e***"
-        assert w.code("00000000").attempts_left == 4
+        assert w.send_code("00000000").attempts_left == 4
 
-    def test_stepping_up(self, walk: Walker) -> None:
+    def test_step_up_with_access_token_signs_in_again(self, walk: Walker) -> None:
         w = walk(user(**EVERY), auth_flow="USER_AUTH", acr_values="urn:acr:mfa", max_age=300)
-        w.does(SubmitUsername(username="ana", preferred=Factor.EMAIL))
-        w.code()
+        w.send(SubmitUsername(username="ana", preferred=Factor.EMAIL))
+        w.send_code()
         assert w.step.tokens is not None
         token = w.step.tokens.access_token
         again = Walk(w.sandbox, w.sign_in)
-        again.does(
+        again.send(
             SubmitUsername(username="ana", preferred=Factor.SMS_OTP, access_token=SecretStr(token))
         )
-        again.code()
-        again.is_signed_in(texts=2)
+        again.send_code()
+        again.assert_signed_in(codes=2)
 
 
-RIDDLE = """
+CUSTOM_LAMBDA = """
 def next_challenge(username, past):
     if len(past) and past[-1]["name"] == "CUSTOM_CHALLENGE" and past[-1]["right"]:
         return True
@@ -204,98 +204,98 @@ def next_challenge(username, past):
 """
 
 
-class TestCustom:
+class TestCustomAuth:
     """CUSTOM_AUTH."""
 
     @pytest.mark.parametrize("after_password", [True, False])
-    def test_a_riddle(self, walk: Walker, after_password: bool) -> None:
-        w = walk(user(**PHONE), pool={"custom_auth": RIDDLE}, auth_flow="CUSTOM_AUTH")
-        w.password() if after_password else w.does(SubmitUsername(username="ana"))
+    def test_custom_challenge_answered_correctly_signs_in(self, walk: Walker, after_password: bool) -> None:
+        w = walk(user(**PHONE), pool={"custom_auth": CUSTOM_LAMBDA}, auth_flow="CUSTOM_AUTH")
+        w.send_password() if after_password else w.send(SubmitUsername(username="ana"))
         assert w.step.state == "awaiting_answer"
         assert w.step.parameters == {"question": "the answer?"}
         first = w.step.challenge_id
-        w.does(SubmitAnswer(answer=SecretStr("forty-one")))
+        w.send(SubmitAnswer(answer=SecretStr("forty-one")))
         assert w.step.state == "awaiting_answer"
         assert w.step.challenge_id != first, "two challenges of one kind are never equal"
-        w.does(SubmitAnswer(answer=SecretStr("forty-two")))
-        w.is_signed_in(texts=2)
+        w.send(SubmitAnswer(answer=SecretStr("forty-two")))
+        w.assert_signed_in(codes=2)
 
-    def test_three_wrong_answers(self, walk: Walker) -> None:
-        w = walk(user(**PHONE), pool={"custom_auth": RIDDLE}, auth_flow="CUSTOM_AUTH")
-        w.does(SubmitUsername(username="ana"))
+    def test_three_wrong_custom_answers_start_over(self, walk: Walker) -> None:
+        w = walk(user(**PHONE), pool={"custom_auth": CUSTOM_LAMBDA}, auth_flow="CUSTOM_AUTH")
+        w.send(SubmitUsername(username="ana"))
         for wrong in ("1", "2", "3"):
-            w.does(SubmitAnswer(answer=SecretStr(wrong)))
+            w.send(SubmitAnswer(answer=SecretStr(wrong)))
         assert w.step.message is not None
         assert (w.step.state, w.step.message.code) == ("idle", "wrong_credentials")
 
 
-class TestOtherJourneys:
-    def test_a_sign_up_to_confirm(self, walk: Walker) -> None:
+class TestRecoveries:
+    def test_unconfirmed_sign_up_sends_a_code_only_on_request(self, walk: Walker) -> None:
         w = walk(user(**PHONE, status="UNCONFIRMED"))
-        step = w.password()
+        step = w.send_password()
         assert step.state == "awaiting_confirmation"
-        assert w.sandbox.messages() == (), "a code goes out only when it is asked for"
-        step = w.does(RequestNewCode())
+        assert w.sandbox.messages() == (), "a code is sent only on request"
+        step = w.send(RequestNewCode())
         assert (step.state, len(w.sandbox.messages())) == ("awaiting_confirmation", 1)
         assert step.delivery is not None
         wrong = f"{(int(w.newest_code()) + 1) % 10**6:06d}"
-        assert w.code(wrong).attempts_left == 4
-        step = w.code()
+        assert w.send_code(wrong).attempts_left == 4
+        step = w.send_code()
         assert step.message is not None
         assert (step.state, step.message.code) == ("idle", "confirmed")
         assert step.fields[0].value == "ana"
-        w.password()
-        w.code()
-        w.is_signed_in(texts=2)
+        w.send_password()
+        w.send_code()
+        w.assert_signed_in(codes=2)
 
-    def test_a_sign_up_to_confirm_with_the_password_kept(self, walk: Walker) -> None:
+    def test_confirmed_sign_up_with_retained_password_continues_to_sign_in(self, walk: Walker) -> None:
         w = walk(user(**PHONE, status="UNCONFIRMED"), sign_in={"retain_password": True})
-        w.password()
-        w.does(RequestNewCode())
-        assert w.code().state == "awaiting_mfa", "straight on to the sign-in"
-        w.code()
-        w.is_signed_in(texts=2)
+        w.send_password()
+        w.send(RequestNewCode())
+        assert w.send_code().state == "awaiting_mfa", "continues to the sign-in"
+        w.send_code()
+        w.assert_signed_in(codes=2)
 
-    def test_a_sign_up_confirmed_is_enough_where_the_user_chooses(self, walk: Walker) -> None:
-        w = walk(user(**MAIL, status="UNCONFIRMED"), auth_flow="USER_AUTH")
-        w.password()
-        w.does(RequestNewCode())
-        w.code()
-        w.is_signed_in(texts=1)
+    def test_confirmed_sign_up_in_user_auth_signs_in(self, walk: Walker) -> None:
+        w = walk(user(**EMAIL, status="UNCONFIRMED"), auth_flow="USER_AUTH")
+        w.send_password()
+        w.send(RequestNewCode())
+        w.send_code()
+        w.assert_signed_in(codes=1)
 
-    def test_a_password_to_reset(self, walk: Walker) -> None:
+    def test_password_reset_continues_to_sign_in(self, walk: Walker) -> None:
         w = walk(user(**PHONE, status="RESET_REQUIRED"))
-        assert w.password().state == "awaiting_reset"
+        assert w.send_password().state == "awaiting_reset"
         assert w.sandbox.messages() == ()
-        step = w.does(RequestNewCode())
+        step = w.send(RequestNewCode())
         assert (step.state, len(w.sandbox.messages())) == ("awaiting_reset", 1)
         code = SecretStr(w.newest_code())
-        step = w.does(ResetPassword(code=code, new_password=SecretStr("weak")))
+        step = w.send(ResetPassword(code=code, new_password=SecretStr("weak")))
         assert step.message is not None
         assert (step.state, step.message.code) == ("awaiting_reset", "new_password_refused")
-        step = w.does(ResetPassword(code=code, new_password=SecretStr(NEW_PASSWORD)))
-        assert step.state == "awaiting_mfa", "straight on to the sign-in, with the new password"
-        w.code()
-        w.is_signed_in(texts=2)
+        step = w.send(ResetPassword(code=code, new_password=SecretStr(NEW_PASSWORD)))
+        assert step.state == "awaiting_mfa", "continues to the sign-in with the new password"
+        w.send_code()
+        w.assert_signed_in(codes=2)
 
-    def test_a_code_that_is_too_old_can_be_asked_for_anew(self, walk: Walker) -> None:
+    def test_expired_reset_code_offers_a_new_code(self, walk: Walker) -> None:
         w = walk(user(**PHONE, status="RESET_REQUIRED"), sign_in={"new_code_cooldown": 0})
-        w.password()
-        step = w.does(ResetPassword(code=SecretStr("123456"), new_password=SecretStr(NEW_PASSWORD)))
+        w.send_password()
+        step = w.send(ResetPassword(code=SecretStr("123456"), new_password=SecretStr(NEW_PASSWORD)))
         assert step.message is not None
         assert (step.state, step.message.code) == ("awaiting_reset", "code_expired")
         assert "request_new_code" in step.events
 
 
-class TestAsAServer:
+class TestAdminTransport:
     @pytest.mark.parametrize("auth_flow", ["USER_PASSWORD_AUTH", "USER_SRP_AUTH"])
-    def test_with_iam_credentials(
+    def test_iam_credentials_use_the_admin_operations(
         self, walk: Walker, auth_flow: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-            monkeypatch.setenv(name, "a-key-that-nobody-looks-at")
-        w = walk(user(**PHONE), kind=AdminCognitoTransport, auth_flow=auth_flow)
-        w.password()
-        w.code()
-        w.is_signed_in(texts=1)
+            monkeypatch.setenv(name, "unchecked")
+        w = walk(user(**PHONE), transport_type=AdminCognitoTransport, auth_flow=auth_flow)
+        w.send_password()
+        w.send_code()
+        w.assert_signed_in(codes=1)
         assert set(w.sandbox.calls()) == {"AdminInitiateAuth", "AdminRespondToAuthChallenge"}

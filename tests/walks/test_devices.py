@@ -26,7 +26,7 @@ ALWAYS: dict[str, Any] = {"device_tracking": "always"}
 
 
 def answered(w: Walk, remember: bool | None = None) -> None:
-    w.does(SubmitCode.model_validate({"code": w.newest_code(), "remember_device": remember}))
+    w.send(SubmitCode.model_validate({"code": w.newest_code(), "remember_device": remember}))
 
 
 def devices(w: Walk) -> list[str]:
@@ -48,33 +48,33 @@ def auth_flow(request: pytest.FixtureRequest) -> str:
 class TestRemembering:
     def test_asked_and_wanted(self, walk: Walker, vault: MemoryVault, auth_flow: str) -> None:
         w = walk(user(**PHONE), pool=OPT_IN, sign_in={"vault": vault}, auth_flow=auth_flow)
-        w.password()
+        w.send_password()
         answered(w)
         assert w.step.state == "offering_device"
         assert w.step.tokens is None
         assert w.step.events == ("remember_device",)
-        w.does(RememberDevice(remember=True))
-        w.is_signed_in(texts=1)
+        w.send(RememberDevice(remember=True))
+        w.assert_signed_in(codes=1)
         found = vault.find("ana")
         assert found is not None
         assert found.remembered
         assert devices(w) == [found.key]
-        w.begins_again()
-        w.password()
-        w.is_signed_in(texts=1)
+        w.start()
+        w.send_password()
+        w.assert_signed_in(codes=1)
         assert devices(w) == [found.key]
 
     def test_asked_and_declined(self, walk: Walker, vault: MemoryVault) -> None:
         w = walk(user(**PHONE), pool=OPT_IN, sign_in={"vault": vault})
-        w.password()
+        w.send_password()
         answered(w)
-        w.does(RememberDevice(remember=False))
-        w.is_signed_in(texts=1)
+        w.send(RememberDevice(remember=False))
+        w.assert_signed_in(codes=1)
         for texts in (2, 3):
-            w.begins_again()
-            assert w.password().state == "awaiting_mfa"
+            w.start()
+            assert w.send_password().state == "awaiting_mfa"
             answered(w)
-            w.is_signed_in(texts=texts)
+            w.assert_signed_in(codes=texts)
         assert len(devices(w)) == 1, "one browser is one device (amplify-js#14622)"
 
     @pytest.mark.parametrize("remember", [True, False])
@@ -82,89 +82,89 @@ class TestRemembering:
         self, walk: Walker, vault: MemoryVault, remember: bool
     ) -> None:
         w = walk(user(**PHONE), pool=OPT_IN, sign_in={"vault": vault})
-        w.password()
+        w.send_password()
         answered(w, remember)
-        w.is_signed_in(texts=1)
-        w.begins_again()
-        w.password()
+        w.assert_signed_in(codes=1)
+        w.start()
+        w.send_password()
         assert (w.step.state == "authenticated") is remember
 
     def test_always(self, walk: Walker, vault: MemoryVault) -> None:
         w = walk(user(**PHONE), pool=ALWAYS, sign_in={"vault": vault})
-        w.password()
+        w.send_password()
         answered(w)
-        w.is_signed_in(texts=1)
-        w.begins_again()
-        w.password()
-        w.is_signed_in(texts=1)
+        w.assert_signed_in(codes=1)
+        w.start()
+        w.send_password()
+        w.assert_signed_in(codes=1)
 
     def test_without_a_vault_or_without_tracking_there_is_no_device(
         self, walk: Walker, vault: MemoryVault
     ) -> None:
         for pool, more in ((ALWAYS, {}), ({}, {"vault": vault})):
             w = walk(user(**PHONE), pool=pool, sign_in=more)
-            w.password()
+            w.send_password()
             answered(w)
-            w.is_signed_in(texts=1)
+            w.assert_signed_in(codes=1)
             assert devices(w) == []
 
     def test_two_users_of_one_browser(self, walk: Walker, vault: MemoryVault) -> None:
         bob = {**PHONE, "username": "bob", "phone_number": "+15550009999"}
         w = walk(user(**PHONE), user(**bob), pool=ALWAYS, sign_in={"vault": vault})
         for texts, name in enumerate(("ana", "bob"), 1):
-            w.begins_again()
-            w.password(name)
+            w.start()
+            w.send_password(name)
             answered(w)
-            w.is_signed_in(texts=texts)
+            w.assert_signed_in(codes=texts)
         for name in ("ana", "bob"):
-            w.begins_again()
-            w.password(name)
-            w.is_signed_in(texts=2)
+            w.start()
+            w.send_password(name)
+            w.assert_signed_in(codes=2)
 
     def test_with_an_alias(self, walk: Walker, vault: MemoryVault, auth_flow: str) -> None:
         """The pool's own name goes with every later answer, or the device is refused
         (amplify-js#7615, #6846)."""
         w = walk(user(**EVERY), pool=OPT_IN, sign_in={"vault": vault}, auth_flow=auth_flow)
-        w.password("ana@example.com")
-        w.does(ChooseFactor(factor=Factor.EMAIL))
+        w.send_password("ana@example.com")
+        w.send(ChooseFactor(factor=Factor.EMAIL))
         answered(w, True)
-        w.is_signed_in(texts=1)
+        w.assert_signed_in(codes=1)
         found = vault.find("ana")
         assert found is not None
         assert found.username == "ana"
-        w.begins_again()
-        w.password("ana@example.com")
-        w.is_signed_in(texts=1)
+        w.start()
+        w.send_password("ana@example.com")
+        w.assert_signed_in(codes=1)
 
 
 class TestForgotten:
     def test_by_cognito(self, walk: Walker, vault: MemoryVault, auth_flow: str) -> None:
         w = walk(user(**PHONE), pool=ALWAYS, sign_in={"vault": vault}, auth_flow=auth_flow)
-        w.password()
+        w.send_password()
         answered(w)
         old = vault.find("ana")
         assert old is not None
-        w.sandbox._pool.devices.forget(w.sandbox._pool.users.find("ana"), old.key)  # type: ignore[arg-type]
-        w.begins_again()
-        assert w.password().state == "awaiting_mfa", "on to the second factor, with no detour"
+        w.sandbox.pool.devices.forget(w.sandbox.pool.users.find("ana"), old.key)  # type: ignore[arg-type]
+        w.start()
+        assert w.send_password().state == "awaiting_mfa", "on to the second factor, with no detour"
         assert vault.find("ana") is None
         answered(w)
-        w.is_signed_in(texts=2)
+        w.assert_signed_in(codes=2)
         new = vault.find("ana")
         assert new is not None
         assert new.key != old.key
 
     def test_while_the_code_is_being_typed(self, walk: Walker, vault: MemoryVault) -> None:
         w = walk(user(**PHONE), pool=OPT_IN, sign_in={"vault": vault})
-        w.password()
+        w.send_password()
         answered(w, False)
         old = vault.find("ana")
         assert old is not None
-        w.begins_again()
-        w.password()
-        w.sandbox._pool.devices.forget(w.sandbox._pool.users.find("ana"), old.key)  # type: ignore[arg-type]
+        w.start()
+        w.send_password()
+        w.sandbox.pool.devices.forget(w.sandbox.pool.users.find("ana"), old.key)  # type: ignore[arg-type]
         answered(w, False)
-        w.is_signed_in(texts=2)
+        w.assert_signed_in(codes=2)
         new = vault.find("ana")
         assert new is not None
         assert new.key != old.key
@@ -173,15 +173,15 @@ class TestForgotten:
         self, walk: Walker, vault: MemoryVault, auth_flow: str
     ) -> None:
         w = walk(user(**PHONE), pool=ALWAYS, sign_in={"vault": vault}, auth_flow=auth_flow)
-        w.password()
+        w.send_password()
         answered(w)
         old = vault.find("ana")
         assert old is not None
         vault.keep(Device.model_validate({**dict(old), "password": "not the one"}))
-        w.begins_again()
-        assert w.password().state == "awaiting_mfa"
+        w.start()
+        assert w.send_password().state == "awaiting_mfa"
         answered(w)
-        w.is_signed_in(texts=2)
+        w.assert_signed_in(codes=2)
 
     def test_a_vault_that_fails_spoils_nothing(self, walk: Walker) -> None:
         class Broken:
@@ -191,9 +191,9 @@ class TestForgotten:
             keep = drop = find
 
         w = walk(user(**PHONE), pool=ALWAYS, sign_in={"vault": Broken()})
-        w.password()
+        w.send_password()
         answered(w)
-        w.is_signed_in(texts=1)
+        w.assert_signed_in(codes=1)
 
 
 class TestWhatGoesWrong:
@@ -205,17 +205,17 @@ class TestWhatGoesWrong:
         from oncegate_sandbox import Fault
 
         w = walk(user(**PHONE), pool=OPT_IN, sign_in={"vault": vault})
-        w.password()
+        w.send_password()
         w.sandbox.order(Fault.model_validate({"operation": operation, "kind": kind, "times": 2}))
         answered(w, True)
-        w.is_signed_in(texts=1)
+        w.assert_signed_in(codes=1)
 
     def test_the_offer_ends_with_its_time(self, walk: Walker, vault: MemoryVault) -> None:
         from tests.doubles import ManualClock
 
         clock = ManualClock()
         w = walk(user(**PHONE), pool=OPT_IN, sign_in={"vault": vault, "clock": clock})
-        w.password()
+        w.send_password()
         answered(w)
         assert w.step.state == "offering_device"
         clock.advance(181)
@@ -239,14 +239,14 @@ class TestWhatGoesWrong:
         clock = ManualClock()
         more = {"vault": vault, "clock": clock, "keeper": Keeper()}
         w = walk(user(**PHONE), pool=OPT_IN, sign_in=more)
-        w.password()
+        w.send_password()
         answered(w)
         assert (w.step.state, len(kept)) == ("offering_device", 1)
         if answer is None:
             clock.advance(181)
             w.step = w.sign_in.get(w.step.flow_id)
         else:
-            w.does(RememberDevice(remember=answer))
+            w.send(RememberDevice(remember=answer))
         assert (w.step.state, w.step.session_id) == ("authenticated", "the session")
         assert w.step.tokens is None
         assert kept[0].refresh_token
@@ -255,18 +255,18 @@ class TestWhatGoesWrong:
 
 def test_a_reset_password_then_a_remembered_device(walk: Walker, vault: MemoryVault) -> None:
     w = walk(user(**PHONE), pool=ALWAYS, sign_in={"vault": vault})
-    w.password()
+    w.send_password()
     answered(w)
-    ana = w.sandbox._pool.users.find("ana")
+    ana = w.sandbox.pool.users.find("ana")
     assert ana is not None
     ana.status = "RESET_REQUIRED"
-    w.begins_again()
-    w.password()
-    w.does(RequestNewCode())
+    w.start()
+    w.send_password()
+    w.send(RequestNewCode())
     event = {"code": w.newest_code(), "new_password": NEW_PASSWORD}
-    w.does(ResetPassword.model_validate(event))
-    w.is_signed_in(texts=2)
+    w.send(ResetPassword.model_validate(event))
+    w.assert_signed_in(codes=2)
     assert PASSWORD != NEW_PASSWORD
-    w.begins_again()
-    w.does(SubmitPassword.model_validate({"username": "ana", "password": NEW_PASSWORD}))
-    w.is_signed_in(texts=2)
+    w.start()
+    w.send(SubmitPassword.model_validate({"username": "ana", "password": NEW_PASSWORD}))
+    w.assert_signed_in(codes=2)

@@ -1,4 +1,4 @@
-"""One flow after another through the Python contract, over real HTTP, as a person would go."""
+"""Walks: flows through the public Python API, over real HTTP, as a user goes through them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PASSWORD = "Correct-horse-1"
 NEW_PASSWORD = "Better-horse-2"
 TOTP = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
 PHONE = {"phone_number": "+15550001234", "mfa": [Factor.SMS]}
-MAIL = {"email": "ana@example.com", "mfa": [Factor.EMAIL]}
+EMAIL = {"email": "ana@example.com", "mfa": [Factor.EMAIL]}
 EVERY = {
     "phone_number": "+15550001234",
     "email": "ana@example.com",
@@ -24,36 +24,43 @@ EVERY = {
 
 
 class Walk:
-    """One flow, told what to do."""
+    """One flow at a time, and the step that its user sees.
+
+    Attributes:
+        step: the current step.
+    """
 
     def __init__(self, sandbox: Sandbox, sign_in: SignIn) -> None:
         self.sandbox = sandbox
         self.sign_in = sign_in
         self.step = sign_in.start()
 
-    def begins_again(self) -> None:
+    def start(self) -> None:
+        """Start another flow."""
         self.step = self.sign_in.start()
 
-    def does(self, event: Event) -> Step:
+    def send(self, event: Event) -> Step:
+        """Send an event from the current step; it must be accepted, and `get` must agree."""
         self.step = self.sign_in.send(self.step, event)
         assert self.step.reason is None, self.step.reason
         assert self.sign_in.get(self.step.flow_id) == self.step.model_copy(update={"tokens": None})
         return self.step
 
-    def password(self, username: str = "ana") -> Step:
-        return self.does(SubmitPassword(username=username, password=SecretStr(PASSWORD)))
+    def send_password(self, username: str = "ana") -> Step:
+        return self.send(SubmitPassword(username=username, password=SecretStr(PASSWORD)))
 
     def newest_code(self) -> str:
         return self.sandbox.messages()[-1].code
 
-    def code(self, code: str | None = None) -> Step:
-        return self.does(SubmitCode(code=SecretStr(code or self.newest_code())))
+    def send_code(self, code: str | None = None) -> Step:
+        return self.send(SubmitCode(code=SecretStr(code or self.newest_code())))
 
-    def is_signed_in(self, *, texts: int) -> None:
+    def assert_signed_in(self, *, codes: int) -> None:
+        """Assert that the tokens were issued, and how many codes Cognito sent until now."""
         assert self.step.state == "authenticated", (self.step.state, self.step.message)
         assert self.step.tokens is not None
         assert self.step.tokens.access_token.startswith("eyJ")
-        assert len(self.sandbox.messages()) == texts
+        assert len(self.sandbox.messages()) == codes
 
 
 Walker = Callable[..., Walk]

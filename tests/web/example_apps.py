@@ -164,10 +164,14 @@ APPS: dict[str, Callable[[WebSignIn], Any]] = {
 
 @contextmanager
 def client_of(
-    framework: str, web: WebSignIn, base_url: str = "http://example.test"
+    framework: str,
+    web: WebSignIn,
+    base_url: str = "http://example.test",
+    middleware: Callable[[Any], Any] | None = None,
 ) -> Iterator[httpx.Client]:
     """Return an HTTP client for an application: it keeps cookies, and follows no redirects."""
     app = APPS[framework](web)
+    app = middleware(app) if middleware else app
     headers = {"accept": "text/html,application/xhtml+xml", "accept-language": "en"}
     transport: Any = InLoop(app) if framework == "fastapi" else httpx.WSGITransport(app=app)
     with httpx.Client(transport=transport, base_url=base_url, headers=headers) as client:
