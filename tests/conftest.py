@@ -14,10 +14,13 @@ from typing import Any
 import httpx
 import pytest
 from tests.doubles import ManualClock
+from tests.hypothesis_profiles import load_profile
 from tests.servers import RUNNING, PostgresServer, RedisServer
 
 from oncegate_cognito import CognitoTransport
 from oncegate_sandbox import Sandbox
+
+load_profile()  # CI is random; Hypothesis' own profile for CI repeats the same examples for ever
 
 NEEDS = dict(line.split() for line in Path(__file__).with_name("parts").read_text().splitlines())
 """Programs that tests need, each with the Debian package that has it; `tests/run` installs them."""

@@ -1,7 +1,7 @@
 """Logging with structlog: a listener that writes one line per transition, and a redacting processor.
 
-The lines go to the standard library's logger ``oncegate``, so an application that has not asked for
-them sees none.
+The lines go to the standard library's logger ``oncegate``, so an application sees them only if it
+configures that logger.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ _SECRET_NAMES = re.compile(
     r"|authorization|flow_id",
     re.IGNORECASE,
 )
-# A JWT, or an unbroken run of the length of a Cognito session. Nothing we mean to log is like that.
+# A JWT, or a run without blanks that is as long as a Cognito session. Nothing else in our log is.
 _SECRET_LOOKS = re.compile(r"eyJ[\w-]+\.[\w.-]+|[\w+/=.-]{200,}")
 
 
 def redact_secrets(_: WrappedLogger, __: str, event_dict: EventDict) -> EventDict:
-    """A structlog processor that takes secrets out, by their names and by their looks.
+    """Redact secrets, by their names and by their form. A structlog processor.
 
-    Put it into your own chain before the renderer. It goes into mappings and sequences.
+    Put it into your own chain, before the renderer. It also redacts within mappings and sequences.
     """
     return {key: _redacted(key, value) for key, value in event_dict.items()}
 
@@ -53,9 +53,8 @@ def _redacted(name: str, value: Any) -> Any:
 
 
 def logger() -> Any:
-    """The logger that oncegate writes to: structlog in front of ``logging.getLogger("oncegate")``."""
-    # Imported here because structlog brings in rich wherever rich is installed, which is of no use
-    # to a program that embeds us.
+    """Return the logger of oncegate: structlog in front of ``logging.getLogger("oncegate")``."""
+    # Imported here because structlog imports rich if it is installed, which most programs do not need.
     import structlog
 
     return structlog.wrap_logger(
@@ -74,7 +73,7 @@ def logger() -> Any:
 
 
 class LogListener:
-    """Writes one line for each transition: the flow, where from, where to, and why."""
+    """Writes one line for each transition: flow, source, target and cause."""
 
     def __init__(self) -> None:
         self._log = logger()

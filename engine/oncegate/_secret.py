@@ -1,4 +1,4 @@
-"""Secrets that pydantic keeps out of every repr, and that only the seal may write out."""
+"""Secrets that pydantic hides in every repr and dump, except when a record is sealed."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import PlainSerializer, SecretStr, SerializationInfo
 
 REVEAL = {"reveal": True}
-"""The serialization context that writes secrets out. Only `oncegate.seal` uses it."""
+"""The serialization context that reveals secrets. Only code that seals the result uses it."""
 
 
 def _write(secret: SecretStr, info: SerializationInfo) -> str:

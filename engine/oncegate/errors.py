@@ -3,12 +3,12 @@
 ::
 
     OncegateError
-    ├── InvalidInput        what came from outside is malformed: show it again, ask again
-    │   └── InvalidToken    a token is forged, expired or another's: answer 401
+    ├── InvalidInput        what came from outside is malformed: ask the user again
+    │   └── InvalidToken    a token is forged, expired or for another client: answer 401
     ├── RecordUnreadable    a stored flow cannot be opened: start a new flow
     │   └── RecordTooNew    a later release wrote it: leave it to that release's workers
     ├── StoreUnavailable    the store did not answer: the flow is untouched, try later
-    ├── SignedOut           the session is over: sign in again
+    ├── SignedOut           the session has ended: sign in again
     ├── Unreachable         Cognito did not answer: nothing was decided, try later
     └── Misconfigured       the application's set-up is wrong: its developer must act
         └── MissingExtra    an optional part is not installed: says which extra
@@ -25,32 +25,32 @@ class OncegateError(Exception):
 
 
 class InvalidInput(OncegateError, ValueError):
-    """Something from outside (a flow id, an event, a seed file) is not what it has to be."""
+    """Input from outside (a flow ID, an event, a seed file) is malformed."""
 
 
 class InvalidToken(InvalidInput):
-    """A token does not hold: its signature, its time, its issuer, or whom and what it is for."""
+    """A token is invalid: its signature, time, issuer, client or use."""
 
 
 class SignedOut(OncegateError):
-    """The session is over: its refresh token is revoked, expired, or was used by somebody else.
+    """The session has ended: its refresh token is revoked, expired, or was used elsewhere.
 
     Args:
-        reason: ``"ended"``, or ``"reused"`` where an older refresh token turned up once more, which
-            can mean that it was stolen.
+        reason: ``"ended"``, or ``"reused"`` if an older refresh token was used again, which can mean
+            that it was stolen.
     """
 
     def __init__(self, reason: str = "ended") -> None:
-        super().__init__(f"the session is over ({reason}): sign in again")
+        super().__init__(f"the session has ended ({reason}): sign in again")
         self.reason = reason
 
 
 class Unreachable(OncegateError):
-    """Cognito was not reached, or did not answer. Try later."""
+    """Cognito was not reached, or did not answer. Try again later."""
 
 
 class RecordUnreadable(OncegateError):
-    """A stored flow is corrupt, foreign or sealed for another flow. It is left as it is."""
+    """A stored record is corrupt, or sealed with another key or for another flow. It is not changed."""
 
 
 class RecordTooNew(RecordUnreadable):
@@ -61,11 +61,11 @@ class RecordTooNew(RecordUnreadable):
 
 
 class StoreUnavailable(OncegateError):
-    """The store failed. Nothing was decided; the same event may be sent again later."""
+    """The store failed. Nothing was decided; send the same event again later."""
 
 
 class Misconfigured(OncegateError):
-    """The application set something up that cannot work, or that would break a promise."""
+    """The application's configuration cannot work, or would break a promise."""
 
 
 class MissingExtra(Misconfigured):

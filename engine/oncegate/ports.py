@@ -69,6 +69,7 @@ class TokenService(Protocol):
         """Revoke a session's refresh token, and the access tokens issued with it.
 
         Raises:
+            SignedOut: Cognito rejected it: there is nothing to revoke.
             Unreachable: Cognito did not answer.
         """
         ...

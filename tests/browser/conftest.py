@@ -25,7 +25,7 @@ QUIET = [
     "--disable-component-update",
     "--disable-sync",
 ]
-"""Without these, chromium looks for its maker's hosts, and as root it does not start."""
+"""Without these, chromium contacts its vendor's hosts, and does not start as root."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -36,7 +36,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    # For a module only: while Playwright is there, its loop runs, and asyncio allows no other.
+    # Per module: while Playwright runs, so does its event loop, and asyncio allows no other.
     with sync_playwright() as playwright:
         found = shutil.which("chromium")
         browser = playwright.chromium.launch(executable_path=found, args=QUIET)
@@ -72,7 +72,7 @@ def framework(request: pytest.FixtureRequest) -> Any:
 
 @pytest.fixture
 def open_app() -> Iterator[Callable[..., ExampleApp]]:
-    """Makes a shop with a Cognito of its own, on a real server."""
+    """Start an application with its own Cognito, on a real server."""
     with ExitStack() as opened:
 
         def make(

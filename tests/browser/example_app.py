@@ -1,12 +1,32 @@
-"""A shop that is open, and what a person does on its pages."""
+"""A running application, and what a user does on its pages."""
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
+from pathlib import Path
 
 from playwright.sync_api import Page, expect
 
+from oncegate.adapters import TEXTS
 from oncegate_sandbox import Sandbox
+
+SIGN_IN = TEXTS["action.submit_password"]
+VERIFY = TEXTS["action.submit_code.awaiting_mfa"]
+FINISH = TEXTS["action.submit_code.setting_up_totp"]
+CONTINUE = TEXTS["action.choose_factor"]
+SAVE_AND_SIGN_IN = TEXTS["action.submit_new_password"]
+SAVE = TEXTS["action.reset_password"]
+SEND_CODE = TEXTS["action.request_first_code"]
+PASSKEY = TEXTS["action.submit_passkey"]
+BACK = TEXTS["action.cancel"]
+AGAIN = TEXTS["action.start"]
+SIGN_OUT = TEXTS["action.sign_out"]
+CODE_FROM_SMS = TEXTS["field.code.sms"]
+"""Labels of buttons and inputs."""
+
+SCREENS = Path(os.environ.get("ONCEGATE_SCREENS", ""))
+"""Folder for screenshots; ``diagrams/screens`` draws those of the README anew."""
 
 
 @dataclass
@@ -30,15 +50,15 @@ class ExampleApp:
     def enter(
         self, page: Page, *, username: str = "ana", password: str = "Correct-horse-1"
     ) -> None:
-        """Go to the orders, be sent to the sign-in, and fill in the password."""
+        """Go to the orders, be redirected to sign-in, and fill in the password."""
         page.goto(f"{self.url}/orders")
         page.get_by_label("Username").fill(username)
         page.get_by_label("Password").fill(password)
 
     def answer(self, page: Page) -> None:
-        """Type the code that came by text message, and send it off."""
+        """Enter the code that was sent by SMS, and submit it."""
         page.get_by_label("Code from the text message").fill(self.code)
-        page.get_by_role("button", name="Confirm").click()
+        page.get_by_role("button", name=VERIFY).click()
 
     def shows_orders(self, page: Page, user: str = "ana") -> None:
         expect(page).to_have_url(f"{self.url}/orders", timeout=15_000)

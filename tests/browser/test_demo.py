@@ -7,10 +7,10 @@ import subprocess
 import sys
 
 from playwright.sync_api import Page
-from tests.browser.test_every_page import SCREENS
+from tests.browser.example_app import CODE_FROM_SMS, SCREENS, SIGN_IN, VERIFY
 
 
-def test_somebody_signs_in_beside_the_phone(page: Page) -> None:
+def test_user_signs_in_beside_the_phone(page: Page) -> None:
     command = [sys.executable, "-m", "oncegate_cli", "demo", "--web", "--port", "0", "--json"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
@@ -25,14 +25,14 @@ def _signs_in(page: Page, url: str) -> None:
     page.goto(url)
     shop = page.frame_locator("iframe.shop")
     phone = page.frame_locator("iframe.phone")
-    assert phone.get_by_text("0 texts").inner_text()
+    assert phone.get_by_text("0 messages").inner_text()
     shop.get_by_label("Username").fill("ana")
     shop.get_by_label("Password").fill("Correct-horse-1")
-    shop.get_by_role("button", name="Sign in").dblclick(no_wait_after=True)
+    shop.get_by_role("button", name=SIGN_IN, exact=True).dblclick(no_wait_after=True)
     code = phone.locator("li b").first.inner_text()
-    shop.get_by_label("Code from the text message").fill(code)
+    shop.get_by_label(CODE_FROM_SMS).fill(code)
     if SCREENS.name:
         page.screenshot(path=SCREENS / "demo.png")
-    shop.get_by_role("button", name="Confirm").dblclick(no_wait_after=True)
+    shop.get_by_role("button", name=VERIFY).dblclick(no_wait_after=True)
     shop.get_by_text("Welcome to the shop, ana").wait_for()
-    assert phone.locator("#count").inner_text() == "1 text"
+    assert phone.locator("#count").inner_text() == "1 message"

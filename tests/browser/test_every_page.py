@@ -1,26 +1,34 @@
-"""Every page there is: for a screen reader (axe-core), a phone, somebody who zooms, and in pictures."""
+"""Every page: accessibility (axe-core), focus, zoom, small screens, and screenshots."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
-from tests.browser.example_app import ExampleApp, wait_for
+from tests.browser.example_app import (
+    CODE_FROM_SMS,
+    SCREENS,
+    SIGN_IN,
+    VERIFY,
+    ExampleApp,
+    wait_for,
+)
 from tests.doubles import ManualClock, a_text, the_tokens
-from tests.engine.test_machine import NEW_DEVICE, REGISTERED, asks
 from tests.web.servers import serving
 from tests.web.example_apps import client_of, web_for
 
 from oncegate import Factor
 from oncegate.adapters import (
+    ChallengeIssued,
     CustomChallenge,
+    Device,
+    DeviceRegistered,
     FactorChoice,
+    NewDevice,
     NewPasswordChallenge,
     Outcome,
     OutcomeUnknown,
@@ -28,13 +36,26 @@ from oncegate.adapters import (
     PasswordChallenge,
     Rejected,
     RejectionReason,
+    TokensIssued,
     TotpSetup,
     UnknownChallenge,
 )
 from oncegate.testing import ScriptedTransport
 
-SCREENS = Path(os.environ.get("ONCEGATE_SCREENS", ""))
-"""Where pictures go; ``diagrams/screens`` draws those of the README anew."""
+DEVICE = NewDevice(key="device-key", group_key="group-key")
+NEW_DEVICE = TokensIssued(tokens=the_tokens().tokens, new_device=DEVICE, username="ana")
+REGISTERED = DeviceRegistered(
+    device=Device.model_validate(
+        {"username": "ana", "key": "device-key", "group_key": "group-key", "password": "secret"}
+    ),
+    ask_user=True,
+)
+
+
+def asks(challenge: type[Any], **more: Any) -> ChallengeIssued:
+    """Return the outcome that brings a challenge."""
+    fields = {"session": "s" * 40, "username": "ana", **more}
+    return ChallengeIssued(challenge=challenge.model_validate(fields))
 
 
 WRONG = Rejected(reason=RejectionReason.WRONG_CODE)
@@ -83,7 +104,7 @@ Show = Callable[..., Page]
 
 @pytest.fixture
 def show(new_context: Any) -> Iterator[Show]:
-    """Opens a page in a browser, by what Cognito says on the way to it."""
+    """Open a page in a browser, by the outcomes that lead to it."""
     with ExitStack() as opened:
 
         def make(name: str, framework: str = "fastapi", **options: Any) -> Page:
@@ -95,10 +116,10 @@ def show(new_context: Any) -> Iterator[Show]:
             if outcomes:
                 page.get_by_label("Username").fill("ana")
                 page.get_by_label("Password").fill("Correct-horse-1")
-                page.get_by_role("button", name="Sign in").click()
+                page.get_by_role("button", name=SIGN_IN, exact=True).click()
             if len(outcomes) > 1:
-                page.get_by_label("Code from the text message").fill("123456")
-                page.get_by_role("button", name="Confirm").click()
+                page.get_by_label(CODE_FROM_SMS).fill("123456")
+                page.get_by_role("button", name=VERIFY).click()
             if name == "signed-in":
                 page.goto(f"{url}/auth/")
             wait_for(page, state)
@@ -111,7 +132,7 @@ SIZES = {"200 % zoom of a small laptop": (640, 400), "small phone": (320, 568)}
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_a_page_is_for_everybody(name: str, show: Show) -> None:
+def test_page_is_accessible_and_fits_small_screens(name: str, show: Show) -> None:
     page = show(name)
     _has_the_focus(page)
     for scheme in ("light", "dark"):
@@ -133,18 +154,18 @@ def test_a_page_is_for_everybody(name: str, show: Show) -> None:
 
 
 def _has_the_focus(page: Page) -> None:
-    """What is to be filled in first; where something stands in it already, what comes after."""
+    """The first empty input of the main form has the focus, or the first one if all are filled in."""
     fields = page.locator("form.main input:not([type=hidden])")
     if not fields.count():
         return
     empty = page.locator("form.main input:not([type=hidden]):not([value])")
-    wanted = empty if empty.count() else fields  # of a choice, the first one
+    wanted = empty if empty.count() else fields  # of a choice, the first value
     assert wanted.first.evaluate("field => field === document.activeElement")
     assert page.locator("label").count() >= fields.count()
 
 
-def test_django_draws_what_jinja_draws(new_context: Any) -> None:
-    """One template, two engines: the same elements, attributes and words."""
+def test_django_renders_what_jinja_renders(new_context: Any) -> None:
+    """One template, two engines: the same elements, attributes and texts."""
     drawn = []
     for framework in ("flask", "django"):
         with client_of(framework, web_for(ScriptedTransport(a_text()))) as client:
@@ -157,7 +178,7 @@ def test_django_draws_what_jinja_draws(new_context: Any) -> None:
     assert drawn[0] == drawn[1]
 
 
-def test_the_countdowns_count(show: Show) -> None:
+def test_countdown_counts_down(show: Show) -> None:
     page = show("code")
     first = page.locator("p.ends").inner_text()
     page.wait_for_function(
@@ -166,16 +187,16 @@ def test_the_countdowns_count(show: Show) -> None:
     assert page.locator("p.ends").inner_text() < first
 
 
-def test_a_page_that_waits_goes_on_by_itself(open_app: Callable[..., ExampleApp], page: Page) -> None:
-    """Another tab while the answer is under way: it waits, and then shows what came of it."""
+def test_waiting_page_moves_on_by_itself(open_app: Callable[..., ExampleApp], page: Page) -> None:
+    """A second tab while the call is under way: it waits, then shows the next step."""
     app = open_app(patience=0.1)
     app.enter(page)
     other = page.context.new_page()
     app.sandbox.slow_down(3)
-    page.get_by_role("button", name="Sign in").click(no_wait_after=True)
+    page.get_by_role("button", name=SIGN_IN, exact=True).click(no_wait_after=True)
     page.wait_for_timeout(500)
     other.goto(f"{app.url}/auth/")
     wait_for(other, "checking_password")
-    assert "goes on by itself" in other.locator("main").inner_text()
+    assert "moves on by itself" in other.locator("main").inner_text()
     wait_for(other, "awaiting_mfa")
     assert app.messages == 1

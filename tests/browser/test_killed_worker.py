@@ -1,4 +1,4 @@
-"""A worker of the application is killed between two pages; another takes its place at the same address."""
+"""A worker of the application is killed between two pages; another replaces it at the same address."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from playwright.sync_api import Page
-from tests.browser.example_app import ExampleApp, wait_for
+from tests.browser.example_app import CODE_FROM_SMS, SIGN_IN, VERIFY, ExampleApp, wait_for
 from tests.faults.worker import FORKS
 from tests.servers import free_port
 from tests.web.servers import serving
@@ -18,7 +18,7 @@ from oncegate_stores import SQLiteStore
 
 
 class Elsewhere:
-    """A sandbox that runs in another process, as far as a transport needs it."""
+    """A sandbox in another process, with what a transport needs of it."""
 
     def __init__(self, about: dict[str, str]) -> None:
         self.endpoint, self.pool_id, self.client_id = about.values()
@@ -30,7 +30,7 @@ def serve(framework: str, about: dict[str, str], store: str, port: int) -> None:
         time.sleep(600)
 
 
-def test_killed_between_the_pages(
+def test_worker_killed_between_pages_loses_nothing(
     framework: str, sandbox: Sandbox, page: Page, tmp_path: Path
 ) -> None:
     port, about = free_port(), dict(sandbox.description())
@@ -51,7 +51,7 @@ def test_killed_between_the_pages(
 
     worker = start()
     app.enter(page)
-    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("button", name=SIGN_IN, exact=True).click()
     wait_for(page, "awaiting_mfa")
     for _ in range(2):
         worker.kill()  # type: ignore[attr-defined]
@@ -59,8 +59,8 @@ def test_killed_between_the_pages(
         worker = start()
         page.reload()
         wait_for(page, "awaiting_mfa")
-    page.get_by_label("Code from the text message").fill(app.code)
-    page.get_by_role("button", name="Confirm").click()
+    page.get_by_label(CODE_FROM_SMS).fill(app.code)
+    page.get_by_role("button", name=VERIFY).click()
     app.shows_orders(page)
     assert app.messages == 1
     worker.kill()  # type: ignore[attr-defined]

@@ -1,4 +1,4 @@
-"""Each journey in each framework, in a real browser, while the sandbox counts texts."""
+"""Every kind of sign-in in each framework, in a real browser, while the sandbox counts messages."""
 
 from __future__ import annotations
 
@@ -9,11 +9,28 @@ from typing import Any
 import pyotp
 import pytest
 from playwright.sync_api import Page, expect
-from tests.browser.example_app import ExampleApp, state, wait_for
+from tests.browser.example_app import (
+    AGAIN,
+    BACK,
+    CODE_FROM_SMS,
+    CONTINUE,
+    FINISH,
+    PASSKEY,
+    SAVE,
+    SAVE_AND_SIGN_IN,
+    SEND_CODE,
+    SIGN_IN,
+    SIGN_OUT,
+    VERIFY,
+    ExampleApp,
+    state,
+    wait_for,
+)
 from tests.walks.authenticator import Authenticator
 from tests.web.example_apps import FRAMEWORKS
 
 from oncegate import Factor
+from oncegate.adapters import TEXTS
 from oncegate_sandbox import UserSeed
 
 Open = Callable[..., ExampleApp]
@@ -25,10 +42,10 @@ def ana(**more: Any) -> UserSeed:
 
 
 @pytest.mark.parametrize("script", [True, False], ids=["script", "no script"])
-def test_a_code(framework: str, script: bool, open_app: Open, new_context: Any) -> None:
+def test_code_by_sms_signs_in(framework: str, script: bool, open_app: Open, new_context: Any) -> None:
     app, page = open_app(framework), new_context(java_script_enabled=script).new_page()
     app.enter(page)
-    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("button", name=SIGN_IN, exact=True).click()
     wait_for(page, "awaiting_mfa")
     assert "+*******1234" in page.locator("main").inner_text()
     app.answer(page)
@@ -36,8 +53,8 @@ def test_a_code(framework: str, script: bool, open_app: Open, new_context: Any) 
     assert app.messages == 1
 
 
-def test_with_the_keyboard_alone(framework: str, open_app: Open, page: Page) -> None:
-    """The first field has the focus on each page, and Enter sends it off."""
+def test_keyboard_alone_signs_in(framework: str, open_app: Open, page: Page) -> None:
+    """The first field has the focus on each page, and Enter submits it."""
     app = open_app(framework)
     page.goto(f"{app.url}/orders")
     page.keyboard.type("ana")
@@ -50,24 +67,24 @@ def test_with_the_keyboard_alone(framework: str, open_app: Open, page: Page) -> 
     app.shows_orders(page)
 
 
-def test_two_clicks_on_everything(framework: str, open_app: Open, page: Page) -> None:
-    """The browser shows the second response, and the first one's text is the only one."""
+def test_double_click_on_every_button_sends_one_code(framework: str, open_app: Open, page: Page) -> None:
+    """The browser shows the second response; only the first request sent a code."""
     app = open_app(framework)
     app.sandbox.slow_down(0.3)
     app.enter(page)
-    page.get_by_role("button", name="Sign in").dblclick(no_wait_after=True)
+    page.get_by_role("button", name=SIGN_IN, exact=True).dblclick(no_wait_after=True)
     wait_for(page, "awaiting_mfa")
-    page.get_by_label("Code from the text message").fill(app.code)
-    page.get_by_role("button", name="Confirm").dblclick(no_wait_after=True)
+    page.get_by_label(CODE_FROM_SMS).fill(app.code)
+    page.get_by_role("button", name=VERIFY).dblclick(no_wait_after=True)
     app.shows_orders(page)
     assert app.messages == 1
     assert app.sandbox.calls()["RespondToAuthChallenge"] == 1
 
 
-def test_reload_back_and_a_second_tab(framework: str, open_app: Open, page: Page) -> None:
+def test_reload_back_and_second_tab_send_nothing(framework: str, open_app: Open, page: Page) -> None:
     app = open_app(framework)
     app.enter(page)
-    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("button", name=SIGN_IN, exact=True).click()
     wait_for(page, "awaiting_mfa")
     calls = app.calls()
     for _ in range(3):
@@ -79,57 +96,57 @@ def test_reload_back_and_a_second_tab(framework: str, open_app: Open, page: Page
     other.goto(f"{app.url}/auth/")
     assert state(other) == "awaiting_mfa"
     assert (app.calls(), app.messages) == (calls, 1)
-    other.get_by_label("Code from the text message").fill(app.code)
-    other.get_by_role("button", name="Confirm").click()
+    other.get_by_label(CODE_FROM_SMS).fill(app.code)
+    other.get_by_role("button", name=VERIFY).click()
     expect(other).to_have_url(f"{app.url}/")
-    # The first tab finds out when it is used.
-    page.get_by_label("Code from the text message").fill("000000")
-    page.get_by_role("button", name="Confirm").click()
+    # The first tab is outdated; its form is submitted all the same.
+    page.get_by_label(CODE_FROM_SMS).fill("000000")
+    page.get_by_role("button", name=VERIFY).click()
     page.goto(f"{app.url}/orders")
     app.shows_orders(page)
     assert (app.calls(), app.messages) == (calls + 1, 1)
 
 
-def test_a_code_that_is_pasted_with_spaces(framework: str, open_app: Open, page: Page) -> None:
+def test_code_pasted_with_spaces_is_accepted(framework: str, open_app: Open, page: Page) -> None:
     app = open_app(framework)
     app.enter(page)
-    page.get_by_role("button", name="Sign in").click()
-    field = page.get_by_label("Code from the text message")
+    page.get_by_role("button", name=SIGN_IN, exact=True).click()
+    field = page.get_by_label(CODE_FROM_SMS)
     for name, value in {"autocomplete": "one-time-code", "inputmode": "numeric"}.items():
         assert field.get_attribute(name) == value
     field.fill(f" {app.code[:3]} {app.code[3:]} ")
-    page.get_by_role("button", name="Confirm").click()
+    page.get_by_role("button", name=VERIFY).click()
     app.shows_orders(page)
 
 
-def test_wrong_and_then_right(framework: str, open_app: Open, page: Page) -> None:
+def test_wrong_password_and_code_can_be_corrected(framework: str, open_app: Open, page: Page) -> None:
     app = open_app(framework)
     app.enter(page, password="wrong-horse-1")
-    page.get_by_role("button", name="Sign in").click()
-    assert "not right" in page.get_by_role("alert").inner_text()
+    page.get_by_role("button", name=SIGN_IN, exact=True).click()
+    assert "Incorrect" in page.get_by_role("alert").inner_text()
     assert page.get_by_label("Username").input_value() == "ana"
     page.get_by_label("Password").fill("Correct-horse-1")
-    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("button", name=SIGN_IN, exact=True).click()
     wait_for(page, "awaiting_mfa")
     wrong = f"{(int(app.code) + 1) % 10**6:06d}"
-    page.get_by_label("Code from the text message").fill(wrong)
-    page.get_by_role("button", name="Confirm").click()
-    assert "not right" in page.get_by_role("alert").inner_text()
+    page.get_by_label(CODE_FROM_SMS).fill(wrong)
+    page.get_by_role("button", name=VERIFY).click()
+    assert "incorrect" in page.get_by_role("alert").inner_text()
     assert "Tries left: 4" in page.locator("main").inner_text()
     app.answer(page)
     app.shows_orders(page)
     assert app.messages == 1
 
 
-def test_a_new_code(framework: str, open_app: Open, page: Page) -> None:
+def test_new_code_is_sent_after_the_cooldown(framework: str, open_app: Open, page: Page) -> None:
     app = open_app(framework, retain_password=True, new_code_cooldown=4)
     app.enter(page)
-    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("button", name=SIGN_IN, exact=True).click()
     wait_for(page, "awaiting_mfa")
     again = page.get_by_role("button", name="Send a new code")
     assert again.get_attribute("aria-disabled") == "true"
-    again.click(force=True)  # too early: the page does not send it off
-    assert "A new code can be sent in" in page.locator("main").inner_text()
+    again.click(force=True)  # too early: the page does not submit it
+    assert "You can send a new code in" in page.locator("main").inner_text()
     page.locator("button[data-opens-in]:not([aria-disabled])").wait_for()
     again.dblclick(no_wait_after=True)
     page.locator("button[data-opens-in][aria-disabled]").wait_for()
@@ -141,81 +158,81 @@ def test_a_new_code(framework: str, open_app: Open, page: Page) -> None:
 def test_a_choice_of_factor(framework: str, open_app: Open, page: Page) -> None:
     app = open_app(framework)
     app.enter(page, username="dora", password="Correct-horse-4")
-    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("button", name=SIGN_IN, exact=True).click()
     wait_for(page, "password_verified")
     assert app.messages == 0
     page.get_by_label("Email").check()
-    page.get_by_role("button", name="Continue").dblclick(no_wait_after=True)
+    page.get_by_role("button", name=CONTINUE).dblclick(no_wait_after=True)
     wait_for(page, "awaiting_mfa")
     page.get_by_label("Code from the email").fill(app.code)
-    page.get_by_role("button", name="Confirm").click()
+    page.get_by_role("button", name=VERIFY).click()
     app.shows_orders(page, "dora")
     assert app.messages == 1
 
 
-def test_a_new_password(framework: str, open_app: Open, page: Page) -> None:
+def test_temporary_password_is_replaced(framework: str, open_app: Open, page: Page) -> None:
     app = open_app(framework)
     app.enter(page, username="emil", password="Correct-horse-5")
-    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("button", name=SIGN_IN, exact=True).click()
     wait_for(page, "awaiting_new_password")
     page.get_by_label("New password").fill("weak")
-    page.get_by_role("button", name="Save the password").click()
-    assert "does not meet the rules" in page.get_by_role("alert").inner_text()
+    page.get_by_role("button", name=SAVE_AND_SIGN_IN).click()
+    assert TEXTS["message.new_password_refused"] in page.get_by_role("alert").inner_text()
     page.get_by_label("New password").fill("Better-horse-9")
-    page.get_by_role("button", name="Save the password").dblclick(no_wait_after=True)
+    page.get_by_role("button", name=SAVE_AND_SIGN_IN).dblclick(no_wait_after=True)
     wait_for(page, "awaiting_mfa")
     app.answer(page)
     app.shows_orders(page, "emil")
     assert app.messages == 1
 
 
-def test_an_authenticator_is_set_up(framework: str, open_app: Open, page: Page) -> None:
+def test_authenticator_app_is_set_up(framework: str, open_app: Open, page: Page) -> None:
     app = open_app(framework, ana(), pool={"mfa": "on"})
     app.enter(page)
-    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("button", name=SIGN_IN, exact=True).click()
     wait_for(page, "password_verified")
     page.get_by_label("Authenticator app").check()
-    page.get_by_role("button", name="Continue").click()
+    page.get_by_role("button", name=CONTINUE).click()
     wait_for(page, "setting_up_totp")
     drawn = page.locator("img.qr").evaluate("image => [image.complete, image.naturalWidth > 100]")
     assert drawn == [True, True]
-    secret = page.locator("p.secret").inner_text().partition(":")[2].replace(" ", "")
+    secret = page.locator("p.secret").inner_text().rpartition(":")[2].replace(" ", "")
     page.reload()
     assert secret in page.locator("p.secret").inner_text().replace(" ", "")
     page.get_by_label("Code from your authenticator app").fill(pyotp.TOTP(secret).now())
-    page.get_by_role("button", name="Confirm").click()
+    page.get_by_role("button", name=FINISH).click()
     app.shows_orders(page)
 
 
-def test_a_device_is_remembered(framework: str, open_app: Open, page: Page) -> None:
+def test_remembered_device_signs_in_without_code(framework: str, open_app: Open, page: Page) -> None:
     app = open_app(framework, pool={"device_tracking": "opt_in"})
     app.enter(page)
-    page.get_by_role("button", name="Sign in").click()
-    page.get_by_label("Code from the text message").fill(app.code)
-    page.get_by_role("button", name="Confirm").dblclick(no_wait_after=True)
+    page.get_by_role("button", name=SIGN_IN, exact=True).click()
+    page.get_by_label(CODE_FROM_SMS).fill(app.code)
+    page.get_by_role("button", name=VERIFY).dblclick(no_wait_after=True)
     wait_for(page, "offering_device")
     page.get_by_label("Yes").check()
-    page.get_by_role("button", name="Continue").dblclick(no_wait_after=True)
+    page.get_by_role("button", name=CONTINUE).dblclick(no_wait_after=True)
     app.shows_orders(page)
     page.goto(f"{app.url}/auth/")
-    page.get_by_role("button", name="Sign out").click()
+    page.get_by_role("button", name=SIGN_OUT).click()
     app.enter(page)
-    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("button", name=SIGN_IN, exact=True).click()
     app.shows_orders(page)
     assert app.messages == 1
 
 
-def test_a_password_is_reset(framework: str, open_app: Open, page: Page) -> None:
+def test_reset_password_signs_in(framework: str, open_app: Open, page: Page) -> None:
     app = open_app(framework, ana(**PHONE, status="RESET_REQUIRED"))
     app.enter(page)
-    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("button", name=SIGN_IN, exact=True).click()
     wait_for(page, "awaiting_reset")
     assert app.messages == 0
-    page.get_by_role("button", name="Send a code").dblclick(no_wait_after=True)
-    page.get_by_text("We sent a code by text message").wait_for()
+    page.get_by_role("button", name=SEND_CODE).dblclick(no_wait_after=True)
+    page.get_by_text("We texted a code to").wait_for()
     page.get_by_label("Code").fill(app.code)
     page.get_by_label("New password").fill("Better-horse-9")
-    page.get_by_role("button", name="Save the password").click()
+    page.get_by_role("button", name=SAVE).click()
     wait_for(page, "awaiting_mfa")
     assert app.messages == 2  # the one for the reset, and the one for the sign-in
     app.answer(page)
@@ -223,7 +240,7 @@ def test_a_password_is_reset(framework: str, open_app: Open, page: Page) -> None
 
 
 @pytest.mark.parametrize("framework", FRAMEWORKS)
-def test_a_passkey(framework: str, open_app: Open, page: Page) -> None:
+def test_passkey_signs_in(framework: str, open_app: Open, page: Page) -> None:
     """Chromium's own authenticator signs, with a key that the pool knows."""
     passkey = Authenticator()
     app = open_app(framework, ana(passkeys=[passkey.seed()]), auth_flow="USER_AUTH")
@@ -244,17 +261,17 @@ def test_a_passkey(framework: str, open_app: Open, page: Page) -> None:
     )
     page.goto(f"{app.url}/orders")
     page.get_by_label("Username").fill("ana")
-    page.get_by_role("button", name="Continue").click()
+    page.get_by_role("button", name=CONTINUE).click()
     wait_for(page, "choosing_first_factor")
     page.get_by_label("Passkey").check()
-    page.get_by_role("button", name="Continue").click()
+    page.get_by_role("button", name=CONTINUE).click()
     wait_for(page, "awaiting_passkey")
-    page.get_by_role("button", name="Use a passkey").click()
+    page.get_by_role("button", name=PASSKEY).click()
     app.shows_orders(page)
     assert app.messages == 0
 
 
-def test_a_custom_challenge(framework: str, open_app: Open, page: Page) -> None:
+def test_custom_challenge_signs_in(framework: str, open_app: Open, page: Page) -> None:
     riddle = (
         "def next_challenge(username, past):\n"
         "    if past and past[-1]['right']:\n        return True\n"
@@ -263,37 +280,37 @@ def test_a_custom_challenge(framework: str, open_app: Open, page: Page) -> None:
     app = open_app(framework, pool={"custom_auth": riddle}, auth_flow="CUSTOM_AUTH")
     page.goto(f"{app.url}/orders")
     page.get_by_label("Username").fill("ana")
-    page.get_by_role("button", name="Continue").click()
+    page.get_by_role("button", name=CONTINUE).click()
     wait_for(page, "awaiting_answer")
     assert "Which bird?" in page.locator("main").inner_text()
     page.get_by_label("Answer").fill("heron")
-    page.get_by_role("button", name="Continue").dblclick(no_wait_after=True)
+    page.get_by_role("button", name=CONTINUE).dblclick(no_wait_after=True)
     app.shows_orders(page)
 
 
-def test_a_way_out_and_in_again(framework: str, open_app: Open, page: Page) -> None:
+def test_start_after_cancel_shows_the_first_page(framework: str, open_app: Open, page: Page) -> None:
     app = open_app(framework)
     app.enter(page)
-    page.get_by_role("button", name="Sign in").click()
-    page.get_by_role("button", name="Cancel").click()
+    page.get_by_role("button", name=SIGN_IN, exact=True).click()
+    page.get_by_role("button", name=BACK).click()
     wait_for(page, "failed")
-    page.get_by_role("button", name="Start again").click()
+    page.get_by_role("button", name=AGAIN).click()
     wait_for(page, "idle")
 
 
-def test_a_lost_response_is_said_and_texts_once(
+def test_lost_response_is_reported_and_sends_one_code(
     framework: str, open_app: Open, page: Page
 ) -> None:
     app = open_app(framework)
     app.enter(page)
     app.sandbox.lose_next_response("InitiateAuth")
-    page.get_by_role("button", name="Sign in").dblclick(no_wait_after=True)
-    page.get_by_role("alert").get_by_text("could not learn").wait_for()
+    page.get_by_role("button", name=SIGN_IN, exact=True).dblclick(no_wait_after=True)
+    page.get_by_role("alert").get_by_text("connection broke off").wait_for()
     assert state(page) == "idle"
     assert app.messages == 1
 
 
-def test_a_page_of_ones_own_on_the_json_api(open_app: Open, page: Page) -> None:
+def test_own_page_on_the_json_api_signs_in(open_app: Open, page: Page) -> None:
     """The password on one route, the code on another, as in a single-page application; and a reload."""
     app = open_app()
     page.goto(f"{app.url}/login")

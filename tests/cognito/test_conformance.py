@@ -20,7 +20,7 @@ class TestBySRP(TransportConformance):
 
 
 class TestByPassword(TestBySRP):
-    texting_operation = "InitiateAuth"
+    sending_operation = "InitiateAuth"
 
     def make(self, **settings: Any) -> Transport:
         return CognitoTransport(**settings, auth_flow="USER_PASSWORD_AUTH")

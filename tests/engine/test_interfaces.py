@@ -81,8 +81,8 @@ class ForgetsTheStep(Script):
 @pytest.mark.parametrize(
     ("kind", "test"),
     [
-        (CallsOnReload, "test_a_reload_sends_nothing_and_finds_the_place"),
-        (ForgetsTheStep, "test_a_double_click_on_the_last_step_is_signed_in_all_the_same"),
+        (CallsOnReload, "test_reload_sends_nothing_and_shows_the_same_step"),
+        (ForgetsTheStep, "test_double_click_on_the_last_step_signs_in_once"),
     ],
 )
 def test_the_suite_sees_what_is_wrong(kind: type[Script], test: str) -> None:

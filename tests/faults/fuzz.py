@@ -1,9 +1,9 @@
-"""A coverage-guided fuzzer on every entry point, with what `test_hostile` holds them to.
+"""Coverage-guided fuzzing of every entry point, with the assertions of `test_hostile`.
 
     .venv/bin/python -m tests.faults.fuzz events -max_total_time=600
 
-What stands behind the target is handed to libFuzzer. Anything but a typed error ends the run with the
-input that led to it.
+Options after the target go to libFuzzer. Any exception except a typed error ends the run and prints
+the input that caused it.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ Target = Callable[[bytes], object]
 
 
 def events(data: bytes) -> None:
-    """JSON as a browser sends it."""
+    """Parse JSON as a browser sends it."""
     with contextlib.suppress(InvalidInput):
         parse_event(data)
 
@@ -44,13 +44,13 @@ def _of(test: object) -> Target:
 
 TARGETS: dict[str, Target] = {
     "events": events,
-    "flow_ids": _of(test_hostile.test_flow_ids),
-    "records": _of(test_hostile.test_records),
-    "responses": _of(test_hostile.test_responses),
-    "seed_files": _of(test_hostile.test_seed_files),
-    "requests": _of(test_hostile.test_requests_to_the_sandbox),
-    "store_urls": _of(test_hostile.test_store_urls),
-    "arguments": _of(test_hostile.test_arguments),
+    "flow_ids": _of(test_hostile.test_any_flow_id_gives_a_step_or_a_typed_error),
+    "records": _of(test_hostile.test_corrupt_record_is_unreadable),
+    "responses": _of(test_hostile.test_any_response_of_cognito_leaves_a_way_on),
+    "seed_files": _of(test_hostile.test_any_seed_file_gives_a_seed_or_a_typed_error),
+    "requests": _of(test_hostile.test_any_request_to_the_sandbox_gives_a_response_or_a_cognito_error),
+    "store_urls": _of(test_hostile.test_any_store_url_gives_a_typed_error),
+    "arguments": _of(test_hostile.test_any_arguments_exit_normally),
 }
 
 
@@ -59,7 +59,7 @@ SEEDS = 32
 
 
 def _seeds(folder: Path) -> None:
-    """Something to start from: Hypothesis makes nothing of short inputs, and a parser little of noise."""
+    """Write a first corpus: long inputs for Hypothesis, and valid events for the parser."""
     noise = random.Random(1)
     for number in range(SEEDS):
         folder.joinpath(f"noise-{number}").write_bytes(noise.randbytes(noise.randrange(64, 4096)))

@@ -1,4 +1,4 @@
-"""Whatever comes in: typed errors only, in bounded time, and never with what was in it."""
+"""Hostile input: it gives typed errors only, in bounded time, and no error repeats the input."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tests.doubles import InProcessClient, ManualClock, a_text, password
 from typer.testing import CliRunner
 
-from oncegate import InvalidInput, OncegateError, RecordUnreadable, SignIn
+from oncegate import InvalidInput, OncegateError, RecordUnreadable, SignIn, StepRef
 from oncegate.adapters import FlowId, StoredRecord, parse_event
 from oncegate.testing import ScriptedTransport
 from oncegate_cli.main import app
@@ -49,13 +49,13 @@ SECRET = "hunter2-hunter2"
 
 
 @given(st.binary(max_size=200) | st.text(max_size=200) | st.dictionaries(NAMES, JSON))
-def test_events(data: Any) -> None:
+def test_any_event_data_gives_an_event_or_invalid_input(data: Any) -> None:
     with contextlib.suppress(InvalidInput):
         parse_event(data)
 
 
 @given(st.dictionaries(NAMES, st.just(SECRET) | JSON, min_size=1))
-def test_no_error_repeats_what_was_typed(data: dict[str, Any]) -> None:
+def test_invalid_event_is_not_repeated_in_the_error(data: dict[str, Any]) -> None:
     caught: list[BaseException] = []
     try:
         parse_event(json.dumps(data))
@@ -67,20 +67,20 @@ def test_no_error_repeats_what_was_typed(data: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     "data", ["[" * 100_000, '{"a":' * 50_000, "9" * 100_000, "\x00", b"\xff\xfe"]
 )
-def test_what_is_deep_or_long_ends_soon(data: str | bytes) -> None:
+def test_deep_or_long_event_data_is_invalid_input(data: str | bytes) -> None:
     with pytest.raises(InvalidInput):
         parse_event(data)
 
 
 @given(st.text(max_size=60) | st.binary(max_size=60) | st.none())
-def test_flow_ids(text: Any) -> None:
+def test_any_flow_id_gives_a_step_or_a_typed_error(text: Any) -> None:
     sign_in = SignIn(transport=ScriptedTransport(), store=MemoryStore(), clock=ManualClock())
     with contextlib.suppress(InvalidInput):
         sign_in.get(text)
 
 
 @given(st.binary(max_size=200), st.integers(1, 5))
-def test_records(sealed: bytes, version: int) -> None:
+def test_corrupt_record_is_unreadable(sealed: bytes, version: int) -> None:
     clock, store = ManualClock(), MemoryStore()
     sign_in = SignIn(transport=ScriptedTransport(), store=store, clock=clock)
     flow_id = sign_in.start().flow_id
@@ -88,11 +88,11 @@ def test_records(sealed: bytes, version: int) -> None:
     with pytest.raises(RecordUnreadable):
         sign_in.get(flow_id)
     with pytest.raises(RecordUnreadable):
-        sign_in.send(sign_in.get(flow_id), password())
+        sign_in.send(StepRef(flow_id, version), password())
 
 
-def test_the_flow_of_one_browser_is_nobody_elses() -> None:
-    """Who has not the id has neither the name of the row nor the key to it."""
+def test_other_flow_id_opens_no_stored_flow() -> None:
+    """Without the flow ID, neither the name of the row nor its key is known."""
     store = MemoryStore()
     sign_in = SignIn(transport=ScriptedTransport(a_text()), store=store)
     flow_id = sign_in.send(sign_in.start(), password()).flow_id
@@ -104,16 +104,16 @@ def test_the_flow_of_one_browser_is_nobody_elses() -> None:
         assert (step.state, step.version) in {("idle", 0), ("failed", 0)}
 
 
-class Answers(InProcessClient):
-    """A Cognito that answers anything at all."""
+class PreparedClient(InProcessClient):
+    """A client that returns one prepared response to every request."""
 
-    answer: Any = None
+    response: Any = None
 
     def _request(self, operation: str, request: Any) -> Any:
-        return self.answer
+        return self.response
 
 
-NOT_MUCH = (
+SMALL_VALUES = (
     st.none() | st.text(max_size=10) | st.integers() | st.lists(st.text(max_size=3), max_size=2)
 )
 RESPONSES = st.dictionaries(
@@ -126,7 +126,7 @@ RESPONSES = st.dictionaries(
             "AvailableChallenges",
         ]
     ),
-    NOT_MUCH
+    SMALL_VALUES
     | st.sampled_from(
         ["PASSWORD_VERIFIER", "SMS_MFA", "WEB_AUTHN", "SELECT_CHALLENGE", "MFA_SETUP"]
     )
@@ -134,16 +134,16 @@ RESPONSES = st.dictionaries(
         st.sampled_from(
             ["SALT", "SRP_B", "SECRET_BLOCK", "USER_ID_FOR_SRP", "AccessToken", "NewDeviceMetadata"]
         ),
-        NOT_MUCH,
+        SMALL_VALUES,
     ),
 )
 
 
 @given(RESPONSES, st.sampled_from(["USER_SRP_AUTH", "USER_PASSWORD_AUTH", "USER_AUTH"]))
-def test_responses(response: dict[str, Any], auth_flow: Any) -> None:
-    """An exception out of the transport is taken for an unknown outcome; the flow goes on."""
-    client: Any = Answers(Pool(DEMO_SEED, "http://issuer", SandboxClock()))
-    client.answer = response
+def test_any_response_of_cognito_leaves_a_way_on(response: dict[str, Any], auth_flow: Any) -> None:
+    """An exception in the transport counts as an unknown outcome; the flow goes on."""
+    client: Any = PreparedClient(Pool(DEMO_SEED, "http://issuer", SandboxClock()))
+    client.response = response
     transport = CognitoTransport(
         pool_id="us-east-1_Pool1", client_id="client", auth_flow=auth_flow, client=client
     )
@@ -154,7 +154,7 @@ def test_responses(response: dict[str, Any], auth_flow: Any) -> None:
 
 
 @given(st.text(max_size=200))
-def test_seed_files(text: str) -> None:
+def test_any_seed_file_gives_a_seed_or_a_typed_error(text: str) -> None:
     with tempfile.NamedTemporaryFile(suffix=".toml") as file, contextlib.suppress(InvalidInput):
         Path(file.name).write_text(text, "utf-8", errors="replace")
         load_seed(Path(file.name))
@@ -178,13 +178,13 @@ def test_seed_files(text: str) -> None:
         JSON | st.just(DEMO_SEED.pool.client_id) | st.sampled_from(["USER_SRP_AUTH", "SMS_MFA"]),
     ),
 )
-def test_requests_to_the_sandbox(operation: str, request: dict[str, Any]) -> None:
+def test_any_request_to_the_sandbox_gives_a_response_or_a_cognito_error(operation: str, request: dict[str, Any]) -> None:
     with contextlib.suppress(CognitoError):
         Pool(DEMO_SEED, "http://issuer", SandboxClock()).perform(operation, request)
 
 
 @given(st.text(max_size=60))
-def test_store_urls(url: str) -> None:
+def test_any_store_url_gives_a_typed_error(url: str) -> None:
     if url.startswith(("sqlite", "memory")):
         return
     with pytest.raises(OncegateError):
@@ -192,6 +192,6 @@ def test_store_urls(url: str) -> None:
 
 
 @given(st.lists(st.text(max_size=12).filter(lambda word: "\x00" not in word), max_size=4))
-def test_arguments(words: list[str]) -> None:
+def test_any_arguments_exit_normally(words: list[str]) -> None:
     result = CliRunner().invoke(app, ["diagram", "--format", "table", *words])
     assert isinstance(result.exception, SystemExit | None)

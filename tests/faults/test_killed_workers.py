@@ -1,4 +1,4 @@
-"""Real processes on one store, killed with SIGKILL at random moments while somebody clicks twice."""
+"""Processes that share a store are killed with SIGKILL at random moments during double clicks."""
 
 from __future__ import annotations
 
@@ -32,32 +32,32 @@ def workers(sandbox: Sandbox, tmp_path: Path) -> Iterator[list[Process]]:
 
 
 def new_flow_id() -> str:
-    """An id is all that a flow is before its first event, so any process can make one."""
+    """Return a new flow ID. Nothing is stored before the first event, so any process can make one."""
     return SignIn(transport=ScriptedTransport(), store=MemoryStore()).start().flow_id
 
 
-def test_the_other_worker_goes_on_where_one_left_off(
+def test_flow_of_a_killed_worker_continues_on_another(
     sandbox: Sandbox, workers: list[Process]
 ) -> None:
     flow_id = new_flow_id()
-    step = workers[0].tell(flow_id=flow_id, event=PASSWORD, version=0)
+    step = workers[0].order(flow_id=flow_id, event=PASSWORD, version=0)
     assert step["state"] == "awaiting_mfa"
     workers[0].kill()
-    assert workers[1].tell(flow_id=flow_id) == {**step, "signed_in": False}
+    assert workers[1].order(flow_id=flow_id) == {**step, "signed_in": False}
     answer = {"type": "submit_code", "code": sandbox.messages()[-1].code}
-    step = workers[1].tell(flow_id=flow_id, event=answer, version=step["version"])
+    step = workers[1].order(flow_id=flow_id, event=answer, version=step["version"])
     assert (step["state"], step["signed_in"]) == ("authenticated", True)
     assert len(sandbox.messages()) == 1
 
 
-def test_two_workers_and_two_clicks(sandbox: Sandbox, workers: list[Process]) -> None:
+def test_double_click_on_two_workers_sends_one_code(sandbox: Sandbox, workers: list[Process]) -> None:
     for _ in range(10):
         before = len(sandbox.messages())
         flow_id = new_flow_id()
         with ThreadPoolExecutor(2) as clicks:
             steps = list(
                 clicks.map(
-                    partial(Process.tell, flow_id=flow_id, event=PASSWORD, version=0), workers
+                    partial(Process.order, flow_id=flow_id, event=PASSWORD, version=0), workers
                 )
             )
         assert [step["state"] for step in steps] == ["awaiting_mfa"] * 2
@@ -65,11 +65,11 @@ def test_two_workers_and_two_clicks(sandbox: Sandbox, workers: list[Process]) ->
 
 
 KILLS = int(os.environ.get("ONCEGATE_KILLS", "100"))
-"""Workers killed in a run, for each store; set it higher for a soak."""
+"""Workers killed in a run, per store. Raise it for a soak test."""
 
 
 class Killer:
-    """Workers that are killed while somebody clicks twice, and a pool that counts the codes."""
+    """Kills one of two workers during a double click, again and again, and counts the codes."""
 
     def __init__(self, sandbox: Sandbox, url: str) -> None:
         self._sandbox = sandbox
@@ -79,7 +79,7 @@ class Killer:
         self.flows: list[str] = []
 
     def run(self, kills: int) -> None:
-        """Keep two workers, kill one of them again and again, and start another in its place."""
+        """Kill so many workers, each replaced by a new one."""
         workers = [self._worker() for _ in range(2)]
         try:
             while self.kills < kills:
@@ -89,7 +89,7 @@ class Killer:
                 worker.close()
 
     def _worker(self) -> Process:
-        # Whoever clicks beside a worker that was killed need not wait for it to come back.
+        # A click on the surviving worker does not wait for the killed one.
         return Process(self._sandbox, self._url, patience=0.02)
 
     def _once(self, workers: list[Process]) -> None:
@@ -100,25 +100,25 @@ class Killer:
         timer = threading.Timer(self._rng.uniform(0, 0.03), victim.kill)
         timer.start()
         with ThreadPoolExecutor(2) as clicks:
-            said = list(
+            answers = list(
                 clicks.map(
-                    partial(Process.tell, flow_id=flow_id, event=PASSWORD, version=0), workers
+                    partial(Process.order, flow_id=flow_id, event=PASSWORD, version=0), workers
                 )
             )
         timer.join()
         self.kills += 1
-        self.under_way += any("killed" in answer for answer in said)
+        self.under_way += any("killed" in answer for answer in answers)
         spare = self._worker()
         victim.close()
         workers[workers.index(victim)] = spare
-        spare.tell(flow_id=flow_id, event=PASSWORD, version=0)  # and clicks once more
+        spare.order(flow_id=flow_id, event=PASSWORD, version=0)  # one more click
         assert len(self._sandbox.messages()) - before <= 1, "two codes for one challenge"
 
-    def nobody_is_stuck(self) -> None:
+    def check_no_flow_is_stuck(self) -> None:
         survivor = Process(self._sandbox, self._url)
         time.sleep(survivor.lease)
         for flow_id in self.flows:
-            step = survivor.tell(flow_id=flow_id)
+            step = survivor.order(flow_id=flow_id)
             assert step["state"] in {"awaiting_mfa", "idle"}
             assert step["events"]
         survivor.close()
@@ -132,7 +132,7 @@ class Killer:
         pytest.param("postgres", marks=pytest.mark.needs("postgres")),
     ],
 )
-def test_killed_at_random_moments_nobody_gets_two_codes(
+def test_worker_killed_at_any_moment_never_sends_two_codes(
     store: str,
     sandbox: Sandbox,
     tmp_path: Path,
@@ -147,11 +147,11 @@ def test_killed_at_random_moments_nobody_gets_two_codes(
         url = request.getfixturevalue(f"{store}_server").url
     killer = Killer(sandbox, url)
     killer.run(KILLS)
-    killer.nobody_is_stuck()
-    assert killer.under_way >= KILLS / 10, "hardly anybody was killed at work"
+    killer.check_no_flow_is_stuck()
+    assert killer.under_way >= KILLS / 10, "hardly any worker was killed during a call"
     texts = len(sandbox.messages())
     record_property(
         "killed",
-        f"killer: {killer.kills} workers killed on {store}, {killer.under_way} of them at work; "
+        f"killer: {killer.kills} workers killed on {store}, {killer.under_way} of them during an event; "
         f"{len(killer.flows)} challenges, {texts} codes",
     )

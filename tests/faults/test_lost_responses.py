@@ -1,4 +1,4 @@
-"""The whole way, over real HTTP, with one response lost: one message, and the flow starts over."""
+"""Whole sign-ins over real HTTP with one response lost: one code is sent, and the flow starts over."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ import httpx
 import pytest
 from tests.doubles import code, password
 
-from oncegate import StepRef
-from oncegate import SignIn, SubmitCode, SubmitPassword
+from oncegate import SignIn, StepRef, SubmitCode, SubmitPassword
 from oncegate_cognito import CognitoTransport
 from oncegate_sandbox import Sandbox
 from oncegate_stores import MemoryStore, SQLiteStore
@@ -26,7 +25,7 @@ def sign_in(request: pytest.FixtureRequest, tmp_path: Path, transport: CognitoTr
 
 
 @pytest.mark.parametrize("kind", ["drop_response", "http_500"])
-def test_on_the_call_that_texts(
+def test_lost_reply_to_the_sending_call_starts_over_without_a_repeat(
     sign_in: SignIn, sandbox: Sandbox, controls: httpx.Client, kind: str
 ) -> None:
     controls.post("/faults", json={"operation": "RespondToAuthChallenge", "kind": kind})
@@ -35,7 +34,7 @@ def test_on_the_call_that_texts(
     assert step.message is not None
     assert step.message.code == "outcome_unknown"
     assert len(sandbox.messages()) == 1
-    for _ in range(3):  # reloads, and the impatient click that was under way
+    for _ in range(3):  # reloads, and a late second click
         assert sign_in.get(step.flow_id) == step
         late = sign_in.send(StepRef(step.flow_id, 0), password())
         assert late.reason is not None
@@ -45,18 +44,19 @@ def test_on_the_call_that_texts(
     assert (step.state, len(sandbox.messages())) == ("authenticated", 2)
 
 
-def test_on_the_answer(sign_in: SignIn, sandbox: Sandbox, controls: httpx.Client) -> None:
+def test_lost_reply_to_the_answer_starts_over_without_a_repeat(sign_in: SignIn, sandbox: Sandbox, controls: httpx.Client) -> None:
     step = sign_in.send(sign_in.start(), password())
     controls.post("/faults", json={"operation": "RespondToAuthChallenge", "kind": "drop_response"})
     answer = code(sandbox.messages()[-1].code)
     step = sign_in.send(step, answer)
     assert step.message is not None
-    assert (step.state, step.message.code) == ("idle", "outcome_unknown")
-    assert sign_in.send(step, answer).state == "idle"
+    assert (step.state, step.message.code) == ("idle", "answer_outcome_unknown")
+    again = sign_in.send(step, answer)
+    assert (again.state, again.reason is not None) == ("idle", True)
     assert controls.get("/calls").json() == {"InitiateAuth": 1, "RespondToAuthChallenge": 2}
 
 
-def test_a_program_written_from_the_contract_alone(sandbox: Sandbox, tmp_path: Path) -> None:
+def test_program_written_from_the_documented_api_signs_in(sandbox: Sandbox, tmp_path: Path) -> None:
     sign_in = SignIn(
         transport=CognitoTransport(
             pool_id=sandbox.pool_id,

@@ -1,4 +1,4 @@
-"""Everything a run writes is searched for every secret it used: files, logs, stdout, stderr, reprs."""
+"""Everything that a run writes is searched for its secrets: files, logs, stdout, stderr, reprs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from tests.doubles import code, password
 
-from oncegate import OncegateError, SignIn, Step
+from oncegate import Event, OncegateError, SignIn, Step
 from oncegate.adapters import StoredRecord
 from oncegate_cognito import CognitoTransport
 from oncegate_sandbox import Sandbox
@@ -22,7 +22,7 @@ from oncegate_stores import SQLiteStore, store_from_url
 NEW_PASSWORD = "Better-horse-9"
 
 
-def test_nothing_written_holds_a_secret(
+def test_whole_run_writes_no_secret(
     sandbox: Sandbox,
     tmp_path: Path,
     caplog: pytest.LogCaptureFixture,
@@ -40,19 +40,18 @@ def test_nothing_written_holds_a_secret(
     steps: list[Step] = []
     secrets = {"Correct-horse-1", "wrong-horse-0"}
 
-    def send(flow_id: str, event: object) -> Step:
-        steps.append(sign_in.send(sign_in.get(flow_id), event))  # type: ignore[arg-type]
+    def send(step: Step, event: Event) -> Step:
+        steps.append(sign_in.send(step, event))
         print(steps[-1], repr(event), steps[-1].model_dump_json())
         return steps[-1]
 
-    flow_id = sign_in.start().flow_id
-    send(flow_id, password("wrong-horse-0"))
-    send(flow_id, password())
-    send(flow_id, code("000000"))
-    step = send(flow_id, code(sandbox.messages()[-1].code))
+    step = send(sign_in.start(), password("wrong-horse-0"))
+    step = send(step, password())
+    step = send(step, code("000000"))
+    step = send(step, code(sandbox.messages()[-1].code))
     assert step.tokens is not None
     sandbox.lose_next_response("RespondToAuthChallenge")
-    send(sign_in.start().flow_id, password())
+    send(sign_in.start(), password())
     try:
         sign_in.get("not-a-flow-id")
     except OncegateError:
@@ -65,7 +64,7 @@ def test_nothing_written_holds_a_secret(
         step.tokens.id_token or "",
         step.tokens.refresh_token or "",
     }
-    secrets |= set(sandbox._pool.sessions._by_text)
+    secrets |= sandbox.pool.sessions.texts()
     assert len(secrets) >= 9
     out, err = capfd.readouterr()
     written = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
@@ -79,9 +78,10 @@ def test_nothing_written_holds_a_secret(
             assert secret.encode() not in content, place
 
 
-def test_a_traceback_out_of_a_broken_program_shows_none(tmp_path: Path) -> None:
+def test_traceback_of_an_invalid_event_shows_no_secret() -> None:
     program = """
-from oncegate import SubmitPassword, parse_event
+from oncegate import SubmitPassword
+from oncegate.adapters import parse_event
 try:
     parse_event('{"type": "submit_password", "username": "ana", "password": "hunter2-secret", "x": 1}')
 finally:
@@ -98,7 +98,7 @@ finally:
     assert "hunter2" not in "\n".join(shown)
 
 
-def test_the_commands_json_is_the_one_place_for_tokens(sandbox: Sandbox) -> None:
+def test_command_with_json_prints_tokens_to_stdout_only(sandbox: Sandbox) -> None:
     command = [sys.executable, "-m", "oncegate_cli", "--verbose", "signin", "--json"]
     for name, value in sandbox.description().items():
         option = {"endpoint": "endpoint-url"}.get(name, name.replace("_", "-"))
@@ -125,8 +125,8 @@ def test_the_commands_json_is_the_one_place_for_tokens(sandbox: Sandbox) -> None
         pytest.param("postgres", marks=pytest.mark.needs("postgres")),
     ],
 )
-def test_what_a_server_holds_is_searched(store: str, request: pytest.FixtureRequest) -> None:
-    """The search after each test would see a secret that a store had not sealed."""
+def test_unsealed_secret_in_a_server_is_found(store: str, request: pytest.FixtureRequest) -> None:
+    """The search after each test sees a secret that a store holds unsealed."""
     server = request.getfixturevalue(f"{store}_server")
     plain = b'{"password": "Correct-horse-1"}'
     key, row = uuid.uuid4().hex, StoredRecord(1, plain, time.time() + 60)

@@ -1,4 +1,4 @@
-"""A store that is down, slow, or has lost its data: never a second code, always a clear way on."""
+"""A store that is down, slow or has lost its data: no second code, and always a way on."""
 
 from __future__ import annotations
 
@@ -13,18 +13,19 @@ import pytest
 from tests.doubles import code, password
 from tests.servers import PostgresServer, RedisServer, free_port
 
-from oncegate import StepRef
 from oncegate import (
     InvalidInput,
     Misconfigured,
     OncegateError,
     RecordUnreadable,
+    RequestContext,
     SealingKeys,
     SignIn,
     Step,
+    StepRef,
     StoreUnavailable,
 )
-from oncegate.adapters import FlowId, StoredRecord
+from oncegate.adapters import Call, FlowId, Outcome, StoredRecord
 from oncegate_cognito import CognitoTransport
 from oncegate_sandbox import Sandbox
 from oncegate_stores import MemoryStore, PostgresStore, RedisStore, store_from_url
@@ -44,25 +45,26 @@ def reason(step: Step) -> str | None:
 
 @REDIS
 class TestRedis:
-    def test_down_from_the_start(self, redis: RedisServer, transport: CognitoTransport) -> None:
+    def test_store_down_before_the_event_raises_and_sends_nothing(self, redis: RedisServer, transport: CognitoTransport) -> None:
         redis.stop()
         sign_in = SignIn(transport=transport, store=RedisStore(redis.url))
-        flow_id = sign_in.start().flow_id
+        first = sign_in.start()
         for _ in range(2):
             with pytest.raises(StoreUnavailable) as error:
-                sign_in.send(sign_in.get(flow_id), password())
+                sign_in.send(first, password())
             assert str(redis.port) not in str(error.value), "an address may hold a password"
         redis.start()
         assert sign_in.send(sign_in.start(), password()).state == "awaiting_mfa"
 
-    def test_down_while_the_call_is_under_way(
+    def test_store_down_during_the_call_ends_the_flow_without_a_repeat(
         self, redis: RedisServer, transport: CognitoTransport, sandbox: Sandbox
     ) -> None:
         class GoesDown:
+            app_id, token_service = transport.app_id, transport.token_service
             max_call_seconds, is_passwordless = transport.max_call_seconds, False
 
-            def perform(self, call: Any) -> Any:
-                outcome = transport.perform(call)
+            def perform(self, call: Call, context: RequestContext) -> Outcome:
+                outcome = transport.perform(call, context)
                 redis.stop()
                 return outcome
 
@@ -78,11 +80,11 @@ class TestRedis:
         step = staying.get(flow_id)
         assert step.message is not None
         assert (step.state, step.message.code) == ("failed", "flow_expired")
-        for version in (0, None):
-            assert reason(staying.send(StepRef(flow_id, version), password())) == "finished"
+        for seen in (StepRef(flow_id, 0), step):
+            assert reason(staying.send(seen, password())) == "finished"
         assert len(sandbox.messages()) == 1
 
-    def test_a_restart_with_the_data_lost(
+    def test_store_restarted_empty_ends_the_flow_without_a_repeat(
         self, redis: RedisServer, transport: CognitoTransport, sandbox: Sandbox
     ) -> None:
         sign_in = SignIn(transport=transport, store=RedisStore(redis.url))
@@ -96,21 +98,22 @@ class TestRedis:
         again = sign_in.send(sign_in.start(), password())
         assert (again.state, len(sandbox.messages())) == ("awaiting_mfa", 2)
 
-    def test_slow(self, redis: RedisServer, transport: CognitoTransport, sandbox: Sandbox) -> None:
+    def test_slow_store_raises_within_its_timeout(
+        self, redis: RedisServer, transport: CognitoTransport, sandbox: Sandbox) -> None:
         sign_in = SignIn(transport=transport, store=RedisStore(redis.url, timeout=1))
-        flow_id = sign_in.start().flow_id
+        first = sign_in.start()
         os.kill(redis._process.pid, signal.SIGSTOP)
         before = time.monotonic()
         try:
             with pytest.raises(StoreUnavailable):
-                sign_in.send(sign_in.get(flow_id), password())
+                sign_in.send(first, password())
         finally:
             os.kill(redis._process.pid, signal.SIGCONT)
         assert time.monotonic() - before < 5
         assert sandbox.messages() == ()
 
 
-def test_postgres_that_is_not_there_leaves_nobody_trying() -> None:
+def test_unreachable_postgres_leaves_no_thread() -> None:
     before = set(threading.enumerate())
     with pytest.raises(StoreUnavailable) as error:
         PostgresStore(f"postgresql://postgres@127.0.0.1:{free_port()}/postgres", timeout=1)
@@ -118,7 +121,7 @@ def test_postgres_that_is_not_there_leaves_nobody_trying() -> None:
 
 
 @POSTGRES
-def test_postgres_restarted_keeps_the_flow(transport: CognitoTransport, sandbox: Sandbox) -> None:
+def test_restarted_postgres_keeps_the_flow(transport: CognitoTransport, sandbox: Sandbox) -> None:
     with PostgresServer() as server:
         store = PostgresStore(server.url, timeout=2)
         sign_in = SignIn(transport=transport, store=store)
@@ -132,25 +135,25 @@ def test_postgres_restarted_keeps_the_flow(transport: CognitoTransport, sandbox:
         store.close()
 
 
-def test_a_process_that_restarts_has_an_empty_memory(
+def test_restarted_process_with_memory_store_ends_the_flow(
     transport: CognitoTransport, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    flow_id = SignIn(transport=transport, store=MemoryStore()).start().flow_id
+    first = SignIn(transport=transport, store=MemoryStore()).start()
     now = time.time()
-    monkeypatch.setattr("oncegate_stores.memory.time.time", lambda: now + 5)
-    reborn = SignIn(transport=transport, store=MemoryStore())
-    assert reason(reborn.send(reborn.get(flow_id), password())) == "finished"
+    monkeypatch.setattr("oncegate_stores._memory.time.time", lambda: now + 5)
+    restarted = SignIn(transport=transport, store=MemoryStore())
+    assert reason(restarted.send(first, password())) == "finished"
     assert sandbox.messages() == ()
 
 
-class TestWhatIsStored:
-    def test_a_flow_costs_under_four_kilobytes(self, transport: CognitoTransport) -> None:
+class TestStoredRecords:
+    def test_stored_flow_is_under_four_kilobytes(self, transport: CognitoTransport) -> None:
         store = MemoryStore()
         sign_in = SignIn(transport=transport, store=store, retain_password=True)
         sign_in.send(sign_in.start(), password())
         assert max(len(row.sealed) for row in store._rows.values()) < 4096
 
-    def test_keys_of_the_application_rotate(self, transport: CognitoTransport) -> None:
+    def test_rotated_keys_read_records_until_the_old_key_is_removed(self, transport: CognitoTransport) -> None:
         store = MemoryStore()
         old, new = "the key of this year", "the key of the next year"
         before = SignIn(transport=transport, store=store, keys=SealingKeys(old))
@@ -162,7 +165,7 @@ class TestWhatIsStored:
             with pytest.raises(RecordUnreadable):
                 after.get(step.flow_id)
 
-    def test_records_cannot_be_swapped_rolled_back_or_made_up(
+    def test_swapped_rolled_back_or_forged_record_is_unreadable(
         self, transport: CognitoTransport
     ) -> None:
         store = MemoryStore()
@@ -182,13 +185,13 @@ class TestWhatIsStored:
             store._rows[key] = bad
             with pytest.raises(RecordUnreadable):
                 sign_in.get(one.flow_id)
-            assert store._rows[key] is bad, "it is left as it is"
+            assert store._rows[key] is bad, "an unreadable record is not changed"
 
 
 @pytest.mark.parametrize(
     "url", ["", "mysql://x", "sqlite://", "redis", "http://user:hunter2@host/", "://"]
 )
-def test_urls_that_are_none(url: str) -> None:
+def test_invalid_store_url_raises_without_its_password(url: str) -> None:
     with pytest.raises(OncegateError) as error:
         store_from_url(url)
     assert isinstance(error.value, Misconfigured | InvalidInput)
@@ -196,7 +199,7 @@ def test_urls_that_are_none(url: str) -> None:
 
 
 @REDIS
-def test_stores_by_their_urls(redis: RedisServer, tmp_path: Any) -> None:
+def test_store_from_url_saves_and_loads(redis: RedisServer, tmp_path: Any) -> None:
     row = StoredRecord(1, b"sealed", time.time() + 60)
     for url in ("memory://", f"sqlite:///{tmp_path}/flows.db", redis.url):
         store = store_from_url(url)

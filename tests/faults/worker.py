@@ -1,7 +1,7 @@
-"""A worker process for the tests that kill one: it hears orders on a pipe, and obeys.
+"""A worker process for the tests that kill one: it receives orders through a pipe.
 
-Workers are forked from a process that has imported everything already, as servers that load the
-application before they fork do. Hundreds can be killed in the time in which ten would start from nothing.
+Workers are forked from a process that has imported everything, as preloading servers do. That is
+about ten times faster than starting an interpreter for each.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import botocore.session
 import oncegate.driver.script
 from botocore.config import Config
 
-from oncegate import OncegateError, SignIn
+from oncegate import OncegateError, SignIn, StepRef
 from oncegate.adapters import parse_event
 from oncegate_cognito import CognitoTransport
 from oncegate_sandbox import Sandbox
@@ -25,13 +25,21 @@ from oncegate_stores import store_from_url
 FORKS = multiprocessing.get_context("forkserver")
 FORKS.set_forkserver_preload([__name__])
 
-# Reading the service model takes longest, so the process that forks does it for all.
+# Reading the service model takes longest, so the forking process reads it once for all.
 _MODELS = botocore.session.get_session()
 _MODELS.get_service_model("cognito-idp")
 
 
-class Place(NamedTuple):
-    """Where a worker works: a Cognito, a store, and how long a double click waits, in seconds."""
+class Setup(NamedTuple):
+    """What a worker connects to.
+
+    Attributes:
+        endpoint: URL of the sandbox.
+        pool_id: user pool ID.
+        client_id: app client ID.
+        store: URL of the record store.
+        patience: seconds that a repeated event waits for the step of the first one.
+    """
 
     endpoint: str
     pool_id: str
@@ -40,13 +48,13 @@ class Place(NamedTuple):
     patience: float
 
 
-def serve(place: Place, orders: Connection) -> None:
-    """Obey until nobody is left who gives orders."""
-    oncegate.driver.script.LEASE_MARGIN = 0.5  # or the test would wait for half a minute
+def serve(setup: Setup, orders: Connection) -> None:
+    """Carry out orders until the other end of the pipe is closed."""
+    oncegate.driver.script.LEASE_MARGIN = 0.5  # seconds; 10 by default, which the test would have to wait for
     client: Any = _MODELS.create_client(
         "cognito-idp",
         region_name="us-east-1",
-        endpoint_url=place.endpoint,
+        endpoint_url=setup.endpoint,
         config=Config(
             signature_version=botocore.UNSIGNED,
             retries={"mode": "standard", "total_max_attempts": 1},
@@ -55,26 +63,26 @@ def serve(place: Place, orders: Connection) -> None:
         ),
     )
     transport = CognitoTransport(
-        pool_id=place.pool_id,
-        client_id=place.client_id,
+        pool_id=setup.pool_id,
+        client_id=setup.client_id,
         auth_flow="USER_PASSWORD_AUTH",
         client=client,
     )
-    store = store_from_url(place.store)
-    sign_in = SignIn(transport=transport, store=store, budget=None, patience=place.patience)
+    store = store_from_url(setup.store)
+    sign_in = SignIn(transport=transport, store=store, budget=None, patience=setup.patience)
     orders.send({"ready": sign_in.lease})
     while True:
         try:
-            orders.send(_obey(sign_in, orders.recv()))
+            orders.send(_carry_out(sign_in, orders.recv()))
         except (EOFError, BrokenPipeError):
             return
 
 
-def _obey(sign_in: SignIn, order: dict[str, Any]) -> dict[str, Any]:
+def _carry_out(sign_in: SignIn, order: dict[str, Any]) -> dict[str, Any]:
     try:
         if "event" in order:
             event = parse_event(order["event"])
-            step = sign_in.send(order["flow_id"], event, version=order.get("version"))
+            step = sign_in.send(StepRef(order["flow_id"], order["version"]), event)
         else:
             step = sign_in.get(order["flow_id"])
     except OncegateError as error:
@@ -83,16 +91,20 @@ def _obey(sign_in: SignIn, order: dict[str, Any]) -> dict[str, Any]:
 
 
 class Process:
-    """A worker that can be told something, and killed."""
+    """A worker that carries out orders and can be killed.
+
+    Attributes:
+        lease: seconds after which a call of its counts as orphaned.
+    """
 
     def __init__(self, sandbox: Sandbox, store: str, patience: float = 10.0) -> None:
-        place = Place(**sandbox.description(), store=store, patience=patience)
-        self._orders, theirs = FORKS.Pipe()
+        setup = Setup(**sandbox.description(), store=store, patience=patience)
+        self._orders, worker_end = FORKS.Pipe()
         self._process: ForkServerProcess = FORKS.Process(
-            target=serve, args=(place, theirs), daemon=True
+            target=serve, args=(setup, worker_end), daemon=True
         )
         self._process.start()
-        theirs.close()  # or nobody would be told when the worker is gone
+        worker_end.close()  # so that the pipe is closed when the worker dies
         self.lease = float(self._answer()["ready"])
 
     def _answer(self) -> Any:
@@ -101,7 +113,7 @@ class Process:
         except (EOFError, ConnectionResetError):
             return {"killed": True}
 
-    def tell(self, **order: Any) -> Any:
+    def order(self, **order: Any) -> Any:
         try:
             self._orders.send(order)
         except BrokenPipeError:

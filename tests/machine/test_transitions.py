@@ -433,7 +433,7 @@ class Recorded(NamedTuple):
 
 def transitions() -> Iterator[tuple[Recorded, Any]]:
     for state in FlowState:
-        for event in [None, *{str(event) for event in SignInMachine._events}]:
+        for event in [None, *sorted({str(event) for event in SignInMachine._events})]:
             for position, transition in enumerate(CHART.transitions(state, event)):
                 yield Recorded(state, event, position), transition
 
@@ -475,7 +475,7 @@ GUARDED = [
 
 
 @pytest.mark.parametrize(
-    ("where", "transition"), TAKEN, ids=lambda it: str(it)[:60] if isinstance(it, Recorded) else ""
+    ("where", "transition"), TAKEN, ids=[f"{w.source}-{w.event}-{w.position}" for w, _ in TAKEN]
 )
 def test_removed_transition_is_noticed(
     where: Recorded, transition: Any, monkeypatch: pytest.MonkeyPatch
@@ -483,7 +483,9 @@ def test_removed_transition_is_noticed(
     assert noticed(Without(where, lambda _: None), monkeypatch), transition
 
 
-@pytest.mark.parametrize(("where", "index", "name"), GUARDED)
+@pytest.mark.parametrize(
+    ("where", "index", "name"), GUARDED, ids=[f"{w.source}-{w.event}-{w.position}-{n}" for w, _, n in GUARDED]
+)
 def test_guard_removed_from_one_transition_is_noticed(
     where: Recorded, index: int, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

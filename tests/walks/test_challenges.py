@@ -8,7 +8,7 @@ import pyotp
 import pytest
 from pydantic import SecretStr
 from tests.walks.authenticator import Authenticator
-from tests.walks.walker import EVERY, EMAIL, NEW_PASSWORD, PASSWORD, PHONE, TOTP, Walk, Walker, user
+from tests.walks.walker import EMAIL, EVERY, NEW_PASSWORD, PASSWORD, PHONE, TOTP, Walk, Walker, user
 
 from oncegate import (
     ChooseFactor,
@@ -46,14 +46,18 @@ class TestSecondFactors:
         w.assert_signed_in(codes=0)
 
     @pytest.mark.parametrize("factor", [Factor.SMS, Factor.EMAIL])
-    def test_several_factors_let_the_user_choose(self, walk: Walker, secret: str | None, factor: Factor) -> None:
+    def test_several_factors_let_the_user_choose(
+        self, walk: Walker, secret: str | None, factor: Factor
+    ) -> None:
         w = walk(user(**EVERY), pool={"client_secret": secret})
         assert w.send_password().state == "password_verified"
         w.send(ChooseFactor(factor=factor))
         w.send_code()
         w.assert_signed_in(codes=1)
 
-    def test_authenticator_setup_shows_the_secret_and_signs_in(self, walk: Walker, secret: str | None) -> None:
+    def test_authenticator_setup_shows_the_secret_and_signs_in(
+        self, walk: Walker, secret: str | None
+    ) -> None:
         w = walk(user(), pool={"mfa": "on", "client_secret": secret}, totp_issuer="A shop")
         step = w.send_password()
         assert (step.state, step.challenge) == ("password_verified", "MFA_SETUP")
@@ -102,7 +106,9 @@ class TestUserAuth:
 
     @pytest.mark.parametrize("factor", [Factor.EMAIL, Factor.SMS_OTP])
     @pytest.mark.parametrize("is_preferred", [True, False], ids=["preferred", "chosen"])
-    def test_code_as_first_factor_signs_in(self, walk: Walker, factor: Factor, is_preferred: bool) -> None:
+    def test_code_as_first_factor_signs_in(
+        self, walk: Walker, factor: Factor, is_preferred: bool
+    ) -> None:
         w = walk(user(**EVERY), auth_flow="USER_AUTH")
         assert [field.name for field in w.step.fields] == ["username"]
         if is_preferred:
@@ -170,7 +176,7 @@ class TestUserAuth:
         answer = Authenticator().answer(w.step.passkey_options)
         step = w.send(SubmitPasskey.model_validate({"credential": answer}))
         assert step.message is not None
-        assert (step.state, step.message.code) == ("idle", "wrong_credentials")
+        assert (step.state, step.message.code) == ("idle", "answer_refused")
 
     def test_unknown_user_sees_the_same_code_step(self, walk: Walker) -> None:
         w = walk(user(**EMAIL), auth_flow="USER_AUTH")
@@ -208,7 +214,9 @@ class TestCustomAuth:
     """CUSTOM_AUTH."""
 
     @pytest.mark.parametrize("after_password", [True, False])
-    def test_custom_challenge_answered_correctly_signs_in(self, walk: Walker, after_password: bool) -> None:
+    def test_custom_challenge_answered_correctly_signs_in(
+        self, walk: Walker, after_password: bool
+    ) -> None:
         w = walk(user(**PHONE), pool={"custom_auth": CUSTOM_LAMBDA}, auth_flow="CUSTOM_AUTH")
         w.send_password() if after_password else w.send(SubmitUsername(username="ana"))
         assert w.step.state == "awaiting_answer"
@@ -226,7 +234,7 @@ class TestCustomAuth:
         for wrong in ("1", "2", "3"):
             w.send(SubmitAnswer(answer=SecretStr(wrong)))
         assert w.step.message is not None
-        assert (w.step.state, w.step.message.code) == ("idle", "wrong_credentials")
+        assert (w.step.state, w.step.message.code) == ("idle", "answer_refused")
 
 
 class TestRecoveries:
@@ -248,7 +256,9 @@ class TestRecoveries:
         w.send_code()
         w.assert_signed_in(codes=2)
 
-    def test_confirmed_sign_up_with_retained_password_continues_to_sign_in(self, walk: Walker) -> None:
+    def test_confirmed_sign_up_with_retained_password_continues_to_sign_in(
+        self, walk: Walker
+    ) -> None:
         w = walk(user(**PHONE, status="UNCONFIRMED"), sign_in={"retain_password": True})
         w.send_password()
         w.send(RequestNewCode())
@@ -283,7 +293,7 @@ class TestRecoveries:
         w.send_password()
         step = w.send(ResetPassword(code=SecretStr("123456"), new_password=SecretStr(NEW_PASSWORD)))
         assert step.message is not None
-        assert (step.state, step.message.code) == ("awaiting_reset", "code_expired")
+        assert (step.state, step.message.code) == ("awaiting_reset", "recovery_code_expired")
         assert "request_new_code" in step.events
 
 

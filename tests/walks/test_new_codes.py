@@ -74,9 +74,7 @@ class TestRetainedPassword:
         w.send_code()
         w.assert_signed_in(codes=2)
 
-    def test_new_code_uses_the_factor_chosen_before(
-        self, walk: Walker, clock: ManualClock
-    ) -> None:
+    def test_new_code_uses_the_factor_chosen_before(self, walk: Walker, clock: ManualClock) -> None:
         w = walk(user(**EVERY), sign_in={"clock": clock, "retain_password": True})
         w.send_password()
         w.send(ChooseFactor(factor=Factor.EMAIL))
@@ -90,9 +88,7 @@ class TestRetainedPassword:
         self, walk: Walker, clock: ManualClock
     ) -> None:
         store = MemoryStore()
-        w = walk(
-            user(**PHONE), sign_in={"clock": clock, "retain_password": True, "store": store}
-        )
+        w = walk(user(**PHONE), sign_in={"clock": clock, "retain_password": True, "store": store})
         flow_id = FlowId.parse(w.send_password().flow_id)
 
         def is_retained() -> bool:
@@ -153,7 +149,9 @@ class TestBudget:
 
         def begin(name: str, source: str) -> Step:
             event = SubmitPassword.model_validate({"username": name, "password": PASSWORD})
-            return w.sign_in.send(w.sign_in.start(), event, context=RequestContext(source_address=source))
+            return w.sign_in.send(
+                w.sign_in.start(), event, context=RequestContext(source_address=source)
+            )
 
         assert begin("ana", "192.0.2.1").state == "awaiting_mfa"
         assert begin("bob", "192.0.2.1").state == "awaiting_mfa"
@@ -166,7 +164,9 @@ class TestBudget:
         event = SubmitPassword.model_validate({"username": "ana", "password": PASSWORD})
 
         def begin() -> Step:
-            return w.sign_in.send(w.sign_in.start(), event, context=RequestContext(source_address="192.0.2.1"))
+            return w.sign_in.send(
+                w.sign_in.start(), event, context=RequestContext(source_address="192.0.2.1")
+            )
 
         assert begin().state == "awaiting_mfa"
         assert reason(begin()) == "too_many_codes"
@@ -177,7 +177,9 @@ class TestBudget:
         w = walk(user(**PHONE), sign_in={"budget": CodeBudget(per_user=1, per_source=1)})
         wrong = SubmitPassword.model_validate({"username": "ana", "password": "wrong"})
         for _ in range(3):
-            w.sign_in.send(w.sign_in.start(), wrong, context=RequestContext(source_address="192.0.2.1"))
+            w.sign_in.send(
+                w.sign_in.start(), wrong, context=RequestContext(source_address="192.0.2.1")
+            )
         w.send_password()
         w.send_code()
         w.assert_signed_in(codes=1)

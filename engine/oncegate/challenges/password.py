@@ -84,7 +84,7 @@ class CheckPassword(CallBase):
 def first_factor_call(flow: Flow, memory: InMemory) -> CheckPassword | StartSignIn:
     """Return the call of a flow in `checking_password`.
 
-    Without a password at hand, the sign-in starts with the session of a confirmed sign-up.
+    Without a password, the sign-in starts with the session of a confirmed sign-up.
     """
     challenge = flow.challenge
     assert challenge is None or isinstance(challenge, (PasswordChallenge, FactorChoice))

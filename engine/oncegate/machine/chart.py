@@ -12,7 +12,7 @@ Three kinds of trigger move a flow. *Events* come from the user. *Outcomes* come
 *Time* comes from the driver, for every flow that it loads after its deadline.
 
 Every accepted call enters the junction `deciding`, and so does every rejection after which the
-challenge is still alive. Transitions without an event lead on from there: each challenge names the
+challenge is still alive. Transitions without an event leave it: each challenge names the
 state in which it waits (`ChallengeBase.waits_in`), and one guard compares. The junction is passed
 through within one trigger and never stored. A challenge that no state waits for ends in `failed`.
 

@@ -14,6 +14,9 @@ from oncegate.states import FlowState
 from oncegate.tokens import Tokens
 
 
+_FIELDS = frozenset(Flow.model_fields)
+
+
 class TimePassed:
     """The trigger for a flow whose deadline may have passed."""
 
@@ -69,12 +72,10 @@ class TransitionContext:
         digest: keyed digest of the answer in the event.
         policy: the application's settings.
         inputs: what the worker holds.
-        device_is_rejected: whether Cognito does not know, or does not believe, the device that the
-            call named, so that the vault has to forget it. Set by an effect.
     """
 
     __slots__ = (
-        "device_is_rejected",
+        "_is_copy",
         "digest",
         "expected_version",
         "flow",
@@ -102,7 +103,7 @@ class TransitionContext:
         self.digest = digest
         self.policy = policy
         self.inputs = inputs
-        self.device_is_rejected = False
+        self._is_copy = False
 
     @property
     def state(self) -> FlowState:
@@ -127,10 +128,13 @@ class TransitionContext:
         Raises:
             AttributeError: a flow has no such field.
         """
-        unknown = fields.keys() - Flow.model_fields.keys()
-        if unknown:
-            raise AttributeError(f"a flow has no field {', '.join(sorted(unknown))}")
-        self.flow = self.flow.model_copy(update=fields)
+        if not fields.keys() <= _FIELDS:
+            unknown = sorted(fields.keys() - _FIELDS)
+            raise AttributeError(f"a flow has no field {', '.join(unknown)}")
+        if not self._is_copy:
+            self.flow, self._is_copy = self.flow.model_copy(), True
+        # The copy is this context's own; another copy for each change would take as long as the rest.
+        self.flow.__dict__.update(fields)
 
     def finished(self) -> Flow:
         """Return the changed flow, validated, as the next version."""

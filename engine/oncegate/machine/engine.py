@@ -46,7 +46,7 @@ class CompiledTransition(NamedTuple):
         guards: names, in the order of asking. ``a and b`` is two; ``not a`` is one name.
         effects: names, in the order of calling.
         conditions: the guards' functions; they take what `CompiledChart.bind` returns.
-        actions: the effects' functions; likewise.
+        actions: the effects' functions; they take the same.
     """
 
     source: Any

@@ -246,7 +246,7 @@ class Guards:
         return isinstance(challenge, FactorChoice) and factor in challenge.factors
 
     def device_is_challenged(self) -> bool:
-        """The device that the call named has to prove itself, and it is at hand."""
+        """The device that the call named has to prove itself, and the vault has it."""
         flow = self.model.flow
         return (
             isinstance(flow.challenge, DeviceChallenge)

@@ -29,10 +29,10 @@ from oncegate.tokens import Tokens
 
 
 class Interface(Protocol):
-    """What a suite needs of a user interface: a browser, a terminal or a program, with one person."""
+    """What the suite needs of a user interface: a browser, a terminal or a program, with one user."""
 
     def open(self) -> str:
-        """Open the sign-in, or reload it where it is open.
+        """Open the sign-in, or reload it if it is open.
 
         Returns:
             The state that is shown, by its name.
@@ -40,7 +40,7 @@ class Interface(Protocol):
         ...
 
     def say(self, event: str, **fields: str) -> str:
-        """Fill in what is shown, send it off, and return the state that is shown then.
+        """Fill in the form that is shown, submit it, and return the state that is shown then.
 
         Args:
             event: by its type, such as ``submit_code``.
@@ -49,11 +49,11 @@ class Interface(Protocol):
         ...
 
     def say_again(self) -> str:
-        """Send the last off once more from the page it was on, as a double click does."""
+        """Submit the last form again, from the page that it was on, as a double click does."""
         ...
 
     def shown(self) -> str:
-        """All that the person can see now."""
+        """Return all that the user can see now."""
         ...
 
 
@@ -61,14 +61,14 @@ _THE_TOKENS = TokensIssued(tokens=Tokens(access_token="eyJ.access", refresh_toke
 
 
 class InterfaceConformance:
-    """What a person relies on, whatever the interface: one code, and never a lost place.
+    """What a user relies on with any interface: one code, and never a lost place.
 
-    Cognito is played by a `ScriptedTransport`, so that every call is seen. Each test is one person who
+    Cognito is played by a `ScriptedTransport`, so that every call is seen. Each test is one user who
     signs in once.
     """
 
     def make(self, transport: Transport) -> Interface:
-        """The interface on trial, around a driver with this transport and a store of its own."""
+        """Return the interface under test, around a driver with this transport and a store of its own."""
         raise NotImplementedError
 
     def _played(self, *outcomes: Outcome) -> tuple[Interface, ScriptedTransport]:
@@ -79,12 +79,12 @@ class InterfaceConformance:
         assert interface.open() == "idle"
         return interface.say("submit_password", username="ana", password="Correct-horse-1")
 
-    def test_opening_and_reloading_call_nothing(self) -> None:
+    def test_opening_and_reloading_make_no_call(self) -> None:
         interface, transport = self._played()
         assert [interface.open() for _ in range(3)] == ["idle"] * 3
         assert transport.calls == []
 
-    def test_a_sign_in(self) -> None:
+    def test_password_and_code_sign_in(self) -> None:
         interface, transport = self._played(_texted(), _THE_TOKENS)
         assert self._password(interface) == "awaiting_mfa"
         assert "1234" in interface.shown()
@@ -93,28 +93,28 @@ class InterfaceConformance:
         assert isinstance(code, CheckCode)
         assert code.code.get_secret_value() == "123456"
 
-    def test_a_reload_sends_nothing_and_finds_the_place(self) -> None:
+    def test_reload_sends_nothing_and_shows_the_same_step(self) -> None:
         interface, transport = self._played(_texted(), _THE_TOKENS)
         self._password(interface)
         assert [interface.open() for _ in range(3)] == ["awaiting_mfa"] * 3
         assert len(transport.calls) == 1
         assert interface.say("submit_code", code="123456") == "authenticated"
 
-    def test_a_double_click_on_the_password_sends_one_code(self) -> None:
+    def test_double_click_on_the_password_sends_one_code(self) -> None:
         interface, transport = self._played(_texted())
         self._password(interface)
         assert interface.say_again() == "awaiting_mfa"
         assert interface.open() == "awaiting_mfa"
         assert len(transport.calls) == 1
 
-    def test_a_double_click_on_the_last_step_is_signed_in_all_the_same(self) -> None:
+    def test_double_click_on_the_last_step_signs_in_once(self) -> None:
         interface, transport = self._played(_texted(), _THE_TOKENS)
         self._password(interface)
         interface.say("submit_code", code="123456")
         assert interface.say_again() == "authenticated"
         assert len(transport.calls) == 2
 
-    def test_a_wrong_code_is_asked_again_in_place(self) -> None:
+    def test_wrong_code_is_asked_for_again(self) -> None:
         wrong = Rejected(reason=RejectionReason.WRONG_CODE)
         interface, transport = self._played(_texted(), wrong, _THE_TOKENS)
         self._password(interface)
@@ -123,27 +123,27 @@ class InterfaceConformance:
         assert interface.say("submit_code", code="123456") == "authenticated"
         assert len(transport.calls) == 3
 
-    def test_a_lost_answer_is_not_called_wrong(self) -> None:
+    def test_lost_answer_is_not_called_incorrect(self) -> None:
         interface, _ = self._played(_texted(), OutcomeUnknown())
         self._password(interface)
         before = interface.shown()
         assert interface.say("submit_code", code="123456") == "idle"
         assert interface.shown() != before
-        assert "not right" not in interface.shown()
+        assert "incorrect" not in interface.shown().lower()
 
-    def test_a_wrong_password_is_not_shown_again(self) -> None:
+    def test_wrong_password_is_not_shown_again(self) -> None:
         interface, _ = self._played(Rejected(reason=RejectionReason.WRONG_CREDENTIALS), _texted())
         assert self._password(interface) == "idle"
         assert "Correct-horse-1" not in interface.shown()
         assert interface.say("submit_password", username="ana", password="other") == "awaiting_mfa"
 
-    def test_a_way_out(self) -> None:
+    def test_cancel_ends_the_sign_in(self) -> None:
         interface, transport = self._played(_texted())
         self._password(interface)
         assert interface.say("cancel") == "failed"
         assert len(transport.calls) == 1
 
-    def test_whatever_is_asked_has_a_page_and_an_answer(self) -> None:
+    def test_every_challenge_can_be_answered(self) -> None:
         for outcome, state, event, fields in _ASKED:
             interface, transport = self._played(outcome, _THE_TOKENS)
             assert self._password(interface) == state

@@ -19,29 +19,29 @@ def _row(version: int, sealed: bytes = b"\x00sealed\xff", ends_in: float = 3600.
 
 
 class StoreConformance:
-    """What the driver relies on when it saves before it sends. Keys are new in each test."""
+    """What the driver relies on when it saves before it sends. Each test uses new keys."""
 
     def make(self) -> RecordStore:
-        """The store on trial, each time on the same data."""
+        """Return the store under test, each time on the same data."""
         raise NotImplementedError
 
-    def test_nothing_is_there_at_first(self) -> None:
+    def test_unknown_key_loads_nothing(self) -> None:
         assert self.make().load(_key()) is None
 
-    def test_what_was_saved_is_loaded(self) -> None:
+    def test_saved_row_is_loaded(self) -> None:
         store, key, row = self.make(), _key(), _row(1)
         assert store.swap(key, 0, row) is True
         loaded = store.load(key)
         assert loaded == row
         assert isinstance(loaded, StoredRecord)
 
-    def test_a_row_is_made_once(self) -> None:
+    def test_second_first_save_is_refused(self) -> None:
         store, key, row = self.make(), _key(), _row(1)
         assert store.swap(key, 0, row)
         assert store.swap(key, 0, _row(1, b"second")) is False
         assert store.load(key) == row
 
-    def test_a_swap_goes_by_the_version(self) -> None:
+    def test_swap_with_another_version_is_refused(self) -> None:
         store, key, two = self.make(), _key(), _row(2, b"two")
         store.swap(key, 0, _row(1))
         assert store.swap(key, 1, two)
@@ -49,19 +49,19 @@ class StoreConformance:
             assert not store.swap(key, stale, _row(9, b"nine"))
         assert store.load(key) == two
 
-    def test_no_swap_makes_a_row_out_of_nothing(self) -> None:
+    def test_swap_of_a_missing_row_is_refused(self) -> None:
         store, key = self.make(), _key()
         assert not store.swap(key, 1, _row(2))
         assert store.load(key) is None
 
-    def test_rows_do_not_touch_each_other(self) -> None:
+    def test_rows_are_independent(self) -> None:
         store, key, other, row = self.make(), _key(), _key(), _row(1, b"other")
         store.swap(key, 0, _row(1, b"one"))
         store.swap(other, 0, row)
         store.swap(key, 1, _row(2, b"two"))
         assert store.load(other) == row
 
-    def test_a_row_that_need_not_last_is_saved_like_any_other(self) -> None:
+    def test_row_that_need_not_be_durable_is_saved(self) -> None:
         store, key = self.make(), _key()
         for version in range(4):
             row = _row(version + 1)._replace(durable=version % 2 == 1)
@@ -71,12 +71,12 @@ class StoreConformance:
             assert loaded is not None
             assert loaded[:3] == row[:3]
 
-    def test_a_row_of_four_kilobytes_of_any_bytes(self) -> None:
+    def test_row_of_four_kilobytes_of_any_bytes_is_saved(self) -> None:
         store, key, row = self.make(), _key(), _row(1, bytes(range(256)) * 16)
         store.swap(key, 0, row)
         assert store.load(key) == row
 
-    def test_another_worker_sees_it_at_once(self) -> None:
+    def test_another_worker_sees_a_save_at_once(self) -> None:
         here, there, key = self.make(), self.make(), _key()
         row = _row(1)
         if not self.is_shared:
@@ -88,9 +88,9 @@ class StoreConformance:
         assert not here.swap(key, 1, _row(2))
 
     is_shared = True
-    """Whether two stores that `make` made see each other's rows."""
+    """Whether two stores that `make` returned see each other's rows."""
 
-    def test_of_many_threads_one_wins_each_version(self) -> None:
+    def test_concurrent_swaps_of_one_version_have_one_winner(self) -> None:
         threads, versions = 8, 20
         store, key, together = self.make(), _key(), threading.Barrier(threads)
 
@@ -109,5 +109,5 @@ class StoreConformance:
         assert last is not None
         assert last.version == versions
 
-    def test_it_says_since_when_it_lost_nothing(self) -> None:
+    def test_durable_since_is_a_time_in_the_past(self) -> None:
         assert 0.0 <= self.make().durable_since() <= time.time() + 1

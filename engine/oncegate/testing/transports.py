@@ -46,7 +46,7 @@ class ScriptedTransport:
         self.contexts: list[RequestContext] = []
 
     def perform(self, call: Call, context: RequestContext) -> Outcome:
-        """See `oncegate.Transport.make`."""
+        """Record the call, and return the next outcome."""
         self.calls.append(call)
         self.contexts.append(context)
         outcome = self.outcomes.popleft()
@@ -54,7 +54,7 @@ class ScriptedTransport:
 
 
 class SentMessage(Protocol):
-    """A text or mail that a Cognito which stands in for the real one has sent."""
+    """An SMS or email that a local Cognito sent."""
 
     @property
     def username(self) -> str: ...
@@ -69,7 +69,7 @@ class SentMessage(Protocol):
 
 
 class LocalCognito(Protocol):
-    """What a suite needs of a Cognito that counts; `oncegate_sandbox.Sandbox` is one."""
+    """What the suite needs of a local Cognito; `oncegate_sandbox.Sandbox` is one."""
 
     @property
     def endpoint(self) -> str: ...
@@ -83,21 +83,21 @@ class LocalCognito(Protocol):
 
 
 class TransportConformance:
-    """What the driver relies on when it calls: once, and told apart what came of it.
+    """What the driver relies on: each call is performed once, and its outcome is the right one.
 
-    The pool has to have a user ``ana`` with the password ``Correct-horse-1`` and a phone, as the
+    The pool must have a user ``ana`` with the password ``Correct-horse-1`` and a phone, as the
     sandbox has without a seed.
     """
 
-    texting_operation = "RespondToAuthChallenge"
-    """The operation that makes Cognito text, in the way that this transport proves a password."""
+    sending_operation = "RespondToAuthChallenge"
+    """The operation that makes Cognito send, with the way in which this transport proves a password."""
 
     def cognito(self) -> AbstractContextManager[LocalCognito]:
-        """A Cognito of this test's own, such as ``Sandbox()``."""
+        """Return a Cognito for one test, such as ``Sandbox()``."""
         raise NotImplementedError
 
     def make(self, *, pool_id: str, client_id: str, endpoint_url: str) -> Transport:
-        """The transport on trial."""
+        """Return the transport under test."""
         raise NotImplementedError
 
     def _at(self, cognito: LocalCognito) -> Transport:
@@ -108,7 +108,7 @@ class TransportConformance:
     def _password(self, value: str = "Correct-horse-1") -> CheckPassword:
         return CheckPassword(username="ana", password=SecretStr(value))
 
-    def test_a_code_and_its_answer(self) -> None:
+    def test_code_is_accepted_once(self) -> None:
         with self.cognito() as cognito:
             transport = self._at(cognito)
             outcome = transport.perform(self._password(), RequestContext())
@@ -129,27 +129,27 @@ class TransportConformance:
             assert isinstance(again, Rejected)
             assert again.reason is RejectionReason.CHALLENGE_DEAD
 
-    def test_a_wrong_password(self) -> None:
+    def test_wrong_password_is_rejected(self) -> None:
         with self.cognito() as cognito:
             outcome = self._at(cognito).perform(self._password("wrong"), RequestContext())
             assert isinstance(outcome, Rejected)
             assert outcome.reason is RejectionReason.WRONG_CREDENTIALS
             assert cognito.messages() in ([], ())
 
-    def test_a_lost_response_is_unknown_and_nothing_is_repeated(self) -> None:
+    def test_lost_response_is_unknown_and_not_repeated(self) -> None:
         with self.cognito() as cognito:
-            cognito.lose_next_response(self.texting_operation)
+            cognito.lose_next_response(self.sending_operation)
             assert isinstance(
                 self._at(cognito).perform(self._password(), RequestContext()), OutcomeUnknown
             )
             assert len(cognito.messages()) == 1
-            assert cognito.calls()[self.texting_operation] == 1
+            assert cognito.calls()[self.sending_operation] == 1
 
-    def test_nobody_there_is_not_sent(self) -> None:
+    def test_unreachable_cognito_is_not_sent(self) -> None:
         with self.cognito() as cognito:
             transport = self._at(cognito)
         assert isinstance(transport.perform(self._password(), RequestContext()), NotSent)
 
-    def test_it_knows_its_longest_call(self) -> None:
+    def test_longest_call_is_bounded(self) -> None:
         with self.cognito() as cognito:
             assert 0 < self._at(cognito).max_call_seconds < 600

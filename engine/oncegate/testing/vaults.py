@@ -7,14 +7,14 @@ from oncegate.ports import DeviceVault
 
 
 class VaultConformance:
-    """What the driver relies on when it keeps devices."""
+    """What the driver relies on when it stores devices."""
 
     def make(self) -> DeviceVault:
-        """The vault on trial, each time on the same data."""
+        """Return the vault under test, each time on the same data."""
         raise NotImplementedError
 
     def device(self, username: str = "ana", key: str = "key-1", **more: object) -> Device:
-        """A device of somebody."""
+        """Return a device of a user."""
         return Device.model_validate(
             {
                 "username": username,
@@ -26,11 +26,11 @@ class VaultConformance:
             }
         )
 
-    def test_empty(self) -> None:
+    def test_empty_vault_finds_nothing(self) -> None:
         assert self.make().find("ana") is None
         self.make().remove(self.device())
 
-    def test_kept_found_and_dropped(self) -> None:
+    def test_stored_device_is_found_until_it_is_removed(self) -> None:
         self.make().store(self.device())
         found = self.make().find("ana")
         assert found == self.device()
@@ -40,7 +40,7 @@ class VaultConformance:
         self.make().remove(found)
         assert self.make().find("ana") is None
 
-    def test_a_device_takes_the_place_of_the_users_last(self) -> None:
+    def test_new_device_replaces_the_users_last_one(self) -> None:
         self.make().store(self.device(key="old"))
         self.make().store(self.device(key="new", remembered=True))
         found = self.make().find("ana")
@@ -49,14 +49,14 @@ class VaultConformance:
         self.make().remove(self.device(key="old"))
         assert self.make().find("ana") is not None
 
-    def test_users_do_not_get_in_each_others_way(self) -> None:
+    def test_devices_of_two_users_are_independent(self) -> None:
         for name in ("ana", "bob"):
             self.make().store(self.device(name, f"of {name}"))
         self.make().remove(self.device("ana", "of ana"))
         assert self.make().find("ana") is None
         assert self.make().find("bob") is not None
 
-    def test_an_own_name_goes_before_what_somebody_typed(self) -> None:
+    def test_own_username_is_found_before_a_typed_one(self) -> None:
         self.make().store(self.device("bob", "of bob"))
         self.make().store(self.device("eve", "of eve", typed="bob"))
         found = self.make().find("bob")
