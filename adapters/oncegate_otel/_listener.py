@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from opentelemetry.metrics import MeterProvider, get_meter
 
-from oncegate._metrics import NAMES, counted
-from oncegate.adapters import Transition
+from oncegate.adapters import COUNTERS, Transition, counted
 
 
 class OpenTelemetryListener:
@@ -20,7 +19,7 @@ class OpenTelemetryListener:
 
     def __init__(self, provider: MeterProvider | None = None) -> None:
         meter = get_meter("oncegate", meter_provider=provider)
-        self._counters = {name: meter.create_counter(f"oncegate.{name}") for name in NAMES}
+        self._counters = {name: meter.create_counter(f"oncegate.{name}") for name in COUNTERS}
 
     def __call__(self, transition: Transition, /) -> None:
         facts = {"medium": transition.delivered, "reason": transition.suppressed}

@@ -5,8 +5,7 @@ from __future__ import annotations
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from oncegate import Misconfigured, MissingExtra
-from oncegate._entry_points import load_entry_point
-from oncegate.adapters import RecordStore
+from oncegate.adapters import RecordStore, load_entry_point
 from oncegate_stores._memory import MemoryStore
 from oncegate_stores._sqlite import SQLiteStore
 

@@ -30,8 +30,7 @@ def document(prefix: str) -> dict[str, Any]:
                 "type": "integer",
                 "minimum": 0,
                 "maximum": 2**31 - 1,
-                "description": "Version of the step that the event answers; late and repeated events are "
-                "recognised by it.",
+                "description": "Version of the step that the event answers.",
             }
             model["required"] = sorted({*model.get("required", ()), "type", "version"})
     return {
@@ -101,7 +100,7 @@ def _paths() -> dict[str, Any]:
         "/flows/{id}/events": {
             "post": {
                 "operationId": "sendEvent",
-                "summary": "Send an event. A late or repeated one returns the current step and a reason.",
+                "summary": "Send an event. If it is late or repeated: the current step, with a reason.",
                 "parameters": [name],
                 "requestBody": {
                     "required": True,

@@ -53,7 +53,7 @@ class User:
 class SessionRecord(StoredModel):
     """What is stored of a session, sealed: in the store, or in cookies.
 
-    Fields that a later release adds are kept and written back.
+    Unknown fields, which a later release has added, are preserved and written back.
 
     Attributes:
         issued_at: when the tokens were issued, in seconds since the epoch.
@@ -195,7 +195,7 @@ class StoreSessions:
     def _renew(
         self, session: FlowId, version: int, record: SessionRecord, *, is_valid: bool
     ) -> None:
-        """Renew the tokens unless another worker does; the store is told before Cognito is called."""
+        """Renew the tokens unless another worker does; save the beginning before Cognito is called."""
         assert self._tokens is not None
         until = self._now() + _RENEWAL_SECONDS
         begun = record.model_copy(update={"renewing_until": until})

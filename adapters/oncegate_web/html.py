@@ -1,4 +1,4 @@
-"""`Html`: the pages over HTTP. A posted form is answered with a redirect, so no reload posts it again."""
+"""`Html`: the pages over HTTP. A posted form is answered with a redirect: no reload posts it again."""
 
 from __future__ import annotations
 

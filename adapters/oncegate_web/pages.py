@@ -1,4 +1,4 @@
-"""Pages: a step as what a template draws. A new challenge needs no new page: its step has the actions."""
+"""Pages: a step as what a template draws. A new challenge needs no new page: its step has actions."""
 
 from __future__ import annotations
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Literal
 
 from oncegate import (
@@ -133,8 +134,9 @@ class Site:
             user_agent=request.headers.get("user-agent", ""),
             language=next(iter(request.languages), ""),
             device_vault=vault if self._keys.can_seal else None,
-            **({"request_id": request.request_id} if request.request_id else {}),
         )
+        if request.request_id:
+            context = replace(context, request_id=request.request_id)
         step = self._driver.send(StepRef(flow_id, version), event, context=context)
         value = vault.pending(sent) if step.state in _AFTER_A_DEVICE else vault.changed
         if value:

@@ -1,4 +1,4 @@
-"""Counters: what an operator wants to see of all flows, by names that do not change."""
+"""Counters over all flows, by stable names."""
 
 from __future__ import annotations
 
@@ -16,19 +16,22 @@ NAMES = (
     "failures",
 )
 
+_UNKNOWN = {"outcome_unknown", "answer_outcome_unknown"}
+_LOCKOUTS = {"locked", "too_many_wrong_codes", "too_many_wrong_answers"}
+
 
 def counted(transition: Transition) -> tuple[str, ...]:
-    """The names of the counters that a transition counts for.
+    """Return the names of the counters that a transition counts for.
 
-    ``events_suppressed`` are double clicks, reloads that posted, and whatever else came at the wrong
-    time; ``lockouts`` are Cognito's own, and flows that used up their attempts.
+    ``events_suppressed`` counts double clicks, repeated posts and other late events; ``lockouts``
+    counts Cognito's own, and flows without attempts left.
     """
     if transition.suppressed:
         return ("events_suppressed",)
     facts = {
         "codes_sent": bool(transition.delivered),
-        "outcomes_unknown": transition.message == "outcome_unknown",
-        "lockouts": transition.message in {"locked", "too_many_wrong_codes"},
+        "outcomes_unknown": transition.message in _UNKNOWN,
+        "lockouts": transition.message in _LOCKOUTS,
         "sign_ins": transition.target == "authenticated",
         "failures": transition.target == "failed",
     }
@@ -54,6 +57,6 @@ class CountingListener:
             self._counts.update(counted(transition))
 
     def counts(self) -> dict[str, int]:
-        """Every counter, with the zeros."""
+        """Return all counters, including those that are zero."""
         with self._lock:
             return {name: self._counts[name] for name in NAMES}

@@ -17,4 +17,4 @@ def _write(secret: SecretStr, info: SerializationInfo) -> str:
 
 
 Secret = Annotated[SecretStr, PlainSerializer(_write, return_type=str)]
-"""A string that prints as asterisks, in a repr and in JSON alike, unless it is being sealed."""
+"""A string that is asterisks in reprs and JSON, except when a record is sealed."""

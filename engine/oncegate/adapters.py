@@ -3,6 +3,10 @@
 Applications import from `oncegate`; this module is for transports, stores, vaults and user interfaces.
 """
 
+from oncegate._entry_points import load_entry_point
+from oncegate._log import logger
+from oncegate._metrics import NAMES as COUNTERS
+from oncegate._metrics import counted
 from oncegate._seal import FlowId, SealingKeys
 from oncegate._secret import REVEAL, Secret
 from oncegate._stored import FROM_STORE, StoredModel
@@ -23,6 +27,7 @@ from oncegate.challenges import (
     Delivery,
     DeviceChallenge,
     DeviceOffer,
+    Factor,
     FactorChoice,
     MarkRemembered,
     NewPasswordChallenge,
@@ -76,6 +81,7 @@ from oncegate.step import Action, Message, Step, TotpSecret
 from oncegate.tokens import Tokens
 
 __all__ = [
+    "COUNTERS",
     "EVENT_TYPES",
     "FROM_STORE",
     "REVEAL",
@@ -104,6 +110,7 @@ __all__ = [
     "DeviceRegistered",
     "DeviceRemembered",
     "DeviceVault",
+    "Factor",
     "FactorChoice",
     "Field",
     "FlowId",
@@ -147,6 +154,9 @@ __all__ = [
     "Transition",
     "Transport",
     "UnknownChallenge",
+    "counted",
     "event_adapter",
+    "load_entry_point",
+    "logger",
     "parse_event",
 ]

@@ -1,9 +1,9 @@
-"""What a sign-in costs on top of Cognito's own time, side by side with other ways to do the same.
+"""The cost of a sign-in on top of Cognito's own time, compared with other ways to do the same.
 
     .venv/bin/python -m tests.benchmarks [--quick] [ROW …]
 
-Rows are functions of this folder's modules; without names, all of them run. Nothing here is a test that
-passes or fails: a shared machine's timings are no promise.
+Without names, all rows run. A row is a function in this folder's modules. No timing passes or fails a
+test: timings of a shared machine guarantee nothing.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ import platform
 import sys
 
 from rich.console import Console
-from tests.benchmarks import crowds, sign_ins, start_up
+from tests.benchmarks import crowds, machine, own_calls, sign_ins, start_up
 from tests.benchmarks.side_by_side import Row, table
 
-ROWS = {**sign_ins.ROWS, **crowds.ROWS, **start_up.ROWS}
+ROWS = {**machine.ROWS, **own_calls.ROWS, **sign_ins.ROWS, **crowds.ROWS, **start_up.ROWS}
 
 
 def main(arguments: list[str]) -> None:

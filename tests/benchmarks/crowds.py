@@ -1,4 +1,4 @@
-"""Many flows, many steps, many sign-ins at once."""
+"""Many pending flows, many web steps, many sign-ins at once."""
 
 from __future__ import annotations
 
@@ -21,41 +21,40 @@ import httpx
 import redis
 from tests.benchmarks.least import Least
 from tests.benchmarks.side_by_side import Row, in_turn, in_words, row
-from tests.benchmarks.sign_ins import Elsewhere, _texted, sandbox_elsewhere
+from tests.benchmarks.sign_ins import RemoteSandbox, code_sent, remote_sandbox
 from tests.servers import RedisServer, free_port
 
-from oncegate import StepRef
-from oncegate import AsyncSignIn, SignIn, SubmitPassword
+from oncegate import AsyncSignIn, RequestContext, SignIn, SubmitPassword
 from oncegate.adapters import Call, FlowId, Outcome, RecordStore
 from oncegate.testing import ScriptedTransport
 from oncegate_stores import MemoryStore, SQLiteStore, store_from_url
 
 PASSWORD = SubmitPassword.model_validate({"username": "ana", "password": "Correct-horse-1"})
-TEXTED = _texted()
+CODE_SENT = code_sent()
 
 
-class AlwaysTexts(ScriptedTransport):
-    """A Cognito that takes no time."""
+class Immediate(ScriptedTransport):
+    """A transport that answers every call with a sent code, at once."""
 
-    def perform(self, call: Call) -> Outcome:
-        return TEXTED
+    def perform(self, call: Call, context: RequestContext) -> Outcome:
+        return CODE_SENT
 
 
 # ── pending flows ──
 
 
 def pending(quick: bool) -> list[Row]:
-    """What flows cost that nobody has finished: in the worker, in Redis, and on each event after."""
+    """Measure what unfinished flows cost: the worker, Redis, and each later event."""
     sizes, rounds = ((1, 100, 2_000), 20) if quick else ((1, 1_000, 100_000), 300)
     rows: list[Row] = []
     with tempfile.TemporaryDirectory() as folder, RedisServer() as server:
-        # One for each size, so that they are measured in turn.
+        # One store for each size, so that the sizes are measured in turn.
         kinds: dict[str, list[RecordStore]] = {
             "SQLite": [SQLiteStore(Path(folder) / f"{size}.db") for size in sizes],
             "Redis": [store_from_url(f"{server.url[:-1]}{number}") for number in range(len(sizes))],
         }
         client = redis.Redis.from_url(server.url)
-        _event_among(1, MemoryStore())()  # the first one is for caches and imports
+        _event_among(1, MemoryStore())()  # the first run fills caches and imports modules
         for name, stores in kinds.items():
             before, memory = _resident(), client.info("memory")["used_memory"]
             events = [_event_among(size, store) for size, store in zip(sizes, stores, strict=True)]
@@ -75,11 +74,10 @@ def pending(quick: bool) -> list[Row]:
 
 
 def _event_among(size: int, store: RecordStore) -> Callable[[], object]:
-    """A person's event in a store with so many flows that wait for a code."""
-    driver = SignIn(transport=AlwaysTexts(), store=store, listeners=[], budget=None)
-    flow_id = driver.start().flow_id
-    driver.send(StepRef(flow_id, 0), PASSWORD)
-    row = store.load(FlowId.parse(flow_id).key)
+    """Return an action: an event in a store with so many flows that wait for a code."""
+    driver = SignIn(transport=Immediate(), store=store, listeners=[], budget=None)
+    step = driver.send(driver.start(), PASSWORD)
+    row = store.load(FlowId.parse(step.flow_id).key)
     assert row is not None
     for _ in range(size - 1):
         store.swap(uuid.uuid4().hex, 0, row._replace(durable=False))
@@ -87,20 +85,20 @@ def _event_among(size: int, store: RecordStore) -> Callable[[], object]:
 
 
 def _resident() -> int:
-    """Kilobytes of this process in memory now."""
+    """Return the resident memory of this process, in kilobytes."""
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * resource.getpagesize() // 1024
 
 
 # ── web steps ──
 
-WHO = {"username": "ana", "password": "Correct-horse-1"}
+CREDENTIALS = {"username": "ana", "password": "Correct-horse-1"}
 
 
 class Served:
-    """An application in a process of its own, whose processor's time is read from outside."""
+    """An application in its own process, whose CPU time is read from outside."""
 
-    def __init__(self, kind: str, cognito: Elsewhere, store: str) -> None:
+    def __init__(self, kind: str, cognito: RemoteSandbox, store: str) -> None:
         port = free_port()
         command = [
             sys.executable,
@@ -119,8 +117,8 @@ class Served:
                 return
             time.sleep(0.05)
 
-    def processor(self) -> float:
-        """Seconds of the processor that it has taken so far."""
+    def cpu_seconds(self) -> float:
+        """Return the CPU time that the process has used, in seconds."""
         fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
@@ -131,9 +129,9 @@ class Served:
 
 
 def web(quick: bool) -> list[Row]:
-    """Steps on the web, by the processor's time of the application; Cognito and Redis are elsewhere."""
+    """Measure web steps by the application's CPU time; Cognito and Redis run in other processes."""
     rounds, block = (3, 20) if quick else (12, 100)
-    with sandbox_elsewhere() as cognito, RedisServer() as server:
+    with remote_sandbox() as cognito, RedisServer() as server:
         ours, bare, least = (
             Served(kind, cognito, server.url) for kind in ("oncegate", "bare", "least")
         )
@@ -145,52 +143,52 @@ def web(quick: bool) -> list[Row]:
         for served in (ours, bare, least):
             served.close()
     step, call, floor = (statistics.median(times) for times in took)
-    what = "web steps for a second of the processor, FastAPI and Redis, against a bare route"
+    what = "web steps per CPU second, FastAPI and Redis, compared with a bare route"
     words = (f"{1 / step:.0f} a second", f"{1 / call:.0f} a second")
     return [Row(what, *words, call / step, "≥ 0.8", call / step >= 0.8, f"{call / floor:.2f}")]
 
 
 def _steps(served: Served, block: int) -> float:
-    """Seconds of the processor for one password that is posted; the flows are there beforehand."""
+    """Return the CPU time of one posted password, in seconds; the flows exist beforehand."""
     ready = []
     for _ in range(block):
         made = served.client.post("/auth/flows")
         ready.append((made.json()["flow_id"], made.headers["set-cookie"].partition(";")[0]))
         served.client.cookies.clear()
-    began = served.processor()
+    began = served.cpu_seconds()
     for flow, cookie in ready:
-        event = {"type": "submit_password", **WHO, "version": 0}
+        event = {"type": "submit_password", **CREDENTIALS, "version": 0}
         path, headers = f"/auth/flows/{flow}/events", {"cookie": cookie}
         answer = served.client.post(path, json=event, headers=headers)
         assert answer.json()["state"] == "awaiting_mfa", answer.text
-    return (served.processor() - began) / block
+    return (served.cpu_seconds() - began) / block
 
 
 def _calls(served: Served, block: int) -> float:
-    began = served.processor()
+    began = served.cpu_seconds()
     for _ in range(block):
-        assert served.client.post("/sign-in", json=WHO).json()["challenge"] == "SMS_MFA"
-    return (served.processor() - began) / block
+        assert served.client.post("/sign-in", json=CREDENTIALS).json()["challenge"] == "SMS_MFA"
+    return (served.cpu_seconds() - began) / block
 
 
 # ── at once ──
 
 
-class TakesItsTime(ScriptedTransport):
-    """A Cognito that takes 300 ms for each call, as a far one does."""
+class Slow(ScriptedTransport):
+    """A transport whose calls take 300 ms, like those to a distant region."""
 
     seconds = 0.3
 
-    def perform(self, call: Call) -> Outcome:
+    def perform(self, call: Call, context: RequestContext) -> Outcome:
         time.sleep(self.seconds)
-        return TEXTED
+        return CODE_SENT
 
 
 def at_once(quick: bool) -> list[Row]:
-    """200 sign-ins at the same moment: with threads, with asyncio, and how late its loop is meanwhile."""
+    """Measure 200 simultaneous sign-ins: with threads, with asyncio, and the delay of its loop."""
     crowd = 40 if quick else 200
     with tempfile.TemporaryDirectory() as folder:
-        more: Any = {"transport": TakesItsTime(), "listeners": [], "budget": None}
+        more: Any = {"transport": Slow(), "listeners": [], "budget": None}
         store = SQLiteStore(Path(folder) / "flows.db")
         driver, asynchronous = SignIn(store=store, **more), AsyncSignIn(store=store, **more)
         late = list[float]()
@@ -198,24 +196,24 @@ def at_once(quick: bool) -> list[Row]:
         def alone(_: int) -> None:
             driver.send(driver.start(), PASSWORD)
 
-        def by_the_least(_: int) -> None:
+        def with_the_floor(_: int) -> None:
             least.event(lambda: time.sleep(ideal))
 
-        ideal, least = TakesItsTime.seconds, Least(store)
+        ideal, least = Slow.seconds, Least(store)
         with ThreadPoolExecutor(crowd) as threads:
             by_threads, by_loop, floor = in_turn(
                 1 if quick else 5,
                 lambda: list(threads.map(alone, range(crowd))),
                 lambda: late.append(asyncio.run(_crowd(asynchronous, crowd))),
-                lambda: list(threads.map(by_the_least, range(crowd))),
+                lambda: list(threads.map(with_the_floor, range(crowd))),
             )
-    what = f"{crowd} sign-ins at once by {{}}, against one call of 300 ms"
+    what = f"{crowd} sign-ins at once by {{}}, compared with one call of 300 ms"
     lateness = statistics.median(late)
     return [
         row(what.format("threads"), 1.3, by_threads, ideal, floor),
         row(what.format("asyncio"), 1.3, by_loop, ideal, floor),
         Row(
-            "the loop is late meanwhile, median",
+            "delay of the loop meanwhile, median",
             in_words(lateness),
             "",
             None,
@@ -226,7 +224,7 @@ def at_once(quick: bool) -> list[Row]:
 
 
 async def _crowd(driver: AsyncSignIn, crowd: int) -> float:
-    """Everybody signs in; returns the seconds by which the loop was late meanwhile, as a median."""
+    """Sign in all users; return the median delay of the loop meanwhile, in seconds."""
     lateness: list[float] = []
 
     async def watch() -> None:
@@ -236,8 +234,7 @@ async def _crowd(driver: AsyncSignIn, crowd: int) -> float:
             lateness.append(time.perf_counter() - began - 0.005)
 
     async def one() -> None:
-        step = await driver.start()
-        await driver.send(StepRef(step.flow_id, 0), PASSWORD)
+        await driver.send(await driver.start(), PASSWORD)
 
     watching = asyncio.create_task(watch())
     await asyncio.gather(*(one() for _ in range(crowd)))

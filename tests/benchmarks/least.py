@@ -1,7 +1,7 @@
-"""The least: what an event cannot do without on these libraries, and nothing of oncegate's.
+"""The floor: what an event needs of the libraries, without any code of oncegate's.
 
-It is the floor of every row that an event is part of. Whatever else oncegate does comes on top: it
-decides what an event may do, seals what is stored, and says what the person is to be shown.
+Every row that contains an event shows it. oncegate's own work is the difference: it decides which
+events are allowed, seals the record, and describes the step.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from statemachine import Event, State, StateChart
 
 from oncegate.adapters import RecordStore, StoredRecord
 
-# As long as what is sealed for a flow that checks a password, and for one that waits for a code.
+# As long as the sealed record of a flow that checks a password, and of one that waits for a code.
 _AHEAD, _AT_REST = os.urandom(239), os.urandom(1351)
-Came = TypeVar("Came")
+Result = TypeVar("Result")
 
 
-def alone(call: Callable[[], Came]) -> Came:
-    """The call, and nothing around it."""
+def alone(call: Callable[[], Result]) -> Result:
+    """Make the call alone."""
     return call()
 
 
 class Bare(StateChart[Any]):
-    """As few states and arrows as there can be, with nothing on them."""
+    """The smallest chart with these transitions, without guards and effects."""
 
     allow_event_without_transition = False
     catch_errors_as_events = False
@@ -49,16 +49,16 @@ class Least:
         self._store = store
         self._free: deque[Bare] = deque()
 
-    def event(self, call: Callable[[], Came]) -> Came:
-        """Written ahead, called once, recorded."""
+    def event(self, call: Callable[[], Result]) -> Result:
+        """Write ahead, call once, record."""
         key, until = uuid.uuid4().hex, time.time() + 3600
         self._store.load(key)
         self._step("idle")
         assert self._store.swap(key, 0, StoredRecord(1, _AHEAD, until))
-        came = call()
+        result = call()
         self._step("checking")
         assert self._store.swap(key, 1, StoredRecord(2, _AT_REST, until, durable=False))
-        return came
+        return result
 
     def _step(self, state: str) -> None:
         try:
@@ -71,7 +71,7 @@ class Least:
 
 
 def transitions() -> Callable[[], None]:
-    """The three transitions alone."""
+    """Return an action that takes the three transitions alone."""
     machine = Bare()
 
     def run() -> None:

@@ -1,13 +1,12 @@
-"""Texts sent for one sign-in when responses are lost: boto3, pycognito and oncegate, side by side.
+"""SMS codes sent for one sign-in if responses are lost: boto3, pycognito and oncegate compared.
 
     .venv/bin/python tests/benchmarks/lost_responses.py
 
-Each signs the same user in to a local Cognito of its own that texts a code and then drops the
-connection, up to ten times in a row. No timing is measured: the figures are counts.
+Each signs the same user in to its own sandbox, which sends a code and then drops the connection, up to
+ten times in a row. The figures are counts; no time is measured.
 
-The sandbox takes an SRP claim once, so pycognito's repeated ones are refused there and text nobody. That
-Cognito does the same is inferred; against a server that takes them again, pycognito was seen to cause
-three texts.
+The sandbox accepts an SRP claim once, so it rejects pycognito's repeated claims and sends no code for
+them. That Cognito does the same is an inference; a server that accepts them again sent three codes.
 """
 
 from __future__ import annotations
@@ -24,7 +23,6 @@ from pydantic import SecretStr
 from rich.console import Console
 from rich.table import Table
 
-from oncegate import StepRef
 from oncegate import SignIn, SubmitPassword
 from oncegate_cognito import CognitoTransport
 from oncegate_sandbox import Fault, Sandbox
@@ -35,11 +33,11 @@ USERNAME, PASSWORD = "ana", "Correct-horse-1"
 
 class Row(NamedTuple):
     client: str
-    texts: int
+    codes: int
     requests: int
 
 
-def boto3_as_it_comes(sandbox: Sandbox) -> None:
+def boto3_with_defaults(sandbox: Sandbox) -> None:
     client = boto3.client("cognito-idp", region_name="us-east-1", endpoint_url=sandbox.endpoint)
     client.initiate_auth(
         AuthFlow="USER_PASSWORD_AUTH",
@@ -48,7 +46,7 @@ def boto3_as_it_comes(sandbox: Sandbox) -> None:
     )
 
 
-def pycognito_as_it_comes(sandbox: Sandbox) -> None:
+def pycognito_with_defaults(sandbox: Sandbox) -> None:
     Cognito(
         sandbox.pool_id,
         sandbox.client_id,
@@ -63,18 +61,18 @@ def oncegate(sandbox: Sandbox) -> None:
     )
     sign_in = SignIn(transport=transport, store=MemoryStore())
     event = SubmitPassword(username=USERNAME, password=SecretStr(PASSWORD))
-    flow_id = sign_in.start().flow_id
-    for _ in range(3):  # and whoever clicks clicks three times
-        sign_in.send(StepRef(flow_id, 0), event)
+    step = sign_in.start()
+    for _ in range(3):  # a double click, and one more
+        sign_in.send(step, event)
 
 
 def measure(name: str, operation: str, sign_in: Callable[[Sandbox], None]) -> Row:
-    """Count what one client does.
+    """Count the codes and requests of one client.
 
     Args:
-        name: of the client.
-        operation: that makes Cognito text, in the way that this client signs in.
-        sign_in: signs in.
+        name: name of the client, for the table.
+        operation: operation that makes Cognito send the code.
+        sign_in: signs in with this client.
     """
     with Sandbox() as sandbox:
         sandbox.order(Fault(operation=operation, kind="drop_response", times=10))
@@ -84,19 +82,19 @@ def measure(name: str, operation: str, sign_in: Callable[[Sandbox], None]) -> Ro
 
 
 def measured() -> list[Row]:
-    """All rows."""
+    """Return all rows."""
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         os.environ.setdefault(name, "unused")
     return [
-        measure("boto3", "InitiateAuth", boto3_as_it_comes),
-        measure("pycognito", "RespondToAuthChallenge", pycognito_as_it_comes),
+        measure("boto3", "InitiateAuth", boto3_with_defaults),
+        measure("pycognito", "RespondToAuthChallenge", pycognito_with_defaults),
         measure("oncegate, clicked three times", "RespondToAuthChallenge", oncegate),
     ]
 
 
 def main() -> None:
     table = Table(title="One sign-in whose responses are lost")
-    for heading in ("client", "texts sent", "requests made"):
+    for heading in ("client", "codes sent", "requests made"):
         table.add_column(heading, justify="left" if heading == "client" else "right")
     for row in measured():
         table.add_row(*map(str, row))

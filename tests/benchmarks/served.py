@@ -1,4 +1,4 @@
-"""An application in a process of its own, for the benchmark that counts its processor's time.
+"""An application in its own process, for the benchmark of its CPU time.
 
 python -m tests.benchmarks.served oncegate|bare|least PORT ENDPOINT POOL_ID CLIENT_ID STORE
 """
@@ -12,19 +12,19 @@ from typing import Any
 import uvicorn
 from fastapi import FastAPI
 from tests.benchmarks.least import Least, alone
-from tests.benchmarks.sign_ins import Elsewhere
+from tests.benchmarks.sign_ins import RemoteSandbox
 
 from oncegate_stores import store_from_url
 from oncegate_web import WebSignIn
 from oncegate_web.fastapi import mount
 
 
-def with_oncegate(cognito: Elsewhere, store: str) -> FastAPI:
+def with_oncegate(cognito: RemoteSandbox, store: str) -> FastAPI:
     app = FastAPI()
     web = WebSignIn(
         transport=cognito.transport(auth_flow="USER_PASSWORD_AUTH"),
         store=store_from_url(store),
-        keys="of the benchmark and nobody else",
+        keys="key of the benchmark",
         listeners=[],
         budget=None,
     )
@@ -32,17 +32,19 @@ def with_oncegate(cognito: Elsewhere, store: str) -> FastAPI:
     return app
 
 
-def bare(cognito: Elsewhere, _: str, event: Callable[[Callable[[], Any]], Any] = alone) -> FastAPI:
-    """The call and nothing else: no state, no protection from a second click."""
+def bare(
+    cognito: RemoteSandbox, _: str, event: Callable[[Callable[[], Any]], Any] = alone
+) -> FastAPI:
+    """Return an app that only makes the call: no state, no protection from a second click."""
     app, client = FastAPI(), cognito.client()
 
     @app.post("/sign-in")
-    def sign_in(asked: dict[str, str]) -> dict[str, Any]:
+    def sign_in(body: dict[str, str]) -> dict[str, Any]:
         answer = event(
             lambda: client.initiate_auth(
                 AuthFlow="USER_PASSWORD_AUTH",
                 ClientId=cognito.client_id,
-                AuthParameters={"USERNAME": asked["username"], "PASSWORD": asked["password"]},
+                AuthParameters={"USERNAME": body["username"], "PASSWORD": body["password"]},
             )
         )
         return {"session": answer["Session"], "challenge": answer["ChallengeName"]}
@@ -50,18 +52,18 @@ def bare(cognito: Elsewhere, _: str, event: Callable[[Callable[[], Any]], Any] =
     return app
 
 
-def least(cognito: Elsewhere, store: str) -> FastAPI:
-    """The call, with what the libraries take to keep the promise."""
+def least(cognito: RemoteSandbox, store: str) -> FastAPI:
+    """Return an app that makes the call within the floor (`tests.benchmarks.least`)."""
     return bare(cognito, store, Least(store_from_url(store)).event)
 
 
 def main(kind: str, port: str, endpoint: str, pool_id: str, client_id: str, store: str) -> None:
-    makers: dict[str, Callable[[Elsewhere, str], FastAPI]] = {
+    makers: dict[str, Callable[[RemoteSandbox, str], FastAPI]] = {
         "oncegate": with_oncegate,
         "bare": bare,
         "least": least,
     }
-    app = makers[kind](Elsewhere(endpoint, pool_id, client_id), store)
+    app = makers[kind](RemoteSandbox(endpoint, pool_id, client_id), store)
     uvicorn.run(app, port=int(port), log_level="critical", lifespan="off", access_log=False)
 
 

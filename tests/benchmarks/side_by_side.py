@@ -1,4 +1,4 @@
-"""How rows are measured: two things in turn, in the same run; medians, and their ratio."""
+"""Measuring rows: two actions in turn, in the same run; their medians and the ratio."""
 
 from __future__ import annotations
 
@@ -16,35 +16,37 @@ class Row(NamedTuple):
     """One line of the table.
 
     Attributes:
-        what: was measured.
-        ours: what is ours, in words with its unit.
-        other: what it is held against.
-        ratio: ours by the other's; None where there is none.
-        reach: what it is to reach.
-        reached: whether it does.
-        floor: of the ratio, or of ours where there is none: what the libraries take by themselves
-            (`tests.benchmarks.least`).
+        what: name of the measurement.
+        ours: oncegate's result, with its unit.
+        other: result that it is compared with, with its unit; may be empty.
+        ratio: oncegate's result divided by the other; None if there is no other.
+        target: target of the ratio, or of oncegate's result.
+        is_reached: whether the target is reached.
+        floor: the ratio, or the result, of the libraries alone (`tests.benchmarks.least`).
     """
 
     what: str
     ours: str
     other: str
     ratio: float | None
-    reach: str
-    reached: bool
+    target: str
+    is_reached: bool
     floor: str = ""
 
 
 def in_turn(rounds: int, *acts: Act, clock: Callable[[], float] = time.perf_counter) -> list[float]:
-    """Medians in seconds of a few acts, done in turn so that all meet the same noise.
+    """Return the medians of a few actions, run in turn so that all meet the same noise.
 
     Args:
-        rounds: how often.
-        acts: what is measured.
-        clock: ``time.process_time`` counts what this process does, and not what it waits for.
+        rounds: number of runs of each action.
+        acts: the actions.
+        clock: returns seconds. ``time.process_time`` leaves out waiting. Default: wall-clock time.
+
+    Returns:
+        One median per action, in seconds.
     """
     for act in acts:
-        act()  # the first time is for caches and imports
+        act()  # the first run fills caches and imports modules
     took: list[list[float]] = [[] for _ in acts]
     for _ in range(rounds):
         for act, times in zip(acts, took, strict=True):
@@ -55,14 +57,14 @@ def in_turn(rounds: int, *acts: Act, clock: Callable[[], float] = time.perf_coun
 
 
 def row(what: str, most: float, ours: float, other: float, floor: float | None = None) -> Row:
-    """A row of medians in seconds, whose ratio is to be at most so much.
+    """Return a row of two medians whose ratio has an upper limit.
 
     Args:
-        what: was measured.
-        most: that the ratio is to be.
-        ours: what is ours.
-        other: what it is held against.
-        floor: what the libraries take by themselves.
+        what: name of the measurement.
+        most: upper limit of the ratio.
+        ours: oncegate's median, in seconds.
+        other: median that it is compared with, in seconds.
+        floor: median of the libraries alone, in seconds. Default: not measured.
     """
     ratio = ours / other
     lowest = "" if floor is None else f"{floor / other:.2f}"
@@ -70,16 +72,16 @@ def row(what: str, most: float, ours: float, other: float, floor: float | None =
 
 
 def in_words(seconds: float) -> str:
-    """Seconds, in a unit that reads well."""
+    """Format seconds in µs, ms or s."""
     if seconds < 1e-3:
         return f"{seconds * 1e6:.0f} µs"
     return f"{seconds * 1e3:.2f} ms" if seconds < 1 else f"{seconds:.2f} s"
 
 
 def table(rows: list[Row]) -> Table:
-    """The rows for a person."""
-    drawn = Table("what", "oncegate", "held against", "ratio", "floor", "reach", "")
+    """Return the rows as a table for the terminal."""
+    drawn = Table("what", "oncegate", "compared with", "ratio", "floor", "target", "")
     for one in rows:
         ratio = "" if one.ratio is None else f"{one.ratio:.2f}"
-        drawn.add_row(*one[:3], ratio, one.floor, one.reach, "" if one.reached else "missed")
+        drawn.add_row(*one[:3], ratio, one.floor, one.target, "" if one.is_reached else "missed")
     return drawn

@@ -1,4 +1,4 @@
-"""One sign-in: SRP's sums, an event, and the whole of it; against pycognito and plain boto3."""
+"""One sign-in: the SRP computation, one event, the whole; compared with pycognito and boto3."""
 
 from __future__ import annotations
 
@@ -24,14 +24,12 @@ import httpx
 from botocore.config import Config
 from pycognito import AWSSRP, Cognito
 from pycognito.exceptions import SMSMFAChallengeException
-from tests.benchmarks.least import Least, alone, transitions
+from tests.benchmarks.least import Least, alone
 from tests.benchmarks.side_by_side import Row, in_turn, in_words, row
 
 from oncegate import Factor, SignIn, SubmitCode, SubmitPassword
 from oncegate.adapters import ChallengeIssued, CodeChallenge
 from oncegate.challenges import Delivery
-from oncegate.machine.advance import advance
-from oncegate.record import Flow
 from oncegate.testing import ScriptedTransport
 from oncegate_cognito import CognitoTransport
 from oncegate_cognito.srp import ClientSrp, G, K, N, private_key, scrambler
@@ -44,22 +42,22 @@ ONCE = Config(
 )
 
 
-class Elsewhere(NamedTuple):
-    """A sandbox in a process of its own, so that its work is nobody's here."""
+class RemoteSandbox(NamedTuple):
+    """A sandbox in its own process, so that its work is not measured."""
 
     endpoint: str
     pool_id: str
     client_id: str
 
     def newest_code(self) -> str:
-        # By hand, because it is in what is measured, for everybody alike.
+        # With http.client, because it is part of what is measured, for all clients alike.
         port = int(self.endpoint.rpartition(":")[2])
-        phone = HTTPConnection("127.0.0.1", port)
-        phone.request("GET", "/_sandbox/messages")
-        code: str = json.loads(phone.getresponse().read())[-1]["code"]
-        phone.request("DELETE", "/_sandbox/messages")
-        phone.getresponse().read()
-        phone.close()
+        inbox = HTTPConnection("127.0.0.1", port)
+        inbox.request("GET", "/_sandbox/messages")
+        code: str = json.loads(inbox.getresponse().read())[-1]["code"]
+        inbox.request("DELETE", "/_sandbox/messages")
+        inbox.getresponse().read()
+        inbox.close()
         return code
 
     def slow_down(self, seconds: float) -> None:
@@ -78,29 +76,29 @@ class Elsewhere(NamedTuple):
 
 
 @contextmanager
-def sandbox_elsewhere() -> Iterator[Elsewhere]:
+def remote_sandbox() -> Iterator[RemoteSandbox]:
     command = [sys.executable, "-m", "oncegate_cli", "sandbox", "--port", "0", "--json"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         try:
-            yield Elsewhere(*json.loads(process.stdout.readline()).values())
+            yield RemoteSandbox(*json.loads(process.stdout.readline()).values())
         finally:
             process.terminate()
 
 
-# ── the sums of SRP ──
+# ── SRP ──
 
 
-class Asked(NamedTuple):
-    """What a server says in its PASSWORD_VERIFIER."""
+class VerifierParameters(NamedTuple):
+    """A server's parameters of PASSWORD_VERIFIER."""
 
     salt: int
     server_public: int
     secret_block: str
 
     @classmethod
-    def new(cls) -> Asked:
-        """As a server would: SRP-6a with a verifier of the password."""
+    def new(cls) -> VerifierParameters:
+        """Return what a server sends: SRP-6a with a verifier of the password."""
         salt = secrets.randbits(128)
         verifier = int(gmpy2.powmod(G, private_key(salt, GROUP, USER, PASSWORD), N))
         public = (K * verifier + int(gmpy2.powmod(G, secrets.randbits(256), N))) % N
@@ -108,8 +106,8 @@ class Asked(NamedTuple):
 
 
 def srp(quick: bool) -> list[Row]:
-    """The client's sums of one sign-in."""
-    asked = Asked.new()
+    """Measure the client's computation of one sign-in."""
+    asked = VerifierParameters.new()
 
     def ours() -> None:
         ClientSrp().claim(
@@ -122,7 +120,7 @@ def srp(quick: bool) -> list[Row]:
             now=datetime.now(UTC),
         )
 
-    def pycognitos() -> None:
+    def pycognito() -> None:
         srp = AWSSRP(
             username=USER, password=PASSWORD, pool_id=POOL, client_id="client", client=object()
         )
@@ -147,17 +145,17 @@ def srp(quick: bool) -> list[Row]:
         gmpy2.powmod_sec(base, a + u * x, N)
 
     rounds = 20 if quick else 200
-    took, theirs, powers = in_turn(rounds, ours, pycognitos, powers_alone)
+    took, theirs, powers = in_turn(rounds, ours, pycognito, powers_alone)
     return [
-        row("SRP of a sign-in, against pycognito's", 0.1, took, theirs, powers),
-        row("the same, against its powers by GMP alone", 1.15, took, powers),
+        row("SRP of a sign-in, compared with pycognito's", 0.1, took, theirs, powers),
+        row("the same, compared with GMP's powers alone", 1.15, took, powers),
     ]
 
 
 # ── one event ──
 
 
-def _texted() -> ChallengeIssued:
+def code_sent() -> ChallengeIssued:
     return ChallengeIssued(
         challenge=CodeChallenge.model_validate(
             {
@@ -171,19 +169,19 @@ def _texted() -> ChallengeIssued:
 
 
 def event(quick: bool) -> list[Row]:
-    """One event: load, machine, write ahead, record; against one call of boto3's on loopback."""
+    """Measure one event: load, machine, write ahead, record; compared with one boto3 call."""
     rounds = 100 if quick else 1000
-    texted = _texted()
-    with tempfile.TemporaryDirectory() as folder, sandbox_elsewhere() as cognito:
-        transport = ScriptedTransport(*itertools.repeat(texted, rounds + 2))
+    outcome = code_sent()
+    with tempfile.TemporaryDirectory() as folder, remote_sandbox() as cognito:
+        transport = ScriptedTransport(*itertools.repeat(outcome, rounds + 2))
         store = SQLiteStore(Path(folder) / "flows.db")
         sign_in = SignIn(transport=transport, store=store, listeners=[], budget=None)
         password = SubmitPassword.model_validate({"username": USER, "password": PASSWORD})
-        flows = iter([sign_in.start().flow_id for _ in range(rounds + 2)])
+        steps = iter([sign_in.start() for _ in range(rounds + 2)])
         client = cognito.client()
 
         def ours() -> None:
-            assert sign_in.send(next(flows), password, version=0).state == "awaiting_mfa"
+            assert sign_in.send(next(steps), password).state == "awaiting_mfa"
 
         def one_call() -> None:
             client.initiate_auth(
@@ -193,10 +191,10 @@ def event(quick: bool) -> list[Row]:
             )
 
         least = Least(store)
-        took, call, floor = in_turn(rounds, ours, one_call, lambda: least.event(lambda: texted))
-    small = row("one event on SQLite, against one call of boto3's", 0.3, took, call, floor)
+        took, call, floor = in_turn(rounds, ours, one_call, lambda: least.event(lambda: outcome))
+    small = row("one event on SQLite, compared with one boto3 call", 0.3, took, call, floor)
     limit = Row(
-        "the same, by itself",
+        "the same, alone",
         in_words(took),
         "",
         None,
@@ -204,45 +202,32 @@ def event(quick: bool) -> list[Row]:
         took <= 250e-6,
         in_words(floor),
     )
-    machine, bare = in_turn(rounds, _through_our_machine(texted), transitions())
-    what = "its three transitions, against three of python-statemachine's with nothing on them"
-    return [small, limit, Row(what, in_words(machine), in_words(bare), machine / bare, "", True)]
-
-
-def _through_our_machine(texted: ChallengeIssued) -> Callable[[], None]:
-    """Idle, checking the password, password verified, awaiting the code."""
-    password = SubmitPassword.model_validate({"username": USER, "password": PASSWORD})
-
-    def run() -> None:
-        checking = advance(Flow(), password, now=1.0)
-        assert advance(checking, texted, now=2.0).state == "awaiting_mfa"
-
-    return run
+    return [small, limit]
 
 
 # ── a whole sign-in ──
 
 
 def sign_in(quick: bool) -> list[Row]:
-    """A sign-in by SRP with a texted code, all of it."""
+    """Measure a whole sign-in by SRP with an SMS code."""
     rounds = 5 if quick else 60
-    with tempfile.TemporaryDirectory() as folder, sandbox_elsewhere() as cognito:
+    with tempfile.TemporaryDirectory() as folder, remote_sandbox() as cognito:
         ours = _with_oncegate(cognito, Path(folder))
         raw = _with_boto3(cognito)
         least = _with_boto3(cognito, Least(SQLiteStore(Path(folder) / "least.db")).event)
         others = _with_pycognito(cognito)
-        what, here = "a sign-in with a texted code, against", time.process_time
+        what, here = "a sign-in with an SMS code, compared with", time.process_time
         by_the_wall = in_turn(rounds, ours, raw, least)
         took, calls, floor, theirs = in_turn(rounds, ours, raw, least, others, clock=here)
-        without = ", without the time that Cognito takes"
+        without = ", CPU time of this process"
         return [
-            row(f"{what} boto3's calls with our SRP", 1.15, *by_the_wall),
+            row(f"{what} boto3 with our SRP", 1.15, *by_the_wall),
             row(f"{what} the same{without}", 1.15, took, calls, floor),
             row(f"{what} pycognito{without}", 0.25, took, theirs, floor),
         ]
 
 
-def _with_oncegate(cognito: Elsewhere, folder: Path) -> Callable[[], None]:
+def _with_oncegate(cognito: RemoteSandbox, folder: Path) -> Callable[[], None]:
     store = SQLiteStore(folder / "flows.db")
     driver = SignIn(transport=cognito.transport(), store=store, listeners=[], budget=None)
     password = SubmitPassword.model_validate({"username": USER, "password": PASSWORD})
@@ -257,33 +242,33 @@ def _with_oncegate(cognito: Elsewhere, folder: Path) -> Callable[[], None]:
 
 
 def _with_boto3(
-    cognito: Elsewhere, event: Callable[[Callable[[], Any]], Any] = alone
+    cognito: RemoteSandbox, event: Callable[[Callable[[], Any]], Any] = alone
 ) -> Callable[[], None]:
-    """The same calls with the same SRP, each event of them within `event`."""
+    """Return the same calls with the same SRP, each event of them run by `event`."""
     client = cognito.client()
 
     def submit_password() -> Any:
         srp = ClientSrp()
-        asked = client.initiate_auth(
+        response = client.initiate_auth(
             AuthFlow="USER_SRP_AUTH",
             ClientId=cognito.client_id,
             AuthParameters={"USERNAME": USER, "SRP_A": srp.public_hex},
         )
-        told = asked["ChallengeParameters"]
+        parameters = response["ChallengeParameters"]
         claim = srp.claim(
             group=cognito.pool_id.partition("_")[2],
-            user=told["USER_ID_FOR_SRP"],
+            user=parameters["USER_ID_FOR_SRP"],
             password=PASSWORD,
-            salt=told["SALT"],
-            server_public=told["SRP_B"],
-            secret_block=told["SECRET_BLOCK"],
+            salt=parameters["SALT"],
+            server_public=parameters["SRP_B"],
+            secret_block=parameters["SECRET_BLOCK"],
             now=datetime.now(UTC),
         )
         return client.respond_to_auth_challenge(
             ClientId=cognito.client_id,
             ChallengeName="PASSWORD_VERIFIER",
             ChallengeResponses={
-                "USERNAME": told["USER_ID_FOR_SRP"],
+                "USERNAME": parameters["USER_ID_FOR_SRP"],
                 "PASSWORD_CLAIM_SIGNATURE": claim.signature,
                 "PASSWORD_CLAIM_SECRET_BLOCK": claim.secret_block,
                 "TIMESTAMP": claim.timestamp,
@@ -299,15 +284,15 @@ def _with_boto3(
         )
 
     def run() -> None:
-        asked = event(submit_password)
+        response = event(submit_password)
         code = cognito.newest_code()
-        answer = event(lambda: submit_code(asked["Session"], code))
+        answer = event(lambda: submit_code(response["Session"], code))
         assert answer["AuthenticationResult"]["AccessToken"]
 
     return run
 
 
-def _with_pycognito(cognito: Elsewhere) -> Callable[[], None]:
+def _with_pycognito(cognito: RemoteSandbox) -> Callable[[], None]:
     user = Cognito(
         cognito.pool_id,
         cognito.client_id,
@@ -318,8 +303,8 @@ def _with_pycognito(cognito: Elsewhere) -> Callable[[], None]:
     def run() -> None:
         try:
             user.authenticate(PASSWORD)
-        except SMSMFAChallengeException as asked:
-            user.respond_to_sms_mfa_challenge(cognito.newest_code(), asked.get_tokens())
+        except SMSMFAChallengeException as challenge:
+            user.respond_to_sms_mfa_challenge(cognito.newest_code(), challenge.get_tokens())
         assert user.access_token
 
     return run

@@ -1,4 +1,4 @@
-"""What it takes to start: `import oncegate`, and the command's help."""
+"""The time to start: `import oncegate`, and the command's help."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from tests.benchmarks.side_by_side import Row, in_turn, row
 
 Run = Callable[[], None]
 
-# pip compiles what it installs, but not our files, which it leaves where they are: the first round does
-# that, where the environment does not forbid it.
-_COMPILED = {name: it for name, it in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+# pip compiles installed packages, but not an editable install: the first round does that, unless the
+# environment forbids it.
+_COMPILED = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
 
 def _python(program: str) -> Run:
@@ -26,21 +26,25 @@ def _run(*command: str) -> None:
 
 
 def imports(quick: bool) -> list[Row]:
-    """The engine, against the libraries that it stands on."""
+    """Measure the engine's import, compared with the libraries that it imports."""
     libraries = "import statemachine, pydantic, structlog"
     # pydantic itself is imported by its first use.
     programs = ("import oncegate", libraries, f"{libraries}; pydantic.BaseModel")
     took = in_turn(5 if quick else 40, *map(_python, programs))
-    return [row("import oncegate, against python-statemachine, pydantic and structlog", 1.3, *took)]
+    return [
+        row(
+            "import oncegate, compared with python-statemachine, pydantic and structlog", 1.3, *took
+        )
+    ]
 
 
 def cli_help(quick: bool) -> list[Row]:
-    """``oncegate --help``, against what draws it."""
+    """Measure ``oncegate --help``, compared with the libraries that print it."""
     command = str(Path(sys.executable).with_name("oncegate"))
     took = in_turn(
         5 if quick else 40, lambda: _run(command, "--help"), _python("import typer, rich")
     )
-    return [row("oncegate --help, against importing typer and rich", 1.3, *took)]
+    return [row("oncegate --help, compared with importing typer and rich", 1.3, *took)]
 
 
 ROWS = {"imports": imports, "help": cli_help}

@@ -1,9 +1,9 @@
-"""What a wrong password takes for a user who exists and for one who does not, in turn, in one run.
+"""The time of a wrong password for an existing and for an unknown user, in turn, in one run.
 
     .venv/bin/python tests/benchmarks/user_existence.py
 
-Both go through the whole of oncegate to a local Cognito. The ratio is to be 1.00 but for noise: what is
-done is the same (`tests/faults/test_strangers.py`).
+Both go through all of oncegate to a sandbox. The ratio should be 1.00, apart from noise: the work is the
+same (`tests/faults/test_unknown_users.py`).
 """
 
 from __future__ import annotations
@@ -23,24 +23,28 @@ from oncegate_stores import MemoryStore
 
 
 def measure(rounds: int) -> dict[str, float]:
-    """Medians in milliseconds: of somebody, of nobody, and of nobody once more, to show the noise."""
+    """Return medians in milliseconds; the unknown user is measured twice, to show the noise."""
     with Sandbox() as sandbox:
         transport = CognitoTransport(
             pool_id=sandbox.pool_id, client_id=sandbox.client_id, endpoint_url=sandbox.endpoint
         )
         sign_in = SignIn(transport=transport, store=MemoryStore(), budget=None, listeners=[])
-        took: dict[str, list[float]] = {"a user": [], "nobody": [], "nobody again": []}
+        took: dict[str, list[float]] = {
+            "a user": [],
+            "an unknown user": [],
+            "an unknown user again": [],
+        }
         for number in range(rounds):
             for who, times in took.items():
                 # A new name each time: Cognito locks a name after five wrong passwords.
-                name = "ana" if who == "a user" else f"nobody{number}"
+                name = "ana" if who == "a user" else f"unknown{number}"
                 event = SubmitPassword(username=name, password=SecretStr("wrong"))
-                flow_id = sign_in.start().flow_id
+                first = sign_in.start()
                 began = time.perf_counter()
-                step = sign_in.send(sign_in.get(flow_id), event)
+                step = sign_in.send(first, event)
                 times.append(time.perf_counter() - began)
                 assert step.state == "idle"
-            # The lock of a user who exists would show as "locked", and is Cognito's own affair.
+            # Cognito locks an existing user, which would be a different outcome.
             sandbox.advance(3600)
         return {who: statistics.median(times) * 1000 for who, times in took.items()}
 

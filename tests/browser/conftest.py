@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 from tests.browser.example_app import ExampleApp
-from tests.web.servers import serving
 from tests.web.example_apps import FRAMEWORKS, web_at
+from tests.web.servers import serving
 
 from oncegate_sandbox import PoolSeed, Sandbox, Seed, UserSeed
 from oncegate_sandbox.seed import DEMO_SEED

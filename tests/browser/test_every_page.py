@@ -18,8 +18,8 @@ from tests.browser.example_app import (
     wait_for,
 )
 from tests.doubles import ManualClock, a_text, the_tokens
-from tests.web.servers import serving
 from tests.web.example_apps import client_of, web_for
+from tests.web.servers import serving
 
 from oncegate import Factor
 from oncegate.adapters import (

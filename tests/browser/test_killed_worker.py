@@ -10,8 +10,8 @@ from playwright.sync_api import Page
 from tests.browser.example_app import CODE_FROM_SMS, SIGN_IN, VERIFY, ExampleApp, wait_for
 from tests.faults.worker import FORKS
 from tests.servers import free_port
-from tests.web.servers import serving
 from tests.web.example_apps import web_at
+from tests.web.servers import serving
 
 from oncegate_sandbox import Sandbox
 from oncegate_stores import SQLiteStore

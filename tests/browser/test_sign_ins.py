@@ -42,7 +42,9 @@ def ana(**more: Any) -> UserSeed:
 
 
 @pytest.mark.parametrize("script", [True, False], ids=["script", "no script"])
-def test_code_by_sms_signs_in(framework: str, script: bool, open_app: Open, new_context: Any) -> None:
+def test_code_by_sms_signs_in(
+    framework: str, script: bool, open_app: Open, new_context: Any
+) -> None:
     app, page = open_app(framework), new_context(java_script_enabled=script).new_page()
     app.enter(page)
     page.get_by_role("button", name=SIGN_IN, exact=True).click()
@@ -67,7 +69,9 @@ def test_keyboard_alone_signs_in(framework: str, open_app: Open, page: Page) -> 
     app.shows_orders(page)
 
 
-def test_double_click_on_every_button_sends_one_code(framework: str, open_app: Open, page: Page) -> None:
+def test_double_click_on_every_button_sends_one_code(
+    framework: str, open_app: Open, page: Page
+) -> None:
     """The browser shows the second response; only the first request sent a code."""
     app = open_app(framework)
     app.sandbox.slow_down(0.3)
@@ -81,7 +85,9 @@ def test_double_click_on_every_button_sends_one_code(framework: str, open_app: O
     assert app.sandbox.calls()["RespondToAuthChallenge"] == 1
 
 
-def test_reload_back_and_second_tab_send_nothing(framework: str, open_app: Open, page: Page) -> None:
+def test_reload_back_and_second_tab_send_nothing(
+    framework: str, open_app: Open, page: Page
+) -> None:
     app = open_app(framework)
     app.enter(page)
     page.get_by_role("button", name=SIGN_IN, exact=True).click()
@@ -119,7 +125,9 @@ def test_code_pasted_with_spaces_is_accepted(framework: str, open_app: Open, pag
     app.shows_orders(page)
 
 
-def test_wrong_password_and_code_can_be_corrected(framework: str, open_app: Open, page: Page) -> None:
+def test_wrong_password_and_code_can_be_corrected(
+    framework: str, open_app: Open, page: Page
+) -> None:
     app = open_app(framework)
     app.enter(page, password="wrong-horse-1")
     page.get_by_role("button", name=SIGN_IN, exact=True).click()
@@ -155,7 +163,7 @@ def test_new_code_is_sent_after_the_cooldown(framework: str, open_app: Open, pag
     app.shows_orders(page)
 
 
-def test_a_choice_of_factor(framework: str, open_app: Open, page: Page) -> None:
+def test_chosen_factor_signs_in(framework: str, open_app: Open, page: Page) -> None:
     app = open_app(framework)
     app.enter(page, username="dora", password="Correct-horse-4")
     page.get_by_role("button", name=SIGN_IN, exact=True).click()
@@ -204,7 +212,9 @@ def test_authenticator_app_is_set_up(framework: str, open_app: Open, page: Page)
     app.shows_orders(page)
 
 
-def test_remembered_device_signs_in_without_code(framework: str, open_app: Open, page: Page) -> None:
+def test_remembered_device_signs_in_without_code(
+    framework: str, open_app: Open, page: Page
+) -> None:
     app = open_app(framework, pool={"device_tracking": "opt_in"})
     app.enter(page)
     page.get_by_role("button", name=SIGN_IN, exact=True).click()
@@ -288,7 +298,9 @@ def test_custom_challenge_signs_in(framework: str, open_app: Open, page: Page) -
     app.shows_orders(page)
 
 
-def test_start_after_cancel_shows_the_first_page(framework: str, open_app: Open, page: Page) -> None:
+def test_start_after_cancel_shows_the_first_page(
+    framework: str, open_app: Open, page: Page
+) -> None:
     app = open_app(framework)
     app.enter(page)
     page.get_by_role("button", name=SIGN_IN, exact=True).click()
@@ -335,7 +347,7 @@ def test_own_page_on_the_json_api_signs_in(open_app: Open, page: Page) -> None:
             )
         )
     assert seen == ["awaiting_mfa"] * 2
-    told = page.evaluate(
+    result = page.evaluate(
         """async (code) => {
           const { SignIn } = await import("/auth/static/oncegate.js");
           const signIn = new SignIn("/auth");
@@ -347,7 +359,7 @@ def test_own_page_on_the_json_api_signs_in(open_app: Open, page: Page) -> None:
         }""",
         app.code,
     )
-    assert json.loads(told) == [["authenticated"] * 2, "ana", ""]
+    assert json.loads(result) == [["authenticated"] * 2, "ana", ""]
     assert app.messages == 1
     page.goto(f"{app.url}/orders")
     app.shows_orders(page)

@@ -48,7 +48,9 @@ TARGETS: dict[str, Target] = {
     "records": _of(test_hostile.test_corrupt_record_is_unreadable),
     "responses": _of(test_hostile.test_any_response_of_cognito_leaves_a_way_on),
     "seed_files": _of(test_hostile.test_any_seed_file_gives_a_seed_or_a_typed_error),
-    "requests": _of(test_hostile.test_any_request_to_the_sandbox_gives_a_response_or_a_cognito_error),
+    "requests": _of(
+        test_hostile.test_any_request_to_the_sandbox_gives_a_response_or_a_cognito_error
+    ),
     "store_urls": _of(test_hostile.test_any_store_url_gives_a_typed_error),
     "arguments": _of(test_hostile.test_any_arguments_exit_normally),
 }

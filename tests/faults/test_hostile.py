@@ -178,7 +178,9 @@ def test_any_seed_file_gives_a_seed_or_a_typed_error(text: str) -> None:
         JSON | st.just(DEMO_SEED.pool.client_id) | st.sampled_from(["USER_SRP_AUTH", "SMS_MFA"]),
     ),
 )
-def test_any_request_to_the_sandbox_gives_a_response_or_a_cognito_error(operation: str, request: dict[str, Any]) -> None:
+def test_any_request_to_the_sandbox_gives_a_response_or_a_cognito_error(
+    operation: str, request: dict[str, Any]
+) -> None:
     with contextlib.suppress(CognitoError):
         Pool(DEMO_SEED, "http://issuer", SandboxClock()).perform(operation, request)
 

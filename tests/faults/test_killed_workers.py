@@ -50,7 +50,9 @@ def test_flow_of_a_killed_worker_continues_on_another(
     assert len(sandbox.messages()) == 1
 
 
-def test_double_click_on_two_workers_sends_one_code(sandbox: Sandbox, workers: list[Process]) -> None:
+def test_double_click_on_two_workers_sends_one_code(
+    sandbox: Sandbox, workers: list[Process]
+) -> None:
     for _ in range(10):
         before = len(sandbox.messages())
         flow_id = new_flow_id()

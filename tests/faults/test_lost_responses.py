@@ -44,7 +44,9 @@ def test_lost_reply_to_the_sending_call_starts_over_without_a_repeat(
     assert (step.state, len(sandbox.messages())) == ("authenticated", 2)
 
 
-def test_lost_reply_to_the_answer_starts_over_without_a_repeat(sign_in: SignIn, sandbox: Sandbox, controls: httpx.Client) -> None:
+def test_lost_reply_to_the_answer_starts_over_without_a_repeat(
+    sign_in: SignIn, sandbox: Sandbox, controls: httpx.Client
+) -> None:
     step = sign_in.send(sign_in.start(), password())
     controls.post("/faults", json={"operation": "RespondToAuthChallenge", "kind": "drop_response"})
     answer = code(sandbox.messages()[-1].code)

@@ -45,7 +45,9 @@ def reason(step: Step) -> str | None:
 
 @REDIS
 class TestRedis:
-    def test_store_down_before_the_event_raises_and_sends_nothing(self, redis: RedisServer, transport: CognitoTransport) -> None:
+    def test_store_down_before_the_event_raises_and_sends_nothing(
+        self, redis: RedisServer, transport: CognitoTransport
+    ) -> None:
         redis.stop()
         sign_in = SignIn(transport=transport, store=RedisStore(redis.url))
         first = sign_in.start()
@@ -99,7 +101,8 @@ class TestRedis:
         assert (again.state, len(sandbox.messages())) == ("awaiting_mfa", 2)
 
     def test_slow_store_raises_within_its_timeout(
-        self, redis: RedisServer, transport: CognitoTransport, sandbox: Sandbox) -> None:
+        self, redis: RedisServer, transport: CognitoTransport, sandbox: Sandbox
+    ) -> None:
         sign_in = SignIn(transport=transport, store=RedisStore(redis.url, timeout=1))
         first = sign_in.start()
         os.kill(redis._process.pid, signal.SIGSTOP)
@@ -153,7 +156,9 @@ class TestStoredRecords:
         sign_in.send(sign_in.start(), password())
         assert max(len(row.sealed) for row in store._rows.values()) < 4096
 
-    def test_rotated_keys_read_records_until_the_old_key_is_removed(self, transport: CognitoTransport) -> None:
+    def test_rotated_keys_read_records_until_the_old_key_is_removed(
+        self, transport: CognitoTransport
+    ) -> None:
         store = MemoryStore()
         old, new = "the key of this year", "the key of the next year"
         before = SignIn(transport=transport, store=store, keys=SealingKeys(old))

@@ -455,6 +455,7 @@ class Without(CompiledChart[SignInMachine]):
 def noticed(chart: CompiledChart[SignInMachine], patch: pytest.MonkeyPatch) -> list[Row]:
     """The rows whose result is another one with another chart."""
     patch.setattr(advance_module, "CHART", chart)
+    patch.setattr(advance_module, "USES_LIBRARY_ENGINE", False)  # only the table is changed
     found = []
     for row in ROWS:
         try:
@@ -484,7 +485,9 @@ def test_removed_transition_is_noticed(
 
 
 @pytest.mark.parametrize(
-    ("where", "index", "name"), GUARDED, ids=[f"{w.source}-{w.event}-{w.position}-{n}" for w, _, n in GUARDED]
+    ("where", "index", "name"),
+    GUARDED,
+    ids=[f"{w.source}-{w.event}-{w.position}-{n}" for w, _, n in GUARDED],
 )
 def test_guard_removed_from_one_transition_is_noticed(
     where: Recorded, index: int, name: str, monkeypatch: pytest.MonkeyPatch

@@ -106,7 +106,7 @@ def _properties(interface: str) -> dict[str, bool]:
     }
 
 
-MODELS = {
+MODELS: dict[str, Any] = {
     "Step": Step,
     "Action": Action,
     "Field": Field,

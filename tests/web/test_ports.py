@@ -14,9 +14,9 @@ from tests.web.pages import Visit
 from oncegate import InvalidToken, RequestContext, SignedOut, Tokens
 from oncegate.adapters import (
     Call,
+    ChallengeIssued,
     CheckCode,
     CheckPassword,
-    ChallengeIssued,
     CodeChallenge,
     ListedDevice,
     Outcome,

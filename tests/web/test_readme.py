@@ -11,8 +11,8 @@ from typing import Any
 import httpx
 import pytest
 from tests.doubles import a_text, the_tokens
-from tests.web.pages import Visit
 from tests.web.example_apps import InLoop, django_app, web_for
+from tests.web.pages import Visit
 
 from oncegate.testing import ScriptedTransport
 
@@ -40,7 +40,9 @@ def test_example_of_the_readme_signs_in(framework: str, monkeypatch: pytest.Monk
     app = app or example.app
     transport: Any = InLoop(app) if framework == "FastAPI" else httpx.WSGITransport(app=app)
     headers = {"accept": "text/html"}
-    with httpx.Client(transport=transport, base_url="http://example.test", headers=headers) as client:
+    with httpx.Client(
+        transport=transport, base_url="http://example.test", headers=headers
+    ) as client:
         visit = Visit(client, client.get("/orders").headers["location"])
         visit.open()
         visit.say("submit_password", username="ana", password="Correct-horse-1")

@@ -22,11 +22,13 @@ INTERFACES = {"pages": Visit, "api": Program}
 def test_event_carries_the_request(framework: str, interface: str) -> None:
     transport = ScriptedTransport(a_text())
     with client_of(framework, web_for(transport)) as client:
-        client.headers.update({
-            "user-agent": "a browser",
-            "accept-language": "fr;q=0.5, de-AT",
-            "x-request-id": "r-1",
-        })
+        client.headers.update(
+            {
+                "user-agent": "a browser",
+                "accept-language": "fr;q=0.5, de-AT",
+                "x-request-id": "r-1",
+            }
+        )
         user: Any = INTERFACES[interface](client)
         user.open()
         user.say("submit_password", **ANA)

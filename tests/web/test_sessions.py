@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import itertools
 import json
 import threading
 import time
@@ -91,9 +92,7 @@ def signed_in(request: pytest.FixtureRequest) -> Any:
 
 
 @pytest.mark.parametrize("seconds", [HOUR - 30, HOUR + 30], ids=["expires soon", "expired"])
-def test_twenty_requests_on_two_workers_renew_once(
-    signed_in: SignedInUser, seconds: float
-) -> None:
+def test_twenty_requests_on_two_workers_renew_once(signed_in: SignedInUser, seconds: float) -> None:
     signed_in.clock.advance(seconds)
 
     def find(number: int) -> Any:
@@ -361,7 +360,7 @@ def test_session_survives_the_deployment_of_keys(procedure: str) -> None:
     """Workers of the deployment before and of the next one alternate, and renew the tokens."""
     steps = PROCEDURES[procedure]
     store, service = MemoryStore(), ScriptedTokens(Tokens(access_token="renewed"))
-    for before, after in zip(steps, steps[1:], strict=False):
+    for before, after in itertools.pairwise(steps):
         workers = [sessions(service, keys, store=store) for keys in (before, after)]
         ids = [worker.create(TOKENS) for worker in workers]
         for number, worker in enumerate((*workers, *reversed(workers), *workers), start=1):

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 from tests.doubles import a_text
-from tests.web.pages import Visit
 from tests.web.example_apps import client_of, web_for
+from tests.web.pages import Visit
 
 from oncegate.testing import ScriptedTransport
 from oncegate_web import JinjaRenderer

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import pytest
 from tests.doubles import ManualClock, a_text, the_tokens
-from tests.web.pages import Visit
 from tests.web.example_apps import client_of, web_at, web_for
+from tests.web.pages import Program, Visit
 
 from oncegate import StoreUnavailable
 from oncegate.adapters import OutcomeUnknown
@@ -139,9 +138,7 @@ class TestCrossSite:
             {"sec-fetch-site": "same-site", "origin": "http://other.example.test"},
         ],
     )
-    def test_cross_site_request_is_refused(
-        self, framework: str, headers: dict[str, str]
-    ) -> None:
+    def test_cross_site_request_is_refused(self, framework: str, headers: dict[str, str]) -> None:
         with visiting(framework) as (visit, transport):
             visit.open()
             flow = visit.client.post("/auth/flows").json()["flow_id"]
@@ -507,18 +504,15 @@ class TestSessions:
         )
         web = web_for(ScriptedTransport(a_text(), fresh), sessions="cookie", clock=clock)
         with client_of(framework, web) as client:
-            flow = client.post("/auth/flows").json()["flow_id"]
-            version = 0
-            for event in ({"type": "submit_password", **ANA}, {"type": "submit_code", **CODE}):
-                event |= {"version": version}
-                step = client.post(f"/auth/flows/{flow}/events", json=event).json()
-                version = step["version"]
-            assert step["state"] == "authenticated"
+            program = Program(client)
+            program.open()
+            program.say("submit_password", **ANA)
+            assert program.say("submit_code", **CODE) == "authenticated"
             for seconds in (300, 600, 600):
                 clock.advance(seconds)
                 assert client.get("/auth/flows/current").json()["state"] == "authenticated"
                 assert client.get("/auth/session").status_code == 200
-            clock.advance(301)  # half an hour and a second, all in all
+            clock.advance(301)  # half an hour and a second in total
             assert client.get("/auth/session").status_code == 401
 
     def test_remembered_device_signs_in_without_code(self, framework: str) -> None:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from oncegate.adapters import ChallengeIssued, SendCode
-from oncegate.challenges import Delivery
+from oncegate.adapters import ChallengeIssued, Delivery, SendCode
 
 
 def code_sent(call: SendCode, response: Mapping[str, Any]) -> ChallengeIssued:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from oncegate import Factor
-from oncegate.adapters import CheckCode, CodeChallenge, Outcome
-from oncegate.challenges import Delivery
+from oncegate.adapters import CheckCode, CodeChallenge, Delivery, Outcome
 from oncegate_cognito._registry import ReceivedChallenge, parses, performs
 from oncegate_cognito._requests import Requests
 

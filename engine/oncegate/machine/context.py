@@ -13,7 +13,6 @@ from oncegate.record import Flow
 from oncegate.states import FlowState
 from oncegate.tokens import Tokens
 
-
 _FIELDS = frozenset(Flow.model_fields)
 
 

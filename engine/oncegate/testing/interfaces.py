@@ -68,7 +68,7 @@ class InterfaceConformance:
     """
 
     def make(self, transport: Transport) -> Interface:
-        """Return the interface under test, around a driver with this transport and a store of its own."""
+        """Return the interface under test, around a driver with this transport and its own store."""
         raise NotImplementedError
 
     def _played(self, *outcomes: Outcome) -> tuple[Interface, ScriptedTransport]:

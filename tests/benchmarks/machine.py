@@ -1,0 +1,145 @@
+"""The machine alone: the compiled table, compared with python-statemachine's own engine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+from unittest.mock import patch
+
+from tests.benchmarks.least import transitions
+from tests.benchmarks.side_by_side import Row, in_turn, in_words, row
+from tests.benchmarks.sign_ins import code_sent
+
+from oncegate import SubmitCode, SubmitPassword
+from oncegate.machine.advance import CHART, advance
+from oncegate.machine.chart import SignInMachine
+from oncegate.machine.context import GuardInputs, Policy, TransitionContext, Trigger
+from oncegate.record import Flow
+
+_PASSWORD = SubmitPassword(username="ana", password="Correct-horse-1")
+_CODE = SubmitCode(code="123456")
+_POLICY = Policy(lease=40.0)
+_BATCH = 10
+"""Runs of a chain that are timed together, so that switching the engine does not count."""
+
+
+def machine(quick: bool) -> list[Row]:
+    """Measure one event of the machine, and the chain of a sign-in with an SMS code."""
+    rounds = 20 if quick else 200
+    table, library = in_turn(rounds, _runs_on_the_table(), _runs_on_the_library())
+    by_table, by_library = in_turn(rounds, _chains("table"), _chains("library"))
+    of_two, bare = in_turn(rounds, _two_steps_to_the_code, transitions())
+    events = _BATCH * len(_chain())
+    chain = "submit_password, accepted, submit_code: checked and validated flows"
+    return [
+        row(
+            "one event of the machine: compiled table, compared with the library's engine",
+            0.1,
+            table / events,
+            library / events,
+        ),
+        row(f"{chain}, the same", 0.3, by_table / _BATCH, by_library / _BATCH),
+        Row(
+            "submit_password, accepted: compared with three transitions of the library's, empty",
+            in_words(of_two),
+            in_words(bare),
+            of_two / bare,
+            "≤ 1",
+            of_two <= bare,
+        ),
+    ]
+
+
+def _chain() -> list[tuple[Flow, Trigger]]:
+    """Return each flow of the chain with the trigger that it is given next."""
+    flow, chain = Flow(), list[tuple[Flow, Trigger]]()
+    triggers: tuple[Trigger, ...] = (_PASSWORD, code_sent(), _CODE)
+    for trigger in triggers:
+        chain.append((flow, trigger))
+        flow = advance(flow, trigger, now=1.0, digest="d", policy=_POLICY)
+    return chain
+
+
+def _contexts() -> list[tuple[TransitionContext, Flow]]:
+    return [
+        (
+            TransitionContext(
+                flow,
+                trigger,
+                now=1.0,
+                expected_version=flow.version,
+                digest="d",
+                policy=_POLICY,
+                inputs=GuardInputs(),
+            ),
+            flow,
+        )
+        for flow, trigger in _chain()
+    ]
+
+
+def _runs_on_the_table() -> Callable[[], None]:
+    contexts = _contexts()
+
+    def run() -> None:
+        for _ in range(_BATCH):
+            for context, flow in contexts:
+                context.flow = flow
+                CHART.run(context, context.trigger.machine_event)
+
+    return run
+
+
+class _Model:
+    """The model of a library's machine: a `TransitionContext`, to which the library may add."""
+
+    def __init__(self, context: TransitionContext) -> None:
+        self.context = context
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.context, name)
+
+    @property
+    def state(self) -> Any:
+        return self.context.state
+
+    @state.setter
+    def state(self, state: Any) -> None:
+        self.context.state = state
+
+
+def _runs_on_the_library() -> Callable[[], None]:
+    # Making a machine takes 10 ms, so each context has one beforehand.
+    machines = [
+        (SignInMachine(_Model(context)), context, flow)  # type: ignore[arg-type]
+        for context, flow in _contexts()
+    ]
+
+    def run() -> None:
+        for _ in range(_BATCH):
+            for machine, context, flow in machines:
+                context.flow = flow
+                machine.send(context.trigger.machine_event)
+
+    return run
+
+
+def _chains(engine: str) -> Callable[[], None]:
+    """Return an action: the chain by `advance`, as ``ONCEGATE_CHART_ENGINE`` would run it."""
+    chain = _chain()
+
+    def run() -> None:
+        with patch("oncegate.machine.advance.USES_LIBRARY_ENGINE", engine == "library"):
+            for _ in range(_BATCH):
+                for flow, trigger in chain:
+                    advance(flow, trigger, now=1.0, digest="d", policy=_POLICY)
+
+    return run
+
+
+def _two_steps_to_the_code() -> None:
+    checking = advance(Flow(), _PASSWORD, now=1.0)
+    assert advance(checking, code_sent(), now=2.0).state == "awaiting_mfa"
+
+
+ROWS = {"machine": machine}
