@@ -1,4 +1,4 @@
-"""Fixtures that several folders of tests use, and the rule that in CI nothing is skipped."""
+"""Fixtures for several folders of tests, the search for secrets, and the rule that CI skips nothing."""
 
 from __future__ import annotations
 
@@ -20,21 +20,23 @@ from tests.servers import RUNNING, PostgresServer, RedisServer
 from oncegate_cognito import CognitoTransport
 from oncegate_sandbox import Sandbox
 
-load_profile()  # CI is random; Hypothesis' own profile for CI repeats the same examples for ever
+load_profile()  # CI uses new examples in each run; Hypothesis' own CI profile repeats the same ones
 
 NEEDS = dict(line.split() for line in Path(__file__).with_name("parts").read_text().splitlines())
-"""Programs that tests need, each with the Debian package that has it; `tests/run` installs them."""
+"""Programs that tests need, each with its Debian package; `tests/run` installs them."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    logging.getLogger("oncegate").setLevel(logging.DEBUG)  # so that the search below sees all of it
+    logging.getLogger("oncegate").setLevel(
+        logging.DEBUG
+    )  # so that the search below sees every line
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-        # As a shell starts what it does not wait for. The programs under test would inherit it.
+        # Shells ignore SIGINT in background jobs. The programs under test would inherit that.
         signal.signal(signal.SIGINT, signal.default_int_handler)
-    config.addinivalue_line("markers", "needs(program): skipped where the program is missing")
+    config.addinivalue_line("markers", "needs(program): skipped if the program is missing")
 
 
-# Tokens, sessions and passwords as the sandbox makes them, and as the tests' users have them.
+# Tokens and sessions of the sandbox, and passwords of the tests' users.
 _SECRET = re.compile(rb"eyJ[\w-]{10,}\.[\w-]{10,}|AYABe[\w-]{100,}|(Correct|Better|wrong)-horse-\d")
 
 
@@ -42,7 +44,7 @@ _SECRET = re.compile(rb"eyJ[\w-]{10,}\.[\w-]{10,}|AYABe[\w-]{100,}|(Correct|Bett
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Search everything that each test wrote for secrets: stdout, stderr, the log, and every store."""
+    """Search the output of each test for secrets: stdout, stderr, the log, and every store."""
     report = yield
     if report.when != "call" or not report.passed:
         return report
@@ -60,17 +62,17 @@ def pytest_runtest_makereport(
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """What the explorer and the killer went through, in figures."""
+    """Print how much the explorer covered, and what the tests with killed workers counted."""
     reports = [report for kind in terminalreporter.stats.values() for report in kind]
     calls = [report for report in reports if getattr(report, "when", "") == "call"]
-    told = [one for report in calls for one in report.user_properties]
-    explored = [value for name, value in told if name == "explored"]
+    properties = [one for report in calls for one in report.user_properties]
+    explored = [value for name, value in properties if name == "explored"]
     if explored:
         schedules, states = (sum(row[column] for row in explored) for column in (1, 2))
         terminalreporter.write_line(
             f"explorer: {schedules} schedules and {states} states of {len(explored)} scripts"
         )
-    for line in (value for name, value in told if name == "killed"):
+    for line in (value for name, value in properties if name == "killed"):
         terminalreporter.write_line(line)
 
 
@@ -103,7 +105,7 @@ def clock() -> ManualClock:
 
 @pytest.fixture
 def sandbox() -> Iterator[Sandbox]:
-    """A local Cognito of the test's own, with the demo users."""
+    """A local Cognito with the demo users, for one test."""
     with Sandbox() as running:
         yield running
 

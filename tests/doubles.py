@@ -1,7 +1,8 @@
-"""What tests put in the place of a person's time, of Cognito's wire, and of a network that fails."""
+"""Test doubles: a clock, a store with readable rows, and a boto3 client without a network."""
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 from collections.abc import Callable, Mapping
 from types import SimpleNamespace
@@ -10,7 +11,7 @@ from typing import Any
 import botocore.exceptions as aws
 
 from oncegate import Factor, SubmitCode, SubmitPassword, Tokens
-from oncegate.adapters import ChallengeIssued, CodeChallenge, TokensIssued
+from oncegate.adapters import ChallengeIssued, CodeChallenge, StoredRecord, TokensIssued
 from oncegate.challenges import Delivery
 from oncegate.testing import ScriptedTransport
 from oncegate_sandbox.errors import CognitoError
@@ -23,7 +24,7 @@ PASSWORD = "Correct-horse-1"
 
 
 class ManualClock:
-    """Time that passes when a test, or somebody who waits, says so."""
+    """A clock that moves when a test advances it, or when the code under test sleeps."""
 
     def __init__(self, now: float = 1_800_000_000.0) -> None:
         self.time = now
@@ -38,6 +39,36 @@ class ManualClock:
         self.time += seconds
 
 
+class DictStore:
+    """A record store whose rows tests can read, replace and lose."""
+
+    def __init__(self) -> None:
+        self.rows: dict[str, StoredRecord] = {}
+        self._lock = threading.Lock()
+
+    def load(self, key: str) -> StoredRecord | None:
+        return self.rows.get(key)
+
+    def swap(self, key: str, expected: int, row: StoredRecord) -> bool:
+        with self._lock:
+            stored = self.rows.get(key)
+            if (stored.version if stored else 0) != expected:
+                return False
+            self.rows[key] = row
+            return True
+
+    def durable_since(self) -> float:
+        return 0.0
+
+
+class UnconditionalStore(DictStore):
+    """A store whose swap does not compare versions: the later save wins."""
+
+    def swap(self, key: str, expected: int, row: StoredRecord) -> bool:
+        self.rows[key] = row
+        return True
+
+
 def password(value: str = PASSWORD, username: str = USERNAME) -> SubmitPassword:
     return SubmitPassword.model_validate({"username": username, "password": value})
 
@@ -47,7 +78,7 @@ def code(value: str = "123456") -> SubmitCode:
 
 
 def a_text(session: str = "s" * 40, **more: Any) -> ChallengeIssued:
-    """A challenge that a text went out for."""
+    """Return a challenge whose code was sent by SMS."""
     return ChallengeIssued(
         challenge=CodeChallenge.model_validate(
             {
@@ -68,16 +99,16 @@ def the_tokens() -> TokensIssued:
 
 
 class InProcessClient:
-    """A boto3 client without a wire: it hands requests to a sandbox pool, and fails on order.
+    """A boto3 client without a network: it passes requests to a sandbox pool, and can inject faults.
 
     Args:
-        pool: carries the requests out.
+        pool: performs the requests.
 
     Attributes:
-        faults: what the next requests are to suffer: ``lost``, ``throttled``, ``unreachable``,
-            ``broken`` (HTTP 500), ``blocked`` (by a firewall in front of Cognito); None for
-            nothing. Each request takes one.
-        requests: what arrived at the pool.
+        faults: faults of the next requests, one for each: ``lost`` (the response), ``throttled``,
+            ``unreachable``, ``broken`` (HTTP 500), ``blocked`` (by a firewall in front of Cognito);
+            None for no fault.
+        requests: requests that reached the pool.
     """
 
     def __init__(self, pool: Pool) -> None:

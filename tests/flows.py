@@ -1,4 +1,4 @@
-"""Flows in every state, walked there by the machine, for tests of the machine."""
+"""Flows in every state, brought there by the machine, and every trigger, for tests of the machine."""
 
 from __future__ import annotations
 
@@ -70,6 +70,13 @@ NEW_PASSWORD_EVENT = SubmitNewPassword.model_validate({"new_password": "Better-h
 
 
 def walk(*triggers: Event | Outcome, flow: Flow | None = None, inputs: GuardInputs = EMPTY) -> Flow:
+    """Return a flow after triggers, one after another.
+
+    Args:
+        triggers: events and outcomes; each event answers the current step.
+        flow: flow to start from. None: a new one.
+        inputs: what the worker holds in memory.
+    """
     flow = flow or Flow()
     for index, trigger in enumerate(triggers):
         flow = advance(
@@ -79,10 +86,12 @@ def walk(*triggers: Event | Outcome, flow: Flow | None = None, inputs: GuardInpu
 
 
 def rejected(reason: RejectionReason) -> Rejected:
+    """Return a rejection with a detail."""
     return Rejected(reason=reason, detail="Cognito's words")
 
 
 def asks(model: type[BaseModel], **more: object) -> ChallengeIssued:
+    """Return the outcome that brings a challenge of this model."""
     return ChallengeIssued.model_validate({"challenge": model.model_validate({**COMMON, **more})})
 
 
@@ -195,17 +204,17 @@ TRIGGERS: dict[str, Any] = {
     "time_passed": TIME_PASSED,
     **{reason.value: Rejected(reason=reason) for reason in RejectionReason},
 }
-"""Every event of a user, every outcome and time, by a name that tests use."""
+"""Every event of a user, every outcome, and time, by the names that tests use."""
 
 
 def chart_with(**guards: Callable[..., bool]) -> CompiledChart[SignInMachine]:
-    """The chart with other guards, by name."""
+    """Return the compiled chart with some guards replaced, by name."""
     changed: Any = StateMachineMetaclass("Changed", (SignInMachine,), dict(guards))
     return CompiledChart(changed)
 
 
 def constant(guard: str, answer: bool) -> Callable[..., bool]:
-    """A guard that always answers the same, with the parameters of the real one."""
+    """Return a guard that always gives this answer, with the parameters of the real one."""
     if "target" in inspect.signature(getattr(SignInMachine, guard)).parameters:
         return lambda self, target: answer
     return lambda self: answer

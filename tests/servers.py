@@ -1,4 +1,4 @@
-"""Real servers for tests, on loopback, each with data of its own that goes when the test is over."""
+"""Real servers for tests, on loopback, each with its own data, which is deleted after the tests."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from psycopg import sql
 
 
 def free_port() -> int:
+    """Return a TCP port that is free at the moment."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         return int(free.getsockname()[1])
 
@@ -27,7 +28,7 @@ def _wait(is_up: Callable[[], bool], what: str) -> None:
     until = time.monotonic() + 60
     while not is_up():
         if time.monotonic() > until:
-            raise TimeoutError(f"{what} did not come up")
+            raise TimeoutError(f"{what} did not start within 60 s")
         time.sleep(0.05)
 
 
@@ -37,11 +38,11 @@ def _listens(port: int) -> bool:
 
 
 RUNNING: list[RedisServer | PostgresServer] = []
-"""The servers of this process, so that what they hold can be searched for secrets."""
+"""The running servers of this process. Their contents are searched for secrets after each test."""
 
 
 class RedisServer:
-    """redis-server without persistence: what it holds is gone when it stops."""
+    """A redis-server without persistence: its data is lost when it stops."""
 
     program = "redis-server"
 
@@ -60,7 +61,7 @@ class RedisServer:
         self._process.wait()
 
     def contents(self) -> bytes:
-        """Every key and value that it holds."""
+        """Return all keys and values."""
         with redis.Redis.from_url(self.url) as client:
             return b"\n".join(key + b" " + (client.dump(key) or b"") for key in client.scan_iter())
 
@@ -74,7 +75,7 @@ class RedisServer:
 
 
 class PostgresServer:
-    """A PostgreSQL cluster in a folder of its own. It refuses to run as root, so root steps down."""
+    """A PostgreSQL cluster in its own folder. PostgreSQL refuses to run as root, so root switches user."""
 
     program = "postgres"
 
@@ -112,7 +113,7 @@ class PostgresServer:
         self._run("pg_ctl", "-D", str(self._folder / "data"), "-m", "immediate", "-w", "stop")
 
     def contents(self) -> bytes:
-        """Every row of every table that somebody made, as bytes."""
+        """Return all rows of all tables that the tests created."""
         found = b""
         with psycopg.connect(self.url) as connection:
             tables = connection.execute("SELECT relname FROM pg_stat_user_tables").fetchall()

@@ -1,9 +1,9 @@
-"""A small world around the real driver: workers that can be stopped anywhere, a pool that counts.
+"""The real driver against a sandbox pool, with workers that a test can stop between any two effects.
 
-The driver is a generator that yields what it wants done. A `Worker` does one of those things at a
-time, when it is told to, so that several workers on one flow can be interleaved, lose a response or
-be killed between any two steps. Machine, driver, transport, store and pool are the real ones; only
-the wire is left out (`tests.doubles.InProcessClient`).
+The driver is a generator that yields effects. A `Worker` performs one effect at a time, when the test
+says so, so that several workers on one flow can be interleaved, lose a response or be killed at any
+point. Machine, driver, transport, store and pool are the real ones; only the network is left out
+(`tests.doubles.InProcessClient`). `World` raises `Broken` as soon as a promise does not hold.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any, Literal
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.hashes import SHA1
 from cryptography.hazmat.primitives.twofactor.totp import TOTP
-from tests.doubles import InProcessClient, ManualClock
+from tests.doubles import DictStore, InProcessClient, ManualClock
 
 from oncegate import Event, RequestNewCode, SignIn, Step, StepRef
 from oncegate.adapters import (
@@ -27,6 +27,7 @@ from oncegate.adapters import (
     CheckCode,
     CheckDevice,
     Confirmed,
+    Device,
     FlowId,
     MarkRemembered,
     NotSent,
@@ -48,7 +49,6 @@ from oncegate_cognito import CognitoTransport
 from oncegate_sandbox import DEMO_SEED, PoolSeed, Seed, UserSeed
 from oncegate_sandbox.clock import SandboxClock
 from oncegate_sandbox.pool import Pool
-from oncegate_stores import MemoryStore
 from oncegate_vaults import MemoryVault
 
 USERS = (
@@ -83,7 +83,7 @@ class Broken(AssertionError):
 
 
 class PoolClock(SandboxClock):
-    """The pool's clock, moved by the test's."""
+    """The pool's clock, which follows the test's."""
 
     def __init__(self, clock: ManualClock) -> None:
         super().__init__()
@@ -95,7 +95,19 @@ class PoolClock(SandboxClock):
 
 @dataclass(eq=False)
 class Worker:
-    """One run of `SignIn.send`, as far as it has come."""
+    """One run of `SignIn.send`, and how far it has come.
+
+    Attributes:
+        flow_id: flow of the event.
+        event: what the user did.
+        version: version of the step that the event answers.
+        script: the driver's effects.
+        effect: the next effect; None after the last one.
+        outcome: outcome of its last call.
+        step: its result; None until then.
+        codes: number of codes that its calls sent.
+        done: number of effects that it has performed.
+    """
 
     flow_id: str
     event: Event
@@ -109,7 +121,11 @@ class Worker:
 
 
 class RecordingStore:
-    """The real store, with every byte that is written to it remembered."""
+    """A store that passes everything on and records what is written.
+
+    Attributes:
+        written: the sealed records, oldest first.
+    """
 
     def __init__(self, store: RecordStore) -> None:
         self.store = store
@@ -126,8 +142,20 @@ class RecordingStore:
         return self.store.durable_since()
 
 
-class ForgetfulStore(MemoryStore):
-    """As lazy as a store may be: a power cut undoes every save since the last that had to last."""
+class RecordingVault(MemoryVault):
+    """A device vault that records every device that is stored in it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stored: list[Device] = []
+
+    def store(self, device: Device) -> None:
+        self.stored.append(device)
+        super().store(device)
+
+
+class ForgetfulStore(DictStore):
+    """The least durable store that is allowed: a power cut undoes all saves since the last durable one."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -140,23 +168,32 @@ class ForgetfulStore(MemoryStore):
         return saved
 
     def catch_up(self) -> None:
-        """The disk has what was left to it, as it has sooner or later."""
-        self._on_disk = dict(self._rows)
+        """Write everything to the disk, as the operating system does sooner or later."""
+        self._on_disk = dict(self.rows)
 
     def forget(self) -> None:
-        self._rows = dict(self._on_disk)
+        """Lose everything that is not on the disk."""
+        self.rows = dict(self._on_disk)
 
 
 class World:
-    """The driver on a store, against a pool, with everything that happens held against P1 to P5.
+    """The driver on a store, against a pool. Everything that happens is checked against P1 to P5.
 
     Args:
-        store: the real one that is on trial.
-        auth_flow: how sign-ins begin. The sums of SRP are tried elsewhere, and take long.
-        lease: seconds; what the driver makes of its transport where None.
-        with_devices: whether devices are tracked, and kept in a vault; ``"always"`` where the pool
-            does not ask the user.
-        more: for the driver.
+        store: the store under test.
+        auth_flow: how sign-ins begin. SRP is slow, and is tested elsewhere.
+        lease: lease in seconds. None: the driver's default for its transport.
+        new_code_cooldown: seconds between a code and the earliest request for the next.
+        with_devices: whether the pool tracks devices and there is a vault; ``"always"`` for a pool
+            that does not ask the user.
+        more: further arguments of `SignIn`.
+
+    Attributes:
+        workers: workers that have not finished.
+        steps: for each flow, the step that its browser shows.
+        calls: all calls, oldest first.
+        results: the tokens that Cognito issued.
+        heard: the transitions that listeners received.
     """
 
     def __init__(
@@ -166,6 +203,7 @@ class World:
         auth_flow: Any = "USER_PASSWORD_AUTH",
         with_devices: bool | Literal["always"] = False,
         lease: float | None = None,
+        new_code_cooldown: float = 30.0,
         **more: Any,
     ) -> None:
         self.clock = ManualClock()
@@ -173,9 +211,9 @@ class World:
         tracking: Any = "opt_in" if with_devices is True else with_devices or "off"
         pool = PoolSeed(device_tracking=tracking, custom_auth=RIDDLE)
         seed = Seed(pool=pool, users=USERS)
-        # One key for all: making one takes longer than all the rest, and there are thousands of worlds.
+        # One key for all worlds: generating it takes longer than the rest, and there are thousands.
         self.pool = Pool(seed, "http://issuer", PoolClock(self.clock), signing_key=_KEY)
-        self.vault = MemoryVault()
+        self.vault = RecordingVault()
         self.client = InProcessClient(self.pool)
         client: Any = self.client
         self.transport = CognitoTransport(
@@ -192,8 +230,10 @@ class World:
             listeners=[],
             vault=self.vault if with_devices else None,
             lease=lease,
+            new_code_cooldown=new_code_cooldown,
             **more,
         )
+        self._cooldown = new_code_cooldown
         self.workers: list[Worker] = []
         self.steps: dict[str, Step] = {}
         self.calls: list[Call] = []
@@ -209,17 +249,18 @@ class World:
     # ── what can happen ──
 
     def start(self) -> str:
+        """Open the sign-in page, and return the ID of its flow."""
         step = self.sign_in.start()
         self.steps[step.flow_id] = step
         return step.flow_id
 
     def click(self, flow_id: str, event: Event, version: int | None = None) -> Worker:
-        """Send an event from the step that the browser shows. A worker takes it, and has done nothing.
+        """Send an event to a new worker, which has performed no effect yet.
 
         Args:
-            flow_id: of the flow.
+            flow_id: ID of the flow.
             event: what the user did.
-            version: of the step, if it is another one.
+            version: version of the step that the event answers. None: the step that the browser shows.
         """
         shown = self.steps[flow_id].version if version is None else version
         script = self.sign_in.sending(StepRef(flow_id, shown), event)
@@ -229,7 +270,13 @@ class World:
         return worker
 
     def sensible(self, name: str, step: Step, who: str) -> Event:
-        """What a person who means well says on the page of a step."""
+        """Return what a well-meaning user sends from a step.
+
+        Args:
+            name: type of the event.
+            step: step that the browser shows.
+            who: username.
+        """
         messages = self.pool.inbox.messages()
         code = messages[-1].code if messages else "000000"
         owner = self.pool.users.find(self.flow(step.flow_id).username)
@@ -240,11 +287,11 @@ class World:
             code = totp.generate(int(self.clock.now())).decode()
         password = owner.password if owner else PASSWORDS[who]
         choices = [choice.value for field in step.fields for choice in field.choices]
-        words: dict[str, dict[str, Any]] = {
+        fields: dict[str, dict[str, Any]] = {
             "submit_password": {"username": who, "password": PASSWORDS[who]},
             "submit_username": {"username": who},
             "choose_factor": {"factor": choices[len(messages) % len(choices)] if choices else ""},
-            "submit_email": {"email": "somebody@example.com"},
+            "submit_email": {"email": "other@example.com"},
             "submit_code": {
                 "code": code,
                 "remember_device": [None, None, True, False][len(messages) % 4],
@@ -255,11 +302,16 @@ class World:
             "remember_device": {"remember": len(messages) % 2 == 0},
         }
         if name == "submit_password" and step.state == "awaiting_password":
-            words[name] = {"password": password}
-        return parse_event({"type": name, **words.get(name, {})})
+            fields[name] = {"password": password}
+        return parse_event({"type": name, **fields.get(name, {})})
 
     def do_one_thing(self, worker: Worker, fault: str | None = None) -> None:
-        """Let a worker do what it wants next. A call that it leads to may suffer a fault."""
+        """Let a worker perform its next effect, and the call after it.
+
+        Args:
+            worker: the worker.
+            fault: fault of the call, if there is one (`tests.doubles.InProcessClient`).
+        """
         assert worker.effect is not None
         result = self.sign_in.perform(worker.effect)
         worker.done += 1
@@ -273,23 +325,23 @@ class World:
         ):
             self._under_way.pop(worker.flow_id, None)
         self._resume(worker, result)
-        # The driver looks at the clock right before a call, so nothing comes between the two.
+        # The driver reads the clock right before a call, so nothing can happen between the two.
         if isinstance(worker.effect, CallTransport):
             self._a_call_leaves(worker, worker.effect.call)
             before = len(self.pool.inbox.messages())
-            twice = fault in {"throttled", "unreachable"}  # or the transport would get through
+            twice = fault in {"throttled", "unreachable"}  # the transport retries these once
             self.client.faults.extend([fault] * (2 if twice else 1))
             worker.outcome = self.sign_in.perform(worker.effect)
             self.client.faults.clear()
             worker.codes += len(self.pool.inbox.messages()) - before
             sent = self.pool.inbox.messages()[before:]
-            # What a Lambda texts by itself is not announced, so no cooldown can count from it.
+            # Cognito does not announce what a Lambda sends, so no cooldown can start at it.
             if any(message.purpose != "CUSTOM_CHALLENGE" for message in sent):
                 self._sent_at[worker.flow_id] = self.clock.now()
             if worker.codes > 1:
                 raise Broken("P1: two codes for one event")
             if isinstance(worker.outcome, NotSent) and isinstance(worker.effect.call, CheckCode):
-                # It never arrived, so it may be given again.
+                # The answer did not arrive, so it may be sent again.
                 self._answers.subtract([_answer(worker.effect.call)])
             if isinstance(worker.outcome, TokensIssued):
                 self._issued_to.add(worker.flow_id)
@@ -303,18 +355,18 @@ class World:
         return worker.step
 
     def kill(self, worker: Worker) -> None:
-        """The worker's process dies where it stands."""
+        """Kill a worker's process, before its next effect."""
         self.workers.remove(worker)
         worker.script.close()
 
     def cut_the_power(self) -> None:
-        """Whoever is at work dies, and so does what had not to last. Browsers show what they showed."""
+        """Kill all workers and lose what is not on the disk. Browsers still show the same steps."""
         store = self.store.store
         assert isinstance(store, ForgetfulStore)
         for worker in [worker for worker in self.workers if worker.done]:
             self.kill(worker)
         store.forget()
-        # A flow that lost its end may be signed in to once more, with tokens of its own.
+        # A flow that lost its final state may sign in once more, with other tokens.
         self._handed_over.clear()
 
     def _resume(self, worker: Worker, result: Any) -> None:
@@ -327,7 +379,7 @@ class World:
             self._a_step_is_shown(worker.flow_id, step)
 
     def look(self, flow_id: str) -> None:
-        """A reload."""
+        """Reload the page of a flow."""
         calls = len(self.calls)
         self._a_step_is_shown(flow_id, self.sign_in.get(flow_id))
         if len(self.calls) != calls:
@@ -345,19 +397,19 @@ class World:
         assert flow.lease_until is not None
         self._under_way[worker.flow_id] = flow.lease_until
         if worker.outcome is not None:
-            # It goes straight on from its own last call; the codes it causes are counted above.
+            # It continues after its own last call; the codes that it causes are counted above.
             _may_go_on(worker.outcome, call)
             return
         if isinstance(call, CheckCode):
             self._answers[_answer(call)] += 1
             if self._answers[_answer(call)] > 1:
                 raise Broken("P2: one answer left twice")
-        cooled = self._sent_at.get(worker.flow_id, 0.0) + self.sign_in._policy.cooldown - 1
+        cooled = self._sent_at.get(worker.flow_id, 0.0) + self._cooldown - 1
         if isinstance(worker.event, RequestNewCode) and self.clock.now() < cooled:
-            raise Broken("P1: a new code before the last one can have arrived")
+            raise Broken("P1: a new code during the cooldown")
         if worker.version is not None and worker.version < flow.version - 1:
-            raise Broken("P2: sent for a step that had passed")
-        # A person who has seen one step gives one answer, or asks for one delivery, at most.
+            raise Broken("P2: sent for an earlier step")
+        # From one step, at most one answer and one request for a code may leave.
         self._left[worker.flow_id, worker.version] += 1
         if self._left[worker.flow_id, worker.version] > 1:
             promise = "P2" if isinstance(call, CheckCode) else "P1"
@@ -367,7 +419,7 @@ class World:
         self.heard.append(transition)
         is_its_event = transition.cause == worker.event.type and not transition.suppressed
         if is_its_event and worker.version != transition.version - 1:
-            raise Broken("an event was taken for a step that had passed")
+            raise Broken("P2: an event was accepted for an earlier step")
 
     def _a_step_is_shown(self, flow_id: str, step: Step) -> None:
         self.steps[flow_id] = step
@@ -381,13 +433,17 @@ class World:
         self._seen.add(step.tokens.access_token)
 
     def flow(self, flow_id: str) -> Flow:
-        """A flow as it is stored."""
+        """Return a flow as it is stored."""
         parsed = _parsed(flow_id)
         row = self.store.load(parsed.key)
         return parsed.unseal(row.sealed, row.version) if row else Flow()
 
     def check(self, *, secrets: bool = True) -> None:
-        """P1, P4 and P5, as far as they can be read off what is there."""
+        """Check P1, P4 and P5 on the present state.
+
+        Args:
+            secrets: whether to search for secrets too, which takes longer.
+        """
         may_send = [call for call in self.calls if call.can_send]
         if len(self.pool.inbox.messages()) > len(may_send):
             raise Broken("P1: more codes than requests that can send one")
@@ -399,21 +455,21 @@ class World:
     def _nothing_secret_is_shown(self) -> None:
         shown = [repr(step) + step.model_dump_json() for step in self.steps.values()]
         shown += [repr((worker.event, worker.effect, worker.outcome)) for worker in self.workers]
-        # Without the time: six digits of it look like a code now and then.
+        # Without the time: six digits of it can equal a code.
         shown += [repr([heard._replace(at=0) for heard in self.heard[-4:]]), repr(self.calls[-4:])]
         text = "\n".join(shown).encode() + b"\n".join(self.store.written[-8:])
         for secret in self.secrets():
             if secret.encode() in text:
-                raise Broken("P5: a secret is shown or stored")
+                raise Broken("P5: a secret is shown, or stored unsealed")
 
     def secrets(self) -> set[str]:
-        """Passwords, codes, sessions and tokens: what nobody may find anywhere."""
+        """Return all passwords, codes, sessions, device secrets and tokens so far."""
         found = {*PASSWORDS.values(), WRONG_PASSWORD, NEW_PASSWORD}
         found |= {message.code for message in self.pool.inbox.messages()}
         for call in self.calls:
             if challenge := getattr(call, "challenge", None):
                 found.add(challenge.session.get_secret_value())
-        found |= {device.password.get_secret_value() for device in self.vault._devices}
+        found |= {device.password.get_secret_value() for device in self.vault.stored}
         for result in self.results:
             found |= {result.tokens.access_token, result.tokens.refresh_token or ""}
         return found - {""}
@@ -429,11 +485,11 @@ def _answer(call: CheckCode) -> tuple[str, str]:
 
 
 def _may_go_on(outcome: Outcome, call: Call) -> None:
-    """Which calls may follow an outcome without anybody having said anything."""
+    """Check that a call may follow an outcome without an event of the user."""
     if isinstance(call, (CheckDevice, RegisterDevice, MarkRemembered)):
         return
     if isinstance(outcome, Confirmed | ChallengeIssued):
-        return  # a first factor after a journey; a factor that was chosen before
+        return  # a first factor after a recovery; a factor that was chosen before
     if isinstance(outcome, Rejected) and outcome.reason in NO_EFFECT:
         return
     raise Broken(f"P1: a call repeated after {outcome.type}")
@@ -454,6 +510,6 @@ def _is_not_stuck(flow: Flow) -> None:
     try:
         later = advance(flow, TIME_PASSED, now=flow.deadline)
     except NotAllowed:
-        raise Broken(f"P4: {flow.state} does not lead on at its deadline") from None
+        raise Broken(f"P4: no transition leaves {flow.state} at its deadline") from None
     if not allowed_events(later):
-        raise Broken(f"P4: {flow.state} leads on to a dead end")
+        raise Broken(f"P4: the deadline of {flow.state} leads to {later.state}, a dead end")

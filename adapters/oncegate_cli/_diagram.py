@@ -14,10 +14,10 @@ from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from oncegate import FlowState
+from oncegate.adapters import FINAL, IN_FLIGHT
 from oncegate.machine.advance import CHART, EVENTS
 from oncegate.machine.chart import SignInMachine
 from oncegate.machine.engine import CompiledTransition
-from oncegate.states import FINAL, IN_FLIGHT
 from oncegate_cli._graphviz import svg
 from oncegate_cli._options import Format
 from oncegate_cli._picture import Edge, Kind, Node, Picture, mermaid

@@ -24,8 +24,15 @@ from oncegate import (
     Tokens,
     Unreachable,
 )
-from oncegate._log import logger
-from oncegate.adapters import FROM_STORE, FlowId, RecordStore, StoredModel, StoredRecord, Transport
+from oncegate.adapters import (
+    FROM_STORE,
+    FlowId,
+    RecordStore,
+    StoredModel,
+    StoredRecord,
+    Transport,
+    logger,
+)
 
 EARLY_SECONDS = 60.0
 """How long before it expires an access token is renewed, if it lives for longer than twice that."""

@@ -9,8 +9,7 @@ from typing import Any, Literal
 from urllib.parse import quote
 
 from oncegate import OncegateError, RecordTooNew, SealingKeys, StoreUnavailable, Unreachable
-from oncegate._log import logger
-from oncegate.adapters import RecordStore, Transport
+from oncegate.adapters import RecordStore, Transport, logger
 from oncegate_web._sessions import User
 from oncegate_web._translations import Translators
 from oncegate_web.api import Api

@@ -77,13 +77,16 @@ from oncegate.ports import (
     Transition,
     Transport,
 )
+from oncegate.states import FINAL, IN_FLIGHT
 from oncegate.step import Action, Message, Step, TotpSecret
 from oncegate.tokens import Tokens
 
 __all__ = [
     "COUNTERS",
     "EVENT_TYPES",
+    "FINAL",
     "FROM_STORE",
+    "IN_FLIGHT",
     "REVEAL",
     "SECOND_FACTORS",
     "TEXTS",

@@ -1,4 +1,4 @@
-"""The suite for user interfaces, on the plainest there is, and on ones that get something wrong."""
+"""The conformance suite for user interfaces: on the simplest one, and on faulty ones."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from oncegate.testing import Interface, InterfaceConformance
 from oncegate_stores import MemoryStore
 
 
-def in_one(fields: dict[str, str]) -> dict[str, Any]:
-    """The fields of an event, with those that are named ``attributes.…`` in one."""
+def with_attributes(fields: dict[str, str]) -> dict[str, Any]:
+    """Return the fields of an event, with those named ``attributes.…`` as one mapping."""
     attributes = {
         name.removeprefix("attributes."): value
         for name, value in fields.items()
@@ -29,7 +29,7 @@ class Keeper:
 
 
 class Script:
-    """A program that signs in: no pages, only steps."""
+    """The simplest user interface: it has no pages, only steps."""
 
     def __init__(self, transport: Transport) -> None:
         self.sign_in = SignIn(
@@ -43,7 +43,7 @@ class Script:
         return self.step.state
 
     def say(self, event: str, **fields: str) -> str:
-        self.last = (self.step, parse_event({"type": event, **in_one(fields)}))
+        self.last = (self.step, parse_event({"type": event, **with_attributes(fields)}))
         return self.say_again()
 
     def say_again(self) -> str:
@@ -64,7 +64,7 @@ class TestScript(InterfaceConformance):
 
 
 class CallsOnReload(Script):
-    """As most do: to show the page of the code again, it signs in again."""
+    """A user interface that signs in again to show the page for the code again, as many do."""
 
     def open(self) -> str:
         if self.last:
@@ -73,9 +73,11 @@ class CallsOnReload(Script):
 
 
 class ForgetsTheStep(Script):
+    """A user interface that starts a new flow for a double click on the last page."""
+
     def _send(self, step: Step, event: Any) -> Step:
-        is_over = self.step.state == "authenticated"
-        return self.sign_in.send(self.sign_in.start() if is_over else step, event)
+        is_signed_in = self.step.state == "authenticated"
+        return self.sign_in.send(self.sign_in.start() if is_signed_in else step, event)
 
 
 @pytest.mark.parametrize(
@@ -85,7 +87,7 @@ class ForgetsTheStep(Script):
         (ForgetsTheStep, "test_double_click_on_the_last_step_signs_in_once"),
     ],
 )
-def test_the_suite_sees_what_is_wrong(kind: type[Script], test: str) -> None:
+def test_faulty_interface_fails_the_suite(kind: type[Script], test: str) -> None:
     suite = InterfaceConformance()
     suite.make = kind  # type: ignore[method-assign]
     with pytest.raises((AssertionError, IndexError)):

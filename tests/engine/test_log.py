@@ -1,4 +1,4 @@
-"""The log: one line per transition, and nothing secret in it."""
+"""The log: one line per transition, without secrets."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from oncegate import LogListener, redact_secrets
-from oncegate._log import REDACTED
 from oncegate.adapters import Transition
 
+REDACTED = "[redacted]"
 SECRET = "hunter2-the-secret"
 JWT = "eyJraWQiOiJ4In0.eyJzdWIiOiJhbmEifQ.c2lnbmF0dXJl"
 
@@ -26,7 +26,7 @@ JWT = "eyJraWQiOiJ4In0.eyJzdWIiOiJhbmEifQ.c2lnbmF0dXJl"
         "PASSWORD_CLAIM_SIGNATURE", "PasswordVerifier", "Authorization", "cookie",
     ],
 )  # fmt: skip
-def test_by_name(name: str) -> None:
+def test_value_with_a_secret_name_is_redacted(name: str) -> None:
     for value in (SECRET, SecretStr(SECRET), [SECRET], {"deep": {name: SECRET}}, 123456):
         redacted = redact_secrets(None, "info", {"event": "x", name: value})
         assert SECRET not in repr(redacted)
@@ -34,11 +34,11 @@ def test_by_name(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["status_code", "state", "flow", "session_id", "version"])
-def test_what_is_no_secret_stays(name: str) -> None:
+def test_value_with_an_ordinary_name_stays(name: str) -> None:
     assert redact_secrets(None, "info", {name: "value"}) == {name: "value"}
 
 
-def test_by_looks() -> None:
+def test_value_that_looks_like_a_secret_is_redacted() -> None:
     event = {"event": f"got {JWT}", "body": {"a": ["x" * 300]}, "object": SecretStr(SECRET)}
     redacted = repr(redact_secrets(None, "info", event))
     assert JWT not in redacted
@@ -57,12 +57,12 @@ nested = st.recursive(
 
 
 @given(nested, st.sampled_from(["password", "the_token", "code"]))
-def test_however_deep(value: object, name: str) -> None:
+def test_secret_at_any_depth_is_redacted(value: object, name: str) -> None:
     redacted = redact_secrets(None, "info", {"a": [value, {name: SECRET}], name: [value, SECRET]})
     assert SECRET not in repr(redacted)
 
 
-def test_one_line_of_json_for_each_transition(caplog: pytest.LogCaptureFixture) -> None:
+def test_transition_is_logged_as_one_line_of_json(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO, "oncegate"):
         LogListener()(Transition("abc", "idle", "failed", "cancel", 1, 0.0, "cancelled", JWT))
     (record,) = caplog.records
@@ -72,6 +72,6 @@ def test_one_line_of_json_for_each_transition(caplog: pytest.LogCaptureFixture) 
     assert line["detail"] == REDACTED
 
 
-def test_silent_unless_asked_for(capfd: pytest.CaptureFixture[str]) -> None:
+def test_log_is_silent_without_a_handler(capfd: pytest.CaptureFixture[str]) -> None:
     LogListener()(Transition("abc", "idle", "failed", "cancel", 1, 0.0, None, ""))
     assert capfd.readouterr() == ("", "")

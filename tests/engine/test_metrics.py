@@ -1,4 +1,4 @@
-"""The audit trail and the counters: what an operator is told, and that it is told of no secret."""
+"""The audit log and the counters."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from oncegate_otel import OpenTelemetryListener
 from oncegate_stores import MemoryStore
 
 
-def lead_through(sign_in: SignIn) -> None:
-    """A lost response, a lock-out, a double click, a wrong code and a sign-in."""
+def sign_in_with_accidents(sign_in: SignIn) -> None:
+    """Sign in after a lost response, a lockout, a double click and a wrong code."""
     step = sign_in.start()
     for _ in range(2):
         step = sign_in.send(step, password())
@@ -45,20 +45,24 @@ COUNTS = {
 }
 
 
-def test_counted_in_memory(clock: ManualClock) -> None:
+def test_counting_listener_counts_in_memory(clock: ManualClock) -> None:
     counters = CountingListener()
     transport = ScriptedTransport(*OUTCOMES)
     store = MemoryStore()
-    lead_through(SignIn(transport=transport, store=store, clock=clock, listeners=[counters]))
+    sign_in_with_accidents(
+        SignIn(transport=transport, store=store, clock=clock, listeners=[counters])
+    )
     assert counters.counts() == COUNTS
 
 
-def test_counted_by_opentelemetry(clock: ManualClock) -> None:
+def test_opentelemetry_listener_counts_the_same(clock: ManualClock) -> None:
     reader = InMemoryMetricReader()
     listener = OpenTelemetryListener(MeterProvider(metric_readers=[reader]))
     transport = ScriptedTransport(*OUTCOMES)
     store = MemoryStore()
-    lead_through(SignIn(transport=transport, store=store, clock=clock, listeners=[listener]))
+    sign_in_with_accidents(
+        SignIn(transport=transport, store=store, clock=clock, listeners=[listener])
+    )
     data = reader.get_metrics_data()
     assert data is not None
     found = {
@@ -75,7 +79,7 @@ def test_counted_by_opentelemetry(clock: ManualClock) -> None:
     }
 
 
-def test_the_trail_has_a_line_for_each_change_and_each_event_held_back(
+def test_log_has_a_line_for_each_transition_and_suppressed_event(
     clock: ManualClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "oncegate")
@@ -84,7 +88,7 @@ def test_the_trail_has_a_line_for_each_change_and_each_event_held_back(
         transport=transport, store=MemoryStore(), clock=clock, listeners=[LogListener()]
     )
     with request_id("request-7"):
-        lead_through(sign_in)
+        sign_in_with_accidents(sign_in)
     lines = [json.loads(record.getMessage()) for record in caplog.records]
     assert len(lines) == 2 * len(OUTCOMES) + 1
     assert {line["request"] for line in lines} == {"request-7"}
@@ -92,7 +96,7 @@ def test_the_trail_has_a_line_for_each_change_and_each_event_held_back(
     assert [line["suppressed"] for line in lines if line["suppressed"]] == ["stale"]
 
 
-async def test_the_request_is_known_on_the_threads_of_an_async_app(clock: ManualClock) -> None:
+async def test_request_id_reaches_the_threads_of_an_async_application(clock: ManualClock) -> None:
     heard: list[str] = []
     sign_in = AsyncSignIn(
         transport=ScriptedTransport(a_text(), a_text()),
@@ -101,10 +105,10 @@ async def test_the_request_is_known_on_the_threads_of_an_async_app(clock: Manual
         listeners=[lambda transition: heard.append(transition.context.request_id)],
     )
 
-    async def one(name: str) -> None:
+    async def submit(name: str) -> None:
         with request_id(name):
             step = await sign_in.start()
             await sign_in.send(step, password())
 
-    await asyncio.gather(one("a"), one("b"))
+    await asyncio.gather(submit("a"), submit("b"))
     assert sorted(heard) == ["a", "a", "b", "b"]

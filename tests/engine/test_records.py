@@ -1,6 +1,6 @@
 """Stored records across releases: golden records of each schema, rolling deployments, keys.
 
-The files in ``records/`` were written by the release of their schema and are never written again.
+The files in ``records/`` were written by the release of their schema and never change.
 """
 
 from __future__ import annotations
@@ -12,7 +12,15 @@ from typing import Any
 
 import pytest
 from pydantic import ValidationError
-from tests.doubles import ManualClock, ScriptedTransport, a_text, code, password, the_tokens
+from tests.doubles import (
+    DictStore,
+    ManualClock,
+    ScriptedTransport,
+    a_text,
+    code,
+    password,
+    the_tokens,
+)
 
 from oncegate import (
     InvalidInput,
@@ -35,13 +43,10 @@ GOLDEN = {
     for record in json.loads((RECORDS / f"schema_{number}.json").read_text())["records"]
 }
 KEYS = SealingKeys(json.loads((RECORDS / "schema_1.json").read_text())["keys"])
-EVENTS_AT_REST = {
-    "awaiting_mfa": code(),
-    "authenticated": None,
-}
 
 
 def opened(record: dict[str, Any]) -> Flow:
+    """Return the flow of a golden record, sealed without and with the application's keys."""
     flow_id = FlowId.parse(record["flow_id"])
     plain = flow_id.unseal(base64.b64decode(record["sealed"]), record["version"])
     keyed = base64.b64decode(record["sealed_with_keys"])
@@ -50,7 +55,7 @@ def opened(record: dict[str, Any]) -> Flow:
 
 
 def next_schema(flow: Flow, **more: Any) -> bytes:
-    """The record of a flow as a later release could write it."""
+    """Return the record of a flow as a later release could write it."""
     data = json.loads(write_record(flow))
     data |= {"schema_number": SCHEMA + 1, "trust": {"level": 3}, **more}
     data["challenge"]["colour"] = "blue"
@@ -105,8 +110,8 @@ def test_schema_2_is_written_as_its_golden_records() -> None:
             assert json.loads(write_record(opened(record))) == json.loads(record["plain"])
 
 
-class TestALaterRelease:
-    def test_fields_unknown_here_are_kept_and_written_back(self) -> None:
+class TestLaterRelease:
+    def test_unknown_fields_are_kept_and_written_back(self) -> None:
         flow = read_record(next_schema(waiting()))
         assert isinstance(flow.challenge, CodeChallenge)
         written = json.loads(write_record(flow))
@@ -114,13 +119,12 @@ class TestALaterRelease:
         assert written["challenge"]["colour"] == "blue"
         assert written["schema_number"] == SCHEMA + 1
 
-    def test_a_worker_of_this_release_signs_the_user_in(self, clock: ManualClock) -> None:
+    def test_its_record_can_be_signed_in_with_by_this_release(self, clock: ManualClock) -> None:
         record = GOLDEN["schema 2, awaiting_mfa"][1]
         flow_id = FlowId.parse(record["flow_id"])
-        store = MemoryStore()
+        store = DictStore()
         later = flow_id.seal_bytes(next_schema(waiting(), message="a_message_of_later"), 2)
-        store.swap(flow_id.key, 1, StoredRecord(2, later, clock.time + 3600))
-        store._rows[flow_id.key] = StoredRecord(2, later, clock.time + 3600)
+        store.rows[flow_id.key] = StoredRecord(2, later, clock.time + 3600)
         transport = ScriptedTransport(the_tokens())
         sign_in = SignIn(transport=transport, store=store, clock=clock)
         assert sign_in.get(flow_id.text).message is None
@@ -130,37 +134,37 @@ class TestALaterRelease:
         assert json.loads(flow_id.unseal_bytes(row.sealed, row.version))["trust"] == {"level": 3}
 
     @pytest.mark.parametrize("more", [{"state": "awaiting_provider"}, {"challenge": {"kind": "X"}}])
-    def test_state_or_challenge_unknown_here_is_left_to_its_release(
-        self, more: dict[str, Any]
-    ) -> None:
+    def test_unknown_state_or_challenge_raises(self, more: dict[str, Any]) -> None:
         data = {**json.loads(next_schema(waiting())), **more}
         with pytest.raises(RecordTooNew):
             read_record(json.dumps(data).encode())
 
-    def test_invalid_record_of_this_release_is_unreadable(self) -> None:
+    def test_invalid_record_of_this_release_raises(self) -> None:
         data = json.loads(write_record(waiting()))
-        for wrong in (b"{", json.dumps({**data, "state": "nowhere"}).encode(), b"[]"):
-            with pytest.raises(RecordUnreadable) as no:
+        for wrong in (b"{", json.dumps({**data, "state": "no_such_state"}).encode(), b"[]"):
+            with pytest.raises(RecordUnreadable) as error:
                 read_record(wrong)
-            assert not isinstance(no.value, RecordTooNew)
-            assert no.value.__cause__ is None
+            assert not isinstance(error.value, RecordTooNew)
+            assert error.value.__cause__ is None
 
 
-class TestOwnCode:
-    def test_misspelt_field_of_a_flow_is_an_error(self) -> None:
+class TestMistakesInCode:
+    def test_misspelt_field_of_a_flow_raises(self) -> None:
         with pytest.raises(ValidationError):
             Flow.model_validate({"usernam": "ana"})
 
-    def test_misspelt_field_of_a_challenge_is_an_error(self) -> None:
+    def test_misspelt_field_of_a_challenge_raises(self) -> None:
         with pytest.raises(ValidationError):
             CodeChallenge.model_validate({**waiting().challenge.__dict__, "sesion": "s"})
 
-    def test_unknown_schema_is_refused_when_it_is_set(self) -> None:
+    def test_unknown_record_schema_raises(self) -> None:
         with pytest.raises(Misconfigured, match="record_schema"):
             SignIn(transport=ScriptedTransport(), store=MemoryStore(), record_schema=7)  # type: ignore[arg-type]
 
 
 def worker(store: MemoryStore, clock: ManualClock, **more: Any) -> SignIn:
+    """Return a sign-in on a shared store, with settings of its own."""
+
     def answer(call: Call) -> Outcome:
         return the_tokens() if isinstance(call, CheckCode) else a_text()
 
@@ -169,7 +173,7 @@ def worker(store: MemoryStore, clock: ManualClock, **more: Any) -> SignIn:
 
 
 def signs_in_across(first: SignIn, second: SignIn) -> None:
-    """A user whose requests reach two workers in turn, whichever is first."""
+    """Sign in with requests that reach two workers in turn, beginning with either."""
     for here, there in ((first, second), (second, first)):
         step = here.send(here.start(), password())
         assert there.get(step.flow_id) == step
@@ -193,10 +197,10 @@ NEIGHBOURS = [(name, at) for name, keys in ROLLOUTS.items() for at in range(len(
 
 
 @pytest.mark.parametrize(("name", "at"), NEIGHBOURS)
-def test_nobody_loses_a_sign_in_while_keys_change(name: str, at: int, clock: ManualClock) -> None:
+def test_sign_in_survives_each_step_of_a_key_change(name: str, at: int, clock: ManualClock) -> None:
     store, keys = MemoryStore(), ROLLOUTS[name]
     if (name, at) == ("keys are introduced", 2):
-        # The last step comes once all flows from before the keys have ended.
+        # The last step is taken when all flows without keys have ended.
         signs_in_across(worker(store, clock, keys=keys[2]), worker(store, clock, keys=keys[3]))
         return
     if name == "keys are withdrawn":
@@ -207,7 +211,7 @@ def test_nobody_loses_a_sign_in_while_keys_change(name: str, at: int, clock: Man
     signs_in_across(worker(store, clock, keys=keys[at]), worker(store, clock, keys=keys[at + 1]))
 
 
-def test_record_without_the_applications_key_is_refused_where_keys_are_required(
+def test_record_without_the_applications_key_raises_if_keys_are_required(
     clock: ManualClock,
 ) -> None:
     store = MemoryStore()
@@ -217,7 +221,7 @@ def test_record_without_the_applications_key_is_refused_where_keys_are_required(
         worker(store, clock, keys=SealingKeys(NEW)).get(step.flow_id)
 
 
-def test_workers_of_the_first_release_can_read_what_is_written_for_them(clock: ManualClock) -> None:
+def test_schema_1_is_read_by_workers_that_write_schema_2(clock: ManualClock) -> None:
     store = MemoryStore()
     signs_in_across(worker(store, clock, record_schema=1), worker(store, clock))
     with pytest.raises(InvalidInput):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -41,6 +42,15 @@ def redis() -> Iterator[RedisServer]:
 
 def reason(step: Step) -> str | None:
     return step.reason.code if step.reason else None
+
+
+def until_available(action: Callable[[], object]) -> None:
+    """Repeat an action until the store answers; a pool of connections takes its time to reconnect."""
+    for _ in range(15):
+        with contextlib.suppress(StoreUnavailable):
+            action()
+            return
+    raise AssertionError("the store does not recover")
 
 
 @REDIS
@@ -133,6 +143,7 @@ def test_restarted_postgres_keeps_the_flow(transport: CognitoTransport, sandbox:
         with pytest.raises(StoreUnavailable):
             sign_in.get(step.flow_id)
         server.start()
+        until_available(lambda: sign_in.get(step.flow_id))
         step = sign_in.send(step, code(sandbox.messages()[-1].code))
         assert (step.state, len(sandbox.messages())) == ("authenticated", 1)
         store.close()

@@ -84,7 +84,9 @@ def run_suites(names: dict[str, Any]) -> None:
     for suite in suites:
         for method in dir(suite):
             if method.startswith("test_"):
-                getattr(suite(), method)()
+                case = suite()
+                getattr(case, "setup_method", lambda: None)()
+                getattr(case, method)()
 
 
 @pytest.mark.parametrize("adapter", ADAPTERS)
@@ -147,7 +149,7 @@ def test_first_example_of_the_readme_prints_what_it_says(
     assert len(expected) == 2
     assert all(map(matches, expected, printed)), printed
     assert [sorted(given) for given in arguments] == [["client_id", "pool_id"]]
-    assert len([line for line in first.code.splitlines() if line]) == 12
+    assert len(first.code.splitlines()) == 12
 
 
 @each_guide

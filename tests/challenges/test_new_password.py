@@ -1,0 +1,85 @@
+"""Replacing a temporary password."""
+
+from __future__ import annotations
+
+import pytest
+from tests.challenges.helpers import SECRET, action, assert_hidden, call_of, messages, refusal, step
+from tests.doubles import password
+from tests.flows import INPUTS, KEY, asks, walk
+
+from oncegate import FlowState, SubmitNewPassword
+from oncegate.adapters import NewPasswordChallenge, SetPassword, parse_event
+
+ASKED = asks(
+    NewPasswordChallenge, required_attributes=["email", "phone_number", "name", "custom:team_name"]
+)
+FLOW = walk(password(), ASKED)
+EVENT = SubmitNewPassword(new_password=SECRET, attributes={"email": "ana@example.com"})
+
+
+def test_challenge_waits_in_awaiting_new_password() -> None:
+    assert FLOW.state is FlowState.AWAITING_NEW_PASSWORD
+    assert (step(FLOW).title, step(FLOW).attempts_left) == ("Choose a new password", None)
+
+
+def test_attributes_are_optional_and_at_most_50() -> None:
+    base: dict[str, object] = {"type": "submit_new_password", "new_password": "x"}
+    assert parse_event(base).type == "submit_new_password"
+    most = {f"custom:a{number}": "x" * 2048 for number in range(50)}
+    assert parse_event({**base, "attributes": most}).type == "submit_new_password"
+
+
+@pytest.mark.parametrize(
+    ("fields", "field"),
+    [
+        ({}, "new_password"),
+        ({"new_password": ""}, "new_password"),
+        ({"new_password": "hunter2!" * 33}, "new_password"),
+        ({"new_password": SECRET, "attributes": {"a b": "x"}}, "attributes"),
+        ({"new_password": SECRET, "attributes": {"": "x"}}, "attributes"),
+        ({"new_password": SECRET, "attributes": {"email": "x" * 2049}}, "attributes"),
+        ({"new_password": SECRET, "attributes": {"email": ["x"]}}, "attributes"),
+        ({"new_password": SECRET, "attributes": {f"a{i}": "" for i in range(51)}}, "attributes"),
+    ],
+)
+def test_invalid_field_is_named(fields: dict[str, object], field: str) -> None:
+    assert f"submit_new_password.{field}" in refusal("submit_new_password", **fields)
+
+
+def test_form_has_the_password_and_the_required_attributes() -> None:
+    main = action(FLOW, "submit_new_password")
+    new, email, phone, name, team = main.fields
+    assert main.label == "Save password and sign in"
+    assert (new.name, new.label, new.type) == ("new_password", "New password", "password")
+    assert (new.autocomplete, new.secret) == ("new-password", True)
+    assert (email.name, email.type, email.autocomplete) == ("attributes.email", "email", "email")
+    assert (phone.type, phone.inputmode, phone.label) == ("tel", "tel", "Phone number")
+    assert (name.type, name.label, name.label_code) == ("text", "Name", "attribute.name")
+    assert (team.name, team.label) == ("attributes.custom:team_name", "Team name")
+    assert team.label_code == "", "an attribute of the pool's own has no text to translate"
+
+
+def test_call_sets_the_password_and_can_send() -> None:
+    flow = walk(password(), ASKED, EVENT, inputs=INPUTS)
+    call = call_of(flow, EVENT)
+    assert isinstance(call, SetPassword)
+    assert (call.challenge, call.device_key) == (flow.challenge, KEY)
+    assert call.new_password.get_secret_value() == SECRET
+    assert call.attributes == {"email": "ana@example.com"}
+    assert SetPassword.can_send
+    assert_hidden(SECRET, EVENT, call)
+
+
+def test_new_password_is_an_answer_and_the_next_first_factor() -> None:
+    assert EVENT.answered_with == (SECRET,)
+    assert EVENT.first_factor.get_secret_value() == SECRET
+
+
+def test_weak_password_can_be_corrected() -> None:
+    assert messages(walk(EVENT, flow=FLOW)) == {
+        "wrong_credentials": "answer_refused",
+        "wrong_code": "not_accepted",
+        "code_already_used": "not_accepted",
+        "code_expired": "challenge_dead",
+        "new_password_refused": "new_password_refused",
+    }

@@ -1,0 +1,79 @@
+"""Resetting a password with the code that Cognito sent for it."""
+
+from __future__ import annotations
+
+import pytest
+from tests.challenges.helpers import SECRET, action, assert_hidden, call_of, messages, refusal, step
+from tests.flows import AT_REST, walk
+
+from oncegate import FlowState, ResetPassword
+from oncegate.adapters import PasswordReset, ResetPasswordWith, parse_event
+
+FLOW = AT_REST[FlowState.AWAITING_RESET]
+EVENT = ResetPassword(code="987 654", new_password=SECRET)
+
+
+def test_refused_sign_in_waits_in_awaiting_reset() -> None:
+    assert isinstance(FLOW.challenge, PasswordReset)
+    assert FLOW.challenge.username == "ana"
+    assert (step(FLOW).title, step(FLOW).challenge) == ("Reset your password", "RESET_PASSWORD")
+
+
+def test_separators_are_removed_from_the_code_alone() -> None:
+    event = parse_event({"type": "reset_password", "code": "987-654", "new_password": "a-b c"})
+    assert isinstance(event, ResetPassword)
+    assert event.answered_with == ("987654", "a-b c")
+
+
+@pytest.mark.parametrize(
+    ("fields", "field"),
+    [
+        ({"new_password": SECRET}, "code"),
+        ({"new_password": SECRET, "code": "abcdef"}, "code"),
+        ({"code": "987654"}, "new_password"),
+        ({"code": "987654", "new_password": ""}, "new_password"),
+        ({"code": "987654", "new_password": "hunter2!" * 33}, "new_password"),
+        ({"code": "987654", "new_password": SECRET, "username": "bert"}, "username"),
+    ],
+)
+def test_invalid_field_is_named(fields: dict[str, object], field: str) -> None:
+    assert f"reset_password.{field}: " in refusal("reset_password", **fields)
+
+
+def test_form_has_the_code_and_the_new_password() -> None:
+    main = action(FLOW, "reset_password")
+    one_time, new = main.fields
+    assert (main.label, main.is_main) == ("Save password", True)
+    assert (one_time.name, one_time.label, one_time.pattern) == ("code", "Code", "[0-9]{6}")
+    assert (new.name, new.label, new.type) == ("new_password", "New password", "password")
+    assert (new.autocomplete, new.secret) == ("new-password", True)
+
+
+def test_call_sets_the_password_and_cannot_send() -> None:
+    flow = walk(EVENT, flow=FLOW)
+    call = call_of(flow, EVENT)
+    assert flow.state is FlowState.SETTING_PASSWORD
+    assert isinstance(call, ResetPasswordWith)
+    assert call.challenge == flow.challenge
+    assert (call.code.get_secret_value(), call.new_password.get_secret_value()) == (
+        "987654",
+        SECRET,
+    )
+    assert not ResetPasswordWith.can_send
+    assert_hidden(SECRET, EVENT, call)
+    assert_hidden("987654", EVENT, call)
+
+
+def test_new_password_is_the_next_first_factor() -> None:
+    assert EVENT.first_factor.get_secret_value() == SECRET
+
+
+def test_code_and_password_can_be_corrected() -> None:
+    assert messages(walk(EVENT, flow=FLOW)) == {
+        "wrong_credentials": "recovery_refused",
+        "wrong_code": "wrong_code",
+        "code_already_used": "recovery_code_expired",
+        "code_expired": "recovery_code_expired",
+        "new_password_refused": "new_password_refused",
+        "factor_unusable": "recovery_unavailable",
+    }
