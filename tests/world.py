@@ -495,11 +495,7 @@ def _may_go_on(outcome: Outcome, call: Call) -> None:
     raise Broken(f"P1: a call repeated after {outcome.type}")
 
 
-NO_EFFECT = {
-    RejectionReason.DEVICE_FORGOTTEN,
-    RejectionReason.WRONG_CREDENTIALS,
-    RejectionReason.CHALLENGE_DEAD,
-}
+NO_EFFECT = {RejectionReason.DEVICE_FORGOTTEN}
 
 
 def _is_not_stuck(flow: Flow) -> None:

@@ -57,7 +57,7 @@ TEXTS: Final = MappingProxyType(
         "action.remember_device": "Continue",
         "action.request_new_code": "Send a new code",
         "action.request_first_code": "Send code",
-        "action.cancel": "Back to sign in",
+        "action.cancel": "Cancel",
         "action.start": "Sign in again",
         "action.sign_out": "Sign out",
         "action.continue": "Continue",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from oncegate._secret import Secret
 from oncegate.challenges import Challenge
@@ -58,7 +58,7 @@ class TokensIssued(_Outcome):
 
     machine_event: ClassVar[str] = "accepted"
     type: Literal["tokens_issued"] = "tokens_issued"
-    tokens: Tokens
+    tokens: Tokens = Field(exclude=True)
     username: str = ""
     new_device: NewDevice | None = None
     session_id: str | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 from unittest.mock import patch
@@ -24,11 +25,11 @@ _BATCH = 10
 
 
 def machine(quick: bool) -> list[Row]:
-    """Measure one event of the machine, and the chain of a sign-in with an SMS code."""
-    rounds = 20 if quick else 200
-    table, library = in_turn(rounds, _runs_on_the_table(), _runs_on_the_library())
-    by_table, by_library = in_turn(rounds, _chains("table"), _chains("library"))
-    of_two, bare = in_turn(rounds, _two_steps_to_the_code, transitions())
+    """Measure one event of the machine, and the chain of a sign-in with an SMS code, in CPU time."""
+    rounds, cpu = 20 if quick else 200, time.process_time
+    table, library = in_turn(rounds, _runs_on_the_table(), _runs_on_the_library(), clock=cpu)
+    by_table, by_library = in_turn(rounds, _chains("table"), _chains("library"), clock=cpu)
+    of_two, bare = in_turn(rounds, _two_steps_to_the_code, transitions(), clock=cpu)
     events = _BATCH * len(_chain())
     chain = "submit_password, accepted, submit_code: checked and validated flows"
     return [

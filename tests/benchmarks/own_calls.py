@@ -53,15 +53,15 @@ def count(action: Callable[[], object]) -> OwnCalls:
         AssertionError: the action makes no request.
     """
     seen: list[CodeType] = []
-    is_over = False
+    is_done = False
 
     def profile(frame: FrameType, event: str, _: Any) -> None:
-        nonlocal is_over
-        if event != "call" or is_over:
+        nonlocal is_done
+        if event != "call" or is_done:
             return
         code = frame.f_code
         if code.co_name == _REQUEST:
-            is_over = True
+            is_done = True
         elif any(own in code.co_filename for own in _OWN):
             seen.append(code)
 
@@ -70,7 +70,7 @@ def count(action: Callable[[], object]) -> OwnCalls:
         action()
     finally:
         sys.setprofile(None)
-    assert is_over, "no request was made"
+    assert is_done, "no request was made"
     return OwnCalls(len(seen), len(set(seen)), len({code.co_filename for code in seen}))
 
 

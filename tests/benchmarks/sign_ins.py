@@ -107,16 +107,16 @@ class VerifierParameters(NamedTuple):
 
 def srp(quick: bool) -> list[Row]:
     """Measure the client's computation of one sign-in."""
-    asked = VerifierParameters.new()
+    verifier = VerifierParameters.new()
 
     def ours() -> None:
         ClientSrp().claim(
             group=GROUP,
             user=USER,
             password=PASSWORD,
-            salt=f"{asked.salt:x}",
-            server_public=f"{asked.server_public:x}",
-            secret_block=asked.secret_block,
+            salt=f"{verifier.salt:x}",
+            server_public=f"{verifier.server_public:x}",
+            secret_block=verifier.secret_block,
             now=datetime.now(UTC),
         )
 
@@ -129,9 +129,9 @@ def srp(quick: bool) -> list[Row]:
             {
                 "USERNAME": USER,
                 "USER_ID_FOR_SRP": USER,
-                "SALT": f"{asked.salt:x}",
-                "SRP_B": f"{asked.server_public:x}",
-                "SECRET_BLOCK": asked.secret_block,
+                "SALT": f"{verifier.salt:x}",
+                "SRP_B": f"{verifier.server_public:x}",
+                "SECRET_BLOCK": verifier.secret_block,
             },
             parameters,
         )
@@ -139,9 +139,9 @@ def srp(quick: bool) -> list[Row]:
     def powers_alone() -> None:
         a = secrets.randbits(256) | 1 << 255
         public = int(gmpy2.powmod_sec(G, a, N))
-        x = private_key(asked.salt, GROUP, USER, PASSWORD)
-        u = scrambler(public, asked.server_public)
-        base = (asked.server_public - K * gmpy2.powmod_sec(G, x, N)) % N
+        x = private_key(verifier.salt, GROUP, USER, PASSWORD)
+        u = scrambler(public, verifier.server_public)
+        base = (verifier.server_public - K * gmpy2.powmod_sec(G, x, N)) % N
         gmpy2.powmod_sec(base, a + u * x, N)
 
     rounds = 20 if quick else 200

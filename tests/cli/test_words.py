@@ -26,7 +26,7 @@ from oncegate_cli._terminal import Terminal, words_of
 CODE = Field(name="code", label="Code", type="text", inputmode="numeric")
 NEW_PASSWORD = Field(name="new_password", label="New password", type="password", secret=True)
 NEW_CODE = Action(event="request_new_code", label="Send a new code")
-CANCEL = Action(event="cancel", label="Back to sign in")
+CANCEL = Action(event="cancel", label="Cancel")
 
 
 def step(*actions: Action, state: FlowState = FlowState.AWAITING_MFA) -> Step:
@@ -99,7 +99,7 @@ def test_step_shows_title_and_words_with_their_delay(capsys: pytest.CaptureFixtu
     assert "Enter your code" in shown
     assert "Type “new” in 0:2" in shown
     assert "min for: Send a new code" in shown
-    assert "Type “cancel” for: Back to sign in" in shown
+    assert "Type “cancel” for: Cancel" in shown
 
 
 def test_known_answer_is_used_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,10 +1,10 @@
 """Every interleaving of a few workers on one flow, over the real driver and machine.
 
-A *schedule* is a list of what happens, one thing after another: a worker does its next thing (its call
-may suffer a fault), a worker dies, a lease runs out. The explorer goes through all schedules within a
-bound, breadth first, so the first violation it meets has the shortest schedule there is. A generator
-cannot be copied, so each schedule is played from the start in a world of its own; schedules that lead to
-the same state are followed once.
+A *schedule* is a sequence of happenings: a worker performs its next effect (its call may suffer a
+fault), a worker dies, a lease expires, or a power cut undoes what is not durable. The explorer tries
+all schedules within bounds, breadth first, so the first violation that it finds has the shortest
+schedule. A generator cannot be copied, so each schedule is played from the start in a new world.
+Schedules that reach the same state are followed once.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ from oncegate.driver.effects import (
 from oncegate_stores import MemoryStore
 
 LEASE = 200.0
-LEASE_ENDS, POWER_GOES = "the lease runs out", "the power goes"
+LEASE_EXPIRES, POWER_CUT = "the lease expires", "the power is cut"
+ACTS, DIES = "acts", "dies"
 FAULTS = ("lost", "throttled")
 FIREWALL = ("blocked",)
 
@@ -37,9 +38,9 @@ class Happening(NamedTuple):
     """One thing that happens.
 
     Attributes:
-        what: ``goes on``, ``dies``, ``the lease runs out`` or ``the power goes``.
-        worker: which, by its place in the script.
-        fault: that its call suffers, if it makes one.
+        what: ``acts`` or ``dies``, of a worker; ``the lease expires`` or ``the power is cut``.
+        worker: index of the worker in the script.
+        fault: fault of the worker's call, if it makes one.
     """
 
     what: str
@@ -55,11 +56,11 @@ class Happening(NamedTuple):
 
 Schedule = tuple[Happening, ...]
 Script = Callable[[World], list[Worker]]
-"""Prepares a flow, and returns the workers that are about to start on it."""
+"""Prepares a flow, and returns workers that have performed no effect yet."""
 
 
 class Violation(AssertionError):
-    """A promise is broken; the schedule that breaks it is the shortest there is."""
+    """A broken promise, with the shortest schedule that breaks it."""
 
     def __init__(self, promise: str, schedule: Schedule) -> None:
         lines = "\n".join(f"  {number}. {step}" for number, step in enumerate(schedule, 1))
@@ -68,7 +69,7 @@ class Violation(AssertionError):
 
 
 class Covered(NamedTuple):
-    """How far an exploration went."""
+    """The size of an exploration."""
 
     schedules: int
     states: int
@@ -79,14 +80,15 @@ class Explorer:
     """Explores one script.
 
     Args:
-        script: what the workers are about to do.
-        crashes: how many workers may die in a schedule.
-        faults: how many calls may go wrong.
-        waits: how often a lease may run out.
-        cuts: how often the power may go; the store has to be a `ForgetfulStore` then.
-        kinds: what the faults are (`tests.doubles.InProcessClient`).
-        most: schedules after which to give up.
-        world: for `World`.
+        script: prepares the flow and the workers.
+        crashes: number of workers that may die in one schedule.
+        faults: number of calls that may suffer a fault.
+        waits: number of times that a lease may expire.
+        cuts: number of power cuts; the store must be a `ForgetfulStore` then.
+        kinds: kinds of faults (`tests.doubles.InProcessClient`).
+        most: maximum number of schedules.
+        new_store: makes the store of each world.
+        world: further arguments of `World`.
     """
 
     def __init__(
@@ -103,17 +105,17 @@ class Explorer:
         **world: Any,
     ) -> None:
         self._script = script
-        self._bounds = {"dies": crashes, "fault": faults, LEASE_ENDS: waits, POWER_GOES: cuts}
+        self._bounds = {DIES: crashes, "fault": faults, LEASE_EXPIRES: waits, POWER_CUT: cuts}
         self._kinds = kinds
         self._most = most
         self._new_store = new_store
         self._world = world
 
     def explore(self) -> Covered:
-        """Go through all schedules.
+        """Try all schedules.
 
         Raises:
-            Violation: one of them breaks a promise.
+            Violation: a schedule breaks a promise.
         """
         world, workers = self._play(())
         seen = {self._state(world, workers)}
@@ -124,7 +126,7 @@ class Explorer:
             schedule, following = queue.popleft()
             for happening in following:
                 schedules += 1
-                assert schedules <= self._most, "more schedules than were allowed for"
+                assert schedules <= self._most, f"more than {self._most} schedules"
                 longer: Schedule = (*schedule, happening)
                 world, workers = self._play(longer)
                 state = self._state(world, workers)
@@ -150,22 +152,22 @@ class Explorer:
             for worker in workers:
                 _skip(world, worker)
             for happening in schedule:
-                self._let(happening, world, workers)
-            # What holds before the last of them was seen when the shorter schedule was played.
+                self._apply(happening, world, workers)
+            # The state before the last happening was checked when the shorter schedule was played.
             world.check(secrets=False)
         except Broken as broken:
             raise Violation(str(broken), schedule) from None
         return world, workers
 
-    def _let(self, happening: Happening, world: World, workers: list[Worker]) -> None:
-        if happening.what == LEASE_ENDS:
+    def _apply(self, happening: Happening, world: World, workers: list[Worker]) -> None:
+        if happening.what == LEASE_EXPIRES:
             world.clock.advance(LEASE)
             return
-        if happening.what == POWER_GOES:
+        if happening.what == POWER_CUT:
             world.cut_the_power()
             return
         worker = workers[happening.worker]
-        if happening.what == "dies":
+        if happening.what == DIES:
             world.kill(worker)
             return
         world.do_one_thing(worker, happening.fault)
@@ -175,30 +177,30 @@ class Explorer:
         self, schedule: Schedule, world: World, workers: list[Worker]
     ) -> Iterator[Happening]:
         used = {
-            "dies": sum(step.what == "dies" for step in schedule),
+            DIES: sum(step.what == DIES for step in schedule),
             "fault": sum(step.fault is not None for step in schedule),
             **{
                 what: sum(step.what == what for step in schedule)
-                for what in (LEASE_ENDS, POWER_GOES)
+                for what in (LEASE_EXPIRES, POWER_CUT)
             },
         }
         left = {what: bound - used[what] for what, bound in self._bounds.items()}
         for number, worker in enumerate(workers):
             if worker not in world.workers:
                 continue
-            yield Happening("goes on", number)
+            yield Happening(ACTS, number)
             # The driver's `Notify` after the write-ahead comes right before its call.
             if left["fault"] and isinstance(worker.effect, Notify):
                 for fault in self._kinds:
-                    yield Happening("goes on", number, fault)
-            if left["dies"]:
-                yield Happening("dies", number)
-        for what in (LEASE_ENDS, POWER_GOES):
+                    yield Happening(ACTS, number, fault)
+            if left[DIES]:
+                yield Happening(DIES, number)
+        for what in (LEASE_EXPIRES, POWER_CUT):
             if left[what] and world.workers:
                 yield Happening(what)
 
     def _state(self, world: World, workers: list[Worker]) -> object:
-        """All that matters for what can happen next. Ids, sessions and codes differ in each world."""
+        """Return what determines the rest of a schedule. IDs, sessions and codes differ in each world."""
         flow = world.flow([*world.steps][-1])
         return (
             flow.state,
@@ -213,29 +215,29 @@ class Explorer:
             flow.challenge_ends is not None and world.clock.now() >= flow.challenge_ends,
             len(world.pool.inbox.messages()),
             len(world.calls),
-            tuple(_of(worker, world) for worker in workers),
+            tuple(_state_of(worker, world) for worker in workers),
         )
 
     def _end(self, world: World, schedule: Schedule) -> None:
-        """Nobody is at work any more. Once every lease is over, somebody who comes back can go on."""
+        """Check that all flows can continue, once no worker is left and every lease has expired."""
         world.clock.advance(LEASE)
         for flow_id in world.steps:
             try:
                 step = world.sign_in.get(flow_id)
             except Broken as broken:
                 raise Violation(str(broken), schedule) from None
-            is_over = step.state in {"authenticated", "failed"}
-            if not (is_over or step.events):
+            is_final = step.state in {"authenticated", "failed"}
+            if not (is_final or step.events):
                 raise Violation(f"P4: {step.state} is a dead end", schedule)
 
 
 def _skip(world: World, worker: Worker) -> None:
-    """What touches nothing that another worker reads is no point to interleave."""
+    """Perform the effects that no other worker can observe; interleaving them makes no difference."""
     while isinstance(worker.effect, (GetDurableSince, FindDevice, StoreDevice)):
         world.do_one_thing(worker)
 
 
-def _of(worker: Worker, world: World) -> object:
+def _state_of(worker: Worker, world: World) -> object:
     effect = worker.effect
     return (
         worker in world.workers,

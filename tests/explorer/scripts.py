@@ -1,4 +1,4 @@
-"""What a few workers are about to do with one flow: everyday accidents, as scripts for the explorer."""
+"""Scripts for the explorer: everyday accidents, with two or three workers on one flow."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from oncegate import (
 
 
 def clicks(*events: Event, before: tuple[Event, ...] = (), later: int = 0) -> Script:
-    """Each event is sent to a worker of its own, from the page that is shown after `before`.
+    """Return a script that sends each event to another worker, from the step after `before`.
 
     Args:
-        events: one for each worker; a code of ``000000`` stands for the one that was sent.
-        before: what was done already.
-        later: versions by which the page of each next click is later, as after a reload.
+        events: one for each worker. The code ``000000`` stands for the code that was sent.
+        before: events that have been processed already.
+        later: number of versions between the steps of consecutive events, as after a reload.
     """
 
     def script(world: World) -> list[Worker]:
@@ -41,13 +41,13 @@ def clicks(*events: Event, before: tuple[Event, ...] = (), later: int = 0) -> Sc
     return script
 
 
-def goes_on(who: str, steps: int, *last: Event) -> Script:
-    """Somebody who means well goes on from page to page, and then a worker takes what comes next.
+def continues(who: str, steps: int, *last: Event) -> Script:
+    """Return a script in which a well-meaning user has passed some steps, and a worker takes the next.
 
     Args:
-        who: by username.
-        steps: pages that are behind the person when the worker takes over.
-        last: what is said then; what a person who means well says where nothing is given.
+        who: username.
+        steps: number of steps that the user has passed.
+        last: events at the next step. None given: what a well-meaning user sends.
     """
 
     def script(world: World) -> list[Worker]:
@@ -63,7 +63,7 @@ def goes_on(who: str, steps: int, *last: Event) -> Script:
 
 
 def from_a_remembered_device(world: World) -> list[Worker]:
-    """A user whose device is remembered submits the password."""
+    """Prepare a user whose device is remembered, and who submits the password."""
     first = world.start()
     remember = code("000000").model_copy(update={"remember_device": True})
     for event in (ANA, remember):
@@ -79,13 +79,13 @@ def _with_code(event: Event, world: World) -> Event:
 
 ANA, DORA = password(), password(PASSWORDS["dora"], "dora")
 RIGHT, WRONG, OTHER = code("000000"), code("111111"), code("222222")
-SMS, MAIL = ChooseFactor(factor=Factor.SMS), ChooseFactor(factor=Factor.EMAIL)
+SMS, EMAIL = ChooseFactor(factor=Factor.SMS), ChooseFactor(factor=Factor.EMAIL)
 
 TWO: dict[str, tuple[Script, dict[str, object]]] = {
     "the password twice": (clicks(ANA, ANA), {}),
     "the password twice, once after a reload": (clicks(ANA, ANA, later=2), {}),
     "the factor twice": (clicks(SMS, SMS, before=(DORA,)), {}),
-    "two factors": (clicks(SMS, MAIL, before=(DORA,)), {}),
+    "two factors": (clicks(SMS, EMAIL, before=(DORA,)), {}),
     "the code twice": (clicks(RIGHT, RIGHT, before=(ANA,)), {}),
     "a wrong code and the right one": (clicks(WRONG, RIGHT, before=(ANA,)), {}),
     "two wrong codes": (clicks(WRONG, OTHER, before=(ANA,)), {}),
@@ -94,7 +94,7 @@ TWO: dict[str, tuple[Script, dict[str, object]]] = {
         {},
     ),
     "the code and a new one": (clicks(RIGHT, RequestNewCode(), before=(ANA,)), {}),
-    "a new code twice, by one click": (
+    "a new code by one click, twice": (
         clicks(RequestNewCode(), RequestNewCode(), before=(ANA,)),
         {"retain_password": True, "new_code_cooldown": 0},
     ),
@@ -102,7 +102,7 @@ TWO: dict[str, tuple[Script, dict[str, object]]] = {
         clicks(RequestNewCode(), RIGHT, before=(ANA,)),
         {"retain_password": True},
     ),
-    "the code and a way out": (clicks(RIGHT, Cancel(), before=(ANA,)), {}),
+    "the code and a cancel": (clicks(RIGHT, Cancel(), before=(ANA,)), {}),
     "the code twice, with a new device": (
         clicks(RIGHT, RIGHT, before=(ANA,)),
         {"with_devices": True},
@@ -115,61 +115,60 @@ TWO: dict[str, tuple[Script, dict[str, object]]] = {
 
 THREE: dict[str, tuple[Script, dict[str, object]]] = {
     "the password three times": (clicks(ANA, ANA, ANA), {}),
-    "two codes and a way out": (clicks(WRONG, RIGHT, Cancel(), before=(ANA,)), {}),
+    "two codes and a cancel": (clicks(WRONG, RIGHT, Cancel(), before=(ANA,)), {}),
 }
 
 
-ASKS = RequestNewCode()
+NEW_CODE = RequestNewCode()
 BY_ONE_CLICK: dict[str, object] = {"retain_password": True, "new_code_cooldown": 0}
 AT_ONCE: dict[str, object] = {"new_code_cooldown": 0}
 BLOCKED: dict[str, object] = {"kinds": FIREWALL, "crashes": 0, "waits": 0}
 BY_CHOICE: dict[str, object] = {"auth_flow": "USER_AUTH"}
 DEVICES: dict[str, object] = {"with_devices": True}
 
-LEADING: dict[str, tuple[Script, dict[str, object]]] = {
+CHOOSING: dict[str, tuple[Script, dict[str, object]]] = {
     "recovery_is_required": (clicks(password("wrong")), {}),
     "attempts_remain": (
         clicks(code("555555"), before=(ANA, WRONG, OTHER, code("333333"), code("444444"))),
         {},
     ),
     "budget_remains": (
-        clicks(ASKS, before=(ANA,)),
+        clicks(NEW_CODE, before=(ANA,)),
         {**BY_ONE_CLICK, "budget": CodeBudget(per_user=1)},
     ),
     "challenge_is_dead": (clicks(RIGHT, before=(ANA,)), BLOCKED),
     "challenge_is_alive": (clicks(RIGHT, before=(ANA,)), BLOCKED),
-    "challenge_waits_there": (goes_on("ana", 0), {}),
-    "code_is_first_factor": (clicks(ASKS, before=(ANA,)), AT_ONCE),
-    "code_was_delivered": (goes_on("cleo", 1, ASKS), AT_ONCE),
-    "recovery_is_done": (goes_on("ana", 0), {}),
-    "deadline_has_passed": (clicks(RIGHT, before=(ANA,)), {}),
-    "device_is_challenged": (goes_on("ana", 0), {}),
+    "challenge_waits_there": (continues("ana", 0), {}),
+    "code_is_first_factor": (clicks(NEW_CODE, before=(ANA,)), AT_ONCE),
+    "code_was_delivered": (continues("cleo", 1, NEW_CODE), AT_ONCE),
+    "recovery_is_done": (continues("ana", 0), {}),
+    "device_is_challenged": (continues("ana", 0), {}),
     "device_is_not_believed": (from_a_remembered_device, {**DEVICES, **BLOCKED}),
-    "device_is_forgotten": (goes_on("gus", 0), {}),
-    "device_is_new": (goes_on("ana", 0), {}),
-    "device_is_wanted": (goes_on("fay", 0), DEVICES),
-    "email_is_to_be_set_up": (goes_on("dora", 1, SMS), {}),
-    "factor_is_offered": (goes_on("dora", 1, ChooseFactor(factor=Factor.PASSKEY)), {}),
-    "factor_is_unusable": (goes_on("dora", 1, SMS), BLOCKED),
-    "factor_is_preselected": (goes_on("ana", 0), {}),
+    "device_is_forgotten": (continues("gus", 0), {}),
+    "device_is_new": (continues("ana", 0), {}),
+    "device_is_wanted": (continues("fay", 0), DEVICES),
+    "email_is_to_be_set_up": (continues("dora", 1, SMS), {}),
+    "factor_is_offered": (continues("dora", 1, ChooseFactor(factor=Factor.PASSKEY)), {}),
+    "factor_is_unusable": (continues("dora", 1, SMS), BLOCKED),
+    "factor_is_preselected": (continues("ana", 0), {}),
     "first_factor_is_at_hand": (
-        clicks(RIGHT, before=(password(PASSWORDS["gus"], "gus"), ASKS)),
+        clicks(RIGHT, before=(password(PASSWORDS["gus"], "gus"), NEW_CODE)),
         AT_ONCE,
     ),
-    "password_is_retained": (clicks(ASKS, before=(ANA,)), AT_ONCE),
+    "password_is_retained": (clicks(NEW_CODE, before=(ANA,)), AT_ONCE),
     "recovery_continues": (clicks(RIGHT, before=(ANA,)), BLOCKED),
-    "deadline_has_passed": (goes_on("ana", 0), {}),
-    "first_factor_can_be_retried": (goes_on("ana", 0), BLOCKED),
+    "deadline_has_passed": (continues("ana", 0), {}),
+    "first_factor_can_be_retried": (continues("ana", 0), BLOCKED),
     "new_codes_remain": (
-        clicks(ASKS, before=(ANA,)),
+        clicks(NEW_CODE, before=(ANA,)),
         {**BY_ONE_CLICK, "new_codes_per_flow": 0},
     ),
-    "new_password_was_rejected": (goes_on("emil", 1), BLOCKED),
-    "nothing_is_asked": (goes_on("dora", 0), {}),
-    "password_is_chosen": (goes_on("ana", 1, MAIL), BY_CHOICE),
-    "pool_asks_about_device": (goes_on("fay", 0), {"with_devices": "always"}),
-    "session_exists": (goes_on("fay", 0), DEVICES),
-    "tokens_are_issued": (goes_on("ana", 0), {}),
+    "new_password_was_rejected": (continues("emil", 1), BLOCKED),
+    "nothing_is_asked": (continues("dora", 0), {}),
+    "password_is_chosen": (continues("ana", 1, EMAIL), BY_CHOICE),
+    "pool_asks_about_device": (continues("fay", 0), {"with_devices": "always"}),
+    "session_exists": (continues("fay", 0), DEVICES),
+    "tokens_are_issued": (continues("ana", 0), {}),
     "user_has_not_decided": (
         clicks(RIGHT.model_copy(update={"remember_device": False}), before=(ANA,)),
         DEVICES,
@@ -177,4 +176,4 @@ LEADING: dict[str, tuple[Script, dict[str, object]]] = {
     "username_is_enough": (clicks(SubmitUsername(username="ana")), {}),
     "username_is_known": (clicks(ANA.model_copy(update={"username": ""})), {}),
 }
-"""For each guard that only leads, what comes past it; and how the world and the explorer are for it."""
+"""For each guard that chooses between transitions: a script, and arguments of world and explorer."""

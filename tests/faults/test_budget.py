@@ -5,8 +5,17 @@ from __future__ import annotations
 import pytest
 from tests.doubles import ManualClock, ScriptedTransport, a_text, code, password, the_tokens
 
-from oncegate import CodeBudget, RequestContext, SignIn
-from oncegate.adapters import NotSent, Outcome, OutcomeUnknown, Rejected, RejectionReason
+from oncegate import CodeBudget, RequestContext, RequestNewCode, SignIn
+from oncegate.adapters import (
+    ChallengeIssued,
+    NotSent,
+    Outcome,
+    OutcomeUnknown,
+    PasswordReset,
+    Rejected,
+    RejectionReason,
+)
+from oncegate.challenges import Delivery
 from oncegate_stores import MemoryStore
 
 CONTEXT = RequestContext(source_address="192.0.2.1")
@@ -66,5 +75,33 @@ def test_accepted_code_is_charged_once_only() -> None:
     )
     step = sign_in.send(sign_in.start(), password(), context=CONTEXT)
     sign_in.send(step, code(), context=CONTEXT)
+    step = sign_in.send(sign_in.start(), password(), context=CONTEXT)
+    assert step.state == "awaiting_mfa"
+
+
+def test_new_code_that_was_not_sent_is_not_charged() -> None:
+    """The challenge still shows the delivery of the code before, which was charged already."""
+    reset = PasswordReset(
+        username="ana", delivery=Delivery(medium="SMS", destination="+*******1234")
+    )
+    transport = ScriptedTransport(
+        Rejected(reason=RejectionReason.PASSWORD_RESET_REQUIRED),
+        ChallengeIssued(challenge=reset),
+        NotSent(cause="throttled"),
+        a_text(),
+    )
+    sign_in = SignIn(
+        transport=transport,
+        store=MemoryStore(),
+        clock=ManualClock(),
+        budget=CodeBudget(per_user=9, per_source=2),
+        new_code_cooldown=0,
+        listeners=[],
+    )
+    step = sign_in.send(sign_in.start(), password(), context=CONTEXT)
+    for _ in range(2):
+        step = sign_in.send(step, RequestNewCode(), context=CONTEXT)
+        assert step.reason is None
+    assert len(transport.calls) == 3
     step = sign_in.send(sign_in.start(), password(), context=CONTEXT)
     assert step.state == "awaiting_mfa"

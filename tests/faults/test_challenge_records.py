@@ -1,4 +1,4 @@
-"""What the stored record says of a challenge: password, attempts and deadline live as long as it does."""
+"""The stored record of a challenge: password, attempts and deadline live as long as the challenge."""
 
 from __future__ import annotations
 
@@ -15,8 +15,16 @@ from tests.doubles import (
     the_tokens,
 )
 
-from oncegate import Cancel, RequestNewCode, SignIn, Step
-from oncegate.adapters import Call, FlowId, Outcome, OutcomeUnknown, Rejected, RejectionReason
+from oncegate import Cancel, RequestNewCode, SignIn, Step, SubmitAnswer
+from oncegate.adapters import (
+    Call,
+    ChallengeIssued,
+    FlowId,
+    Outcome,
+    OutcomeUnknown,
+    Rejected,
+    RejectionReason,
+)
 from oncegate.record import ATTEMPTS_PER_CHALLENGE, Flow
 from oncegate_stores import MemoryStore
 
@@ -130,6 +138,19 @@ def test_new_challenge_resets_the_attempts() -> None:
     step = records.sign_in.send(step, code("000000"))
     assert step.reason is None, "an answer to the challenge before is a new answer to this one"
     assert step.attempts_left == ATTEMPTS_PER_CHALLENGE - 1
+
+
+def test_next_custom_challenge_resets_attempts_and_attempted_digests() -> None:
+    def custom(number: int) -> ChallengeIssued:
+        challenge = {"kind": "CUSTOM_CHALLENGE", "session": f"{number}" * 40, "username": "ana"}
+        return ChallengeIssued.model_validate({"challenge": challenge})
+
+    records = Records(custom(1), custom(2))
+    step = records.sign_in.send(records.sign_in.start(), password())
+    step = records.sign_in.send(step, SubmitAnswer(answer="1"))
+    assert step.state == "awaiting_answer"
+    flow = records.flow(step)
+    assert (flow.attempted_digests, flow.attempts_left) == ((), ATTEMPTS_PER_CHALLENGE)
 
 
 def test_deadline_of_a_challenge_counts_from_before_the_call() -> None:

@@ -151,9 +151,9 @@ def test_worker_killed_at_any_moment_never_sends_two_codes(
     killer.run(KILLS)
     killer.check_no_flow_is_stuck()
     assert killer.under_way >= KILLS / 10, "hardly any worker was killed during a call"
-    texts = len(sandbox.messages())
+    codes = len(sandbox.messages())
     record_property(
         "killed",
         f"killer: {killer.kills} workers killed on {store}, {killer.under_way} of them during an event; "
-        f"{len(killer.flows)} challenges, {texts} codes",
+        f"{len(killer.flows)} challenges, {codes} codes",
     )

@@ -117,7 +117,7 @@ CASES = [
         for model in CHALLENGES
     ),
 ]
-HOLDS_TOKENS = {"Tokens", "TokensIssued", "InMemory"}
+HOLDS_TOKENS = {"Tokens"}
 """Models that write tokens out: `Tokens` for session stores, the others because they contain one."""
 
 

@@ -1,8 +1,7 @@
-"""Our engine compared with the library's: every case of the chart, toy charts, and what is refused."""
+"""Our engine compared with the library's: every case of the chart, small charts, and refused charts."""
 
 from __future__ import annotations
 
-import copy
 import inspect
 import itertools
 import re
@@ -23,7 +22,7 @@ from oncegate.machine.chart import SignInMachine
 from oncegate.machine.engine import CompiledChart, CompiledTransition
 
 Question = tuple[Any, str, Any]
-"""State in which a guard is asked, its name, and the target if the guard takes it."""
+"""State in which a guard is evaluated, its name, and the target if the guard takes it."""
 Chart = type[StateChart[Any]]
 
 
@@ -32,12 +31,12 @@ class Boom(Exception):
 
 
 class Recorder:
-    """A model that answers as planned, and records guards, effects and states entered."""
+    """A model that gives planned answers, and records guards, effects and states entered."""
 
     def __init__(self) -> None:
-        self.recorder_lay(None, {})
+        self.recorder_plan(None, {})
 
-    def recorder_lay(
+    def recorder_plan(
         self, state: Any, answers: Mapping[Question, bool], raise_at: int | None = None
     ) -> None:
         self.recorder_state = state
@@ -45,8 +44,8 @@ class Recorder:
         self.recorder_raise_at = raise_at
         self.recorder_log: list[tuple[Any, ...]] = []
 
-    def recorder_note(self, *what: Any) -> None:
-        self.recorder_log.append(what)
+    def recorder_add(self, *entry: Any) -> None:
+        self.recorder_log.append(entry)
         if len(self.recorder_log) - 1 == self.recorder_raise_at:
             raise Boom
 
@@ -79,7 +78,7 @@ def questions(chart: Chart, transition: Transition) -> list[Question]:
 
 
 def opening(chart: Chart, transition: Transition) -> dict[Question, bool]:
-    """The answers that open a transition, if its conditions are names joined by ``and``."""
+    """Return the answers that enable a transition whose conditions are names joined by ``and``."""
     return {
         question: spec.expected_value is not False
         for spec in transition.cond
@@ -88,33 +87,33 @@ def opening(chart: Chart, transition: Transition) -> dict[Question, bool]:
     }
 
 
-def stub(chart: Chart, name: str, what: str) -> Callable[..., bool]:
-    """A method that notes that it is called, and answers from the recorder. An effect's is not heard."""
+def stub(chart: Chart, name: str, kind: str) -> Callable[..., bool]:
+    """Return a method that records its call and answers from the recorder (ignored for effects)."""
 
     def plain(self: Any) -> bool:
-        self.model.recorder_note(what, self.model.state, name)
+        self.model.recorder_add(kind, self.model.state, name)
         return bool(self.model.recorder_answers.get((self.model.state, name, None), True))
 
     def with_target(self: Any, target: State) -> bool:
         assert isinstance(target, State)
-        self.model.recorder_note(what, self.model.state, name, target.value)
+        self.model.recorder_add(kind, self.model.state, name, target.value)
         return bool(self.model.recorder_answers.get((self.model.state, name, target.value), True))
 
     return with_target if takes_target(chart, name) else plain
 
 
 def stubbed(chart: Chart) -> Chart:
-    """The chart with every guard answering from the recorder, and every effect only noted."""
+    """Return the chart with all guards answered by the recorder, and all effects only recorded."""
     specs = [spec for s in chart.states for t in s.transitions for spec in (*t.cond, *t.on)]
     stubs: dict[str, Any] = {}
     for spec in specs:
         if not spec.is_convention:
-            what = "calls" if spec.expected_value is None else "asks"
-            stubs |= {name: stub(chart, name, what) for name in words(spec.attr_name)}
-    return made(f"Stubbed{chart.__name__}", chart, stubs)
+            kind = "calls" if spec.expected_value is None else "asks"
+            stubs |= {name: stub(chart, name, kind) for name in words(spec.attr_name)}
+    return new_chart(f"Stubbed{chart.__name__}", chart, stubs)
 
 
-def made(name: str, base: Any, members: dict[str, Any]) -> Chart:
+def new_chart(name: str, base: Any, members: dict[str, Any]) -> Chart:
     chart: Chart = StateMachineMetaclass(name, (base,), members)  # type: ignore[assignment]
     return chart
 
@@ -127,17 +126,18 @@ class Case(NamedTuple):
 
 
 def junctions(chart: Chart) -> Iterator[tuple[Transition | None, dict[Question, bool]]]:
-    """The answers at all junctions: none is open, and each in turn is the first that is open.
+    """Yield answers for the transitions without an event, each with the first one that is enabled.
 
-    That once with all after it shut and once with all after it open, for that must not matter.
+    None is enabled in the first plan. Each of them is the first in two plans: the later ones are all
+    disabled in one and all enabled in the other, which must make no difference.
     """
     eventless = [t for state in chart.states for t in state.transitions if t.is_eventless]
-    opened = [opening(chart, transition) for transition in eventless]
-    shut = [{question: not yes for question, yes in answers.items()} for answers in opened]
-    yield None, merged(shut)
+    enabled = [opening(chart, transition) for transition in eventless]
+    disabled = [{question: not yes for question, yes in answers.items()} for answers in enabled]
+    yield None, merged(disabled)
     for at, transition in enumerate(eventless):
-        yield transition, merged([*shut, opened[at]])
-        yield transition, merged([*opened[at + 1 :], *shut[:at], opened[at]])
+        yield transition, merged([*disabled, enabled[at]])
+        yield transition, merged([*enabled[at + 1 :], *disabled[:at], enabled[at]])
 
 
 def merged(answers: list[dict[Question, bool]]) -> dict[Question, bool]:
@@ -150,21 +150,21 @@ def events_of(chart: Chart) -> list[str]:
 
 
 def cases(chart: Chart) -> Iterator[Case]:
-    """Every state and event, every answer of the event's own guards, every way at the junctions."""
+    """Yield every state and event with every answer of the event's guards and every plan of junctions."""
     plans = list(junctions(chart))
     for state, event, (first, plan) in itertools.product(chart.states, events_of(chart), plans):
-        # A state that is a junction itself is left first; the event then meets the next one.
-        meets = first.target if first and first.source == state else state
-        assert meets is not None
+        # A junction at rest is left before the event is processed, in the next state.
+        processed_in = first.target if first and first.source == state else state
+        assert processed_in is not None
         own = [
             t
-            for found in dict.fromkeys((state, meets))
+            for found in dict.fromkeys((state, processed_in))
             for t in found.transitions
             if event in map(str, t.events)
         ]
         asked = list(dict.fromkeys(question for t in own for question in questions(chart, t)))
-        for said in itertools.product((True, False), repeat=len(asked)):
-            yield Case(state.value, event, plan | dict(zip(asked, said, strict=True)))
+        for answers in itertools.product((True, False), repeat=len(asked)):
+            yield Case(state.value, event, plan | dict(zip(asked, answers, strict=True)))
 
 
 class Outcome(NamedTuple):
@@ -174,29 +174,29 @@ class Outcome(NamedTuple):
 
 
 def outcome(case: Case, recorder: Recorder, send: Callable[[str], object]) -> Outcome:
-    recorder.recorder_lay(case.state, case.answers, case.raise_at)
+    recorder.recorder_plan(case.state, case.answers, case.raise_at)
     try:
         send(case.event)
     except TransitionNotAllowed as error:
-        return Outcome(tuple(recorder.recorder_log), recorder.state, f"no {error.event}")
+        return Outcome(tuple(recorder.recorder_log), recorder.state, f"not allowed: {error.event}")
     except Boom:
         return Outcome(tuple(recorder.recorder_log), recorder.state, "boom")
     return Outcome(tuple(recorder.recorder_log), recorder.state, None)
 
 
 class Library:
-    """One machine of the library's, used for case after case."""
+    """One machine of the library, used for all cases."""
 
     def __init__(self, chart: Chart) -> None:
         self.recorder = Recorder()
         self.machine = stubbed(chart)(self.recorder)
 
     def outcome(self, case: Case) -> Outcome:
-        # A final state stops the engine, and there is no public way to start it again.
+        # A final state stops the engine. A new machine takes 10 ms, and there is no public way to restart.
         self.machine._engine.running = True
         found = outcome(case, self.recorder, self.machine.send)
         if found.raised == "boom" and found.log[-1] == ("enters", found.state):
-            # After an exception the library writes the state that it already has once more.
+            # After an exception the library sets the current state again.
             return found._replace(log=found.log[:-1])
         return found
 
@@ -230,20 +230,20 @@ def sign_in() -> Compared:
     return compared(SignInMachine)
 
 
-# ── the landed chart ──
+# ── the sign-in chart ──
 
 
-def test_runs_every_case_of_the_landed_chart_like_the_library(sign_in: Compared) -> None:
+def test_every_case_of_the_sign_in_chart_runs_like_the_library(sign_in: Compared) -> None:
     assert len(sign_in.cases) > 20_000
     assert differences(sign_in.ours, sign_in.library, sign_in.cases) == []
 
 
-def test_the_cases_take_every_transition(sign_in: Compared) -> None:
+def test_cases_take_every_transition(sign_in: Compared) -> None:
     entered = {
-        (case.state, what[1])
+        (case.state, entry[1])
         for case, found in zip(sign_in.cases, sign_in.library.values(), strict=True)
-        for what in found.log
-        if what[0] == "enters"
+        for entry in found.log
+        if entry[0] == "enters"
     }
     for state in sign_in.chart.states:
         for transition in state.transitions:
@@ -251,18 +251,18 @@ def test_the_cases_take_every_transition(sign_in: Compared) -> None:
             assert (state.value, transition.target.value) in entered
 
 
-def test_passes_on_what_is_raised_wherever_it_is_raised_like_the_library(sign_in: Compared) -> None:
-    """At every guard and effect of one case for each way from one state to another."""
-    ways = {
+def test_exception_in_any_guard_or_effect_propagates_like_the_library(sign_in: Compared) -> None:
+    """For one case of each state, event and target, raise in each guard and effect in turn."""
+    samples = {
         (case.state, case.event, found.state): (case, found)
         for case, found in zip(sign_in.cases, sign_in.library.values(), strict=True)
         if found.raised is None
     }
     raising = [
         case._replace(raise_at=at)
-        for case, found in ways.values()
-        for at, what in enumerate(found.log)
-        if what[0] != "enters"
+        for case, found in samples.values()
+        for at, entry in enumerate(found.log)
+        if entry[0] != "enters"
     ]
     library = Library(sign_in.chart)
     outcomes = {number: library.outcome(case) for number, case in enumerate(raising)}
@@ -275,7 +275,7 @@ def test_passes_on_what_is_raised_wherever_it_is_raised_like_the_library(sign_in
 
 
 class WithoutTheFirstPass(CompiledChart[Any]):
-    """An engine that does not try transitions without an event before the event."""
+    """A faulty engine: it tries no transitions without an event before the event."""
 
     def run(self, model: Any, event: str) -> None:
         host = self.bind(model)
@@ -285,7 +285,7 @@ class WithoutTheFirstPass(CompiledChart[Any]):
             pass
 
 
-def test_an_engine_without_the_first_pass_is_found_out(sign_in: Compared) -> None:
+def test_engine_without_the_first_pass_is_detected(sign_in: Compared) -> None:
     ours = WithoutTheFirstPass(stubbed(sign_in.chart))
     assert len(differences(ours, sign_in.library, sign_in.cases)) > 1000
 
@@ -293,25 +293,39 @@ def test_an_engine_without_the_first_pass_is_found_out(sign_in: Compared) -> Non
 Transitions = tuple[CompiledTransition, ...]
 
 
+class MutatedChart(CompiledChart[Any]):
+    """A compiled chart with other transitions for one state and event."""
+
+    def __init__(
+        self, right: CompiledChart[Any], state: Any, event: str | None, wrong: Transitions
+    ) -> None:
+        super().__init__(right.chart)
+        self._rows = {**self._rows, state: {**self._rows[state], event: wrong}}
+
+
 class Mutant(NamedTuple):
+    """A compiled chart with one mistake, and where it is.
+
+    Attributes:
+        mistake: what was changed.
+    """
+
     state: Any
     event: str | None
-    what: str
+    mistake: str
     ours: CompiledChart[Any]
 
 
 def mutants(ours: CompiledChart[Any]) -> Iterator[Mutant]:
-    """The table with one thing wrong: two transitions swapped, or a guard or an effect dropped."""
-
-    for state, row in ours._rows.items():
-        for event, right in row.items():
-            for what, wrong in wrongs(right):
-                other = copy.copy(ours)
-                other._rows = {**ours._rows, state: {**row, event: wrong}}
-                yield Mutant(state, event, what, other)
+    """Yield the chart with one mistake: two transitions swapped, or a guard or an effect dropped."""
+    for state in ours.chart.states:
+        for event in (None, *events_of(ours.chart)):
+            for mistake, wrong in mistakes(ours.transitions(state.value, event)):
+                mutated = MutatedChart(ours, state.value, event, wrong)
+                yield Mutant(state.value, event, mistake, mutated)
 
 
-def wrongs(right: Transitions) -> Iterator[tuple[str, Transitions]]:
+def mistakes(right: Transitions) -> Iterator[tuple[str, Transitions]]:
     for at, one in enumerate(right):
         before, after = right[:at], right[at + 1 :]
         if after:
@@ -324,7 +338,7 @@ def wrongs(right: Transitions) -> Iterator[tuple[str, Transitions]]:
             yield f"{at} without a guard", (*before, less, *after)
 
 
-def test_every_swap_and_everything_dropped_is_found_out(sign_in: Compared) -> None:
+def test_every_swapped_or_incomplete_transition_is_detected(sign_in: Compared) -> None:
     numbers: dict[tuple[Any, str | None], list[int]] = {}
     for number, case in enumerate(sign_in.cases):
         numbers.setdefault((case.state, case.event), []).append(number)
@@ -339,7 +353,7 @@ def test_every_swap_and_everything_dropped_is_found_out(sign_in: Compared) -> No
     assert len(every) > 200
 
 
-# ── toy charts ──
+# ── small charts ──
 
 
 class Strict(StateChart[Any]):
@@ -349,7 +363,7 @@ class Strict(StateChart[Any]):
 
 
 class Chain(Strict):
-    """Two junctions in a row, one of which may be rested at, and every kind of condition."""
+    """Two junctions in a row, and every kind of condition. A flow can rest at the first junction."""
 
     start = State(initial=True)
     first = State()
@@ -362,7 +376,7 @@ class Chain(Strict):
     )
     stop = Event(start.from_(first, second, cond="a"))
     leave = Event(start.to(end, cond="c") | second.to(end))
-    first.to(second, cond="waits_here", on="lands")
+    first.to(second, cond="waits_here", on="arrive")
     first.to(end, cond="waits_here")
     second.to(end, cond="waits_here", unless="b")
 
@@ -387,12 +401,12 @@ class Chain(Strict):
     def two(self) -> None:
         self.model.log.append(("two", self.model.state))
 
-    def lands(self, target: State) -> None:
-        self.model.log.append(("lands", target.id))
+    def arrive(self, target: State) -> None:
+        self.model.log.append(("arrive", target.id))
 
 
 def on_both(chart: Chart, state: str, event: str, **answers: Any) -> SimpleNamespace:
-    """What became of a model on which the event was run; with the library's engine the same."""
+    """Run an event on both engines, check that the results are equal, and return the model."""
     ours, library = (
         SimpleNamespace(state=state, answers={"waits": (), **answers}, log=[], raised=None)
         for _ in range(2)
@@ -407,66 +421,66 @@ def on_both(chart: Chart, state: str, event: str, **answers: Any) -> SimpleNames
     return ours
 
 
-def test_runs_every_case_of_a_chain_of_junctions_like_the_library() -> None:
+def test_every_case_of_a_chain_of_junctions_runs_like_the_library() -> None:
     chain = compared(Chain)
     assert len(chain.cases) > 100
     assert differences(chain.ours, chain.library, chain.cases) == []
 
 
-def test_effects_see_the_state_that_is_left() -> None:
+def test_effect_sees_the_source_state() -> None:
     model = on_both(Chain, "start", "go", a=True, b=False, c=False, d=False)
     assert (model.state, model.log) == ("first", [("one", "start"), ("two", "start")])
 
 
-def test_goes_on_without_an_event_until_nothing_is_open() -> None:
+def test_transitions_without_an_event_continue_until_none_is_enabled() -> None:
     answers = {"a": True, "b": False, "c": False, "d": False}
     model = on_both(Chain, "start", "go", waits=("second",), **answers)
-    assert (model.state, model.log[2:]) == ("second", [("lands", "second")])
+    assert (model.state, model.log[2:]) == ("second", [("arrive", "second")])
     model = on_both(Chain, "start", "go", waits=("second", "end"), **answers)
-    assert (model.state, model.log[2:]) == ("end", [("lands", "second")])
+    assert (model.state, model.log[2:]) == ("end", [("arrive", "second")])
 
 
-def test_a_junction_at_rest_is_left_before_the_event_is_run() -> None:
+def test_junction_at_rest_is_left_before_the_event() -> None:
     model = on_both(Chain, "first", "stop", a=True, b=True, waits=("second",))
     assert (model.state, model.raised) == ("start", None)
-    assert model.log == [("lands", "second")]
+    assert model.log == [("arrive", "second")]
 
 
-def test_what_was_left_before_an_event_that_is_not_allowed_stays_left() -> None:
+def test_junction_stays_left_if_the_event_is_not_allowed() -> None:
     model = on_both(Chain, "first", "go", b=True, waits=("second",))
     assert (model.state, model.raised) == ("second", TransitionNotAllowed)
 
 
-def test_an_event_is_dropped_where_the_junction_leads_to_the_end() -> None:
+def test_event_is_ignored_if_the_junction_enters_a_final_state() -> None:
     model = on_both(Chain, "first", "go", waits=("end",))
     assert (model.state, model.raised) == ("end", None)
 
 
 @pytest.mark.parametrize("event", ["go", "stop", "no_such_event", ""])
-def test_a_final_state_takes_nothing(event: str) -> None:
+def test_final_state_allows_no_event(event: str) -> None:
     model = on_both(Chain, "end", event)
     assert (model.state, model.raised) == ("end", TransitionNotAllowed)
 
 
-def test_a_state_may_lead_to_itself() -> None:
+def test_transition_to_the_same_state_runs() -> None:
     model = on_both(Chain, "start", "go", a=False, b=False, c=False, d=False)
     assert (model.state, model.log) == ("start", [("one", "start")])
 
 
-def test_a_state_that_the_chart_does_not_have_is_a_key_error() -> None:
+def test_unknown_state_raises_key_error() -> None:
     with pytest.raises(KeyError):
-        CompiledChart(Chain).run(SimpleNamespace(state="nowhere"), "go")
+        CompiledChart(Chain).run(SimpleNamespace(state="no_such_state"), "go")
     with pytest.raises(KeyError):
-        CompiledChart(Chain).transitions("nowhere", "go")
+        CompiledChart(Chain).transitions("no_such_state", "go")
 
 
-def test_an_event_is_a_name_and_not_a_pattern() -> None:
-    """The library would run ``go`` for it."""
+def test_event_with_a_dot_is_not_a_pattern() -> None:
+    """The library would treat it as ``go``."""
     with pytest.raises(TransitionNotAllowed):
         CompiledChart(Chain).run(SimpleNamespace(state="start"), "go.anything")
 
 
-def test_the_table_can_be_read() -> None:
+def test_transitions_of_the_table_are_public() -> None:
     chart = CompiledChart(Chain)
     assert [
         (one.source, one.target, one.guards, one.effects)
@@ -480,7 +494,7 @@ def test_the_table_can_be_read() -> None:
     assert chart.transitions("end", None) == chart.transitions("start", "stop") == ()
 
 
-def test_the_guards_can_be_asked_one_by_one() -> None:
+def test_single_guard_can_be_evaluated() -> None:
     chart = CompiledChart(Chain)
     host = chart.bind(SimpleNamespace(answers={"a": True, "b": True, "waits": ("end",)}))
     first, second = chart.transitions("first", None)
@@ -489,9 +503,13 @@ def test_the_guards_can_be_asked_one_by_one() -> None:
     assert host.a()
 
 
-def test_a_table_can_be_made_of_the_sign_in_machine_as_it_is() -> None:
+def test_sign_in_machine_compiles_completely() -> None:
     chart = CompiledChart(SignInMachine)
-    found = [one for state in SignInMachine.states for one in chart._rows[state.value].values()]
+    found = [
+        chart.transitions(state.value, event)
+        for state in SignInMachine.states
+        for event in (None, *events_of(SignInMachine))
+    ]
     assert sum(map(len, found)) == sum(
         len(list(t.events)) or 1 for state in SignInMachine.states for t in state.transitions
     )
@@ -500,18 +518,18 @@ def test_a_table_can_be_made_of_the_sign_in_machine_as_it_is() -> None:
 # ── exceptions and threads ──
 
 
-def test_a_guard_that_raises_is_heard_and_the_table_goes_on() -> None:
+def test_exception_in_a_guard_propagates_and_the_next_run_is_unaffected() -> None:
     chart, recorder = CompiledChart(stubbed(Chain)), Recorder()
-    recorder.recorder_lay("start", {}, raise_at=0)
+    recorder.recorder_plan("start", {}, raise_at=0)
     with pytest.raises(Boom):
         chart.run(recorder, "go")
     assert (recorder.state, recorder.recorder_log) == ("start", [("asks", "start", "a")])
-    recorder.recorder_lay("start", {("start", "a", None): False, ("start", "d", None): False})
+    recorder.recorder_plan("start", {("start", "a", None): False, ("start", "d", None): False})
     chart.run(recorder, "go")
     assert (recorder.state, recorder.recorder_log[-1][:2]) == ("second", ("asks", "second"))
 
 
-def test_an_effect_that_raises_leaves_the_state_as_it_was() -> None:
+def test_exception_in_an_effect_leaves_the_state_unchanged() -> None:
     answers = {("start", "b", None): False, ("start", "d", None): False}
     chart, library, recorder = CompiledChart(stubbed(Chain)), Library(Chain), Recorder()
     case = Case("start", "go", answers, raise_at=5)
@@ -524,7 +542,7 @@ def test_an_effect_that_raises_leaves_the_state_as_it_was() -> None:
     )
 
 
-def test_many_threads_run_one_table(sign_in: Compared) -> None:
+def test_threads_share_one_table(sign_in: Compared) -> None:
     numbers = list(sign_in.library)[::40]
     wrong: list[Case] = []
     done: list[int] = []
@@ -554,10 +572,10 @@ def test_many_threads_run_one_table(sign_in: Compared) -> None:
     assert wrong == []
 
 
-# ── what is refused when the table is made ──
+# ── charts that the compiler refuses ──
 
 
-def toy(
+def toy_chart(
     *,
     base: Any = Strict,
     state: dict[str, Any] | None = None,
@@ -568,11 +586,11 @@ def toy(
     start, end = State(initial=True, **(state or {})), State(final=True)
     go = Event(start.to(end, **(transition or {})), **(event or {}))
     known = {"ok": lambda self: True, "fine": lambda self: True, "act": lambda self: None}
-    return made("Toy", base, {"start": start, "end": end, "go": go, **known, **members})
+    return new_chart("Toy", base, {"start": start, "end": end, "go": go, **known, **members})
 
 
-def test_the_toy_itself_is_not_refused() -> None:
-    chart = CompiledChart(toy(transition={"cond": ["ok and fine", "!fine"], "on": "act"}))
+def test_toy_chart_is_accepted() -> None:
+    chart = CompiledChart(toy_chart(transition={"cond": ["ok and fine", "!fine"], "on": "act"}))
     assert chart.transitions("start", "go")[0].guards == ("ok", "fine", "not fine")
 
 
@@ -667,9 +685,9 @@ class OfModelWithHook(Strict, StateChart[ModelWithHook]): ...
         ({"transition": {"cond": "ok", "unless": "(ok)"}}, "two conditions"),
     ],
 )
-def test_what_would_not_run_alike_is_refused(parts: dict[str, Any], message: str) -> None:
+def test_unsupported_feature_is_refused(parts: dict[str, Any], message: str) -> None:
     with pytest.raises(TypeError, match=message):
-        CompiledChart(toy(**parts))
+        CompiledChart(toy_chart(**parts))
 
 
 class Nested(Strict):
@@ -682,31 +700,31 @@ class Nested(Strict):
     go = Event(outer.to(end))  # type: ignore[arg-type]
 
 
-class AtOnce(Strict):
+class Parallel(Strict):
     class outer(State.Parallel):  # noqa: N801
         one = State(initial=True)
         two = State(initial=True)
 
 
-class Remembering(Strict):
+class WithHistory(Strict):
     start = State(initial=True)
     memory = HistoryState()
     go = Event(start.to(memory) | memory.to(start))
 
 
-class Inside(Strict):
+class Internal(Strict):
     start = State(initial=True)
     end = State(final=True)
     go = Event(start.to(end) | start.to(start, internal=True))
 
 
-class Nowhere(Strict):
+class WithoutTarget(Strict):
     start = State(initial=True)
     end = State(final=True)
     go = Event(start.to(end) | start.to(None))
 
 
-class Beginning(Strict):
+class InitialTransition(Strict):
     start = State(initial=True)
     end = State(final=True)
     go = Event(start.to(end))
@@ -717,21 +735,21 @@ class Beginning(Strict):
     ("chart", "message"),
     [
         (Nested, "make the chart flat"),
-        (AtOnce, "make the chart flat"),
-        (Remembering, "make the chart flat"),
-        (Inside, "from Start to Start: it is internal"),
-        (Nowhere, "without one target"),
-        (Beginning, "it is internal, initial"),
+        (Parallel, "make the chart flat"),
+        (WithHistory, "make the chart flat"),
+        (Internal, "from Start to Start: it is internal"),
+        (WithoutTarget, "without one target"),
+        (InitialTransition, "it is internal, initial"),
     ],
 )
-def test_what_is_not_flat_is_refused(chart: Chart, message: str) -> None:
+def test_chart_that_is_not_flat_is_refused(chart: Chart, message: str) -> None:
     with pytest.raises(TypeError, match=message):
         CompiledChart(chart)
 
 
 def test_two_initial_states_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The library refuses them too, unless it is got around."""
-    chart = toy()
+    """The library refuses them too, so the test bypasses its check."""
+    chart = toy_chart()
     monkeypatch.setattr(chart.states.end, "_initial", True)
     with pytest.raises(TypeError, match="one initial state"):
         CompiledChart(chart)

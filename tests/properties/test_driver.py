@@ -1,6 +1,6 @@
-"""The driver under everything at once: people, workers, time, losses and deaths, as Hypothesis likes.
+"""The promises under random sequences of events, faults, crashes and time, by Hypothesis.
 
-Each store gets a run of its own. `World` raises `Broken` with the name of the promise.
+Each store has its own run. `World` raises `Broken` with the name of the promise.
 """
 
 from __future__ import annotations
@@ -44,8 +44,6 @@ from oncegate.adapters import RecordStore
 from oncegate_stores import MemoryStore, SQLiteStore
 
 FAULTS = st.sampled_from([None, None, None, "lost", "broken", "throttled", "unreachable"])
-
-
 TIMES = [1, 1, 1, 11, 11, 31, 31, 40, 60, 70, 180, 4000, -30, -400]
 
 KINDS: list[dict[str, Any]] = [
@@ -56,8 +54,8 @@ KINDS: list[dict[str, Any]] = [
 ]
 
 
-class Life(RuleBasedStateMachine):
-    """One to three people, one or two flows each, and workers that come and go."""
+class SignIns(RuleBasedStateMachine):
+    """Several users and flows, and up to four workers at a time."""
 
     world: World
 
@@ -65,17 +63,18 @@ class Life(RuleBasedStateMachine):
         raise NotImplementedError
 
     @initialize(kind=st.sampled_from(KINDS))
-    def a_world(self, kind: dict[str, Any]) -> None:
+    def make_world(self, kind: dict[str, Any]) -> None:
         self.world = World(self.new_store(), **kind)
         self.world.start()
 
-    def a_flow(self, pick: int) -> str:
+    def pick_flow(self, pick: int) -> str:
+        """Return the ID of one of the newest three flows."""
         flows = list(self.world.steps)[-3:]
         return flows[pick % len(flows)]
 
     def click(self, pick: int, event: Any, late: int) -> None:
-        """A click on the step as it is shown, on an older one, or on one that is yet to come."""
-        flow_id = self.a_flow(pick)
+        """Send an event from the step that is shown, from an older one, or from a future one."""
+        flow_id = self.pick_flow(pick)
         shown = self.world.steps[flow_id].version
         self.world.click(flow_id, event, max(0, shown - late))
 
@@ -89,7 +88,7 @@ class Life(RuleBasedStateMachine):
 
     @rule(pick=picks)
     def reload(self, pick: int) -> None:
-        self.world.look(self.a_flow(pick))
+        self.world.look(self.pick_flow(pick))
 
     @precondition(lambda self: len(self.world.workers) < 4)
     @rule(pick=picks, who=st.sampled_from(sorted(PASSWORDS)), late=lates, right=st.booleans())
@@ -121,7 +120,7 @@ class Life(RuleBasedStateMachine):
 
     @precondition(lambda self: len(self.world.workers) < 4)
     @rule(pick=picks, late=lates)
-    def ask_for_a_new_code(self, pick: int, late: int) -> None:
+    def request_new_code(self, pick: int, late: int) -> None:
         self.click(pick, RequestNewCode(), late)
 
     @precondition(lambda self: len(self.world.workers) < 4)
@@ -131,9 +130,7 @@ class Life(RuleBasedStateMachine):
         late=lates,
         preferred=st.sampled_from([None, Factor.EMAIL, Factor.SMS_OTP, Factor.PASSWORD]),
     )
-    def submit_username(
-        self, pick: int, who: str, late: int, preferred: Factor | None
-    ) -> None:
+    def submit_username(self, pick: int, who: str, late: int, preferred: Factor | None) -> None:
         self.click(pick, SubmitUsername(username=who, preferred=preferred), late)
 
     @precondition(lambda self: len(self.world.workers) < 4)
@@ -151,36 +148,41 @@ class Life(RuleBasedStateMachine):
 
     @precondition(lambda self: len(self.world.workers) < 4)
     @rule(pick=picks, late=lates, wanted=st.booleans())
-    def answer_the_offer(self, pick: int, late: int, wanted: bool) -> None:
+    def remember_device(self, pick: int, late: int, wanted: bool) -> None:
         self.click(pick, RememberDevice(remember=wanted), late)
 
     @rule()
     def cognito_forgets_every_device(self) -> None:
-        self.world.pool.devices._by_key.clear()
+        pool = self.world.pool
+        keys = [result.new_device.key for result in self.world.results if result.new_device]
+        for user in filter(None, map(pool.users.find, PASSWORDS)):
+            for key in keys:
+                if pool.devices.knows(key, user):
+                    pool.devices.forget(user, key)
 
     @precondition(lambda self: self.world.workers)
     @rule(pick=picks, fault=FAULTS)
-    def a_worker_does_one_thing(self, pick: int, fault: str | None) -> None:
+    def worker_performs_one_effect(self, pick: int, fault: str | None) -> None:
         workers = self.world.workers
         self.world.do_one_thing(workers[pick % len(workers)], fault)
 
     @precondition(lambda self: self.world.workers)
     @rule(pick=picks, fault=FAULTS)
-    def a_worker_finishes(self, pick: int, fault: str | None) -> None:
+    def worker_finishes(self, pick: int, fault: str | None) -> None:
         workers = self.world.workers
         self.world.run(workers[pick % len(workers)], fault)
 
     @precondition(lambda self: self.world.workers)
     @rule(pick=picks)
-    def a_worker_dies(self, pick: int) -> None:
+    def worker_dies(self, pick: int) -> None:
         workers = self.world.workers
         self.world.kill(workers[pick % len(workers)])
 
-    # Most of what happens is ordinary: without these two, chance alone rarely gets past a password.
+    # Without these two ordinary rules, random sequences rarely get past a password.
     @precondition(lambda self: len(self.world.workers) < 4)
     @rule(pick=picks, who=st.sampled_from(sorted(PASSWORDS)), fault=FAULTS, data=st.data())
-    def somebody_goes_on(self, pick: int, who: str, fault: str | None, data: st.DataObject) -> None:
-        flow_id = self.a_flow(pick)
+    def user_continues(self, pick: int, who: str, fault: str | None, data: st.DataObject) -> None:
+        flow_id = self.pick_flow(pick)
         for _ in range(data.draw(st.integers(1, 4))):
             step = self.world.steps[flow_id]
             events = [name for name in step.events if name != "cancel"]
@@ -192,8 +194,8 @@ class Life(RuleBasedStateMachine):
 
     @precondition(lambda self: len(self.world.workers) < 3)
     @rule(pick=picks, who=st.sampled_from(sorted(PASSWORDS)), data=st.data())
-    def somebody_clicks_twice(self, pick: int, who: str, data: st.DataObject) -> None:
-        flow_id = self.a_flow(pick)
+    def user_double_clicks(self, pick: int, who: str, data: st.DataObject) -> None:
+        flow_id = self.pick_flow(pick)
         step = self.world.steps[flow_id]
         if step.events:
             event = self.world.sensible(data.draw(st.sampled_from(step.events)), step, who)
@@ -205,7 +207,7 @@ class Life(RuleBasedStateMachine):
         self.world.clock.advance(seconds)
 
     @invariant()
-    def the_promises_hold(self) -> None:
+    def promises_hold(self) -> None:
         self.world.check()
 
     def teardown(self) -> None:
@@ -213,12 +215,12 @@ class Life(RuleBasedStateMachine):
             self.world.kill(worker)
 
 
-class OnMemory(Life):
+class OnMemory(SignIns):
     def new_store(self) -> RecordStore:
         return MemoryStore()
 
 
-class OnSQLite(Life):
+class OnSQLite(SignIns):
     def new_store(self) -> RecordStore:
         self.folder = tempfile.TemporaryDirectory()
         return SQLiteStore(Path(self.folder.name) / "flows.db")
@@ -228,7 +230,7 @@ class OnSQLite(Life):
         self.folder.cleanup()
 
 
-class WithPowerCuts(Life):
+class WithPowerCuts(SignIns):
     store: ForgetfulStore
 
     def new_store(self) -> RecordStore:
@@ -236,11 +238,11 @@ class WithPowerCuts(Life):
         return self.store
 
     @rule()
-    def the_disk_catches_up(self) -> None:
+    def disk_catches_up(self) -> None:
         self.store.catch_up()
 
     @rule()
-    def the_power_goes(self) -> None:
+    def power_is_cut(self) -> None:
         self.world.cut_the_power()
 
 
@@ -250,13 +252,13 @@ def _tenacity_does_not_wait(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    ("life", "examples"),
+    ("machine", "examples"),
     [(OnMemory, 400), (OnSQLite, 60), (WithPowerCuts, 200)],
     ids=["memory", "sqlite", "power cuts"],
 )
-def test_the_promises_hold_whatever_happens(life: type[Life], examples: int) -> None:
+def test_random_sequence_breaks_no_promise(machine: type[SignIns], examples: int) -> None:
     run_state_machine_as_test(
-        life,
+        machine,
         settings=settings(
             max_examples=examples,
             stateful_step_count=40,

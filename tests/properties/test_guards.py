@@ -1,4 +1,4 @@
-"""Every guard is needed: with it the promise holds, without it the same script breaks it."""
+"""Every guard is needed: with it, a script breaks no promise; without it, the same script does."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from pydantic import ValidationError
-from tests.doubles import code, password, the_tokens
+from tests.doubles import UnconditionalStore, code, password, the_tokens
 from tests.flows import (
     CHOICE,
     NOW,
@@ -25,10 +25,7 @@ from oncegate import (
     Factor,
     RequestNewCode,
 )
-from oncegate.adapters import (
-    CheckCode,
-    StoredRecord,
-)
+from oncegate.adapters import CheckCode
 from oncegate.machine.advance import NotAllowed, advance
 from oncegate.record import Flow
 from oncegate_stores import MemoryStore
@@ -44,13 +41,13 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
 
 @pytest.fixture
 def answer_always(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str, bool], None]]:
-    """Puts a constant in the place of a guard, and a machine that has it in the place of ours."""
+    """Return a function that replaces a guard of the machine by a constant."""
 
-    def put(guard: str, answer: bool) -> None:
+    def replace(guard: str, answer: bool) -> None:
         chart = chart_with(**{guard: constant(guard, answer)})
         monkeypatch.setattr(advance_module, "CHART", chart)
 
-    yield put
+    yield replace
     monkeypatch.undo()
 
 
@@ -59,7 +56,7 @@ def submit(world: World, flow_id: str, who: str = "ana", **more: Any) -> None:
     world.run(world.click(flow_id, password(PASSWORDS[who], who), **more), fault)
 
 
-# ── scripts: each is an everyday accident ──
+# ── scripts, each an everyday accident ──
 
 
 def a_late_second_click_on_the_password(world: World) -> None:
@@ -95,7 +92,7 @@ def six_wrong_codes(world: World) -> None:
     for attempt in range(6):
         world.run(world.click(flow_id, code(f"99990{attempt}")))
     if sum(isinstance(call, CheckCode) for call in world.calls) > 5:
-        raise Broken("six attempts at one code")
+        raise Broken("six answers to one challenge")
 
 
 def a_late_cancel(world: World) -> None:
@@ -105,7 +102,7 @@ def a_late_cancel(world: World) -> None:
         raise Broken("a late cancel ended the flow")
 
 
-def a_factor_from_elsewhere(world: World) -> None:
+def a_factor_that_is_not_offered(world: World) -> None:
     flow_id = world.start()
     submit(world, flow_id, "dora")
     flow = world.flow(flow_id)
@@ -119,7 +116,7 @@ def a_factor_from_elsewhere(world: World) -> None:
         )
     except NotAllowed:
         return
-    raise Broken("a factor was asked for that is not offered")
+    raise Broken("a factor was requested that is not offered")
 
 
 def a_new_code_at_once(world: World) -> None:
@@ -128,10 +125,10 @@ def a_new_code_at_once(world: World) -> None:
     world.run(world.click(flow_id, RequestNewCode()))
     submit(world, flow_id)
     if len(world.pool.inbox.messages()) > 1:
-        raise Broken("a new code before the last one can have arrived")
+        raise Broken("a new code during the cooldown")
 
 
-def new_codes_for_ever(world: World) -> None:
+def new_codes_without_end(world: World) -> None:
     flow_id = world.start()
     for _ in range(8):
         submit(world, flow_id)
@@ -148,7 +145,7 @@ def new_codes_over_many_flows(world: World) -> None:
         world.clock.advance(31)
         if world.run(world.click(flow_id, RequestNewCode())).state == "idle":
             submit(world, flow_id)
-    # Eight first ones, which a stranger's guesses must not be able to use up, and two more.
+    # Eight first codes, which do not count against the user's budget, and those of the budget.
     if len(world.pool.inbox.messages()) > 13:
         raise Broken("more codes than a user may have")
 
@@ -157,7 +154,7 @@ def a_new_code_for_an_authenticator(world: World) -> None:
     flow_id = world.start()
     submit(world, flow_id, "cleo")
     if world.run(world.click(flow_id, RequestNewCode())).state != "awaiting_mfa":
-        raise Broken("there is no new code for what was not sent")
+        raise Broken("a new code for an authenticator app")
 
 
 SCRIPTS: dict[str, list[Script]] = {
@@ -165,9 +162,9 @@ SCRIPTS: dict[str, list[Script]] = {
     "step_is_current": [a_late_second_code, a_late_cancel],
     "answer_is_new": [the_same_wrong_code_again],
     "attempts_remain": [six_wrong_codes],
-    "factor_is_offered": [a_factor_from_elsewhere],
+    "factor_is_offered": [a_factor_that_is_not_offered],
     "cooldown_is_over": [a_new_code_at_once],
-    "new_codes_remain": [new_codes_for_ever],
+    "new_codes_remain": [new_codes_without_end],
     "budget_remains": [new_codes_over_many_flows],
     "code_was_delivered": [a_new_code_for_an_authenticator],
 }
@@ -175,64 +172,60 @@ CASES = [(guard, script) for guard, scripts in SCRIPTS.items() for script in scr
 
 
 @pytest.mark.parametrize(("guard", "script"), CASES)
-def test_with_the_guard_the_promise_holds(world: World, guard: str, script: Script) -> None:
+def test_script_with_the_guard_breaks_no_promise(world: World, guard: str, script: Script) -> None:
     script(world)
     world.check()
 
 
 @pytest.mark.parametrize(("guard", "script"), CASES)
-def test_without_the_guard_it_breaks(
+def test_script_without_the_guard_breaks_a_promise(
     world: World, guard: str, script: Script, answer_always: Callable[[str, bool], None]
 ) -> None:
     answer_always(guard, True)
-    # A record that no attempt is left in is refused as invalid before it breaks anything.
+    # A record with a negative number of attempts is invalid, which stops the script as well.
     with pytest.raises((Broken, ValidationError)):
         script(world)
 
 
-# ── what is not a guard on a person's event, and carries the promise as well ──
+# ── safeguards that are not guards of an event ──
 
 
 def two_workers_at_once(world: World) -> None:
     flow_id = world.start()
     workers = [world.click(flow_id, password()) for _ in range(2)]
-    # The second loser waits, and looks again until the first has its answer.
+    # The losing worker waits and loads again until the winner has saved its outcome.
     for _ in range(30):
         for worker in workers:
             if worker in world.workers:
                 world.do_one_thing(worker)
 
 
-def test_the_swap_is_needed(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_workers_without_compare_and_swap_break_a_promise(world: World) -> None:
     two_workers_at_once(world)
-
-    def saves_anyway(store: MemoryStore, key: str, expected: int, row: StoredRecord) -> bool:
-        store._rows[key] = row
-        return True
-
-    monkeypatch.setattr(MemoryStore, "swap", saves_anyway)
     with pytest.raises(Broken, match=r"P1|P2"):
-        two_workers_at_once(World(MemoryStore()))
+        two_workers_at_once(World(UnconditionalStore()))
 
 
-def a_click_while_a_call_is_under_way(world: World) -> None:
+def a_click_during_a_call(world: World) -> None:
     flow_id = world.start()
     first = world.click(flow_id, password())
     while first.outcome is None:
         world.do_one_thing(first)
-    # From the page that a reload shows, if the call that is under way does not count.
+    # From the step that a reload would show if the lease did not count.
     second = world.click(flow_id, password(), version=2)
     for _ in range(8):
         if second in world.workers:
             world.do_one_thing(second)
 
 
-def test_the_lease_is_needed(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    a_click_while_a_call_is_under_way(world)
+def test_click_during_a_call_without_a_lease_breaks_a_promise(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a_click_during_a_call(world)
     for module in (guards_module, script_module):
         monkeypatch.setattr(module, "is_due", lambda flow, now: flow.is_in_flight)
     with pytest.raises(Broken, match="P2"):
-        a_click_while_a_call_is_under_way(World(MemoryStore()))
+        a_click_during_a_call(World(MemoryStore()))
 
 
 def stalled_between_save_and_call(world: World) -> None:
@@ -248,7 +241,7 @@ def stalled_between_save_and_call(world: World) -> None:
     world.do_one_thing(stalled)
 
 
-def test_a_worker_that_was_stalled_does_not_set_out(
+def test_worker_that_stalled_before_its_call_does_not_make_it(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stalled_between_save_and_call(world)
@@ -259,8 +252,8 @@ def test_a_worker_that_was_stalled_does_not_set_out(
         stalled_between_save_and_call(late)
 
 
-def test_tokens_offered_to_a_flow_at_rest_sign_nobody_in() -> None:
-    """The junction has arrows without an event; they are for what has just been accepted."""
+def test_tokens_for_a_flow_at_rest_are_not_allowed() -> None:
+    """The transitions that leave the junction are only for an outcome that was just accepted."""
     resting = advance(advance(Flow(), password(), now=NOW), CHOICE, now=NOW)
     with pytest.raises(NotAllowed):
         advance(resting, the_tokens(), now=NOW)

@@ -14,10 +14,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from pydantic import BaseModel
 from tests.doubles import a_text, the_tokens
 
+import oncegate
 import oncegate_cognito
+from oncegate.adapters import EVENT_TYPES, TEXTS
 from oncegate.testing import ScriptedTransport
+from oncegate_sandbox import PoolSeed, UserSeed
 
 ROOT = Path(__file__).parents[2]
 GUIDES = [
@@ -164,6 +168,58 @@ def test_relative_link_has_a_target(guide: Path) -> None:
         if not path.exists() or (anchor and is_guide and anchor not in anchors(path)):
             broken.append(found["target"])
     assert broken == []
+
+
+def section(guide: Path, heading: str) -> list[list[str]]:
+    """Return the code words of each column of the tables in a section, row by row."""
+    text = guide.read_text("utf-8")
+    start = text.index(f"\n## {heading}\n")
+    end = text.find("\n## ", start + 1)
+    rows = [line for line in text[start:end].splitlines() if line.startswith("| ")]
+    return [[" ".join(re.findall(r"`([^`]+)`", cell)) for cell in row.split(" | ")] for row in rows]
+
+
+def words(rows: list[list[str]], column: int) -> set[str]:
+    return {word for row in rows if len(row) > column for word in row[column].split()}
+
+
+def test_challenges_of_the_readme_name_states_and_events_of_the_engine() -> None:
+    rows = section(ROOT / "README.md", "Supported challenges")
+    assert words(rows, 1) <= {state.value for state in oncegate.FlowState}
+    named = {event for event in words(rows, 2) if hasattr(oncegate, event)}
+    assert named == words(rows, 2)
+    others = {"SubmitUsername", "RememberDevice", "Cancel"}  # no challenge asks for these
+    assert named | others == {event.__name__ for event in EVENT_TYPES}
+
+
+def test_errors_of_the_readme_are_the_exception_tree() -> None:
+    named = words(section(ROOT / "README.md", "Errors"), 0)
+    tree = {name for name in oncegate.__all__ if _is_error(getattr(oncegate, name))}
+    assert named == tree
+
+
+def _is_error(value: object) -> bool:
+    return isinstance(value, type) and issubclass(value, Exception)
+
+
+def test_error_table_of_the_transport_names_codes_of_messages() -> None:
+    rows = section(ROOT / "adapters/oncegate_cognito/README.md", "Errors of Cognito")
+    codes = words(rows, 1)
+    assert codes
+    assert {f"message.{code}" for code in codes} <= TEXTS.keys()
+
+
+@pytest.mark.parametrize(("model", "ignored"), [(PoolSeed, set()), (UserSeed, {"passkeys"})])
+def test_seed_reference_names_every_key(model: type[BaseModel], ignored: set[str]) -> None:
+    rows = section(ROOT / "adapters/oncegate_sandbox/README.md", "Seed reference")
+    named = {word.strip(",") for word in words(rows, 0)}
+    assert model.model_fields.keys() - ignored <= named
+
+
+def test_counters_of_the_guide_are_those_of_the_listener() -> None:
+    rows = section(ROOT / "adapters/oncegate_otel/README.md", "Counters")
+    counted = oncegate.CountingListener().counts()
+    assert words(rows, 0) == {f"oncegate.{name}" for name in counted}
 
 
 def test_readme_has_at_most_250_lines() -> None:

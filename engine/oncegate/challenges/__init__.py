@@ -178,7 +178,7 @@ class InMemory(BaseModel):
     event: Event
     password: SecretStr | None = None
     device: Device | None = None
-    tokens: Tokens | None = None
+    tokens: Tokens | None = Field(default=None, exclude=True)
     new_device: NewDevice | None = None
     username: str = ""
     budget_remains: bool = True
