@@ -34,6 +34,7 @@ class SrpExchange:
     """One exchange. Its secret block identifies it.
 
     Attributes:
+        challenge: ``ChallengeName`` that answers it: a device's proof is no password.
         user: None for an unknown user.
         name: the username as given.
         group: first part of the signed text: the pool's name, or the device's group key.
@@ -44,6 +45,7 @@ class SrpExchange:
         then: returns the next response after a right password, given the user and the device key.
     """
 
+    challenge: str
     srp: ServerSrp
     user: User | None
     name: str
@@ -97,7 +99,11 @@ class SrpExchanges:
         session = "AYABe" + secrets.token_urlsafe(1100)
         self._by_block = {k: e for k, e in self._by_block.items() if e.expires_at > now - 60}
         self._by_block[block] = SrpExchange(
-            srp=srp, session=session, expires_at=now + _VERIFIER_SECONDS, **exchange
+            challenge=challenge,
+            srp=srp,
+            session=session,
+            expires_at=now + _VERIFIER_SECONDS,
+            **exchange,
         )
         return {
             "ChallengeName": challenge,
@@ -123,7 +129,11 @@ class SrpExchanges:
         # The block identifies the exchange: pycognito sends no session. A session that is sent must
         # be the one of the challenge.
         exchange = self._by_block.pop(block, None)
-        if exchange is None or request.session not in {None, "", exchange.session}:
+        if (
+            exchange is None
+            or request.challenge != exchange.challenge
+            or request.session not in {None, "", exchange.session}
+        ):
             raise not_authorized(SESSION_FOREIGN)
         if self._clock.now() >= exchange.expires_at:
             raise not_authorized(SESSION_EXPIRED)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import hmac
+from datetime import UTC, datetime
 from typing import Any
 
 import pyotp
@@ -15,6 +16,7 @@ import pytest
 from pydantic import SecretStr
 
 from oncegate import Factor
+from oncegate_cognito.srp import ClientSrp
 from oncegate_sandbox import DEMO_SEED, CognitoError, Pool, PoolSeed, SandboxClock, Seed, UserSeed
 from oncegate_sandbox.inbox import masked
 
@@ -330,3 +332,38 @@ def test_unknown_client_and_unknown_operation_are_rejected(client: PoolClient) -
     code, _ = client.rejection(client.pool.perform, "InitiateAuth", request)
     assert code == "ResourceNotFoundException"
     assert client.rejection(client.pool.perform, "DropTable", {})[0] == "UnknownOperationException"
+
+
+@pytest.mark.parametrize("answered_as", ["PASSWORD_VERIFIER", "DEVICE_PASSWORD_VERIFIER"])
+def test_srp_exchange_of_a_password_is_no_proof_of_a_device(
+    client: PoolClient, answered_as: str
+) -> None:
+    srp = ClientSrp()
+    issued = client.pool.perform(
+        "InitiateAuth",
+        {
+            "AuthFlow": "USER_SRP_AUTH",
+            "ClientId": CLIENT,
+            "AuthParameters": {"USERNAME": "ana", "SRP_A": srp.public_hex},
+        },
+    )
+    parameters = issued["ChallengeParameters"]
+    claim = srp.claim(
+        group=DEMO_SEED.pool.id.partition("_")[2],
+        user=parameters["USER_ID_FOR_SRP"],
+        password="Correct-horse-1",
+        salt=parameters["SALT"],
+        server_public=parameters["SRP_B"],
+        secret_block=parameters["SECRET_BLOCK"],
+        now=datetime.now(UTC),
+    )
+    proof = {
+        "PASSWORD_CLAIM_SIGNATURE": claim.signature,
+        "PASSWORD_CLAIM_SECRET_BLOCK": claim.secret_block,
+        "TIMESTAMP": claim.timestamp,
+    }
+    if answered_as == "PASSWORD_VERIFIER":
+        assert client.answer(answered_as, issued["Session"], **proof)["ChallengeName"] == "SMS_MFA"
+        return
+    code, message = client.rejection(client.answer, answered_as, issued["Session"], **proof)
+    assert (code, message) == ("NotAuthorizedException", "Invalid session for the user.")
