@@ -126,7 +126,7 @@ TEXTS: Final = MappingProxyType(
         ),
         "message.confirmed": "Done. You can sign in now.",
         "message.password_for_new_code": (
-            "Enter your password again and we’ll send a new code. The earlier code no longer works."
+            "Sign in again and we’ll send a new code. The earlier code no longer works."
         ),
         "message.device_forgotten": "We no longer recognise this device. Sign in again.",
         "message.administrator_must_act": (

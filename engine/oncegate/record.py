@@ -45,6 +45,21 @@ _FIELDS_1: Final = {
 _STATES_1: Final = {"requesting_code": "requesting_challenge", "checking_code": "checking_answer"}
 
 
+_MESSAGES_1: Final = {
+    "answer_outcome_unknown": "outcome_unknown",
+    "answer_refused": "wrong_credentials",
+    "code_used": "code_already_used",
+    "not_accepted": "wrong_code",
+    "recovery_code_expired": "code_expired",
+    "recovery_refused": "wrong_credentials",
+    "recovery_unavailable": "factor_unusable",
+    "refused": "trigger_refused",
+    "too_many_wrong_answers": "too_many_wrong_codes",
+    "wrong_answer": "wrong_code",
+}
+"""Messages that 0.1 does not know, and its nearest. It fails on an unknown one."""
+
+
 class Flow(StoredModel):
     """One attempt to sign in.
 
@@ -69,7 +84,7 @@ class Flow(StoredModel):
         lease_until: when a call under way counts as orphaned, in seconds since the epoch.
         challenge_ends: when Cognito takes no more answers, in seconds since the epoch.
         saved_at: when this version was made, in seconds since the epoch.
-        message: what to tell the user: a key of `oncegate.messages.MESSAGES`.
+        message: what to tell the user: a code of `oncegate.messages.TEXTS`, without ``message.``.
         detail: Cognito's own words, if they are for the user.
         session_id: the session keeper's ID of the session, once the user is signed in.
     """
@@ -133,7 +148,9 @@ def write_record(flow: Flow, schema: SchemaNumber = SCHEMA) -> bytes:
         return flow.model_dump_json(context=REVEAL, exclude_none=True).encode()
     data = flow.model_dump(mode="json", context=REVEAL, exclude_none=True)
     for field in (*(flow.model_extra or {}), "schema_number"):
-        del data[field]
+        data.pop(field, None)
+    if "message" in data:
+        data["message"] = _MESSAGES_1.get(data["message"], data["message"])
     data["state"] = {new: old for old, new in _STATES_1.items()}.get(data["state"], data["state"])
     for old, new in _FIELDS_1.items():
         if new in data:

@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class FlowState(StrEnum):
-    """The state of a flow. `oncegate.machine.chart` says what each one means."""
+    """The state of a flow. Its challenge says what it waits for (`oncegate.challenges`)."""
 
     # At rest: the user's turn.
     IDLE = "idle"

@@ -51,6 +51,7 @@ def test_registration_names_the_user_twice_and_cannot_send() -> None:
 
 def test_offer_waits_in_offering_device_and_seals_the_tokens() -> None:
     assert isinstance(OFFERED.challenge, DeviceOffer)
+    assert OFFERED.challenge.waits_in is FlowState.OFFERING_DEVICE
     assert step(OFFERED).title == "Remember this device?"
     tokens = OFFERED.challenge.tokens
     assert (tokens.access_token, tokens.device_key) == (the_tokens().tokens.access_token, KEY)

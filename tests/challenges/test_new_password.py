@@ -54,6 +54,7 @@ def test_form_has_the_password_and_the_required_attributes() -> None:
     assert (new.autocomplete, new.secret) == ("new-password", True)
     assert (email.name, email.type, email.autocomplete) == ("attributes.email", "email", "email")
     assert (phone.type, phone.inputmode, phone.label) == ("tel", "tel", "Phone number")
+    assert (name.autocomplete, team.autocomplete) == ("on", "on")
     assert (name.type, name.label, name.label_code) == ("text", "Name", "attribute.name")
     assert (team.name, team.label) == ("attributes.custom:team_name", "Team name")
     assert team.label_code == "", "an attribute of the pool's own has no text to translate"

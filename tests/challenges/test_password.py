@@ -91,9 +91,9 @@ def test_call_answers_the_challenge_that_asked() -> None:
 
 def test_call_starts_with_the_session_of_a_confirmed_sign_up() -> None:
     session = SecretStr("session of the sign-up")
-    flow = walk(password()).model_copy(update={"start_session": session})
+    flow = walk(password(), inputs=INPUTS).model_copy(update={"start_session": session})
     call = call_of(flow, password())
-    assert call == StartSignIn(username="ana", session=session)
+    assert call == StartSignIn(username="ana", session=session, device_key=KEY)
     assert_hidden("session of", call, flow)
 
 

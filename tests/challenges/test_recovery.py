@@ -65,5 +65,8 @@ def test_call_sends_a_code_for_the_challenge(flow: Flow) -> None:
 @pytest.mark.parametrize("flow", FLOWS)
 def test_rejected_request_stays_in_the_recovery(flow: Flow) -> None:
     requesting = walk(RequestNewCode(), flow=flow)
-    assert messages(requesting)["factor_unusable"] == "recovery_unavailable"
+    found = messages(requesting)
+    assert found["wrong_credentials"] == "recovery_refused"
+    assert found["code_expired"] == "recovery_code_expired"
+    assert found["factor_unusable"] == "recovery_unavailable"
     assert step(requesting).actions == ()

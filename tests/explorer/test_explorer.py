@@ -101,7 +101,7 @@ def _without_lease(patch: pytest.MonkeyPatch) -> None:
 
 
 def _without_check_of_the_lease(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(script_module, "LEASE_MARGIN", 1e9)
+    patch.setattr(script_module, "START_WITHIN", 1e9)
 
 
 REMOVED: dict[str, tuple[Callable[[pytest.MonkeyPatch], None], str]] = {

@@ -179,15 +179,19 @@ requesting_challenge   | passkey is asked    |                     | awaiting_pa
 requesting_challenge   | answer is asked     |                     | awaiting_answer
 checking_answer        | tokens              |                     | authenticated
 checking_answer        | answer is asked     |                     | awaiting_answer
-checking_answer        | confirmed           |                     | idle
-checking_answer        | confirmed           | password            | checking_password
-checking_answer        | confirmed           | password, no budget | idle
+checking_answer        | confirmed           | password            | idle
+checking a recovery code | confirmed         |                     | idle
+checking a recovery code | confirmed         | password            | checking_password
+checking a recovery code | confirmed         | password, no budget | idle
 checking_answer        | tokens              | password            | authenticated
 checking_answer        | code is asked       | password            | awaiting_mfa
 setting_password       | code is asked       |                     | awaiting_mfa
-setting_password       | confirmed           | password            | checking_password
+resetting              | confirmed           | password            | checking_password
+setting_password       | confirmed           | password            | idle
+checking_password      | confirmed           | password            | idle
 checking_device        | tokens              |                     | authenticated
 checking_device        | code is asked       |                     | awaiting_mfa
+checking_device        | device is asked     | vault, device       | failed
 checking a recovery code | not_sent          | password            | awaiting_confirmation
 
 # ── outcomes: rejected ──

@@ -6,7 +6,9 @@ The challenge's ``kind`` is Cognito's own ``ChallengeName`` (botocore's service 
 ``ChallengeNameType``), or a name of ours if Cognito asks by refusing (a sign-up to confirm, a
 password to reset) or by registering a device.
 
-This module lists them. A new challenge is one line in each of the three unions.
+Events that answer no challenge (`username`, `cancel`), and what two challenges share (`recovery`), have
+files of their own. This module lists them all: a new challenge is an import, and one line in each of the
+three unions.
 """
 
 from __future__ import annotations

@@ -42,18 +42,17 @@ class Factor(StrEnum):
     PASSWORD = "PASSWORD"
 
 
+FIRST_FACTORS = (Factor.EMAIL, Factor.SMS_OTP, Factor.PASSKEY, Factor.PASSWORD)
 SECOND_FACTORS = (Factor.SMS, Factor.EMAIL, Factor.TOTP)
 
 
-class Delivery(BaseModel):
+class Delivery(StoredModel):
     """Where Cognito sent a code.
 
     Attributes:
         medium: ``"SMS"`` or ``"EMAIL"`` (Cognito's CODE_DELIVERY_DELIVERY_MEDIUM).
         destination: masked by Cognito, such as ``"+*******1234"``.
     """
-
-    model_config = ConfigDict(defer_build=True, frozen=True)
 
     medium: str
     destination: str
@@ -167,6 +166,16 @@ AttributeValue = Annotated[str, StringConstraints(max_length=2048)]
 # ── base classes ──
 
 
+_MESSAGES = {"wrong_credentials": "answer_refused"}
+_MESSAGES_WITHOUT_A_CODE = {
+    "wrong_code": "not_accepted",
+    "code_already_used": "not_accepted",
+    "code_expired": "challenge_dead",
+    "too_many_wrong_codes": "too_many_wrong_answers",
+    "already_tried": "stale",
+}
+
+
 class ChallengeBase(StoredModel):
     """What every challenge carries.
 
@@ -196,15 +205,16 @@ class ChallengeBase(StoredModel):
 
     @property
     def messages(self) -> Mapping[str, str]:
-        """The message's code for each reason whose own text would be false for this challenge."""
-        return {
-            "wrong_credentials": "answer_refused",
-            "wrong_code": "not_accepted",
-            "code_already_used": "not_accepted",
-            "code_expired": "challenge_dead",
-            "too_many_wrong_codes": "too_many_wrong_answers",
-            "already_tried": "stale",
-        }
+        """The message's code for each reason whose own text would be false for this challenge.
+
+        Subclasses extend it.
+        """
+        return _MESSAGES if self.digits else _MESSAGES | _MESSAGES_WITHOUT_A_CODE
+
+    @property
+    def answer_can_send(self) -> bool:
+        """Whether the call that answers it can make Cognito send a code."""
+        return False
 
     def call(self, flow: Flow, memory: InMemory) -> Call:
         """Return the call that an in-flight flow with this challenge is about to make."""

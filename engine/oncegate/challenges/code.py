@@ -44,7 +44,7 @@ class CodeChallenge(ChallengeBase):
     @property
     def messages(self) -> Mapping[str, str]:
         return {
-            "wrong_credentials": "answer_refused",
+            **super().messages,
             "code_already_used": "code_already_used" if self.kind is Factor.TOTP else "code_used",
         }
 

@@ -39,6 +39,10 @@ class CustomChallenge(ChallengeBase):
     def waits_in(self) -> FlowState:
         return FlowState.AWAITING_ANSWER
 
+    @property
+    def answer_can_send(self) -> bool:
+        return True
+
     def call(self, flow: Flow, memory: InMemory) -> CheckAnswer:
         assert isinstance(memory.event, SubmitAnswer)
         return CheckAnswer(challenge=self, answer=memory.event.answer, device_key=flow.device_key)

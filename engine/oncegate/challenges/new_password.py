@@ -39,6 +39,10 @@ class NewPasswordChallenge(ChallengeBase):
     def waits_in(self) -> FlowState:
         return FlowState.AWAITING_NEW_PASSWORD
 
+    @property
+    def answer_can_send(self) -> bool:
+        return True
+
     def call(self, flow: Flow, memory: InMemory) -> SetPassword:
         assert isinstance(memory.event, SubmitNewPassword)
         return SetPassword(

@@ -27,6 +27,7 @@ class RecoveryChallenge(ChallengeBase):
     @property
     def messages(self) -> Mapping[str, str]:
         return {
+            **super().messages,
             "wrong_credentials": "recovery_refused",
             "code_expired": "recovery_code_expired",
             "code_already_used": "recovery_code_expired",

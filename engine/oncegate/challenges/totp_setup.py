@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Literal
 
 from oncegate._secret import Secret
@@ -31,10 +30,6 @@ class TotpSetup(ChallengeBase):
     @property
     def waits_in(self) -> FlowState:
         return FlowState.SETTING_UP_TOTP
-
-    @property
-    def messages(self) -> Mapping[str, str]:
-        return {"wrong_credentials": "answer_refused"}
 
     @property
     def digits(self) -> int:

@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from pydantic import Field as ModelField
 from pydantic import SecretStr
 
-from oncegate.challenges._base import CallBase, EventBase, Factor, Field, UsernameText, field
+from oncegate.challenges._base import (
+    FIRST_FACTORS,
+    CallBase,
+    EventBase,
+    Factor,
+    Field,
+    UsernameText,
+    field,
+)
 
 if TYPE_CHECKING:
     from oncegate.challenges import InMemory
@@ -66,7 +74,9 @@ def start_call(flow: Flow, memory: InMemory) -> StartSignIn:
     event = memory.event
     return StartSignIn(
         username=flow.username,
-        preferred=flow.preselected_factor or flow.factor,
+        preferred=next(
+            (f for f in (flow.preselected_factor, flow.factor) if f in FIRST_FACTORS), None
+        ),
         access_token=event.access_token if isinstance(event, SubmitUsername) else None,
         device_key=flow.device_key,
     )

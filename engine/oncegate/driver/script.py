@@ -72,8 +72,11 @@ from oncegate.record import NEW_CODES_PER_FLOW, SCHEMA, Flow, SchemaNumber
 from oncegate.states import FlowState
 from oncegate.step import Step, step_of
 
+START_WITHIN = 10.0
+"""Seconds after a save within which a worker must start the call. Later, it makes none."""
+
 LEASE_MARGIN = 10.0
-"""Seconds that a worker has beyond its longest call: to start it after the save, and to save again."""
+"""Seconds by which a lease exceeds the longest call, before it (to start) and after it (to save)."""
 
 EXPIRED = Flow.model_construct(state=FlowState.FAILED, message="flow_expired")
 """Stands for a flow whose record has expired or is missing. It is never stored."""
@@ -140,7 +143,10 @@ class Driver:
                 them.
         """
         if record_schema not in get_args(SchemaNumber):
-            raise Misconfigured("record_schema has to be 1 or 2")
+            raise Misconfigured("record_schema must be 1 or 2")
+        shortest = transport.max_call_seconds + LEASE_MARGIN
+        if lease is not None and lease < shortest:
+            raise Misconfigured(f"lease must be at least {shortest:g} s: a call can take that long")
         _build_models()
         self._clock = clock or SystemClock()
         self._performer = Performer(transport, store, keeper, listeners, self._clock)
@@ -152,7 +158,7 @@ class Driver:
         self._keys = keys
         self._schema = record_schema
         self._policy = Policy(
-            lease=transport.max_call_seconds + 2 * LEASE_MARGIN if lease is None else lease,
+            lease=shortest + LEASE_MARGIN if lease is None else lease,
             cooldown=new_code_cooldown,
             retain_password=retain_password,
         )
@@ -236,22 +242,26 @@ class Driver:
         while flow.is_in_flight:
             call = call_for(flow, memory)
             outcome: Outcome
-            if self._clock.now() <= flow.saved_at + LEASE_MARGIN:
+            if self._clock.now() <= flow.saved_at + START_WITHIN:
                 outcome = yield CallTransport(call, context)
             else:
                 # This worker stalled after saving; its call could overlap with another worker's.
                 outcome = NotSent(cause="stalled")
             outcome, memory = yield from self._store_results(flow, outcome, memory, vault)
-            after = advance(
-                flow,
-                outcome,
-                now=self._clock.now(),
-                policy=self._policy,
-                inputs=self._inputs(memory, vault),
-            )
+            if flow.preselected_factor and isinstance(outcome, ChallengeIssued):
+                # The junction may request a code right away, for a user who is known only now.
+                accounts = self._budget_accounts(outcome.challenge.username, context)
+                remains = yield from self._budget_remains(accounts)
+                memory = memory.model_copy(update={"budget_remains": remains})
+            try:
+                after = self._after(flow, outcome, memory, vault)
+            except NotAllowed:
+                # The transport answered what this call cannot be answered with.
+                outcome = OutcomeUnknown(detail=f"unexpected outcome {outcome.type}")
+                after = self._after(flow, outcome, memory, vault)
             memory = yield from self._remove_rejected_device(flow, after, memory, vault)
             if call.can_send and isinstance(outcome, (ChallengeIssued, OutcomeUnknown)):
-                yield from self._charge(after, outcome, context)
+                yield from self._charge(flow, after, outcome, context)
             if not (yield from self._save(flow_id, flow, after, outcome.type, context, outcome)):
                 # The lease expired before this worker was done, and the flow went on without it.
                 flow = yield from self._current(flow_id)
@@ -259,6 +269,17 @@ class Driver:
             flow = after
         hands_over = flow.state is FlowState.AUTHENTICATED and flow.session_id is None
         return step_of(flow_id.text, flow, tokens=memory.tokens if hands_over else None)
+
+    def _after(
+        self, flow: Flow, outcome: Outcome, memory: InMemory, vault: DeviceVault | None
+    ) -> Flow:
+        return advance(
+            flow,
+            outcome,
+            now=self._clock.now(),
+            policy=self._policy,
+            inputs=self._inputs(memory, vault),
+        )
 
     # ── results of calls ──
 
@@ -329,14 +350,17 @@ class Driver:
     def _accounts(self, flow: Flow, event: Event, context: RequestContext) -> tuple[Account, ...]:
         """Return the budgets that an event counts against.
 
-        First factors do not count against the user's budget: a rejection would reveal that the user
-        exists.
+        A password does not count against the user's budget: a rejection would reveal that the user
+        exists. A username alone does, whether the user exists or not.
         """
-        if not self._budget:
-            return ()
         user = flow.challenge.username if flow.challenge else ""
         if isinstance(event, SubmitUsername):
             user = event.username
+        return self._budget_accounts(user, context)
+
+    def _budget_accounts(self, user: str, context: RequestContext) -> tuple[Account, ...]:
+        if not self._budget:
+            return ()
         return self._budget.accounts(user=user, source=context.source_address)
 
     def _budget_remains(self, accounts: Iterable[Account]) -> Generator[Effect, Any, bool]:
@@ -347,15 +371,17 @@ class Driver:
         return True
 
     def _charge(
-        self, flow: Flow, outcome: Outcome, context: RequestContext
+        self, before: Flow, after: Flow, outcome: Outcome, context: RequestContext
     ) -> Generator[Effect, Any, None]:
         """Charge a code that was sent, or may have been."""
-        delivered = flow.challenge is not None and flow.challenge.delivery is not None
-        if not (self._budget and (delivered or isinstance(outcome, OutcomeUnknown))):
+        delivered = after.challenge is not None and after.challenge.delivery is not None
+        if not (delivered or isinstance(outcome, OutcomeUnknown)):
             return
-        user = flow.challenge.username if flow.challenge else flow.username
+        # After an unknown outcome there is no challenge; the one that was answered names the user.
+        challenge = after.challenge or before.challenge
+        user = challenge.username if challenge else after.username
         now = self._clock.now()
-        for account in self._budget.accounts(user=user, source=context.source_address):
+        for account in self._budget_accounts(user, context):
             for _ in range(_CHARGE_TRIES):
                 row: StoredRecord | None = yield Load(account.key)
                 expected = row.version if row else 0
@@ -406,8 +432,9 @@ class Driver:
         context: RequestContext | None,
         outcome: Outcome | None = None,
     ) -> Generator[Effect, Any, bool]:
-        # An outcome need not be durable: if it is lost, the flow is found in flight and goes on from
-        # there. The write-ahead of a call must be, and so must user input that triggers no call.
+        # An outcome need not be durable: if it is lost, the flow is found in flight, and returns to
+        # `idle` when its lease expires. The write-ahead of a call must be durable, and so must user
+        # input that triggers no call.
         durable = after.is_in_flight or not before.is_in_flight
         sealed = flow_id.seal(after, self._keys, self._schema)
         row = StoredRecord(after.version, sealed, after.saved_at + self._lifetime, durable)

@@ -72,7 +72,9 @@ _OFFERED: Final = {
 
 
 class NotAllowed(Exception):
-    """No transition is enabled for the trigger. Nothing has changed.
+    """No transition is enabled for the trigger: an event came too late, or an outcome fits no call.
+
+    Nothing has changed.
 
     Attributes:
         reason: a message's code, such as ``stale``, ``already_tried`` or ``too_soon``.

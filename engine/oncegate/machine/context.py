@@ -64,7 +64,8 @@ class TransitionContext:
     """What one run of the machine works on. It is made for one trigger and then thrown away.
 
     Attributes:
-        flow: the flow as changed so far; the caller's own stays as it is.
+        before: the flow as the caller passed it.
+        flow: the flow as changed so far.
         trigger: the event, outcome or time that is applied.
         now: seconds since the epoch.
         expected_version: version of the step that a user's event answers.
@@ -75,6 +76,7 @@ class TransitionContext:
 
     __slots__ = (
         "_is_copy",
+        "before",
         "digest",
         "expected_version",
         "flow",
@@ -95,6 +97,7 @@ class TransitionContext:
         policy: Policy,
         inputs: GuardInputs,
     ) -> None:
+        self.before = flow
         self.flow = flow
         self.trigger = trigger
         self.now = now

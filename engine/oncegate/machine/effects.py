@@ -11,10 +11,8 @@ from typing import TYPE_CHECKING, Any
 from oncegate.challenges import (
     ChooseFactor,
     CodeChallenge,
-    CustomChallenge,
     DeviceOffer,
     FactorChoice,
-    NewPasswordChallenge,
     SubmitCode,
     SubmitPassword,
     SubmitUsername,
@@ -47,7 +45,6 @@ _ENDS = frozenset(
 """The reasons that are true words for the end of a flow; the others presume a way on."""
 
 _REQUESTS = frozenset({FlowState.CHECKING_PASSWORD, FlowState.REQUESTING_CHALLENGE})
-_ANSWERS_CAN_SEND = (CustomChallenge, NewPasswordChallenge)
 
 
 class Effects:
@@ -74,8 +71,9 @@ class Effects:
         context, trigger = self.model, self.model.trigger
         assert isinstance(trigger, SubmitPassword)
         self.write_request_ahead()
+        typed = trigger.username if context.state is FlowState.IDLE else None
         context.change(
-            username=trigger.username or context.flow.username,
+            username=typed or context.flow.username,
             retained_password=trigger.password if context.policy.retain_password else None,
         )
 
@@ -234,10 +232,11 @@ class Effects:
     def start_over_unknown(self) -> None:
         """Start over after a call whose outcome is unknown.
 
-        It may have sent a code, which needs its time to arrive like any other.
+        It may have sent a code. A new code can be requested once that one has had its time to arrive.
         """
         flow = self.model.flow
-        can_have_sent = flow.state in _REQUESTS or isinstance(flow.challenge, _ANSWERS_CAN_SEND)
+        answer_can_send = flow.challenge is not None and flow.challenge.answer_can_send
+        can_have_sent = flow.state in _REQUESTS or answer_can_send
         self._drop_challenge(
             message="outcome_unknown" if can_have_sent else "answer_outcome_unknown"
         )

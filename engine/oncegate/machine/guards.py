@@ -21,6 +21,7 @@ from oncegate.challenges import (
 )
 from oncegate.outcomes import Confirmed, DeviceRegistered, RejectionReason, TokensIssued
 from oncegate.record import Flow
+from oncegate.states import FlowState
 
 if TYPE_CHECKING:
     from statemachine import State
@@ -252,6 +253,8 @@ class Guards:
             isinstance(flow.challenge, DeviceChallenge)
             and flow.device_key is not None
             and flow.device_key == self.model.inputs.device_key
+            # A device that has just proved itself is not asked again and again.
+            and self.model.before.state is not FlowState.CHECKING_DEVICE
         )
 
     def device_is_new(self) -> bool:
@@ -269,8 +272,10 @@ class Guards:
         return self.model.challenge is None and isinstance(self.model.trigger, TokensIssued)
 
     def recovery_is_done(self) -> bool:
-        """Cognito just confirmed the sign-up or reset the password."""
-        return isinstance(self.model.trigger, Confirmed)
+        """Cognito just confirmed the sign-up or reset the password, as this flow asked it to."""
+        return isinstance(self.model.trigger, Confirmed) and isinstance(
+            self.model.before.challenge, RecoveryChallenge
+        )
 
     def first_factor_is_at_hand(self) -> bool:
         """The worker or the flow has what it takes to begin again without the user."""

@@ -1,0 +1,356 @@
+"""What the driver does beside the everyday path: odd outcomes, budgets, vaults, sessions, settings."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from tests.doubles import (
+    DictStore,
+    ManualClock,
+    ScriptedTransport,
+    a_text,
+    code,
+    password,
+    the_tokens,
+)
+from tests.flows import CHOICE, FLOWS, INPUTS, NOW, TRIGGERS
+
+from oncegate import (
+    ChooseFactor,
+    CodeBudget,
+    Factor,
+    FlowState,
+    Misconfigured,
+    RequestContext,
+    RequestNewCode,
+    SignIn,
+    SubmitPassword,
+    SubmitUsername,
+    Tokens,
+)
+from oncegate.adapters import (
+    TEXTS,
+    Call,
+    ChallengeIssued,
+    CheckPassword,
+    CodeChallenge,
+    Confirmed,
+    Delivery,
+    Device,
+    DeviceChallenge,
+    DeviceRegistered,
+    DeviceRemembered,
+    FlowId,
+    NewDevice,
+    Outcome,
+    OutcomeUnknown,
+    PasswordChallenge,
+    StartSignIn,
+)
+from oncegate.budget import CodeBudget as Budget
+from oncegate.driver.script import LEASE_MARGIN
+from oncegate.machine.advance import NotAllowed, advance
+from oncegate.record import Flow, read_record, write_record
+from oncegate_vaults import MemoryVault
+
+KEY = "us-east-1_device"
+A_DEVICE = Device.model_validate(
+    {"username": "the-pools-own-name", "key": KEY, "group_key": "g", "password": "secret"}
+)
+NEW_DEVICE = the_tokens().model_copy(update={"new_device": NewDevice(key=KEY, group_key="g")})
+REGISTERED = DeviceRegistered(device=A_DEVICE, ask_user=True)
+
+
+def driver(
+    clock: ManualClock, *outcomes: Outcome | Callable[[Call], Outcome], **more: Any
+) -> tuple[SignIn, ScriptedTransport]:
+    transport = ScriptedTransport(*outcomes)
+    more.setdefault("store", DictStore())
+    return SignIn(transport=transport, clock=clock, listeners=[], **more), transport
+
+
+def stored(store: DictStore, flow_id: str) -> Flow:
+    row = store.rows[FlowId.parse(flow_id).key]
+    return FlowId.parse(flow_id).unseal(row.sealed, row.version)
+
+
+# ── outcomes that fit no call ──
+
+
+@pytest.mark.parametrize("outcome", [DeviceRemembered(), REGISTERED])
+def test_outcome_that_fits_no_first_factor_is_unknown(clock: ManualClock, outcome: Outcome) -> None:
+    sign_in, transport = driver(clock, outcome)
+    step = sign_in.send(sign_in.start(), password())
+    assert step.message is not None
+    assert (step.state, step.message.code) == ("idle", "outcome_unknown")
+    assert len(transport.calls) == 1
+
+
+def test_challenge_in_place_of_a_registration_does_not_lose_the_tokens(clock: ManualClock) -> None:
+    sign_in, _ = driver(clock, NEW_DEVICE, a_text(), vault=MemoryVault())
+    step = sign_in.send(sign_in.start(), password())
+    assert step.state == "authenticated"
+    assert step.tokens is not None
+
+
+def test_confirmation_that_nothing_asked_for_repeats_no_call(clock: ManualClock) -> None:
+    sign_in, transport = driver(clock, Confirmed(), Confirmed())
+    assert sign_in.send(sign_in.start(), password()).state == "idle"
+    assert len(transport.calls) == 1
+
+
+def test_device_that_is_challenged_again_after_its_proof_ends_the_flow(clock: ManualClock) -> None:
+    vault = MemoryVault()
+    vault.store(A_DEVICE.model_copy(update={"typed": "ana"}))
+    asked = ChallengeIssued(
+        challenge=DeviceChallenge.model_validate({"session": "s", "username": "the-pools-own-name"})
+    )
+    sign_in, transport = driver(clock, asked, asked, asked, vault=vault)
+    assert sign_in.send(sign_in.start(), password()).state == "failed"
+    assert len(transport.calls) == 2
+
+
+# ── budgets ──
+
+
+def count(store: DictStore, user: str) -> int:
+    (account,) = Budget().accounts(user=user)
+    row = store.rows.get(account.key)
+    return len(json.loads(row.sealed)) if row else 0
+
+
+def test_lost_code_is_charged_to_the_user_of_the_challenge(clock: ManualClock) -> None:
+    store = DictStore()
+    sign_in, _ = driver(clock, CHOICE, OutcomeUnknown(), store=store)
+    step = sign_in.send(sign_in.start(), password(username="ana@example.com"))
+    sign_in.send(step, ChooseFactor(factor=Factor.SMS))
+    assert (count(store, "u"), count(store, "ana@example.com")) == (1, 0)
+
+
+def test_preselected_factor_is_not_requested_once_the_budget_is_used_up(clock: ManualClock) -> None:
+    budget, store = CodeBudget(per_user=2), DictStore()
+    more = {"budget": budget, "store": store, "new_code_cooldown": 0}
+    sms = a_text(username="u")
+    first, transport = driver(clock, CHOICE, sms, CHOICE, **more)
+    step = first.send(first.start(), password())
+    step = first.send(step, ChooseFactor(factor=Factor.SMS))
+    step = first.send(step, RequestNewCode())  # back to the password, with the factor preselected
+    second, _ = driver(clock, CHOICE, sms, **more)
+    other = second.send(second.start(), password())
+    assert second.send(other, ChooseFactor(factor=Factor.SMS)).state == "awaiting_mfa"
+    assert first.send(step, password()).state == "password_verified"
+    assert len(transport.calls) == 3
+
+
+def test_budget_row_is_not_durable_and_ignores_times_from_the_future(clock: ManualClock) -> None:
+    (account,) = Budget(window=60).accounts(user="ana")
+    row = account.charged(None, clock.now() + 1000)
+    assert row.durable is False
+    assert account.times(row, clock.now()) == []
+    assert len(account.times(row, clock.now() + 1000)) == 1
+
+
+# ── new codes ──
+
+
+def test_second_factor_is_never_the_preferred_first_one(clock: ManualClock) -> None:
+    class Passwordless(ScriptedTransport):
+        is_passwordless = True
+
+    transport = Passwordless(a_text(), a_text())
+    sign_in = SignIn(transport=transport, store=DictStore(), clock=clock, new_code_cooldown=0)
+    step = sign_in.send(sign_in.start(), password())
+    step = sign_in.send(step, RequestNewCode())
+    assert step.title == "Send a new code"
+    sign_in.send(step, SubmitUsername(username="ana"))
+    call = transport.calls[-1]
+    assert isinstance(call, StartSignIn)
+    assert call.preferred is None
+
+
+def test_first_factor_is_preferred_again_for_a_new_code(clock: ManualClock) -> None:
+    class Passwordless(ScriptedTransport):
+        is_passwordless = True
+
+    email = a_text(kind="EMAIL_OTP", is_first_factor=True)
+    transport = Passwordless(email, email)
+    sign_in = SignIn(transport=transport, store=DictStore(), clock=clock, new_code_cooldown=0)
+    step = sign_in.send(sign_in.start(), SubmitUsername(username="ana"))
+    sign_in.send(step, RequestNewCode())
+    call = transport.calls[-1]
+    assert isinstance(call, StartSignIn)
+    assert call.preferred is Factor.EMAIL
+
+
+def test_new_codes_left_are_shown_only_where_one_can_be_requested(clock: ManualClock) -> None:
+    sign_in, _ = driver(clock, a_text())
+    step = sign_in.start()
+    assert (step.new_codes_left, step.new_code_at) == (None, None)
+    step = sign_in.send(step, password())
+    assert step.new_codes_left == 5
+
+
+def test_preselected_factor_is_forgotten_once_its_code_is_issued(clock: ManualClock) -> None:
+    store = DictStore()
+    sign_in, _ = driver(clock, a_text(), a_text(), store=store, new_code_cooldown=0)
+    step = sign_in.send(sign_in.start(), password())
+    step = sign_in.send(step, RequestNewCode())
+    assert stored(store, step.flow_id).preselected_factor is Factor.SMS
+    step = sign_in.send(step, password())
+    assert stored(store, step.flow_id).preselected_factor is None
+
+
+# ── devices and tokens ──
+
+
+def test_vault_of_the_request_is_used_before_the_drivers_own(clock: ManualClock) -> None:
+    own, browser = MemoryVault(), MemoryVault()
+    browser.store(A_DEVICE.model_copy(update={"typed": "ana"}))
+    sign_in, transport = driver(clock, a_text(), vault=own)
+    sign_in.send(sign_in.start(), password(), context=RequestContext(device_vault=browser))
+    call = transport.calls[0]
+    assert isinstance(call, CheckPassword)
+    assert call.device_key == KEY
+
+
+def test_device_is_found_by_the_pools_own_name(clock: ManualClock) -> None:
+    vault = MemoryVault()
+    vault.store(A_DEVICE)
+    sign_in, transport = driver(clock, a_text(), the_tokens(), vault=vault)
+    step = sign_in.send(sign_in.start(), password())
+    sign_in.send(step, code())
+    assert transport.calls[1].device_key == KEY  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("ask_user", [True, False])
+def test_vault_knows_whether_the_device_is_remembered(clock: ManualClock, ask_user: bool) -> None:
+    vault = MemoryVault()
+    registered = REGISTERED.model_copy(update={"ask_user": ask_user})
+    sign_in, _ = driver(clock, a_text(), NEW_DEVICE, registered, DeviceRemembered(), vault=vault)
+    step = sign_in.send(sign_in.start(), password())
+    event = code().model_copy(update={"remember_device": True if ask_user else None})
+    step = sign_in.send(step, event)
+    assert step.state == "authenticated"
+    device = vault.find("the-pools-own-name")
+    assert device is not None
+    assert device.remembered is True
+    assert step.tokens is not None
+    assert step.tokens.device_key == KEY
+
+
+def test_flow_holds_only_the_access_token_if_a_keeper_has_the_tokens(clock: ManualClock) -> None:
+    class Keeper:
+        def create(self, tokens: Tokens) -> str:
+            return "the session"
+
+    store = DictStore()
+    more: dict[str, Any] = {"vault": MemoryVault(), "store": store, "keeper": Keeper()}
+    sign_in, _ = driver(clock, a_text(), NEW_DEVICE, REGISTERED, **more)
+    step = sign_in.send(sign_in.start(), password())
+    step = sign_in.send(step, code())
+    assert step.state == "offering_device"
+    plain = json.loads(write_record(stored(store, step.flow_id)))["challenge"]
+    assert plain["access_token"]
+    assert not {"id_token", "refresh_token"} & set(plain)
+
+
+# ── names and settings ──
+
+
+def test_flow_that_waits_for_a_password_keeps_its_user(clock: ManualClock) -> None:
+    asked = ChallengeIssued(
+        challenge=PasswordChallenge.model_validate({"session": "s", "username": "u"})
+    )
+    store = DictStore()
+    sign_in, _ = driver(clock, asked, a_text(), store=store)
+    step = sign_in.send(sign_in.start(), password(username="ana"))
+    assert step.state == "awaiting_password"
+    step = sign_in.send(step, SubmitPassword(username="bob", password="Correct-horse-1"))
+    assert stored(store, step.flow_id).username == "ana"
+
+
+def test_lease_shorter_than_a_call_is_refused() -> None:
+    shortest = ScriptedTransport.max_call_seconds + LEASE_MARGIN
+    with pytest.raises(Misconfigured, match="lease"):
+        SignIn(transport=ScriptedTransport(), store=DictStore(), lease=shortest - 1)
+    sign_in = SignIn(transport=ScriptedTransport(), store=DictStore(), lease=shortest)
+    assert sign_in.lease == shortest
+
+
+# ── records for the first release ──
+
+MESSAGES_OF_0_1 = {
+    "wrong_credentials",
+    "locked",
+    "wrong_code",
+    "code_already_used",
+    "code_expired",
+    "challenge_dead",
+    "challenge_expired",
+    "too_many_wrong_codes",
+    "new_password_refused",
+    "factor_unusable",
+    "password_reset_required",
+    "sign_up_not_confirmed",
+    "confirmed",
+    "password_for_new_code",
+    "device_forgotten",
+    "administrator_must_act",
+    "trigger_refused",
+    "firewall",
+    "misconfigured",
+    "unknown_challenge",
+    "unreachable",
+    "throttled",
+    "stalled",
+    "outcome_unknown",
+    "cancelled",
+    "flow_expired",
+}
+"""The messages that 0.1 can read from a record; it fails on others."""
+
+
+def test_every_message_is_written_for_the_first_release_as_one_that_it_knows() -> None:
+    written = set()
+    for flow in FLOWS.values():
+        for changed in (flow, flow.model_copy(update={"attempts_left": 1})):
+            for trigger in TRIGGERS.values():
+                try:
+                    after = advance(changed, trigger, now=NOW, digest="d", inputs=INPUTS)
+                except (NotAllowed, AssertionError):
+                    continue
+                written.add(json.loads(write_record(after, 1)).get("message"))
+    assert {code for code in written if code} <= MESSAGES_OF_0_1
+    for text in TEXTS:
+        kind, _, name = text.partition(".")
+        if kind == "message" and name in MESSAGES_OF_0_1:
+            assert json.loads(write_record(Flow(message=name), 1))["message"] == name
+
+
+def test_fields_of_later_releases_are_left_out_for_the_first() -> None:
+    later = {"schema_number": 3, "state": "idle", "trust": 1, "nothing": None}
+    assert not {"trust", "nothing", "schema_number"} & set(
+        json.loads(write_record(read_record(json.dumps(later).encode()), 1))
+    )
+
+
+def test_unknown_fields_of_a_delivery_are_kept() -> None:
+    data = json.loads(write_record(FLOWS["awaiting_mfa"]))
+    data["challenge"]["delivery"]["carrier"] = "pigeon"
+    flow = read_record(json.dumps(data).encode())
+    assert isinstance(flow.challenge, CodeChallenge)
+    assert flow.challenge.delivery == Delivery.model_construct(
+        medium="SMS", destination="+*******1234", carrier="pigeon"
+    )
+    assert json.loads(write_record(flow))["challenge"]["delivery"]["carrier"] == "pigeon"
+
+
+def test_states_are_all_reachable_by_the_flows_of_the_tests() -> None:
+    assert {flow.state for flow in FLOWS.values()} == set(FlowState) - {
+        FlowState.DECIDING,
+        FlowState.AUTHENTICATED,
+        FlowState.FAILED,
+    }
