@@ -19,7 +19,6 @@ def document(prefix: str) -> dict[str, Any]:
     _, steps = models_json_schema([(Step, "serialization")], ref_template=_REF)
     events = event_adapter().json_schema(ref_template=_REF)
     step = steps["$defs"].pop("Step")
-    del step["properties"]["session_id"]
     step["description"] = "The current step of a sign-in, and its actions."
     step["properties"]["flow_id"] = {"type": "string", "pattern": "^[0-9a-f]{32}$"}
     steps["$defs"]["FlowState"]["enum"].remove(FlowState.DECIDING)  # never stored, so never shown

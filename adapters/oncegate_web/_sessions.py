@@ -183,17 +183,19 @@ class StoreSessions:
             StoreUnavailable: the store did not answer.
             Unreachable: the tokens have expired, and Cognito did not answer.
         """
+        has_tried = False
         while True:
             session, version, record = self._load(session_id)
             if session is None or record is None:
                 return None
             now = self._now()
             is_valid = now < record.ends_at
-            can_renew = self._tokens is not None and record.tokens.refresh_token
-            if now < record.renew_at or not can_renew:
+            can_renew = self._tokens is not None and bool(record.tokens.refresh_token)
+            if now < record.renew_at or not can_renew or has_tried:
                 return user_of(record.tokens) if is_valid else None
             if not (record.renewing_until and now < record.renewing_until):
-                self._renew(session, version, record, is_valid=is_valid)
+                # Once: tokens that Cognito issues expired would be renewed for ever.
+                has_tried = self._renew(session, version, record, is_valid=is_valid)
             elif is_valid:
                 return user_of(record.tokens)  # another worker is renewing the tokens
             else:
@@ -201,28 +203,32 @@ class StoreSessions:
 
     def _renew(
         self, session: FlowId, version: int, record: SessionRecord, *, is_valid: bool
-    ) -> None:
-        """Renew the tokens unless another worker does; save the beginning before Cognito is called."""
+    ) -> bool:
+        """Renew the tokens, and return True; return False if another worker does.
+
+        The beginning is saved before Cognito is called.
+        """
         assert self._tokens is not None
         until = self._now() + _RENEWAL_SECONDS
         begun = record.model_copy(update={"renewing_until": until})
         if not self._swap(session, version, begun):
-            return
+            return False
         try:
-            tokens = self._tokens.renew(record.tokens)
+            renewed = record.renewed(self._tokens.renew(record.tokens), self._now())
         except SignedOut:
             self._end(session, version + 1)
         except Exception as error:
             if not isinstance(error, Unreachable):
                 self._log.error("token renewal failed", error=type(error).__name__)
             if is_valid:
-                return  # tried again when `renewing_until` has passed
+                return True  # tried again when `renewing_until` has passed
             self._swap(session, version + 1, record)
             if isinstance(error, OncegateError):
                 raise
             raise Unreachable("the tokens could not be renewed") from error
         else:
-            self._swap(session, version + 1, record.renewed(tokens, self._now()))
+            self._swap(session, version + 1, renewed)
+        return True
 
     def end(self, session_id: str | None) -> None:
         """Sign out: end the session here, then revoke its tokens.

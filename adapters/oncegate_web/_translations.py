@@ -11,7 +11,7 @@ from functools import lru_cache
 from gettext import GNUTranslations, NullTranslations
 from pathlib import Path
 
-from oncegate.adapters import TEXTS
+from oncegate.adapters import TEXTS, logger
 
 LOCALE = Path(__file__).with_name("locale")
 DOMAIN = "oncegate"
@@ -36,11 +36,17 @@ class Translator:
     def __init__(self, language: str, catalogue: NullTranslations) -> None:
         self.language = language
         self._catalogue = catalogue
+        self._log = logger()
 
     def __call__(self, code: str, **values: object) -> str:
         # gettext returns the catalogue's header for an empty ID.
         text = self._catalogue.gettext(code) if code else ""
-        return text.format(**values) if values else text
+        try:
+            return text.format(**values) if values else text
+        except (LookupError, ValueError, AttributeError):
+            # A placeholder of the application's own catalogue is wrong. A page is better than none.
+            self._log.error("invalid text in a catalogue", text=code, language=self.language)
+            return TEXTS[code].format(**values)
 
     def time(self, seconds: float) -> str:
         """Return a duration as minutes and seconds, such as ``1:05``."""

@@ -80,7 +80,7 @@ class SealingKeys:
     before keys                   none
     introduce, first deployment   ``SealingKeys(None, "new")``: seals nothing, opens both
     introduce, second             ``SealingKeys("new", accept_unkeyed=True)``
-    once those flows have ended   ``SealingKeys("new")``
+    when those records expired    ``SealingKeys("new")``
     rotate, first deployment      ``SealingKeys("old", "new")``: seals with the old one, opens both
     rotate, second                ``SealingKeys("new", "old")``
     ============================  =============================================================

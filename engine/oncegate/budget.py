@@ -69,4 +69,6 @@ DEFAULT_BUDGET = CodeBudget()
 
 
 def _key(kind: str, name: str) -> str:
-    return sha256(f"oncegate budget\0{kind}\0{name}".encode()).hexdigest()[:32]
+    return sha256(f"oncegate budget\0{kind}\0{name}".encode("utf-8", "surrogatepass")).hexdigest()[
+        :32
+    ]

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -46,9 +45,7 @@ class RequestContext:
     source_address: str | None = None
     user_agent: str = ""
     language: str = ""
-    client_metadata: Mapping[str, str] = field(
-        default_factory=lambda: MappingProxyType({}), repr=False
-    )
+    client_metadata: Mapping[str, str] = field(default_factory=dict, repr=False, hash=False)
     request_id: str = field(default_factory=_request_id.get)
     device_vault: DeviceVault | None = field(default=None, repr=False)
 

@@ -61,7 +61,7 @@ class TokensIssued(_Outcome):
     tokens: Tokens = Field(exclude=True)
     username: str = ""
     new_device: NewDevice | None = None
-    session_id: str | None = None
+    session_id: str | None = Field(default=None, repr=False)
 
 
 class Confirmed(_Outcome):

@@ -111,7 +111,7 @@ class Flow(StoredModel):
     saved_at: float = 0.0
     message: str | None = None
     detail: str = ""
-    session_id: str | None = None
+    session_id: str | None = Field(default=None, repr=False)
 
     @model_validator(mode="before")
     @classmethod

@@ -109,7 +109,8 @@ class Step(BaseModel):
         message: why the flow is here.
         reason: why the event that was sent changed nothing; None if it did.
         tokens: on the one step that hands them over; None on every other.
-        session_id: the session keeper's ID of the session, once the user is signed in.
+        session_id: the session keeper's ID of the session, once the user is signed in. It may open the
+            session, so neither repr nor JSON has it.
     """
 
     model_config = ConfigDict(defer_build=True, frozen=True)
@@ -133,7 +134,7 @@ class Step(BaseModel):
     message: Message | None = None
     reason: Message | None = None
     tokens: Tokens | None = ModelField(default=None, repr=False, exclude=True)
-    session_id: str | None = None
+    session_id: str | None = ModelField(default=None, repr=False, exclude=True)
 
     @computed_field  # type: ignore[prop-decorator]
     @property

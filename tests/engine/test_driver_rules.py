@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import json
+import pickle
 from collections.abc import Callable
 from typing import Any
 
@@ -23,10 +25,12 @@ from oncegate import (
     CodeBudget,
     Factor,
     FlowState,
+    InvalidInput,
     Misconfigured,
     RequestContext,
     RequestNewCode,
     SignIn,
+    StepRef,
     SubmitPassword,
     SubmitUsername,
     Tokens,
@@ -49,6 +53,7 @@ from oncegate.adapters import (
     OutcomeUnknown,
     PasswordChallenge,
     StartSignIn,
+    parse_event,
 )
 from oncegate.budget import CodeBudget as Budget
 from oncegate.driver.script import LEASE_MARGIN
@@ -354,3 +359,86 @@ def test_states_are_all_reachable_by_the_flows_of_the_tests() -> None:
         FlowState.AUTHENTICATED,
         FlowState.FAILED,
     }
+
+
+# ── what callers pass ──
+
+
+@pytest.mark.parametrize("version", [None, -1, "0", b"0", [], True, 0.0])
+def test_step_without_a_whole_version_is_refused(clock: ManualClock, version: Any) -> None:
+    sign_in, transport = driver(clock, a_text())
+    with pytest.raises(InvalidInput, match="StepRef"):
+        sign_in.send(StepRef(sign_in.start().flow_id, version), password())
+    assert transport.calls == []
+
+
+@pytest.mark.parametrize("context", ["ctx", {}, False])
+def test_context_of_another_type_is_refused(clock: ManualClock, context: Any) -> None:
+    sign_in, transport = driver(clock, a_text())
+    with pytest.raises(InvalidInput, match="RequestContext"):
+        sign_in.send(sign_in.start(), password(), context=context)
+    assert transport.calls == []
+
+
+def test_context_can_be_copied_hashed_and_pickled() -> None:
+    context = RequestContext(source_address="192.0.2.1", client_metadata={"captcha": "token"})
+    assert pickle.loads(pickle.dumps(context)) == copy.deepcopy(context) == context
+    assert hash(context) == hash(copy.copy(context))
+    assert "token" not in repr(context)
+
+
+def test_empty_vault_of_the_request_is_not_mistaken_for_none(clock: ManualClock) -> None:
+    class Sized(MemoryVault):
+        def __len__(self) -> int:
+            return 0
+
+    own, browser = MemoryVault(), Sized()
+    registered = REGISTERED.model_copy(update={"ask_user": False})
+    sign_in, _ = driver(clock, NEW_DEVICE, registered, vault=own)
+    sign_in.send(sign_in.start(), password(), context=RequestContext(device_vault=browser))
+    assert browser.find("the-pools-own-name") is not None
+    assert own.find("the-pools-own-name") is None
+
+
+def test_vault_that_finds_no_device_never_fails_the_sign_in(clock: ManualClock) -> None:
+    class Junk(MemoryVault):
+        def find(self, name: str) -> Any:
+            return "no device"
+
+    sign_in, _ = driver(clock, a_text(), vault=Junk())
+    assert sign_in.send(sign_in.start(), password()).state == "awaiting_mfa"
+
+
+def test_id_of_a_session_may_be_of_any_type_and_is_shown_nowhere(clock: ManualClock) -> None:
+    class Keeper:
+        def create(self, tokens: Tokens) -> Any:
+            return 123454321
+
+    sign_in, _ = driver(clock, the_tokens(), keeper=Keeper())
+    step = sign_in.send(sign_in.start(), password())
+    assert (step.state, step.session_id) == ("authenticated", "123454321")
+    shown = (repr(step), step.model_dump_json(), str(step.model_dump()))
+    assert not any("123454321" in text for text in shown)
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        {"type": "submit_password", "username": "ana", "password": "secret\ud800"},
+        {"type": "submit_password", "username": "a\ud800", "password": "secret"},
+        {"type": "submit_answer", "answer": "secret\ud800"},
+        {"type": "submit_new_password", "new_password": "secret\ud800"},
+        {"type": "submit_new_password", "new_password": "x", "attributes": {"name": "\ud800"}},
+        {"type": "submit_email", "email": "\ud800@example.com"},
+    ],
+)
+def test_lone_surrogate_is_refused_without_repeating_it(event: dict[str, object]) -> None:
+    with pytest.raises(InvalidInput) as error:
+        parse_event(event)
+    assert "secret" not in f"{error.value} {error.value.__cause__} {vars(error.value)}"
+
+
+def test_source_address_may_be_any_text(clock: ManualClock) -> None:
+    sign_in, _ = driver(clock, a_text())
+    context = RequestContext(source_address="\ud800")
+    assert sign_in.send(sign_in.start(), password(), context=context).state == "awaiting_mfa"

@@ -285,6 +285,15 @@ class TestRejectedProof:
             ("InvalidParameterException", "Bad", 400, "failed", "misconfigured"),
             ("NotAuthorizedException", "Password attempts exceeded", 400, "idle", "locked"),
             ("NotAuthorizedException", "Invalid session", 400, "idle", "challenge_dead"),
+            ("NotAuthorizedException", "User is disabled.", 400, "failed", "trigger_refused"),
+            (
+                "NotAuthorizedException",
+                "Unable to login because of security reasons.",
+                400,
+                "failed",
+                "trigger_refused",
+            ),
+            ("UserNotFoundException", "User does not exist.", 400, "failed", "trigger_refused"),
             ("TooManyRequestsException", "Rate exceeded", 400, "idle", "throttled"),
             (
                 "InternalErrorException",

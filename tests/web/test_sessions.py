@@ -164,13 +164,14 @@ class ScriptedTokens:
 
     def __init__(self, renewed: Tokens | Exception | None = None) -> None:
         self.renewed = renewed
+        self.renewals = 0
         self.revoked: list[Tokens] = []
         self.fails_to_revoke: Exception | None = None
 
-    def renew(self, tokens: Tokens) -> Tokens:
+    def renew(self, tokens: Tokens) -> Any:
+        self.renewals += 1
         if isinstance(self.renewed, Exception):
             raise self.renewed
-        assert self.renewed is not None
         return self.renewed
 
     def revoke(self, tokens: Tokens) -> None:
@@ -248,6 +249,41 @@ def test_failed_renewal_keeps_the_session_and_raises_when_expired(error: Excepti
         own.find(session_id)
     service.renewed = Tokens(access_token="second")
     assert own.find(session_id).tokens.access_token == "second"
+
+
+@pytest.mark.parametrize("expires_in", [0, -5])
+def test_tokens_issued_expired_are_not_renewed_for_ever(expires_in: int) -> None:
+    service = ScriptedTokens(Tokens(access_token="second", expires_in=expires_in))
+    own = sessions(service)
+    session_id = own.create(TOKENS)
+    own.clock.advance(HOUR)
+    assert own.find(session_id) is None
+    assert service.renewals == 1
+
+
+@pytest.mark.parametrize("renewed", [None, "no tokens"])
+def test_service_that_renews_to_nothing_keeps_a_valid_session(renewed: Any) -> None:
+    own = sessions(ScriptedTokens(renewed))
+    session_id = own.create(TOKENS)
+    own.clock.advance(HOUR - 30)
+    assert own.find(session_id) is not None
+    own.clock.advance(60)
+    with pytest.raises(Unreachable):
+        own.find(session_id)
+
+
+def test_no_local_variable_of_a_failed_renewal_holds_the_refresh_token() -> None:
+    own = sessions(ScriptedTokens(Unreachable("no")))
+    session_id = own.create(TOKENS)
+    own.clock.advance(HOUR)
+    with pytest.raises(Unreachable) as error:
+        own.find(session_id)
+    frame: Any = error.value.__traceback__
+    while frame:
+        held = [value for value in frame.tb_frame.f_locals.values() if isinstance(value, str)]
+        if "_sessions" in frame.tb_frame.f_code.co_filename:
+            assert "refresh" not in held
+        frame = frame.tb_next
 
 
 @pytest.mark.parametrize("error", [Unreachable("no"), RuntimeError("unsupported operation")])

@@ -92,6 +92,16 @@ def test_own_english_catalogue_precedes_the_table(
     assert translate("field.password") == "Password"
 
 
+@pytest.mark.parametrize("text", ["Code an {ziel}", "Code an {0}", "Code an {", "{destination.x}"])
+def test_wrong_placeholder_of_an_own_catalogue_falls_back_to_english(
+    tmp_path: Path, text: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    _write(tmp_path, "de", hint__sent_sms=text)
+    translate = Translators([tmp_path]).best(("de",))
+    assert translate("hint.sent_sms", destination="+1") == "We texted a code to +1."
+    assert "hint.sent_sms" in caplog.text
+
+
 @pytest.mark.parametrize("folder", ["pt_BR", "pt-BR"])
 def test_full_tag_precedes_the_bare_language(tmp_path: Path, folder: str) -> None:
     _write(tmp_path, folder, title__idle="Entrar")

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Final, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, TypeAdapter, ValidationError
 
-from oncegate.challenges._base import SECOND_FACTORS, Choice, Delivery, Factor
+from oncegate.challenges._base import SECOND_FACTORS, Choice, Delivery, Factor, InvalidEvent
 from oncegate.challenges._base import Field as FormField
 from oncegate.challenges.cancel import Cancel
 from oncegate.challenges.code import CheckCode, CodeChallenge, SubmitCode
@@ -50,7 +50,6 @@ from oncegate.challenges.totp_setup import TotpSetup
 from oncegate.challenges.unknown import UnknownChallenge
 from oncegate.challenges.username import StartSignIn, SubmitUsername, start_call
 from oncegate.devices import Device, NewDevice
-from oncegate.errors import InvalidInput
 from oncegate.states import FlowState
 from oncegate.tokens import Tokens
 
@@ -226,11 +225,5 @@ def parse_event(data: str | bytes | dict[str, object]) -> Event:
             return event_adapter().validate_python(data)
         return event_adapter().validate_json(data)
     except ValidationError as error:
-        problems = "; ".join(
-            f"{'.'.join(str(part) for part in problem['loc']) or 'event'}: {problem['type']}"
-            for problem in error.errors(
-                include_input=False, include_url=False, include_context=False
-            )
-        )
-        # `from None`: the cause holds what was typed.
-        raise InvalidInput(f"not an event: {problems}"[:500]) from None
+        # `from None`: pydantic's error holds what was typed.
+        raise InvalidEvent(error) from None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
@@ -14,11 +14,13 @@ from pydantic import (
     ConfigDict,
     SecretStr,
     StringConstraints,
+    ValidationError,
 )
 from pydantic import Field as ModelField
 
 from oncegate._secret import Secret
 from oncegate._stored import StoredModel
+from oncegate.errors import InvalidInput
 from oncegate.messages import TEXTS
 from oncegate.states import FlowState
 
@@ -147,20 +149,39 @@ def _json_object(credential: SecretStr) -> SecretStr:
     return credential
 
 
+def _encodable(value: Any) -> Any:
+    """Refuse lone surrogates: JSON can have them, UTF-8 and Cognito cannot."""
+    text = value.get_secret_value() if isinstance(value, SecretStr) else value
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        # `from None`: the error holds what was typed.
+        raise ValueError("not valid Unicode") from None
+    return value
+
+
+_Encodable = AfterValidator(_encodable)
 CodeText = Annotated[SecretStr, BeforeValidator(_without_separators), AfterValidator(_digits)]
 # Cognito's own limits (botocore's service model): UsernameType 1..128, PasswordType at most 256.
 UsernameText = Annotated[
-    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=128)
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=128), _Encodable
 ]
-PasswordText = Annotated[SecretStr, ModelField(min_length=1, max_length=256)]
+PasswordText = Annotated[SecretStr, ModelField(min_length=1, max_length=256), _Encodable]
+AnswerText = Annotated[SecretStr, ModelField(min_length=1, max_length=2048), _Encodable]
 EmailText = Annotated[
-    str, StringConstraints(strip_whitespace=True, pattern=r"^[^@\s]{1,64}@[^@\s]{1,190}$")
+    str,
+    StringConstraints(strip_whitespace=True, pattern=r"^[^@\s]{1,64}@[^@\s]{1,190}$"),
+    _Encodable,
 ]
 CredentialText = Annotated[
-    SecretStr, ModelField(max_length=16384), BeforeValidator(_as_text), AfterValidator(_json_object)
+    SecretStr,
+    ModelField(max_length=16384),
+    BeforeValidator(_as_text),
+    AfterValidator(_json_object),
+    _Encodable,
 ]
 AttributeName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][\w:.-]{0,63}$")]
-AttributeValue = Annotated[str, StringConstraints(max_length=2048)]
+AttributeValue = Annotated[str, StringConstraints(max_length=2048), _Encodable]
 
 
 # ── base classes ──
@@ -221,6 +242,28 @@ class ChallengeBase(StoredModel):
         raise AssertionError(f"{flow.state} has no call for {type(self).__name__}")
 
 
+class InvalidEvent(InvalidInput):
+    """An event whose fields are invalid. It names them and why, never their values.
+
+    Attributes:
+        problems: one for each field, such as ``code: value_error``.
+    """
+
+    def __init__(self, error: ValidationError) -> None:
+        self.problems = tuple(_problems(error))
+        super().__init__(f"not an event: {'; '.join(self.problems)}"[:500])
+
+
+def _problems(error: ValidationError) -> Iterator[str]:
+    for problem in error.errors(include_input=False, include_url=False):
+        where = ".".join(map(str, problem["loc"]))
+        inner = problem.get("ctx", {}).get("error")
+        if isinstance(inner, InvalidEvent):  # the event of a union, refused by its own constructor
+            yield from (f"{where}.{one}" for one in inner.problems)
+        else:
+            yield f"{where or 'event'}: {problem['type']}"
+
+
 class EventBase(BaseModel):
     """What every event of a user has.
 
@@ -237,6 +280,13 @@ class EventBase(BaseModel):
     )
 
     machine_event: ClassVar[str]
+
+    def __init__(self, **data: Any) -> None:
+        try:
+            super().__init__(**data)
+        except ValidationError as error:
+            # `from None`: pydantic's error holds what was typed.
+            raise InvalidEvent(error) from None
 
     @property
     def answered_with(self) -> tuple[str, ...]:

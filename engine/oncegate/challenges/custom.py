@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field as ModelField
 from pydantic import SecretStr
 
-from oncegate.challenges._base import CallBase, ChallengeBase, EventBase, Field, field
+from oncegate.challenges._base import (
+    AnswerText,
+    CallBase,
+    ChallengeBase,
+    EventBase,
+    Field,
+    field,
+)
 from oncegate.states import FlowState
 
 if TYPE_CHECKING:
@@ -53,7 +60,7 @@ class SubmitAnswer(EventBase):
 
     machine_event: ClassVar[str] = "submit_answer"
     type: Literal["submit_answer"] = "submit_answer"
-    answer: Annotated[SecretStr, ModelField(min_length=1, max_length=2048)]
+    answer: AnswerText
 
     if TYPE_CHECKING:
 

@@ -135,7 +135,8 @@ class Performer:
                 return self._call(effect)
             case CreateSession():
                 assert self._keeper is not None
-                return self._keeper.create(effect.tokens)
+                # Cognito has issued the tokens: an ID of another type must not lose them.
+                return str(self._keeper.create(effect.tokens))
             case FindDevice() | StoreDevice():
                 return self._use_vault(effect)
             case Notify():
@@ -158,7 +159,11 @@ class Performer:
     def _use_vault(self, effect: FindDevice | StoreDevice) -> Device | None:
         try:
             if isinstance(effect, FindDevice):
-                return effect.vault.find(effect.name)
+                return (
+                    Device.model_validate(found)
+                    if (found := effect.vault.find(effect.name))
+                    else None
+                )
             (effect.vault.store if effect.keep else effect.vault.remove)(effect.device)
         except Exception as error:  # noqa: BLE001 - a sign-in never fails for its vault
             self._log.error("device vault failed", error=type(error).__name__)

@@ -188,11 +188,13 @@ class Driver:
         """The script of `SignIn.send`."""
         if not isinstance(event, EVENT_TYPES):
             raise InvalidInput(f"{type(event).__name__} is not an event: see oncegate.Event")
-        if not isinstance(step, (Step, StepRef)):
+        if not isinstance(step, (Step, StepRef)) or not _is_version(step.version):
             raise InvalidInput("pass the step that the event answers, or StepRef(flow_id, version)")
+        if not isinstance(context, RequestContext | None):
+            raise InvalidInput("context must be a RequestContext")
         flow_id = FlowId.parse(step.flow_id)
         context = context or RequestContext()
-        vault = context.device_vault or self._vault
+        vault = self._vault if context.device_vault is None else context.device_vault
         flow = yield from self._current(flow_id)
         accounts = self._accounts(flow, event, context)
         memory = InMemory(
@@ -304,7 +306,7 @@ class Driver:
             device = outcome.device.model_copy(update={"remembered": not outcome.ask_user})
         elif isinstance(outcome, DeviceRemembered) and memory.device:
             device = memory.device.model_copy(update={"remembered": True})
-        if vault and device:
+        if vault is not None and device:
             yield StoreDevice(vault, device, keep=True)
             memory = memory.model_copy(update={"device": device})
         return outcome, memory
@@ -315,7 +317,7 @@ class Driver:
         """Remove the device from the vault if the machine removed it from the flow."""
         if after.device_key is not None or before.device_key is None or memory.device is None:
             return memory
-        if vault:
+        if vault is not None:
             yield StoreDevice(vault, memory.device, keep=False)
         return memory.model_copy(update={"device": None})
 
@@ -491,6 +493,10 @@ def _suppressed(
         suppressed=reason,
         context=context,
     )
+
+
+def _is_version(version: object) -> bool:
+    return type(version) is int and version >= 0
 
 
 def _delivered(outcome: Outcome | None) -> str:
