@@ -114,7 +114,7 @@ class Terminal:
         if not self.is_interactive:
             line = sys.stdin.readline()
             if not line:
-                raise NoMoreInput
+                raise self._input_ended()
             return line.rstrip("\r\n")
         choices = [choice.value for choice in field.choices]
         try:
@@ -126,7 +126,11 @@ class Terminal:
                 default=field.value or (choices[0] if choices else ...),  # type: ignore[arg-type]
             )
         except EOFError:
-            raise NoMoreInput from None
+            raise self._input_ended() from None
+
+    def _input_ended(self) -> NoMoreInput:
+        self._console.print(Text(TEXTS["terminal.input_ended"], style="red"))
+        return NoMoreInput()
 
 
 def words_of(step: Step) -> dict[str, Action]:

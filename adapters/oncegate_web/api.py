@@ -132,7 +132,9 @@ def _event_of(body: bytes) -> tuple[Event, int]:
         raise InvalidInput("an event is a JSON object")
     version = data.pop("version", None)
     if not (type(version) is int and 0 <= version <= _MAX_VERSION):
-        raise InvalidInput("version: required; the version of the step that the event answers")
+        raise InvalidInput(
+            "version: an integer is required, that of the step which the event answers"
+        )
     return parse_event(data), version
 
 

@@ -187,6 +187,7 @@ TEXTS: Final = MappingProxyType(
         # ── the terminal's own ──
         "terminal.type_for": "Type “{word}” for: {label}",
         "terminal.type_for_later": "Type “{word}” in {time} min for: {label}",
+        "terminal.input_ended": "The input ended before the sign-in did.",
         "terminal.no_passkeys": "A terminal has no passkeys. Sign in with a browser.",
         "terminal.time_and_attempts": "{time} min and {count} attempts left",
         "terminal.token_valid": "The access token is valid for {seconds} seconds.",

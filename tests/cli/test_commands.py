@@ -80,6 +80,23 @@ class TestSignIn:
         assert result["message"]["code"] == "wrong_credentials"
         assert result["tokens"] is None
 
+    def test_end_of_input_exits_with_1_and_says_so(self, sandbox: Sandbox) -> None:
+        done = run("signin", *options(sandbox), "--username", "ana")
+        assert done.returncode == 1
+        assert "The input ended before the sign-in did." in done.stderr
+
+    def test_input_that_is_no_utf_8_is_refused_without_traceback(self, sandbox: Sandbox) -> None:
+        done = subprocess.run(
+            [*ONCEGATE, "signin", *options(sandbox)],
+            input=b"ana\n\xff\xe9\n",
+            capture_output=True,
+            timeout=60,
+        )
+        assert done.returncode == 1
+        assert b"Traceback" not in done.stderr
+        assert b"Check what you entered." in done.stderr
+        assert not sandbox.calls()
+
     def test_third_wrong_password_ends_the_command(self, sandbox: Sandbox) -> None:
         done = run("signin", *options(sandbox), "--json", stdin="ana\nwrong\n" * 9)
         assert done.returncode == 1

@@ -202,7 +202,7 @@ def test_authenticator_app_is_set_up(spawn: Any) -> None:
         terminal.expect("Verify it’s you")
         terminal.sendline("SOFTWARE_TOKEN_MFA")
         terminal.expect("▄")  # the QR code
-        terminal.expect(r"Enter this key:[\s│]+([A-Z2-7]+)")
+        terminal.expect(r"Enter this key:[\s│]+([A-Z2-7]+)[\s│]")
         app = pyotp.TOTP(terminal.match.group(1))
         terminal.expect("Code from your authenticator app")
         terminal.sendline(app.now())
