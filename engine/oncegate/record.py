@@ -20,7 +20,7 @@ from pydantic import Field, ValidationError, ValidationInfo, model_validator
 
 from oncegate._secret import REVEAL, Secret
 from oncegate._stored import FROM_STORE, StoredModel
-from oncegate.challenges import Challenge, Factor
+from oncegate.challenges import CHALLENGE_KINDS, Challenge, Factor
 from oncegate.errors import RecordTooNew, RecordUnreadable
 from oncegate.states import FINAL, IN_FLIGHT, FlowState
 
@@ -144,7 +144,7 @@ def write_record(flow: Flow, schema: SchemaNumber = SCHEMA) -> bytes:
         flow: what to write.
         schema: 1 if workers of 0.1 have to read it. Fields that schema 1 does not have are left out.
     """
-    if schema == SCHEMA:
+    if schema != 1:
         return flow.model_dump_json(context=REVEAL, exclude_none=True).encode()
     data = flow.model_dump(mode="json", context=REVEAL, exclude_none=True)
     for field in (*(flow.model_extra or {}), "schema_number"):
@@ -169,14 +169,24 @@ def read_record(plain: bytes) -> Flow:
         return Flow.model_validate_json(plain, context=FROM_STORE)
     except ValidationError:
         # `from None`: the validation error holds what could be read of the record.
-        if _schema_of(plain) > SCHEMA:
+        if _is_of_a_later_release(plain):
             raise RecordTooNew("a later release of oncegate wrote this flow") from None
         raise RecordUnreadable("the stored flow is invalid") from None
 
 
-def _schema_of(plain: bytes) -> int:
+def _is_of_a_later_release(plain: bytes) -> bool:
+    """Whether a record has a schema, state or challenge that this release does not know.
+
+    The seal proves that a worker of the application wrote it, so it is not made up.
+    """
     try:
-        number = json.loads(plain)["schema_number"]
-    except (ValueError, TypeError, KeyError):
-        return 1
-    return number if isinstance(number, int) else 1
+        data = json.loads(plain)
+        number, state, challenge = (data.get(k) for k in ("schema_number", "state", "challenge"))
+        kind = challenge.get("kind") if challenge else None
+    except (ValueError, AttributeError):
+        return False
+    return (
+        (type(number) is int and number > SCHEMA)
+        or (isinstance(state, str) and state not in {*FlowState, *_STATES_1})
+        or (isinstance(kind, str) and kind not in CHALLENGE_KINDS)
+    )

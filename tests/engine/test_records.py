@@ -134,14 +134,21 @@ class TestLaterRelease:
         assert json.loads(flow_id.unseal_bytes(row.sealed, row.version))["trust"] == {"level": 3}
 
     @pytest.mark.parametrize("more", [{"state": "awaiting_provider"}, {"challenge": {"kind": "X"}}])
-    def test_unknown_state_or_challenge_raises(self, more: dict[str, Any]) -> None:
-        data = {**json.loads(next_schema(waiting())), **more}
+    @pytest.mark.parametrize("number", [None, 1, SCHEMA, SCHEMA + 1])
+    def test_unknown_state_or_challenge_is_left_to_its_release(
+        self, more: dict[str, Any], number: int | None
+    ) -> None:
+        data = {**json.loads(next_schema(waiting())), **more, "schema_number": number}
+        if number is None:
+            del data["schema_number"]
         with pytest.raises(RecordTooNew):
             read_record(json.dumps(data).encode())
 
     def test_invalid_record_of_this_release_raises(self) -> None:
         data = json.loads(write_record(waiting()))
-        for wrong in (b"{", json.dumps({**data, "state": "no_such_state"}).encode(), b"[]"):
+        wrong_types = ({"state": 1}, {"challenge": []}, {"challenge": {"kind": "SMS_MFA"}})
+        wrongs = [json.dumps({**data, **wrong}).encode() for wrong in wrong_types]
+        for wrong in (b"{", b"[]", *wrongs):
             with pytest.raises(RecordUnreadable) as error:
                 read_record(wrong)
             assert not isinstance(error.value, RecordTooNew)

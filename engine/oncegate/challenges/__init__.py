@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from oncegate.record import Flow
 
 __all__ = [
+    "CHALLENGE_KINDS",
     "EVENT_TYPES",
     "SECOND_FACTORS",
     "Call",
@@ -156,6 +157,13 @@ Call = (
     | RegisterDevice
     | MarkRemembered
 )
+
+CHALLENGE_KINDS: Final = frozenset(
+    str(kind)
+    for challenge in get_args(get_args(Challenge)[0])
+    for kind in get_args(challenge.model_fields["kind"].annotation)
+)
+"""The ``kind`` of every challenge that this release knows."""
 
 EVENT_TYPES: Final = get_args(Event)
 """The user's events. If a state accepts several, the first of them is what its page is for."""
