@@ -146,7 +146,11 @@ class TestLaterRelease:
 
     def test_invalid_record_of_this_release_raises(self) -> None:
         data = json.loads(write_record(waiting()))
-        wrong_types = ({"state": 1}, {"challenge": []}, {"challenge": {"kind": "SMS_MFA"}})
+        wrong_types: tuple[dict[str, object], ...] = (
+            {"state": 1},
+            {"challenge": []},
+            {"challenge": {"kind": "SMS_MFA"}},
+        )
         wrongs = [json.dumps({**data, **wrong}).encode() for wrong in wrong_types]
         for wrong in (b"{", b"[]", *wrongs):
             with pytest.raises(RecordUnreadable) as error:
