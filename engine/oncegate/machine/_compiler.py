@@ -9,15 +9,38 @@ from __future__ import annotations
 import ast
 import inspect
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import FunctionType
-from typing import Any, get_args
+from typing import Any, NamedTuple, get_args
 
 from statemachine import StateChart
 from statemachine.callbacks import CallbackSpec
 from statemachine.transition import Transition
 
-from oncegate.machine.engine import Callback, CompiledTransition, Rows
+Callback = Callable[[Any], object]
+
+
+class CompiledTransition(NamedTuple):
+    """One transition, ready to run.
+
+    Attributes:
+        source: value of the state that it leaves.
+        target: value of the state that it enters.
+        guards: names, in the order of asking. ``a and b`` is two; ``not a`` is one name.
+        effects: names, in the order of calling.
+        conditions: the guards' functions; they take what `CompiledChart.bind` returns.
+        actions: the effects' functions; they take the same.
+    """
+
+    source: Any
+    target: Any
+    guards: tuple[str, ...]
+    effects: tuple[str, ...]
+    conditions: tuple[Callback, ...]
+    actions: tuple[Callback, ...]
+
+
+Rows = Mapping[Any, Mapping[str | None, tuple[CompiledTransition, ...]]]
 
 _SETTINGS = {
     "allow_event_without_transition": False,

@@ -104,6 +104,7 @@ class SignInMachine(Guards, Effects, StateChart[TransitionContext]):
         awaiting_new_password,
         awaiting_reset,
     )
+    _new_code = ("code_not_sent", "cooldown_is_over", "new_codes_remain", "budget_remains")
     _calls = (checking_password, requesting_challenge, checking_answer, setting_password)
 
     # ── the user's events ──
@@ -193,42 +194,22 @@ class SignInMachine(Guards, Effects, StateChart[TransitionContext]):
         requesting_challenge.from_(
             awaiting_confirmation,
             awaiting_reset,
-            cond=["code_not_sent", "cooldown_is_over", "new_codes_remain", "budget_remains"],
+            cond=[*_new_code],
             on="write_new_code_ahead",
         )
         | awaiting_mfa.to(
             checking_password,
-            cond=[
-                "code_was_delivered",
-                "password_is_retained",
-                "code_not_sent",
-                "cooldown_is_over",
-                "new_codes_remain",
-                "budget_remains",
-            ],
+            cond=["code_was_delivered", "password_is_retained", *_new_code],
             on="write_repeated_sign_in_ahead",
         )
         | awaiting_mfa.to(
             requesting_challenge,
-            cond=[
-                "code_was_delivered",
-                "code_is_first_factor",
-                "code_not_sent",
-                "cooldown_is_over",
-                "new_codes_remain",
-                "budget_remains",
-            ],
+            cond=["code_was_delivered", "code_is_first_factor", *_new_code],
             on="write_repeated_sign_in_ahead",
         )
         | awaiting_mfa.to(
             idle,
-            cond=[
-                "code_was_delivered",
-                "code_not_sent",
-                "cooldown_is_over",
-                "new_codes_remain",
-                "budget_remains",
-            ],
+            cond=["code_was_delivered", *_new_code],
             on="start_over_for_new_code",
         )
     )

@@ -21,43 +21,23 @@ attribute of the model has a callback's name: the library would call that as wel
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, Generic, NamedTuple, Protocol, TypeVar
+from collections.abc import Mapping
+from typing import Any, Generic, Protocol, TypeVar
 
 from statemachine import Event, State, StateChart
 from statemachine.exceptions import TransitionNotAllowed
 
+from oncegate.machine._compiler import CompiledTransition, Rows, compiled_rows
+
+__all__ = ["CompiledChart", "CompiledTransition", "HasState"]
+
 C = TypeVar("C", bound="StateChart[Any]")
-Callback = Callable[[Any], object]
 
 
 class HasState(Protocol):
     """The model of a chart: it has the value of the current state."""
 
     state: Any
-
-
-class CompiledTransition(NamedTuple):
-    """One transition, ready to run.
-
-    Attributes:
-        source: value of the state that it leaves.
-        target: value of the state that it enters.
-        guards: names, in the order of asking. ``a and b`` is two; ``not a`` is one name.
-        effects: names, in the order of calling.
-        conditions: the guards' functions; they take what `CompiledChart.bind` returns.
-        actions: the effects' functions; they take the same.
-    """
-
-    source: Any
-    target: Any
-    guards: tuple[str, ...]
-    effects: tuple[str, ...]
-    conditions: tuple[Callback, ...]
-    actions: tuple[Callback, ...]
-
-
-Rows = Mapping[Any, Mapping[str | None, tuple[CompiledTransition, ...]]]
 
 
 class CompiledChart(Generic[C]):
@@ -74,8 +54,6 @@ class CompiledChart(Generic[C]):
     """
 
     def __init__(self, chart: type[C]) -> None:
-        from oncegate.machine._compiler import compiled_rows
-
         self.chart = chart
         self._states: Mapping[Any, State] = chart.states_map
         self._rows: Rows = compiled_rows(chart)
