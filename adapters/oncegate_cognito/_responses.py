@@ -33,7 +33,7 @@ def outcome_of_response(
     """Return the outcome in a successful response.
 
     Args:
-        response: as boto3 returns it.
+        response: boto3's response.
         username: the user's name as far as it is known; the response's own name takes precedence.
         valid_for: lifetime of the pool's sessions, in seconds.
         replaces_password: whether a code that was sent with the response replaces the password.

@@ -15,9 +15,9 @@ class Session:
     """Keeps one user signed in. Thread-safe: concurrent requests share one renewal.
 
     Args:
-        tokens: from the last step of a sign-in.
+        tokens: tokens of the last step of a sign-in.
         service: ``transport.token_service`` of the transport that issued them.
-        issued_at: when they were issued, in seconds since the epoch. Default: now.
+        issued_at: time of issue, in seconds since the epoch. Default: now.
         early: seconds before an access token expires at which it is renewed.
         on_refresh: called with the new tokens, under the lock, so that the application can store
             them.

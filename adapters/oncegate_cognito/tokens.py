@@ -60,7 +60,7 @@ class TokenVerifier:
         """Verify a token and return its claims.
 
         Args:
-            token: as a client sent it.
+            token: the token that a client sent.
             use: expected ``token_use``.
 
         Raises:

@@ -49,7 +49,7 @@ class User:
         username: the pool's own name.
         claims: claims of the ID token. They came from Cognito itself, so their signature need not be
             verified here (OpenID Connect Core 3.1.3.7).
-        tokens: for calls to other services; the repr hides them.
+        tokens: tokens for calls to other services; the repr hides them.
     """
 
     username: str
@@ -63,8 +63,8 @@ class SessionRecord(StoredModel):
     Unknown fields, which a later release has added, are preserved and written back.
 
     Attributes:
-        issued_at: when the tokens were issued, in seconds since the epoch.
-        renewing_until: when the renewal that a worker has begun counts as stalled.
+        issued_at: time of issue, in seconds since the epoch.
+        renewing_until: time at which a renewal under way counts as stalled.
         app_id: user pool and app client that issued the tokens; empty in records of 0.1.
     """
 
@@ -104,7 +104,7 @@ def read_session(plain: bytes, app_id: str) -> SessionRecord:
     """Return the record that `write_session` wrote, of this or another release.
 
     Args:
-        plain: what was unsealed.
+        plain: the unsealed bytes.
         app_id: user pool and app client of this application.
 
     Raises:

@@ -25,7 +25,7 @@ class Request:
     """One request below the mount point.
 
     Attributes:
-        method: in capitals.
+        method: HTTP method, in capitals.
         path: path below the prefix; begins with a slash.
         prefix: mount point as the browser sees it, without a slash at the end.
         host: host as the browser sees it, with the port unless it is the scheme's default.

@@ -96,8 +96,8 @@ class Page:
 
     Attributes:
         language: BCP 47 tag.
-        title: of the document.
-        heading: of the page.
+        title: the document's title.
+        heading: the page's heading.
         state: state of the flow.
         action: URL that the forms are posted to.
         static: URL of the style sheet and the script, without the file name.
@@ -176,7 +176,7 @@ class PageBuilder:
         """Return the page of a step.
 
         Args:
-            step: what to show.
+            step: the step to show.
             notice: code of a notice or message to show in place of the step's message.
         """
         text = self._translate

@@ -119,7 +119,7 @@ class Site:
         Args:
             request: brought the event.
             response: gets the cookie of a new device.
-            event: what the user did.
+            event: the user's event.
             version: version of the step that the user saw.
 
         Raises:

@@ -18,7 +18,7 @@ def load_entry_point(group: str, name: str, extra: str) -> Any:
     Args:
         group: such as ``"stores"``, for the entry points ``oncegate.stores``.
         name: such as ``"redis"``.
-        extra: of oncegate, that installs what it needs.
+        extra: oncegate's extra that installs its requirements.
 
     Raises:
         MissingExtra: a package that it needs is not installed.

@@ -155,7 +155,7 @@ class FlowId:
     """A parsed flow ID.
 
     Attributes:
-        text: as the user's browser or program holds it; 32 characters, safe in URLs.
+        text: the ID itself; 32 characters, safe in URLs.
         issued_at: seconds since the epoch.
         key: the store's key for the flow, 32 hexadecimal digits; safe to log.
     """

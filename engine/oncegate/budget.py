@@ -39,7 +39,7 @@ class Account(NamedTuple):
     """The budget of one user or one source.
 
     Attributes:
-        key: of its row in the store; a digest, so that the store does not list who signs in.
+        key: the row's key in the store; a digest, so that the store does not list who signs in.
     """
 
     key: str

@@ -20,7 +20,7 @@ class StepRef:
 
     Attributes:
         flow_id: opens the stored record, so treat it as a password; it is not in the repr.
-        version: of the step that the user saw.
+        version: version of the step that the user saw.
     """
 
     flow_id: str = field(repr=False)

@@ -81,7 +81,7 @@ class DeviceRegistered(_Outcome):
     """Cognito has registered this device.
 
     Attributes:
-        device: with its secret, for the device vault.
+        device: the device and its secret, for the device vault.
         ask_user: whether the pool lets the user decide if it is remembered.
     """
 
@@ -102,7 +102,7 @@ class Rejected(_Outcome):
     """Cognito rejected the call.
 
     Attributes:
-        reason: what it means for the flow.
+        reason: the rejection's meaning for the flow.
         detail: Cognito's words, for the log. A password policy's words are also for the user. Never a
             secret.
     """

@@ -47,7 +47,7 @@ class Transport(Protocol):
         as `OutcomeUnknown`; the driver treats an exception as the same.
 
         Args:
-            call: what to ask Cognito.
+            call: the call to Cognito.
             context: the user's request, for ClientMetadata and threat protection.
         """
         ...
@@ -98,7 +98,7 @@ class ListedDevice(NamedTuple):
     Attributes:
         key: DeviceKey.
         name: given when it was registered.
-        last_signed_in_at: with a time zone; None if Cognito does not say.
+        last_signed_in_at: time zone aware; None if Cognito does not say.
     """
 
     key: str
@@ -110,7 +110,7 @@ class StoredRecord(NamedTuple):
     """One row of a store.
 
     Attributes:
-        version: what compare-and-swap compares.
+        version: number that compare-and-swap compares.
         sealed: the record, opaque; under 4 KB.
         expires_at: seconds since the epoch, after which the store may delete the row.
         durable: whether the save has to be on disk when `RecordStore.swap` returns, as every save
@@ -140,7 +140,7 @@ class RecordStore(Protocol):
         Args:
             key: 32 hexadecimal digits.
             expected: version that must be stored; 0 if there must be no row.
-            row: what to save.
+            row: the new row.
 
         Returns:
             True if it was saved; False if another version is stored, and then nothing changed.
@@ -191,10 +191,10 @@ class Transition(NamedTuple):
         source: state before.
         target: state after; equal to the source if the event was suppressed.
         cause: name of the event or outcome.
-        version: of the flow afterwards.
+        version: the flow's version afterwards.
         at: seconds since the epoch.
         message: code of what the user is told, if anything.
-        detail: what the transport adds, for the log: never a secret.
+        detail: the transport's words, for the log: never a secret.
         delivered: medium of a code that Cognito sent with it, such as ``"SMS"``.
         suppressed: why the event changed nothing.
         context: the request that brought the event; None for time.

@@ -66,8 +66,8 @@ class Flow(StoredModel):
     Attributes:
         schema_number: schema that the record was written by.
         version: counts saves; 0 is a flow that was never saved. Compare-and-swap uses it.
-        username: as typed; shown again, and sent with the first call only.
-        challenge: what Cognito asks for now.
+        username: name as typed; shown again, and sent with the first call only.
+        challenge: the challenge to answer now.
         challenge_id: version that brought the challenge, so that no two challenges are equal.
         attempts_left: number of answers that the challenge still takes.
         attempted_digests: keyed digests of the answers to this challenge that were sent, newest last.
@@ -78,13 +78,13 @@ class Flow(StoredModel):
         start_session: the next sign-in may start with it instead of a first factor.
         preselected_factor: factor for which a new code was requested, until it is issued.
         new_code_at: earliest time for a new code, in seconds since the epoch. It only grows.
-        new_codes_left: how many more new codes this flow may request.
-        device_key: of the device that the last call was made from.
+        new_codes_left: number of further new codes that this flow may request.
+        device_key: key of the device that the last call was made from.
         remember_device: the user's answer about remembering this device, if given in advance.
-        lease_until: when a call under way counts as orphaned, in seconds since the epoch.
-        challenge_ends: when Cognito takes no more answers, in seconds since the epoch.
-        saved_at: when this version was made, in seconds since the epoch.
-        message: what to tell the user: a code of `oncegate.messages.TEXTS`, without ``message.``.
+        lease_until: end of the lease of a call under way, in seconds since the epoch.
+        challenge_ends: deadline for answers, in seconds since the epoch.
+        saved_at: time of this version, in seconds since the epoch.
+        message: message for the user: a code of `oncegate.messages.TEXTS`, without ``message.``.
         detail: Cognito's own words, if they are for the user.
         session_id: the session keeper's ID of the session, once the user is signed in.
     """
@@ -141,7 +141,7 @@ def write_record(flow: Flow, schema: SchemaNumber = SCHEMA) -> bytes:
     """Return a flow as JSON, with its secrets. Only to be sealed.
 
     Args:
-        flow: what to write.
+        flow: the flow.
         schema: 1 if workers of 0.1 have to read it. Fields that schema 1 does not have are left out.
     """
     if schema != 1:

@@ -35,8 +35,8 @@ class Action(BaseModel):
     Attributes:
         event: type of the event that does it, such as ``"submit_code"``.
         label: text of its button.
-        label_code: of the label in `oncegate.messages.TEXTS`.
-        fields: what to fill in; named like the fields of the event.
+        label_code: the label's code in `oncegate.messages.TEXTS`.
+        fields: inputs, named like the fields of the event.
         is_main: whether the step's page is for this action. The main action comes first.
         available_at: earliest time for it, with a time zone; None if it is available now.
     """
@@ -56,7 +56,7 @@ class Message(BaseModel):
 
     Attributes:
         code: stable, for programs (`oncegate.messages.TEXTS`, without ``message.``).
-        text: in English.
+        text: English text.
         detail: Cognito's own words, if they are for users; the name of a challenge.
     """
 
@@ -71,7 +71,7 @@ class TotpSecret(BaseModel):
     """What an authenticator app is set up with. For the user only; the repr hides it.
 
     Attributes:
-        secret: in base32, to be typed.
+        secret: base32, to be typed.
         uri: ``otpauth://``, to be drawn as a QR code.
     """
 
@@ -87,28 +87,28 @@ class Step(BaseModel):
     Attributes:
         flow_id: identifies the flow. It also opens the stored record, so treat it as a password: it is
             not in the repr, and logs use another name for the flow.
-        version: of the flow. `SignIn.send` takes the step, or `StepRef`, so that it recognises late
-            and repeated events.
+        version: the flow's version. `SignIn.send` takes the step, or `StepRef`, so that it recognises
+            late and repeated events.
         state: the machine's state.
         title: heading for the step.
-        title_code: of the title in `oncegate.messages.TEXTS`.
-        actions: what can be done now; the main action first.
+        title_code: the title's code in `oncegate.messages.TEXTS`.
+        actions: the user's possible actions; the main one first.
         events: the events of the actions.
         fields: the fields of the main action.
-        delivery: where a code was sent.
+        delivery: destination of the code.
         challenge: Cognito's name for what it asks.
         challenge_id: differs between any two challenges of a flow.
         attempts_left: answers that the challenge still takes, if it counts them.
-        expires_at: when the challenge ends, with a time zone.
+        expires_at: end of the challenge, time zone aware.
         new_code_at: earliest time for a new code, with a time zone; None if there can be none.
-        new_codes_left: how many more new codes the flow may request; None if there can be none.
-        passkey_options: for ``navigator.credentials.get``, as JSON (WebAuthn's
+        new_codes_left: number of further new codes that the flow may request; None if there can be none.
+        passkey_options: options for ``navigator.credentials.get``, as JSON (WebAuthn's
             PublicKeyCredentialRequestOptionsJSON).
-        totp: what an authenticator app is to be set up with.
+        totp: secret for an authenticator app.
         parameters: public parameters of a custom challenge, from the pool's Lambda.
         message: why the flow is here.
         reason: why the event that was sent changed nothing; None if it did.
-        tokens: on the one step that hands them over; None on every other.
+        tokens: the tokens, on the one step that hands them over; None on every other.
         session_id: the session keeper's ID of the session, once the user is signed in. It may open the
             session, so neither repr nor JSON has it.
     """
@@ -199,9 +199,9 @@ def step_of(
 
     Args:
         flow_id: the caller's ID of it.
-        flow: as it is stored.
+        flow: the stored flow.
         reason: why the event that was sent changed nothing.
-        tokens: to hand over; only ever just after Cognito issued them.
+        tokens: tokens to hand over, just after Cognito issued them.
     """
     challenge = flow.challenge
     title_code = _title_code(flow)

@@ -12,7 +12,7 @@ class Tokens(StoredModel):
 
     Attributes:
         expires_in: lifetime of the access token, in seconds.
-        device_key: of the device that they were issued to; refreshing them needs it.
+        device_key: key of the device that they were issued to; refreshing them needs it.
     """
 
     access_token: str = Field(min_length=1, repr=False)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.doubles import InProcessClient, ManualClock, a_text, password
+from tests.doubles import DictStore, InProcessClient, ManualClock, a_text, password
 from typer.testing import CliRunner
 
 from oncegate import InvalidInput, OncegateError, RecordUnreadable, SignIn, StepRef
@@ -81,10 +81,10 @@ def test_any_flow_id_gives_a_step_or_a_typed_error(text: Any) -> None:
 
 @given(st.binary(max_size=200), st.integers(1, 5))
 def test_corrupt_record_is_unreadable(sealed: bytes, version: int) -> None:
-    clock, store = ManualClock(), MemoryStore()
+    clock, store = ManualClock(), DictStore()
     sign_in = SignIn(transport=ScriptedTransport(), store=store, clock=clock)
     flow_id = sign_in.start().flow_id
-    store._rows[FlowId.parse(flow_id).key] = StoredRecord(version, sealed, clock.time + 60)
+    store.rows[FlowId.parse(flow_id).key] = StoredRecord(version, sealed, clock.time + 60)
     with pytest.raises(RecordUnreadable):
         sign_in.get(flow_id)
     with pytest.raises(RecordUnreadable):
@@ -93,11 +93,11 @@ def test_corrupt_record_is_unreadable(sealed: bytes, version: int) -> None:
 
 def test_other_flow_id_opens_no_stored_flow() -> None:
     """Without the flow ID, neither the name of the row nor its key is known."""
-    store = MemoryStore()
+    store = DictStore()
     sign_in = SignIn(transport=ScriptedTransport(a_text()), store=store)
     flow_id = sign_in.send(sign_in.start(), password()).flow_id
     key = FlowId.parse(flow_id).key
-    assert key in store._rows
+    assert key in store.rows
     assert key not in flow_id
     for other in (f"{flow_id[:-1]}{'A' if flow_id[-1] != 'A' else 'B'}", key):
         step = sign_in.get(other)

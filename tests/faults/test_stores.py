@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from tests.doubles import code, password
+from tests.doubles import DictStore, code, password
 from tests.servers import PostgresServer, RedisServer, free_port
 
 from oncegate import (
@@ -162,10 +162,10 @@ def test_restarted_process_with_memory_store_ends_the_flow(
 
 class TestStoredRecords:
     def test_stored_flow_is_under_four_kilobytes(self, transport: CognitoTransport) -> None:
-        store = MemoryStore()
+        store = DictStore()
         sign_in = SignIn(transport=transport, store=store, retain_password=True)
         sign_in.send(sign_in.start(), password())
-        assert max(len(row.sealed) for row in store._rows.values()) < 4096
+        assert max(len(row.sealed) for row in store.rows.values()) < 4096
 
     def test_rotated_keys_read_records_until_the_old_key_is_removed(
         self, transport: CognitoTransport
@@ -184,11 +184,11 @@ class TestStoredRecords:
     def test_swapped_rolled_back_or_forged_record_is_unreadable(
         self, transport: CognitoTransport
     ) -> None:
-        store = MemoryStore()
+        store = DictStore()
         sign_in = SignIn(transport=transport, store=store)
         one, two = (sign_in.send(sign_in.start(), password()) for _ in range(2))
         key, other = (FlowId.parse(step.flow_id).key for step in (one, two))
-        rows = dict(store._rows)
+        rows = dict(store.rows)
         sealed = rows[key].sealed
         for bad in (
             rows[other],
@@ -198,10 +198,10 @@ class TestStoredRecords:
             rows[key]._replace(sealed=b""),
             rows[key]._replace(sealed=b"\x01" * 50),
         ):
-            store._rows[key] = bad
+            store.rows[key] = bad
             with pytest.raises(RecordUnreadable):
                 sign_in.get(one.flow_id)
-            assert store._rows[key] is bad, "an unreadable record is not changed"
+            assert store.rows[key] is bad, "an unreadable record is not changed"
 
 
 @pytest.mark.parametrize(

@@ -197,8 +197,8 @@ def call_for(flow: Flow, memory: InMemory) -> Call:
     """Return the call that an in-flight flow is about to make.
 
     Args:
-        flow: in flight, and saved.
-        memory: what the worker holds.
+        flow: a saved flow in flight.
+        memory: the worker's memory of this event.
     """
     match flow.state:
         case FlowState.CHECKING_PASSWORD:

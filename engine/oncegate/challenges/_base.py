@@ -206,7 +206,7 @@ class ChallengeBase(StoredModel):
         username: the pool's own name for the user (USER_ID_FOR_SRP), never the alias that was typed.
         valid_for: seconds from the call that brought the challenge; AuthSessionValidity is 3 to 15
             minutes (botocore's service model).
-        delivery: where a code went; None if none was sent.
+        delivery: destination of the code; None if none was sent.
     """
 
     session: Secret
@@ -269,7 +269,7 @@ class EventBase(BaseModel):
 
     Attributes:
         machine_event: name of the chart's event.
-        answered_with: what the event answers a challenge with. Two events with the same answer are
+        answered_with: the event's answer to a challenge. Two events with the same answer are
             the same attempt; the driver stores a keyed digest of it.
         first_factor: the password that the event brings, which may be used once more while the event
             is processed.

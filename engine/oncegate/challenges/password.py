@@ -69,8 +69,8 @@ class CheckPassword(CallBase):
     """Prove the password. Cognito may send a code as a side effect.
 
     Attributes:
-        challenge: what asked for the password; None if the sign-in begins with it.
-        device_key: of the device that signs in, if it is known.
+        challenge: the challenge that asked for the password; None if the sign-in begins with it.
+        device_key: key of the device that signs in, if it is known.
     """
 
     can_send: ClassVar[bool] = True

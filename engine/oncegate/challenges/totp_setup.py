@@ -18,7 +18,7 @@ class TotpSetup(ChallengeBase):
     """The user adds a secret to an authenticator app and enters the first code that it shows.
 
     Attributes:
-        secret: in base32, for the user's authenticator app only.
+        secret: base32, for the user's authenticator app only.
         uri: the same secret as an ``otpauth://`` URI, to be drawn as a QR code (Key Uri Format,
             Google Authenticator wiki).
     """

@@ -27,7 +27,7 @@ class SubmitUsername(EventBase):
 
     Attributes:
         preferred: first factor to try; SMS and email send a code at once.
-        access_token: of the same user, to step an earlier sign-in up (ACCESS_TOKEN of USER_AUTH).
+        access_token: the same user's token, to step an earlier sign-in up (ACCESS_TOKEN of USER_AUTH).
     """
 
     machine_event: ClassVar[str] = "submit_username"
@@ -56,8 +56,8 @@ class StartSignIn(CallBase):
 
     Attributes:
         preferred: first factor to try.
-        session: of a sign-up that was just confirmed; it replaces the first factor.
-        access_token: of an earlier sign-in that is to be stepped up.
+        session: session of a sign-up that was just confirmed; it replaces the first factor.
+        access_token: token of an earlier sign-in that is to be stepped up.
     """
 
     can_send: ClassVar[bool] = True

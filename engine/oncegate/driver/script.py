@@ -135,8 +135,8 @@ class Driver:
             retain_password: retain the password, sealed in the flow and for no longer than the
                 challenge lives, so that a new code takes one click. Otherwise the user enters it again.
             new_code_cooldown: seconds between a code and the earliest request for the next.
-            new_codes_per_flow: how many new codes one flow may request.
-            budget: of codes for one user and one source over all flows; None for no limit.
+            new_codes_per_flow: number of new codes that one flow may request.
+            budget: limits of codes for one user and one source over all flows; None for no limit.
             keys: the application's, to seal records in addition to each flow's own key; the same in
                 every worker.
             record_schema: schema of the records that are written; 1 while workers of 0.1 still read

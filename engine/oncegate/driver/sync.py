@@ -43,7 +43,7 @@ class SignIn(Driver):
 
         Args:
             step: the step that the event answers.
-            event: what the user did.
+            event: the user's event.
             context: the request that brought the event.
 
         Returns:

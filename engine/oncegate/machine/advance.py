@@ -99,12 +99,12 @@ def advance(
 
     Args:
         flow: stays as it is.
-        trigger: what to apply.
+        trigger: the event, outcome or time.
         now: seconds since the epoch.
         expected_version: version of the step that a user's event answers. None for outcomes and time.
         digest: keyed digest of the answer in the event.
         policy: the application's settings.
-        inputs: what the worker holds in memory.
+        inputs: the worker's answers to guards.
 
     Returns:
         The flow afterwards, as the next version.

@@ -46,7 +46,7 @@ class GuardInputs(NamedTuple):
     """What the worker holds in memory and the guards ask for. None of it is stored.
 
     Attributes:
-        device_key: of the device that the vault has for this user.
+        device_key: key of the device that the vault has for this user.
         has_vault: whether there is a device vault at all.
         password: first factor that the event brought, which may be used once more.
         budget_remains: whether this user and this source may cause another code.
@@ -71,7 +71,7 @@ class TransitionContext:
         expected_version: version of the step that a user's event answers.
         digest: keyed digest of the answer in the event.
         policy: the application's settings.
-        inputs: what the worker holds.
+        inputs: the worker's answers to guards.
     """
 
     __slots__ = (

@@ -83,7 +83,7 @@ class CompiledChart(Generic[C]):
         """Process one event, and the transitions without an event before and after it.
 
         Args:
-            model: in a state of the chart. No other thread may use it meanwhile.
+            model: a model in a state of the chart. No other thread may use it meanwhile.
             event: its name.
 
         Raises:

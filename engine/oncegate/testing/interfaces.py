@@ -43,8 +43,8 @@ class Interface(Protocol):
         """Fill in the form that is shown, submit it, and return the state that is shown then.
 
         Args:
-            event: by its type, such as ``submit_code``.
-            fields: by the names that the step gives them.
+            event: the event's type, such as ``submit_code``.
+            fields: values, by the names in the step.
         """
         ...
 

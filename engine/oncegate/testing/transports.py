@@ -28,7 +28,7 @@ class ScriptedTransport:
     """A transport with prepared outcomes, which records its calls.
 
     Args:
-        outcomes: of the first call, the second, …; a callable is called with the call.
+        outcomes: outcomes of the first call, the second, …; a callable is called with the call.
 
     Attributes:
         calls: the calls, in order.
