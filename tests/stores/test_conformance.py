@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import sys
+import threading
 import time
 import uuid
 from collections.abc import Iterator
 from importlib.metadata import EntryPoint
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import pytest
 from boto3.session import Session
-from moto.server import ThreadedMotoServer
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from tests.servers import PostgresServer, RedisServer
+from werkzeug.serving import make_server
 
 import oncegate_stores
 from oncegate import Misconfigured, MissingExtra
@@ -76,20 +79,39 @@ class TestPostgres(StoreConformance):
         return self.made[-1]
 
 
+class OneAtATime:
+    """moto's server, with one request at a time.
+
+    DynamoDB's conditional writes are atomic. moto's are not: it checks the condition, and writes later,
+    so that two requests at the same moment can both win.
+    """
+
+    def __init__(self) -> None:
+        self._app: Any = DomainDispatcherApplication(create_backend_app)
+        self._lock = threading.Lock()
+
+    def __call__(self, environ: Any, start_response: Any) -> Any:
+        with self._lock:
+            return list(self._app(environ, start_response))
+
+
 class TestDynamoDB(StoreConformance):
     @pytest.fixture(autouse=True)
     def _a_server(self, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
             monkeypatch.setenv(name, "unused")
-        server = ThreadedMotoServer(port=0, verbose=False)
-        server.start()
+        server = make_server("127.0.0.1", 0, OneAtATime(), threaded=True)
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
         self.table = f"flows-{uuid.uuid4().hex}"
-        self.host = "http://{}:{}".format(*server.get_host_and_port())
+        self.host = f"http://127.0.0.1:{server.server_port}"
         store = self.make()
         assert isinstance(store, DynamoDBStore)
         store.create_table()
         yield
-        server.stop()
+        server.shutdown()
+        thread.join()
+        server.server_close()
 
     def make(self) -> RecordStore:
         return store_from_url(f"dynamodb://{self.table}?region=eu-west-1&endpoint_url={self.host}")
