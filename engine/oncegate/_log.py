@@ -81,4 +81,5 @@ class LogListener:
     def __call__(self, transition: Transition, /) -> None:
         facts = transition._asdict()
         context = facts.pop("context")
+        del facts["user"]  # a name in a log is personal data; the audit log has a pseudonym
         self._log.info("transition", **facts, request=context.request_id if context else "")

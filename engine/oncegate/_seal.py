@@ -1,10 +1,12 @@
 """Flow IDs, and what they open.
 
-A flow ID is 4 bytes of time and 20 random bytes. It is given to one user and stored nowhere: the
-store's key for the flow, the key that seals its record, and the key that digests answers are derived
-from it (HKDF-SHA256, RFC 5869). A thief of the store has neither the IDs nor a key to any record. The
-record is sealed with AES-256-GCM and bound to its key and version, so that it cannot be read, changed,
-moved to another flow or replayed as another version.
+A flow ID is 4 bytes of time, 16 random bytes and 12 bytes of an HMAC under the application's key, so
+that an ID which the application did not issue is refused before the store is touched. Without a key
+it is 4 bytes of time and 20 random bytes. It is given to one user and stored nowhere: the store's key
+for the flow, the key that seals its record, and the key that digests answers are derived from it
+(HKDF-SHA256, RFC 5869). A thief of the store has neither the IDs nor a key to any record. The record
+is sealed with AES-256-GCM and bound to its key and version, so that it cannot be read, changed, moved
+to another flow or replayed as another version.
 
 The time in the ID is when it was issued. A flow that was never saved costs the store nothing; its age
 distinguishes it from one whose row was lost (`FlowId.issued_at`).
@@ -17,7 +19,9 @@ import hmac
 import os
 import re
 import secrets
+from collections.abc import Sequence
 from contextlib import suppress
+from copy import copy
 from dataclasses import dataclass, field
 
 from pydantic import SecretStr
@@ -25,19 +29,21 @@ from pydantic import SecretStr
 from oncegate.errors import InvalidInput, Misconfigured, RecordUnreadable
 from oncegate.record import SCHEMA, Flow, SchemaNumber, read_record, write_record
 
-_TIME, _RANDOM, _NONCE, _KEY_ID = 4, 20, 12, 4
-_FORMAT = b"\x01"
+_TIME, _RANDOM, _MAC, _RANDOM_UNKEYED = 4, 16, 12, 20
+_NONCE, _KEY_ID, _SALT = 12, 4, 16
+_FORMAT, _FORMAT_2 = b"\x01", b"\x02"
 _SHORTEST_KEY = 16
-# 24 bytes in URL-safe base64, without padding and with one spelling for each id.
-_FORM = re.compile(r"[A-Za-z0-9_-]{32}")
+# 24 or 32 bytes in URL-safe base64, without padding and with one spelling for each ID: the last of 43
+# characters has two bits to spare, which are zero.
+_FORM = re.compile(r"[A-Za-z0-9_-]{32}|[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]")
 
 
-def _derive(length: int, secret: bytes, what: bytes) -> bytes:
+def _derive(length: int, secret: bytes, what: bytes, salt: bytes | None = None) -> bytes:
     # cryptography is imported on use: importing oncegate should not need it.
     from cryptography.hazmat.primitives.hashes import SHA256
     from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-    return HKDF(SHA256(), length, salt=None, info=what).derive(secret)
+    return HKDF(SHA256(), length, salt=salt, info=what).derive(secret)
 
 
 class _Cipher:
@@ -68,8 +74,46 @@ def _without_format(sealed: bytes) -> bytes:
     return sealed.removeprefix(_FORMAT)
 
 
+class _ApplicationKey:
+    """One key of the application, for one label: seals, opens, and recognises what it issued.
+
+    Without a label it is a key of 0.1, which sealed everything under one AES-GCM key. Random nonces
+    limit such a key to 2^32 messages (NIST SP 800-38D, 8.3), so a labelled key derives another one
+    for each message.
+
+    Args:
+        secret: the application's key.
+        label: the application that it is bound to; None as in 0.1.
+    """
+
+    def __init__(self, secret: bytes, label: str | None) -> None:
+        what = b"oncegate sealing key 1" if label is None else f"oncegate key 2 {label}".encode()
+        derived = _derive(_KEY_ID + 64, secret, what)
+        self.is_bound = label is not None
+        self.id, self._sealing, self._naming = derived[:4], derived[4:36], derived[36:]
+
+    def seal(self, plain: bytes, place: bytes) -> bytes:
+        if not self.is_bound:
+            return _FORMAT + self.id + _Cipher(self._sealing).seal(plain, place)
+        salt = os.urandom(_SALT)
+        return _FORMAT_2 + self.id + salt + self._cipher_of(salt).seal(plain, place)
+
+    def unseal(self, sealed: bytes, place: bytes) -> bytes:
+        """Open the part after format and key ID; raises ValueError like `_Cipher.unseal`."""
+        if not self.is_bound:
+            return _Cipher(self._sealing).unseal(sealed, place)
+        return self._cipher_of(sealed[:_SALT]).unseal(sealed[_SALT:], place)
+
+    def name(self, what: bytes) -> bytes:
+        """Return the HMAC of something, 32 bytes."""
+        return hmac.digest(self._naming, what, "sha256")
+
+    def _cipher_of(self, salt: bytes) -> _Cipher:
+        return _Cipher(_derive(32, self._sealing, b"oncegate message", salt))
+
+
 class SealingKeys:
-    """The application's keys: one seals, all of them open. AES-256-GCM.
+    """The application's keys: one seals, all of them open. AES-256-GCM and HMAC-SHA256.
 
     To introduce or rotate keys while workers of the old and the new configuration run side by side,
     deploy twice: first let every worker open what the new key seals, then seal with it.
@@ -78,22 +122,22 @@ class SealingKeys:
     step                          keys
     ============================  =============================================================
     before keys                   none
-    introduce, first deployment   ``SealingKeys(None, "new")``: seals nothing, opens both
-    introduce, second             ``SealingKeys("new", accept_unkeyed=True)``
-    when those records expired    ``SealingKeys("new")``
-    rotate, first deployment      ``SealingKeys("old", "new")``: seals with the old one, opens both
-    rotate, second                ``SealingKeys("new", "old")``
+    introduce, first deployment   ``SealingKeys(None, new)``: seals nothing, opens both
+    introduce, second             ``SealingKeys(new, accept_unkeyed=True)``
+    when those records expired    ``SealingKeys(new)``
+    rotate, first deployment      ``SealingKeys(old, new)``: seals with the old one, opens both
+    rotate, second                ``SealingKeys(new, old)``
     ============================  =============================================================
 
     Args:
-        sealing: the key that seals, 16 characters or more, the same in every worker; None to seal with
-            each flow's own key only.
+        sealing: the key that seals, the same in every worker, such as `oncegate key` prints; None to
+            seal with each flow's own key only.
         others: keys that open as well: those before, or the next one.
-        accept_unkeyed: whether to open records that were sealed with a flow's own key only. Implied if
-            there is no sealing key.
+        accept_unkeyed: whether to accept flow IDs and records that the application's key did not issue
+            or seal, or that 0.1 did. Implied if there is no sealing key.
 
     Raises:
-        Misconfigured: a key is too short.
+        Misconfigured: a key is too weak.
     """
 
     def __init__(
@@ -102,24 +146,51 @@ class SealingKeys:
         *others: str | SecretStr,
         accept_unkeyed: bool = False,
     ) -> None:
-        self._ciphers: dict[bytes, _Cipher] = {}
-        self._sealing: bytes | None = None
         self.accept_unkeyed = accept_unkeyed or sealing is None
-        for given in (sealing, *others):
-            if given is None:
-                continue
-            key = given.get_secret_value() if isinstance(given, SecretStr) else given
-            if len(key) < _SHORTEST_KEY:
+        self._label: str | None = None
+        given = [sealing, *others]
+        self._secrets = [SecretStr(_text(key)) for key in given if key is not None]
+        for key in self._secrets:
+            if len(key.get_secret_value()) < _SHORTEST_KEY:
                 raise Misconfigured(f"a sealing key needs {_SHORTEST_KEY} characters or more")
-            derived = _derive(36, key.encode(), b"oncegate sealing key 1")
-            self._ciphers.setdefault(derived[:_KEY_ID], _Cipher(derived[_KEY_ID:]))
-            if given is sealing:
-                self._sealing = derived[:_KEY_ID]
+        self._can_seal = sealing is not None
+        self._use([None])
+
+    def bound_to(self, label: str, *, as_in_0_1: bool = False) -> SealingKeys:
+        """Return these keys for one application.
+
+        What they seal, issue or name is of no other application, even with the same key and store.
+
+        Args:
+            label: identifies the application, such as user pool, app client and mount.
+            as_in_0_1: whether to seal so that workers of 0.1 can open it, bound to no application.
+        """
+        bound = copy(self)
+        bound._label = label if self._label is None else f"{self._label}\0{label}"
+        labels: list[str | None] = [None, bound._label] if as_in_0_1 else [bound._label]
+        if self.accept_unkeyed and not as_in_0_1:
+            labels.append(None)
+        bound._use(labels)
+        return bound
+
+    def _use(self, labels: Sequence[str | None]) -> None:
+        keys = [
+            _ApplicationKey(secret.get_secret_value().encode(), label)
+            for secret in self._secrets
+            for label in labels
+        ]
+        self._keys = {key.id: key for key in keys}
+        self._sealing = keys[0] if self._can_seal else None
 
     @property
     def can_seal(self) -> bool:
         """Whether there is a key that seals."""
         return self._sealing is not None
+
+    @property
+    def issues_ids(self) -> bool:
+        """Whether flow IDs carry a MAC of these keys. Those of 0.1 do not."""
+        return self._sealing is not None and self._sealing.is_bound
 
     def seal(self, plain: bytes, place: bytes) -> bytes:
         """Seal something, bound to its place: it opens nowhere else.
@@ -129,7 +200,7 @@ class SealingKeys:
         """
         if self._sealing is None:
             raise Misconfigured("these keys only open: SealingKeys needs a key that seals")
-        return _FORMAT + self._sealing + self._ciphers[self._sealing].seal(plain, place)
+        return self._sealing.seal(plain, place)
 
     def unseal(self, sealed: bytes, place: bytes) -> bytes:
         """Open what `seal` returned.
@@ -137,17 +208,55 @@ class SealingKeys:
         Raises:
             RecordUnreadable: it is corrupt, of another place, or sealed with another key.
         """
+        body = sealed[1:]
+        key = self._keys.get(body[:_KEY_ID])
         try:
-            body = _without_format(sealed)
-            return self._ciphers[body[:_KEY_ID]].unseal(body[_KEY_ID:], place)
-        except (KeyError, ValueError):
+            if key is None or sealed[:1] != (_FORMAT_2 if key.is_bound else _FORMAT):
+                raise ValueError("another key or format")
+            return key.unseal(body[_KEY_ID:], place)
+        except ValueError:
             raise RecordUnreadable("the sealed data cannot be opened with these keys") from None
 
+    def issue(self, what: bytes) -> bytes:
+        """Return the MAC by which `is_issued` recognises something, 12 bytes."""
+        assert self._sealing is not None
+        return self._sealing.name(b"issued\0" + what)[:_MAC]
 
-def new_flow_id(now: float) -> str:
-    """Return a new ID: 160 random bits, and the time."""
-    raw = int(now).to_bytes(_TIME, "big") + secrets.token_bytes(_RANDOM)
-    return base64.urlsafe_b64encode(raw).decode()
+    def is_issued(self, what: bytes, mac: bytes) -> bool:
+        """Return whether one of these keys issued something."""
+        return any(
+            hmac.compare_digest(key.name(b"issued\0" + what)[:_MAC], mac)
+            for key in self._keys.values()
+            if key.is_bound
+        )
+
+    def row_key(self, *names: str) -> str:
+        """Return the store's key, 32 hexadecimal digits, of a row that is found by names.
+
+        A reader of the store cannot test a guess of the names, unless there is no sealing key.
+        """
+        what = b"\0".join(name.encode("utf-8", "surrogatepass") for name in ("row", *names))
+        if self._sealing is None:
+            return hmac.digest((self._label or "").encode(), what, "sha256")[:16].hex()
+        return self._sealing.name(what)[:16].hex()
+
+
+def _text(key: str | SecretStr) -> str:
+    return key.get_secret_value() if isinstance(key, SecretStr) else key
+
+
+def new_flow_id(now: float, keys: SealingKeys | None = None) -> str:
+    """Return a new ID.
+
+    Args:
+        now: seconds since the epoch.
+        keys: the application's, to recognise the ID as issued by it.
+    """
+    issued_at = int(now).to_bytes(_TIME, "big")
+    if keys is None or not keys.issues_ids:
+        return base64.urlsafe_b64encode(issued_at + secrets.token_bytes(_RANDOM_UNKEYED)).decode()
+    raw = issued_at + secrets.token_bytes(_RANDOM)
+    return base64.urlsafe_b64encode(raw + keys.issue(raw)).decode().rstrip("=")
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +264,7 @@ class FlowId:
     """A parsed flow ID.
 
     Attributes:
-        text: the ID itself; 32 characters, safe in URLs.
+        text: the ID itself; 43 characters, 32 without an application's key; safe in URLs.
         issued_at: seconds since the epoch.
         key: the store's key for the flow, 32 hexadecimal digits; safe to log.
     """
@@ -170,27 +279,33 @@ class FlowId:
         return f"FlowId(key={self.key!r})"
 
     @classmethod
-    def new(cls, now: float) -> FlowId:
-        """Return a new ID."""
-        return cls.parse(new_flow_id(now))
+    def new(cls, now: float, keys: SealingKeys | None = None) -> FlowId:
+        """Return a new ID; see `new_flow_id`."""
+        return cls.parse(new_flow_id(now, keys))
 
     @classmethod
-    def parse(cls, text: str) -> FlowId:
+    def parse(cls, text: str, keys: SealingKeys | None = None) -> FlowId:
         """Parse an ID.
 
+        Args:
+            text: the ID.
+            keys: the application's, which must have issued it; None to accept any ID.
+
         Raises:
-            InvalidInput: the text is not a flow ID.
+            InvalidInput: the text is not a flow ID, or not one of this application.
         """
         if not isinstance(text, str) or not _FORM.fullmatch(text):
             raise InvalidInput("not a flow ID: start a new flow and use the ID of its step")
-        raw = base64.urlsafe_b64decode(text)
-        keys = _derive(80, raw, b"oncegate flow id 1")
+        raw = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+        if keys is not None and not _is_accepted(raw, keys):
+            raise InvalidInput("not a flow ID of this application: start a new flow")
+        derived = _derive(80, raw, b"oncegate flow id 1")
         return cls(
             text=text,
             issued_at=float(int.from_bytes(raw[:_TIME], "big")),
-            key=keys[:16].hex(),
-            _cipher=_Cipher(keys[16:48]),
-            _digesting=keys[48:],
+            key=derived[:16].hex(),
+            _cipher=_Cipher(derived[16:48]),
+            _digesting=derived[48:],
         )
 
     def seal(
@@ -243,3 +358,10 @@ class FlowId:
 
     def _place(self, version: int) -> bytes:
         return f"{self.key}/{version}".encode()
+
+
+def _is_accepted(raw: bytes, keys: SealingKeys) -> bool:
+    """Whether the keys issued an ID. One of 0.1, or made without a key, has no MAC."""
+    if len(raw) == _TIME + _RANDOM_UNKEYED:
+        return keys.accept_unkeyed or not keys.issues_ids
+    return keys.is_issued(raw[: _TIME + _RANDOM], raw[_TIME + _RANDOM :])

@@ -40,6 +40,8 @@ class RequestContext:
         request_id: the application's name for the request, such as X-Request-ID; by default that of
             the enclosing `request_id` block.
         device_vault: the devices of this browser or program; by default the driver's own vault.
+        patience: seconds that a repeated event waits for the step of the first one; by default the
+            driver's own.
     """
 
     source_address: str | None = None
@@ -48,6 +50,7 @@ class RequestContext:
     client_metadata: Mapping[str, str] = field(default_factory=dict, repr=False, hash=False)
     request_id: str = field(default_factory=_request_id.get)
     device_vault: DeviceVault | None = field(default=None, repr=False)
+    patience: float | None = None
 
 
 @contextmanager

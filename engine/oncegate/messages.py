@@ -35,6 +35,7 @@ TEXTS: Final = MappingProxyType(
         "title.awaiting_reset": "Reset your password",
         "title.offering_device": "Remember this device?",
         "title.authenticated": "You’re signed in",
+        "title.authenticated.confirm_answer": "Enter it once more",
         "title.failed": "We can’t sign you in",
         "title.failed.too_many_wrong_codes": "Sign-in ended",
         "title.failed.too_many_wrong_answers": "Sign-in ended",
@@ -50,6 +51,7 @@ TEXTS: Final = MappingProxyType(
         "action.submit_code.awaiting_mfa": "Verify and sign in",
         "action.submit_code.setting_up_totp": "Finish setup",
         "action.submit_code.awaiting_confirmation": "Confirm account",
+        "action.submit_code.authenticated": "Continue",
         "action.submit_passkey": "Use passkey",
         "action.submit_answer": "Continue",
         "action.submit_new_password": "Save password and sign in",
@@ -150,10 +152,16 @@ TEXTS: Final = MappingProxyType(
         "message.answer_outcome_unknown": "The connection broke off. Sign in again.",
         "message.cancelled": "You cancelled the sign-in.",
         "message.flow_expired": "Your sign-in timed out. Sign in again.",
+        "message.confirm_answer": (
+            "Your sign-in worked, but the connection broke off. Enter the same code or password again."
+        ),
+        "message.not_confirmed": "Sign in again.",
         # ── reasons: why an event changed nothing ──
         "message.stale": "We already have your answer.",
         "message.already_tried": "You already tried that code. Enter a different one.",
         "message.answer_already_tried": "You already tried that answer. Enter a different one.",
+        "message.not_the_same_answer": "That isn’t what you entered before. Try again.",
+        "message.too_many_guesses": "Too many incorrect codes. Wait a while, then try again.",
         "message.not_offered": "Choose one of the options.",
         "message.username_missing": "Enter your username.",
         "message.too_soon": "Your code is on its way. Wait a little before you request a new one.",

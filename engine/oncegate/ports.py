@@ -74,6 +74,20 @@ class TokenService(Protocol):
         """
         ...
 
+    def check(self, tokens: Tokens) -> None:
+        """Ask Cognito whether the session of these tokens goes on.
+
+        Raises:
+            SignedOut: the tokens were revoked, the user was signed out everywhere, disabled or
+                deleted.
+            Unreachable: Cognito did not answer.
+        """
+        ...
+
+    def sign_out_everywhere(self, tokens: Tokens) -> None:
+        """End every session of this user (GlobalSignOut); raises what `renew` raises."""
+        ...
+
     def verify(self, token: str, use: Literal["access", "id"] = "access") -> Mapping[str, Any]:
         """Verify a token and return its claims.
 
@@ -198,6 +212,8 @@ class Transition(NamedTuple):
         delivered: medium of a code that Cognito sent with it, such as ``"SMS"``.
         suppressed: why the event changed nothing.
         context: the request that brought the event; None for time.
+        user: the pool's own name for the user if it is known, otherwise the name that was typed. It is
+            not in the repr, and not in oncegate's own log.
     """
 
     flow: str
@@ -211,6 +227,11 @@ class Transition(NamedTuple):
     delivered: str = ""
     suppressed: str = ""
     context: RequestContext | None = None
+    user: str = ""
+
+    def __repr__(self) -> str:
+        shown = {name: value for name, value in self._asdict().items() if name != "user"}
+        return f"Transition({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
 
 
 class Listener(Protocol):

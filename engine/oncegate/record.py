@@ -35,6 +35,11 @@ ATTEMPTS_PER_CHALLENGE = 5
 NEW_CODES_PER_FLOW = 5
 """How often a new code may be requested in one flow."""
 
+HANDOVERS_PER_FLOW = 5
+"""How often the accepted answer may be repeated, right or wrong, to receive the session again."""
+
+_NOT_IN_1: Final = ("schema_number", "accepted_event", "accepted_digest", "handovers_left")
+
 # Names of schema 1, and what became of them.
 _FIELDS_1: Final = {
     "tried": "attempted_digests",
@@ -87,6 +92,10 @@ class Flow(StoredModel):
         message: message for the user: a code of `oncegate.messages.TEXTS`, without ``message.``.
         detail: Cognito's own words, if they are for the user.
         session_id: the session keeper's ID of the session, once the user is signed in.
+        accepted_event: type of the event whose answer Cognito accepted last, and issued tokens for.
+        accepted_digest: keyed digest of that answer. Only a request with the same one receives the
+            session.
+        handovers_left: number of further requests whose answer is compared with it.
     """
 
     schema_number: int = Field(default=SCHEMA, ge=1)
@@ -112,6 +121,9 @@ class Flow(StoredModel):
     message: str | None = None
     detail: str = ""
     session_id: str | None = Field(default=None, repr=False)
+    accepted_event: str | None = None
+    accepted_digest: str | None = None
+    handovers_left: int = Field(default=HANDOVERS_PER_FLOW, ge=0)
 
     @model_validator(mode="before")
     @classmethod
@@ -147,7 +159,7 @@ def write_record(flow: Flow, schema: SchemaNumber = SCHEMA) -> bytes:
     if schema != 1:
         return flow.model_dump_json(context=REVEAL, exclude_none=True).encode()
     data = flow.model_dump(mode="json", context=REVEAL, exclude_none=True)
-    for field in (*(flow.model_extra or {}), "schema_number"):
+    for field in (*(flow.model_extra or {}), *_NOT_IN_1):
         data.pop(field, None)
     if "message" in data:
         data["message"] = _MESSAGES_1.get(data["message"], data["message"])

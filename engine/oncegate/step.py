@@ -17,6 +17,7 @@ from oncegate.challenges import (
     EVENT_TYPES,
     CustomChallenge,
     Delivery,
+    Event,
     FormField,
     PasskeyChallenge,
     TotpSetup,
@@ -108,9 +109,12 @@ class Step(BaseModel):
         parameters: public parameters of a custom challenge, from the pool's Lambda.
         message: why the flow is here.
         reason: why the event that was sent changed nothing; None if it did.
-        tokens: the tokens, on the one step that hands them over; None on every other.
-        session_id: the session keeper's ID of the session, once the user is signed in. It may open the
-            session, so neither repr nor JSON has it.
+        tokens: the tokens, if the driver has no session keeper, on the step that hands them over: the
+            one that `SignIn.send` returns for the accepted answer. `SignIn.get` never returns them.
+        session_id: the session keeper's ID of the session, on the steps that hand it over: those that
+            `SignIn.send` returns for the accepted answer, sent the first time or again. `SignIn.get`
+            never returns it, so whoever only knows the flow ID does not receive the session. It may
+            open the session, so neither repr nor JSON has it.
     """
 
     model_config = ConfigDict(defer_build=True, frozen=True)
@@ -193,7 +197,12 @@ def message(code: str, detail: str = "") -> Message:
 
 
 def step_of(
-    flow_id: str, flow: Flow, *, reason: str | None = None, tokens: Tokens | None = None
+    flow_id: str,
+    flow: Flow,
+    *,
+    reason: str | None = None,
+    tokens: Tokens | None = None,
+    hands_over: bool = False,
 ) -> Step:
     """Return the step of a flow.
 
@@ -202,10 +211,17 @@ def step_of(
         flow: the stored flow.
         reason: why the event that was sent changed nothing.
         tokens: tokens to hand over, just after Cognito issued them.
+        hands_over: whether the event that was sent carried the accepted answer, so that the step has
+            the session's ID.
     """
     challenge = flow.challenge
+    is_missed = flow.state is FlowState.AUTHENTICATED and bool(flow.session_id) and not hands_over
+    repeatable = _repeatable(flow) if is_missed else None
+    if is_missed:
+        code = "confirm_answer" if repeatable else "not_confirmed"
+        flow = flow.model_copy(update={"message": code})
     title_code = _title_code(flow)
-    actions = _actions(flow)
+    actions = (_action(repeatable, flow, is_main=True),) if repeatable else _actions(flow)
     new_code = next((one for one in actions if one.event == "request_new_code"), None)
     if reason and challenge is not None:
         reason = challenge.messages.get(reason, reason)
@@ -219,7 +235,7 @@ def step_of(
         delivery=challenge.delivery if challenge else None,
         challenge=str(challenge.kind) if challenge else None,
         challenge_id=flow.challenge_id if challenge else None,
-        attempts_left=flow.attempts_left if challenge and challenge.digits else None,
+        attempts_left=_attempts_left(flow, repeatable),
         expires_at=_time(flow.challenge_ends) if flow.challenge_ends else None,
         new_code_at=_time(flow.new_code_at or flow.saved_at) if new_code else None,
         new_codes_left=flow.new_codes_left if new_code else None,
@@ -229,8 +245,22 @@ def step_of(
         message=_message_of(flow),
         reason=message(reason) if reason else None,
         tokens=tokens,
-        session_id=flow.session_id,
+        session_id=flow.session_id if hands_over else None,
     )
+
+
+def _repeatable(flow: Flow) -> type[Event] | None:
+    """The event whose answer receives the session, if the user can give that answer again."""
+    if not (flow.accepted_digest and flow.handovers_left):
+        return None
+    kinds = (kind for kind in EVENT_TYPES if kind.machine_event == flow.accepted_event)
+    return next((kind for kind in kinds if kind.can_be_repeated), None)
+
+
+def _attempts_left(flow: Flow, repeatable: type[Event] | None) -> int | None:
+    if repeatable:
+        return flow.handovers_left
+    return flow.attempts_left if flow.challenge and flow.challenge.digits else None
 
 
 def _message_of(flow: Flow) -> Message | None:
@@ -251,16 +281,20 @@ def _title_code(flow: Flow) -> str:
 def _actions(flow: Flow) -> tuple[Action, ...]:
     allowed = allowed_events(flow)
     return tuple(
-        Action(
-            event=kind.machine_event,
-            label=TEXTS[kind.label_code(flow)],
-            label_code=kind.label_code(flow),
-            fields=kind.fields(flow),
-            is_main=kind.machine_event == allowed[0],
-            available_at=_available_at(kind.machine_event, flow),
-        )
+        _action(kind, flow, is_main=kind.machine_event == allowed[0])
         for kind in EVENT_TYPES
         if kind.machine_event in allowed
+    )
+
+
+def _action(kind: type[Event], flow: Flow, *, is_main: bool) -> Action:
+    return Action(
+        event=kind.machine_event,
+        label=TEXTS[kind.label_code(flow)],
+        label_code=kind.label_code(flow),
+        fields=kind.fields(flow),
+        is_main=is_main,
+        available_at=_available_at(kind.machine_event, flow),
     )
 
 

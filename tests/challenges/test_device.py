@@ -18,6 +18,7 @@ from oncegate.adapters import (
     RegisterDevice,
     parse_event,
 )
+from oncegate.record import write_record
 
 OFFERED = AT_REST[FlowState.OFFERING_DEVICE]
 TOKENS = the_tokens().tokens.model_copy(update={"access_token": SECRET})
@@ -49,14 +50,16 @@ def test_registration_names_the_user_twice_and_cannot_send() -> None:
     assert_hidden(SECRET, call)
 
 
-def test_offer_waits_in_offering_device_and_seals_the_tokens() -> None:
+def test_offer_waits_in_offering_device_and_seals_the_access_token() -> None:
     assert isinstance(OFFERED.challenge, DeviceOffer)
     assert OFFERED.challenge.waits_in is FlowState.OFFERING_DEVICE
     assert step(OFFERED).title == "Remember this device?"
-    tokens = OFFERED.challenge.tokens
-    assert (tokens.access_token, tokens.device_key) == (the_tokens().tokens.access_token, KEY)
-    assert_hidden(tokens.access_token, OFFERED, OFFERED.challenge)
-    assert tokens.access_token not in step(OFFERED).model_dump_json()
+    token = OFFERED.challenge.access_token.get_secret_value()
+    assert (token, OFFERED.challenge.device_key) == (the_tokens().tokens.access_token, KEY)
+    assert_hidden(token, OFFERED, OFFERED.challenge)
+    assert token not in step(OFFERED).model_dump_json()
+    stored = write_record(OFFERED).decode()
+    assert (token in stored, "refresh" in stored, "id_token" in stored) == (True, False, False)
 
 
 @pytest.mark.parametrize(("typed", "remember"), [({}, True), ({"remember": "false"}, False)])

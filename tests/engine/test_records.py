@@ -45,12 +45,19 @@ GOLDEN = {
 KEYS = SealingKeys(json.loads((RECORDS / "schema_1.json").read_text())["keys"])
 
 
+NOT_KEPT = {"id_token", "refresh_token", "expires_in"}
+"""Of a device offer of 0.1: the tokens were handed over with the offer."""
+
+
 def opened(record: dict[str, Any]) -> Flow:
     """Return the flow of a golden record, sealed without and with the application's keys."""
     flow_id = FlowId.parse(record["flow_id"])
     plain = flow_id.unseal(base64.b64decode(record["sealed"]), record["version"])
     keyed = base64.b64decode(record["sealed_with_keys"])
     assert flow_id.unseal(keyed, record["version"], KEYS) == plain
+    if bound := record.get("sealed_for_app"):
+        keys = KEYS.bound_to("pool/client")
+        assert flow_id.unseal(base64.b64decode(bound), record["version"], keys) == plain
     return plain
 
 
@@ -84,6 +91,7 @@ class TestGoldenRecords:
             if field != "state":
                 found = written[renamed.get(field, field) if number == 1 else field]
                 if isinstance(value, dict):
+                    value = {key: item for key, item in value.items() if key not in NOT_KEPT}
                     found = {key: found[key] for key in value}
                 assert found == value, field
         assert flow.schema_number == SCHEMA
@@ -98,9 +106,12 @@ class TestGoldenRecords:
         number, record = GOLDEN[name]
         written = json.loads(write_record(opened(record), 1))
         if number == 1:
-            assert written == json.loads(record["plain"])
+            expected = json.loads(record["plain"])
+            for name in NOT_KEPT:
+                (expected.get("challenge") or {}).pop(name, None)
+            assert written == expected
         else:
-            assert "schema_number" not in written
+            assert not {"schema_number", "accepted_event", "handovers_left"} & set(written)
             assert not {"attempted_digests", "retained_password", "session_id"} & set(written)
 
 
@@ -228,7 +239,7 @@ def test_record_without_the_applications_key_raises_if_keys_are_required(
     store = MemoryStore()
     without = worker(store, clock)
     step = without.send(without.start(), password())
-    with pytest.raises(RecordUnreadable):
+    with pytest.raises(InvalidInput, match="of this application"):
         worker(store, clock, keys=SealingKeys(NEW)).get(step.flow_id)
 
 

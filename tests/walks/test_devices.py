@@ -86,7 +86,8 @@ class TestRemembering:
         w.send_password()
         send_code(w)
         assert w.step.state == "offering_device"
-        assert w.step.tokens is None
+        assert w.step.tokens is not None, "handed over with the accepted answer"
+        assert w.sign_in.get(w.step.flow_id).tokens is None
         assert w.step.events == ("remember_device",)
         w.send(RememberDevice(remember=True))
         w.assert_signed_in(codes=1)
@@ -389,12 +390,15 @@ class TestRegistrationFaults:
         w.send_password()
         send_code(w)
         assert (w.step.state, len(kept)) == ("offering_device", 1)
+        assert w.step.session_id == "session-1", "handed over with the accepted answer"
         if answer is None:
             clock.advance(181)
             w.step = w.sign_in.get(w.step.flow_id)
+            assert w.step.session_id is None
         else:
             w.send(RememberDevice(remember=answer))
-        assert (w.step.state, w.step.session_id) == ("authenticated", "session-1")
+            assert w.step.session_id == "session-1"
+        assert w.step.state == "authenticated"
         assert w.step.tokens is None
         assert kept[0].refresh_token
         assert kept[0].device_key == stored_device(vault).key

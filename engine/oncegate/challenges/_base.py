@@ -273,6 +273,7 @@ class EventBase(BaseModel):
             the same attempt; the driver stores a keyed digest of it.
         first_factor: the password that the event brings, which may be used once more while the event
             is processed.
+        can_be_repeated: whether the user can give the same answer once more.
     """
 
     model_config = ConfigDict(
@@ -280,6 +281,7 @@ class EventBase(BaseModel):
     )
 
     machine_event: ClassVar[str]
+    can_be_repeated: ClassVar[bool] = True
 
     def __init__(self, **data: Any) -> None:
         try:

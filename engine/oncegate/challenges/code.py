@@ -98,20 +98,20 @@ class CheckCode(CallBase):
 
 
 def code_field(flow: Flow) -> Field:
-    """Return the input for the code that the flow's challenge asks for."""
+    """Return the input for the code that the flow's challenge asks for, or for any code."""
     challenge = flow.challenge
-    assert challenge is not None
     text = {
         Factor.SMS: "code.sms",
         Factor.SMS_OTP: "code.sms",
         Factor.EMAIL: "code.email",
         Factor.TOTP: "code.totp",
         "TOTP_SETUP": "code.totp",
-    }.get(challenge.kind, "code")
+    }.get(challenge.kind if challenge else "", "code")
+    digits = "4,12" if challenge is None else challenge.digits or 6
     return field(
         "code",
         text,
         autocomplete="one-time-code",
         inputmode="numeric",
-        pattern=rf"[0-9]{{{challenge.digits or 6}}}",
+        pattern=f"[0-9]{{{digits}}}",
     )

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from pydantic import SecretStr
+from pydantic import SecretStr, ValidationInfo, model_validator
 
 from oncegate._secret import Secret
+from oncegate._stored import FROM_STORE
 from oncegate.challenges._base import CallBase, ChallengeBase, EventBase, Field, choice, field
 from oncegate.devices import Device, NewDevice
 from oncegate.states import FlowState
-from oncegate.tokens import Tokens
 
 if TYPE_CHECKING:
     from oncegate.challenges import InMemory
@@ -27,38 +27,31 @@ class DeviceChallenge(ChallengeBase):
         return CheckDevice(challenge=self, device=memory.device)
 
 
+_OF_0_1 = frozenset({"id_token", "refresh_token", "expires_in"})
+
+
 class DeviceOffer(ChallengeBase):
     """Cognito has registered this device, and the user is asked whether to remember it.
 
-    The tokens wait here, sealed with the flow, until the user has answered. If the application has a
-    session keeper, it has the tokens already, and only the access token is here.
+    The tokens were handed over with the step that asks. Only the access token, which answering needs,
+    waits here, sealed with the flow. (0.1 also stored the others, which are ignored.)
     """
 
     kind: Literal["DEVICE_OFFER"] = "DEVICE_OFFER"
     session: Secret = SecretStr("")
     device_key: str
     access_token: Secret
-    id_token: Secret | None = None
-    refresh_token: Secret | None = None
-    expires_in: int = 3600
+
+    @model_validator(mode="before")
+    @classmethod
+    def _drop_other_tokens(cls, data: Any, info: ValidationInfo) -> Any:
+        if info.context is not FROM_STORE or not isinstance(data, dict):
+            return data
+        return {name: value for name, value in data.items() if name not in _OF_0_1}
 
     @property
     def waits_in(self) -> FlowState:
         return FlowState.OFFERING_DEVICE
-
-    @property
-    def tokens(self) -> Tokens:
-        """The tokens that wait for the answer."""
-        waiting = {
-            name: secret.get_secret_value()
-            for name, secret in (
-                ("access_token", self.access_token),
-                ("id_token", self.id_token),
-                ("refresh_token", self.refresh_token),
-            )
-            if secret
-        }
-        return Tokens(**waiting, expires_in=self.expires_in, device_key=self.device_key)
 
 
 class RememberDevice(EventBase):

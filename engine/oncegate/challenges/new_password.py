@@ -83,10 +83,12 @@ class SubmitNewPassword(EventBase):
     @classmethod
     def fields(cls, flow: Flow) -> tuple[Field, ...]:
         challenge = flow.challenge
-        assert isinstance(challenge, NewPasswordChallenge)
+        required = (
+            challenge.required_attributes if isinstance(challenge, NewPasswordChallenge) else ()
+        )
         return (
             password_field("new_password", "new-password"),
-            *(_attribute_field(name) for name in challenge.required_attributes),
+            *(_attribute_field(name) for name in required),
         )
 
 

@@ -53,6 +53,7 @@ class SubmitPasskey(EventBase):
     """
 
     machine_event: ClassVar[str] = "submit_passkey"
+    can_be_repeated: ClassVar[bool] = False  # an authenticator signs each challenge anew
     type: Literal["submit_passkey"] = "submit_passkey"
     credential: CredentialText
 

@@ -56,6 +56,10 @@ class SubmitPassword(EventBase):
         def __init__(self, *, password: str | SecretStr, username: str | None = None) -> None: ...
 
     @property
+    def answered_with(self) -> tuple[str, ...]:
+        return (self.password.get_secret_value(),)
+
+    @property
     def first_factor(self) -> SecretStr:
         return self.password
 

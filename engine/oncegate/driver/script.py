@@ -12,6 +12,7 @@ about transitions: the machine does.
 
 from __future__ import annotations
 
+import hmac
 from collections.abc import Generator, Iterable
 from functools import cache
 from typing import Any, get_args
@@ -21,10 +22,8 @@ from oncegate.budget import DEFAULT_BUDGET, Account, CodeBudget
 from oncegate.challenges import (
     EVENT_TYPES,
     Call,
-    DeviceOffer,
     Event,
     InMemory,
-    RememberDevice,
     SubmitPassword,
     SubmitUsername,
     call_for,
@@ -155,7 +154,8 @@ class Driver:
         self._lifetime = lifetime
         self._patience = patience
         self._budget = budget
-        self._keys = keys
+        as_in_0_1 = record_schema == 1
+        self._keys = keys and keys.bound_to(transport.app_id, as_in_0_1=as_in_0_1)
         self._schema = record_schema
         self._policy = Policy(
             lease=shortest + LEASE_MARGIN if lease is None else lease,
@@ -175,11 +175,11 @@ class Driver:
 
     def starting(self) -> Step:
         """Return the first step of a new flow. Nothing is stored."""
-        return step_of(new_flow_id(self._clock.now()), self._unsaved)
+        return step_of(new_flow_id(self._clock.now(), self._keys), self._unsaved)
 
     def getting(self, flow_id: str) -> Script:
         """The script of `SignIn.get`."""
-        flow = yield from self._current(FlowId.parse(flow_id))
+        flow = yield from self._current(FlowId.parse(flow_id, self._keys))
         return step_of(flow_id, flow)
 
     def sending(
@@ -192,8 +192,15 @@ class Driver:
             raise InvalidInput("pass the step that the event answers, or StepRef(flow_id, version)")
         if not isinstance(context, RequestContext | None):
             raise InvalidInput("context must be a RequestContext")
-        flow_id = FlowId.parse(step.flow_id)
-        context = context or RequestContext()
+        flow_id = FlowId.parse(step.flow_id, self._keys)
+        result: Step = yield from self._sending(
+            flow_id, step.version, event, context or RequestContext()
+        )
+        return _with_held(step, result)
+
+    def _sending(
+        self, flow_id: FlowId, expected_version: int, event: Event, context: RequestContext
+    ) -> Script:
         vault = self._vault if context.device_vault is None else context.device_vault
         flow = yield from self._current(flow_id)
         accounts = self._accounts(flow, event, context)
@@ -208,28 +215,42 @@ class Driver:
                 flow,
                 event,
                 now=self._clock.now(),
-                expected_version=step.version,
+                expected_version=expected_version,
                 digest=flow_id.digest(str(flow.challenge_id), *event.answered_with),
                 policy=self._policy,
-                inputs=self._inputs(memory, vault),
+                inputs=self._inputs(flow_id, memory, vault),
             )
         except NotAllowed as no:
             return (yield from self._suppress(flow_id, flow, event, context, no.reason))
+        if flow.version == 0 and not ahead.is_in_flight:
+            # Nothing was stored and nothing is called: a made-up flow must not cost the store a row.
+            return step_of(flow_id.text, ahead)
         if not (yield from self._save(flow_id, flow, ahead, event.type, context)):
             # Another event was saved first: its worker makes the call, and its step is the result.
             flow = yield from self._current(flow_id)
             return (yield from self._suppress(flow_id, flow, event, context, "stale"))
-        if isinstance(flow.challenge, DeviceOffer) and isinstance(event, RememberDevice):
-            memory = memory.model_copy(update={"tokens": flow.challenge.tokens})
         return (yield from self._calling(flow_id, ahead, memory, vault, context))
 
     def _suppress(
         self, flow_id: FlowId, flow: Flow, event: Event, context: RequestContext, reason: str
     ) -> Script:
-        """Report an event that changed nothing, and return the step once no call is under way."""
+        """Report an event that changed nothing, and return the step once no call is under way.
+
+        If it repeats the accepted answer, the step hands the session over.
+        """
         yield Notify(_suppressed(flow_id, flow, event, context, self._clock.now(), reason))
         if flow.is_in_flight:
-            flow = yield from self._at_rest(flow_id)
+            flow = yield from self._at_rest(flow_id, context)
+        digest = flow_id.digest("accepted", *event.answered_with)
+        while _can_be_handed_over(flow, event):
+            is_same = hmac.compare_digest(digest, flow.accepted_digest or "")
+            # Each comparison is saved before its result is used, so that parallel guesses count.
+            tried = _with_one_handover_less(flow, self._clock.now())
+            if (yield from self._swap(flow_id, flow, tried, durable=True)):
+                if is_same:
+                    return step_of(flow_id.text, tried, reason=reason, hands_over=True)
+                return step_of(flow_id.text, tried, reason="not_the_same_answer")
+            flow = yield from self._current(flow_id)
         return step_of(flow_id.text, flow, reason=reason)
 
     def _calling(
@@ -241,6 +262,7 @@ class Driver:
         context: RequestContext,
     ) -> Script:
         """Make the call of an in-flight flow, and any that its outcome leads to."""
+        hands_over = False
         while flow.is_in_flight:
             call = call_for(flow, memory)
             outcome: Outcome
@@ -250,17 +272,18 @@ class Driver:
                 # This worker stalled after saving; its call could overlap with another worker's.
                 outcome = NotSent(cause="stalled")
             outcome, memory = yield from self._store_results(flow, outcome, memory, vault)
+            hands_over = hands_over or isinstance(outcome, TokensIssued)
             if flow.preselected_factor and isinstance(outcome, ChallengeIssued):
                 # The junction may request a code right away, for a user who is known only now.
                 accounts = self._budget_accounts(outcome.challenge.username, context)
                 remains = yield from self._budget_remains(accounts)
                 memory = memory.model_copy(update={"budget_remains": remains})
             try:
-                after = self._after(flow, outcome, memory, vault)
+                after = self._after(flow_id, flow, outcome, memory, vault)
             except NotAllowed:
                 # The transport answered what this call cannot be answered with.
                 outcome = OutcomeUnknown(detail=f"unexpected outcome {outcome.type}")
-                after = self._after(flow, outcome, memory, vault)
+                after = self._after(flow_id, flow, outcome, memory, vault)
             memory = yield from self._remove_rejected_device(flow, after, memory, vault)
             if call.can_send and isinstance(outcome, (ChallengeIssued, OutcomeUnknown)):
                 yield from self._charge(flow, after, outcome, context)
@@ -269,18 +292,23 @@ class Driver:
                 flow = yield from self._current(flow_id)
                 return step_of(flow_id.text, flow, reason="stale")
             flow = after
-        hands_over = flow.state is FlowState.AUTHENTICATED and flow.session_id is None
-        return step_of(flow_id.text, flow, tokens=memory.tokens if hands_over else None)
+        tokens = None if self._has_keeper else memory.tokens
+        return step_of(flow_id.text, flow, tokens=tokens, hands_over=hands_over)
 
     def _after(
-        self, flow: Flow, outcome: Outcome, memory: InMemory, vault: DeviceVault | None
+        self,
+        flow_id: FlowId,
+        flow: Flow,
+        outcome: Outcome,
+        memory: InMemory,
+        vault: DeviceVault | None,
     ) -> Flow:
         return advance(
             flow,
             outcome,
             now=self._clock.now(),
             policy=self._policy,
-            inputs=self._inputs(memory, vault),
+            inputs=self._inputs(flow_id, memory, vault),
         )
 
     # ── results of calls ──
@@ -321,16 +349,16 @@ class Driver:
             yield StoreDevice(vault, memory.device, keep=False)
         return memory.model_copy(update={"device": None})
 
-    def _inputs(self, memory: InMemory, vault: DeviceVault | None) -> GuardInputs:
-        tokens = memory.tokens
-        if tokens and self._has_keeper:
-            tokens = tokens.model_copy(update={"id_token": None, "refresh_token": None})
+    def _inputs(self, flow_id: FlowId, memory: InMemory, vault: DeviceVault | None) -> GuardInputs:
+        answer = memory.event.answered_with
         return GuardInputs(
             device_key=memory.device.key if memory.device else None,
             has_vault=vault is not None,
             password=memory.password,
             budget_remains=memory.budget_remains,
-            tokens=tokens,
+            tokens=memory.tokens,
+            answer_event=memory.event.type,
+            answer_digest=flow_id.digest("accepted", *answer) if answer else "",
         )
 
     def _find_device(
@@ -414,9 +442,10 @@ class Driver:
             if (yield from self._save(flow_id, flow, later, TIME_PASSED.machine_event, None)):
                 return later
 
-    def _at_rest(self, flow_id: FlowId) -> Generator[Effect, Any, Flow]:
+    def _at_rest(self, flow_id: FlowId, context: RequestContext) -> Generator[Effect, Any, Flow]:
         """Return the flow once no call is under way, or as it is when patience ends."""
-        until = self._clock.now() + self._patience
+        patience = self._patience if context.patience is None else context.patience
+        until = self._clock.now() + patience
         pause = 0.01
         while True:
             flow = yield from self._current(flow_id)
@@ -438,9 +467,7 @@ class Driver:
         # `idle` when its lease expires. The write-ahead of a call must be durable, and so must user
         # input that triggers no call.
         durable = after.is_in_flight or not before.is_in_flight
-        sealed = flow_id.seal(after, self._keys, self._schema)
-        row = StoredRecord(after.version, sealed, after.saved_at + self._lifetime, durable)
-        saved: bool = yield Swap(flow_id.key, before.version, row)
+        saved = yield from self._swap(flow_id, before, after, durable=durable)
         if saved:
             yield Notify(
                 Transition(
@@ -454,8 +481,17 @@ class Driver:
                     detail=getattr(outcome, "detail", ""),
                     delivered=_delivered(outcome),
                     context=context,
+                    user=_user_of(after) or _user_of(before),
                 )
             )
+        return saved
+
+    def _swap(
+        self, flow_id: FlowId, before: Flow, after: Flow, *, durable: bool
+    ) -> Generator[Effect, Any, bool]:
+        sealed = flow_id.seal(after, self._keys, self._schema)
+        row = StoredRecord(after.version, sealed, after.saved_at + self._lifetime, durable)
+        saved: bool = yield Swap(flow_id.key, before.version, row)
         return saved
 
     # ── running it ──
@@ -492,6 +528,44 @@ def _suppressed(
         detail="",
         suppressed=reason,
         context=context,
+        user=_user_of(flow),
+    )
+
+
+def _user_of(flow: Flow) -> str:
+    """The pool's own name for the user, or the name that was typed."""
+    return flow.challenge.username if flow.challenge else flow.username
+
+
+def _with_held(seen: Step | StepRef, result: Step) -> Step:
+    """Return the next step with what the caller's step handed over, which no later step has.
+
+    While the user is asked about the device, the caller holds the tokens or the session's ID.
+    """
+    if not (isinstance(seen, Step) and seen.state is FlowState.OFFERING_DEVICE):
+        return result
+    if result.state not in {FlowState.OFFERING_DEVICE, FlowState.AUTHENTICATED}:
+        return result
+    held = {"tokens": seen.tokens, "session_id": seen.session_id}
+    if not any(held.values()) or result.tokens or result.session_id:
+        return result
+    return result.model_copy(update=held)
+
+
+def _can_be_handed_over(flow: Flow, event: Event) -> bool:
+    # While a call is under way, its worker is about to save the next version.
+    has_session = flow.session_id is not None and not flow.is_in_flight
+    return has_session and flow.accepted_event == event.type and flow.handovers_left > 0
+
+
+def _with_one_handover_less(flow: Flow, now: float) -> Flow:
+    """Return the next version of a flow whose accepted answer was compared once more."""
+    return flow.model_copy(
+        update={
+            "version": flow.version + 1,
+            "saved_at": now,
+            "handovers_left": flow.handovers_left - 1,
+        }
     )
 
 

@@ -51,6 +51,8 @@ class GuardInputs(NamedTuple):
         password: first factor that the event brought, which may be used once more.
         budget_remains: whether this user and this source may cause another code.
         tokens: those that wait with the flow for the user's answer about the device.
+        answer_event: type of the event that the worker processes.
+        answer_digest: keyed digest of the answer in it; empty if it brought none.
     """
 
     device_key: str | None = None
@@ -58,6 +60,8 @@ class GuardInputs(NamedTuple):
     password: SecretStr | None = None
     budget_remains: bool = True
     tokens: Tokens | None = None
+    answer_event: str = ""
+    answer_digest: str = ""
 
 
 class TransitionContext:

@@ -137,6 +137,11 @@ class Effects:
             context.change(preselected_factor=None)
         if isinstance(trigger, TokensIssued):
             context.change(session_id=trigger.session_id, retained_password=None)
+            if trigger.session_id and context.inputs.answer_digest:
+                context.change(
+                    accepted_event=context.inputs.answer_event,
+                    accepted_digest=context.inputs.answer_digest,
+                )
         if isinstance(trigger, Confirmed):
             context.change(start_session=trigger.session, message="confirmed")
 
@@ -149,7 +154,7 @@ class Effects:
         self._set_challenge(recovery, context.now)
 
     def offer_device(self) -> None:
-        """Ask the user whether to remember the device. The tokens wait with the flow."""
+        """Ask the user whether to remember the device. The access token, which that needs, waits."""
         context, trigger, tokens = self.model, self.model.trigger, self.model.inputs.tokens
         assert isinstance(trigger, DeviceRegistered)
         assert tokens is not None
@@ -157,15 +162,13 @@ class Effects:
             {
                 "username": trigger.device.username,
                 "device_key": trigger.device.key,
-                **tokens.model_dump(
-                    include={"access_token", "id_token", "refresh_token", "expires_in"}
-                ),
+                "access_token": tokens.access_token,
             }
         )
         self._set_challenge(offer, context.now)
 
     def withdraw_device_offer(self) -> None:
-        """Remove the device offer, and the tokens that waited with it."""
+        """Remove the device offer, and the token that waited with it."""
         self._drop_challenge()
 
     def continue_without_device(self) -> None:
