@@ -231,7 +231,7 @@ class World:
             vault=self.vault if with_devices else None,
             lease=lease,
             new_code_cooldown=new_code_cooldown,
-            **more,
+            **{"guess_limit": None, **more},
         )
         self._cooldown = new_code_cooldown
         self.workers: list[Worker] = []

@@ -72,6 +72,9 @@ def logger() -> Any:
     )
 
 
+_LIMITS = frozenset({"too_many_codes", "too_many_guesses"})
+
+
 class LogListener:
     """Writes one line for each transition: flow, source, target and cause."""
 
@@ -82,4 +85,6 @@ class LogListener:
         facts = transition._asdict()
         context = facts.pop("context")
         del facts["user"]  # a name in a log is personal data; the audit log has a pseudonym
-        self._log.info("transition", **facts, request=context.request_id if context else "")
+        reached_limit = transition.suppressed in _LIMITS
+        log = self._log.warning if reached_limit else self._log.info
+        log("transition", **facts, request=context.request_id if context else "")

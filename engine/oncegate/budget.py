@@ -1,74 +1,258 @@
-"""The budget of codes: how many one user, and one source address, may cause over all flows.
+"""Limits over all flows: how many codes one user and one source may cause, and how many wrong ones.
 
-SMS messages cost money, and fraud exploits that. The counts are in the record store, under keys of
-their own, so that all workers share them. A budget is a soft limit in addition to the machine's hard
-ones: it is charged after the code was sent, and a worker that dies in between charges nothing.
+SMS messages cost money, and fraud exploits that; a code of six digits can be guessed, given enough
+tries. The counts are in the record store, so that all workers share them: under HMACs of the
+application's key, and sealed with it.
+
+**Codes.** A code is reserved before the call that can send it, and given back if none was sent, so
+parallel flows do not exceed the limit. What counts is the pair of user and password: a caller who
+does not know the password neither uses a user's budget up nor learns whether it is used up. Codes
+that need no password count by name alone, whether the user exists or not.
+
+**Guesses.** Consecutive wrong codes of one user. After a few, each further try has to wait longer
+(NIST SP 800-63B-4, 3.2.2, allows 100 consecutive failures at most).
+
+The windows are lists of times in a row of our stores. Libraries such as `limits` bring windows with
+counters in stores of their own, which cannot be reserved, given back and sealed.
 """
 
 from __future__ import annotations
 
 import json
-from hashlib import sha256
-from typing import NamedTuple
+import unicodedata
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from typing import Any, Final, NamedTuple
 
+from oncegate._seal import SealingKeys
+from oncegate.errors import RecordUnreadable
 from oncegate.ports import StoredRecord
+
+_PRIVATE: Final = tuple(
+    ip_network(network)
+    for network in (
+        *("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "127.0.0.0/8", "169.254.0.0/16"),
+        *("100.64.0.0/10", "::1/128", "fc00::/7", "fe80::/10"),
+    )
+)
+"""Addresses that many clients share (RFC 1918, 4193, 6598), or that are a proxy's on this machine."""
+
+ALIAS_SECONDS = 90 * 86400.0
+"""How long it is stored which user a typed name stands for."""
 
 
 class CodeBudget(NamedTuple):
-    """Limits over all flows.
+    """Limits of codes over all flows.
 
     Attributes:
-        per_user: codes within the window for one user, by the pool's own name once it is known.
-        per_source: codes within the window for one source address, if the application passes it.
+        per_user: codes within the window for one user.
+        per_source: codes within the window for one source address, or one /64 network of IPv6. The
+            default serves an office behind one address.
         window: seconds.
+        counts_private_sources: whether a loopback or private address is the client's own. Otherwise it
+            is taken to be that of a proxy, and is not limited.
     """
 
     per_user: int = 10
-    per_source: int = 30
+    per_source: int = 300
     window: float = 3600.0
+    counts_private_sources: bool = False
 
-    def accounts(self, *, user: str = "", source: str | None = None) -> tuple[Account, ...]:
-        """Return the budgets that a code counts against."""
-        limits = (("user", user, self.per_user), ("source", source, self.per_source))
-        return tuple(
-            Account(_key(kind, name), limit, self.window) for kind, name, limit in limits if name
-        )
+    def of_user(self, name: str, tag: str, keys: SealingKeys) -> Account:
+        """Return the budget of one user.
+
+        Args:
+            name: the pool's own name, or the name that was typed.
+            tag: `password_tag` of the password; empty for codes that need none.
+            keys: the application's.
+        """
+        key = keys.row_key("codes of user", tag, same_name(name))
+        return Account(key, self.per_user, self.window, keys)
+
+    def of_source(self, address: str | None, keys: SealingKeys) -> Account | None:
+        """Return the budget of one source address; None if it is not limited."""
+        source = _network(address, counts_private=self.counts_private_sources) if address else None
+        if source is None:
+            return None
+        return Account(keys.row_key("codes of source", source), self.per_source, self.window, keys)
+
+
+class GuessLimit(NamedTuple):
+    """Limits of consecutive wrong codes for one user, over all flows.
+
+    Attributes:
+        free: wrong codes before the first pause.
+        pause: seconds of the first pause. Each further one is twice as long.
+        longest_pause: seconds.
+        most: wrong codes after which no more are taken until `forgotten_after` has passed.
+        forgotten_after: seconds after the last wrong code.
+    """
+
+    free: int = 10
+    pause: float = 30.0
+    longest_pause: float = 3600.0
+    most: int = 50
+    forgotten_after: float = 7 * 86400.0
+
+    def of_user(self, name: str, kind: str, keys: SealingKeys) -> Guesses:
+        """Return the count of one user.
+
+        Args:
+            name: the pool's own name.
+            kind: what is guessed, so that guesses at a code that anyone may request do not count
+                against those who have entered the password.
+            keys: the application's.
+        """
+        return Guesses(keys.row_key("guesses of user", kind, same_name(name)), self, keys)
 
 
 class Account(NamedTuple):
     """The budget of one user or one source.
 
     Attributes:
-        key: the row's key in the store; a digest, so that the store does not list who signs in.
+        key: the row's key in the store.
     """
 
     key: str
     limit: int
     window: float
-
-    def times(self, row: StoredRecord | None, now: float) -> list[float]:
-        """Return when codes were sent within the window. An unreadable row counts as empty."""
-        try:
-            times = json.loads(row.sealed) if row else []
-            return [float(time) for time in times if now - self.window < time <= now + self.window]
-        except (ValueError, TypeError):
-            return []
+    keys: SealingKeys
 
     def remains(self, row: StoredRecord | None, now: float) -> bool:
         """Return whether another code may be sent."""
-        return len(self.times(row, now)) < self.limit
+        return len(self._times(row, now)) < self.limit
 
     def charged(self, row: StoredRecord | None, now: float) -> StoredRecord:
         """Return the row with one more code."""
-        times = [*self.times(row, now)[-self.limit :], now]
-        version = (row.version if row else 0) + 1
-        return StoredRecord(version, json.dumps(times).encode(), now + self.window, durable=False)
+        times = [*self._times(row, now)[-self.limit :], now]
+        return _written(self.key, row, times, now + self.window, self.keys)
+
+    def refunded(self, row: StoredRecord | None, charged_at: float, now: float) -> StoredRecord:
+        """Return the row without a code that was charged but not sent."""
+        times = self._times(row, now)
+        if charged_at in times:
+            times.remove(charged_at)
+        # Without a code, the store may delete the row at once.
+        return _written(self.key, row, times, now + self.window if times else now, self.keys)
+
+    def _times(self, row: StoredRecord | None, now: float) -> list[float]:
+        try:
+            times = [float(time) for time in _read(self.key, row, self.keys) or []]
+        except (TypeError, ValueError):
+            return []
+        return [time for time in times if now - self.window < time <= now + self.window]
+
+
+class Guesses(NamedTuple):
+    """The wrong codes of one user since the last right one.
+
+    Attributes:
+        key: the row's key in the store.
+    """
+
+    key: str
+    limit: GuessLimit
+    keys: SealingKeys
+
+    def allows(self, row: StoredRecord | None, now: float) -> bool:
+        """Return whether another code is taken now."""
+        failed, at = self._state(row, now)
+        if failed < self.limit.free:
+            return True
+        if failed >= self.limit.most:
+            return False
+        pause = self.limit.pause * 2.0 ** (failed - self.limit.free)
+        # A clock that was set back does not lengthen the pause beyond its own length.
+        return not 0 <= now - at < min(pause, self.limit.longest_pause)
+
+    def counted(self, row: StoredRecord | None, now: float, *, by: int) -> StoredRecord:
+        """Return the row with one more wrong code, or one fewer; by 0 it is empty."""
+        failed, at = self._state(row, now)
+        failed = max(failed + by, 0) if by else 0
+        state = [failed, now if by > 0 else at]
+        return _written(self.key, row, state, now + self.limit.forgotten_after, self.keys)
+
+    def _state(self, row: StoredRecord | None, now: float) -> tuple[int, float]:
+        try:
+            failed, at = _read(self.key, row, self.keys) or (0, 0.0)
+            return (int(failed), float(at)) if row and row.expires_at > now else (0, 0.0)
+        except (TypeError, ValueError):
+            return 0, 0.0
+
+
+class Alias(NamedTuple):
+    """Which user a typed name stands for: a row that is written once Cognito has said it.
+
+    Attributes:
+        key: the row's key in the store.
+    """
+
+    key: str
+    keys: SealingKeys
+
+    @classmethod
+    def of(cls, typed: str, keys: SealingKeys) -> Alias:
+        """Return the row of a typed name."""
+        return cls(keys.row_key("alias", same_name(typed)), keys)
+
+    def user(self, row: StoredRecord | None) -> str:
+        """Return the user that codes were sent to under this name; empty if none is known."""
+        known = _read(self.key, row, self.keys)
+        return known if isinstance(known, str) else ""
+
+    def written(self, row: StoredRecord | None, user: str, now: float) -> StoredRecord:
+        """Return the row that names the user."""
+        return _written(self.key, row, user, now + ALIAS_SECONDS, self.keys)
+
+
+def same_name(name: str) -> str:
+    """Return what all spellings of a name have in common.
+
+    Case, width and composition (NFKC), blanks at the ends, and characters without a glyph, such as
+    zero-width spaces, make no other name.
+    """
+    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
+    return "".join(char for char in folded if unicodedata.category(char)[0] != "C").strip()
+
+
+def password_tag(password: str, keys: SealingKeys) -> str:
+    """Return 16 bits of an HMAC of a password, in hexadecimal.
+
+    They distinguish the user from a caller who guesses, and are too few to find the password with.
+    """
+    return keys.row_key("password", password)[:4]
+
+
+def _network(address: str, *, counts_private: bool) -> str | None:
+    try:
+        ip: IPv4Address | IPv6Address = ip_address(address.partition("%")[0])
+    except ValueError:
+        return address  # a name of the application's own for the source
+    if isinstance(ip, IPv6Address):
+        ip = ip.ipv4_mapped or ip
+    if not counts_private and any(ip in network for network in _PRIVATE):
+        return None
+    return str(ip_network((ip, 64), strict=False)) if isinstance(ip, IPv6Address) else str(ip)
+
+
+def _read(key: str, row: StoredRecord | None, keys: SealingKeys) -> Any:
+    """Return what `_written` wrote; None if there is nothing, or nothing readable."""
+    if row is None:
+        return None
+    try:
+        plain = keys.unseal(row.sealed, f"{key}/{row.version}".encode()) if keys.can_seal else None
+        return json.loads(row.sealed if plain is None else plain)
+    except (RecordUnreadable, ValueError, RecursionError):
+        return None
+
+
+def _written(
+    key: str, row: StoredRecord | None, value: object, ends: float, keys: SealingKeys
+) -> StoredRecord:
+    version = (row.version if row else 0) + 1
+    plain = json.dumps(value).encode()
+    sealed = keys.seal(plain, f"{key}/{version}".encode()) if keys.can_seal else plain
+    return StoredRecord(version, sealed, ends, durable=False)
 
 
 DEFAULT_BUDGET = CodeBudget()
-
-
-def _key(kind: str, name: str) -> str:
-    return sha256(f"oncegate budget\0{kind}\0{name}".encode("utf-8", "surrogatepass")).hexdigest()[
-        :32
-    ]
+DEFAULT_GUESS_LIMIT = GuessLimit()

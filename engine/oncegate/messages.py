@@ -178,6 +178,7 @@ TEXTS: Final = MappingProxyType(
         "notice.store_unavailable": "Sign-in isn’t working right now. Try again in a few minutes.",
         "notice.not_found": "There is no page at this address.",
         "notice.updating": "Sign-in is being updated. Try again in a moment.",
+        "notice.insecure_connection": "This page needs a secure connection. Open it with https.",
         # ── hints on a step ──
         "hint.error": "Error",
         "hint.sent_sms": "We texted a code to {destination}.",

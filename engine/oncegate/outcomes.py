@@ -117,21 +117,28 @@ class NotSent(_Outcome):
     """The call provably had no effect: no connection was made, or Cognito throttled it.
 
     Attributes:
-        cause: ``"unreachable"`` or ``"throttled"``; ``"stalled"`` if the driver did not make the call
-            because its worker had been suspended.
+        cause: ``"unreachable"`` or ``"throttled"``. The driver's own are ``"stalled"`` if it did not
+            make the call because its worker had been suspended, and ``"too_many_codes"`` or
+            ``"too_many_guesses"`` if parallel flows had reached a limit first.
     """
 
     machine_event: ClassVar[str] = "not_sent"
     type: Literal["not_sent"] = "not_sent"
-    cause: Literal["unreachable", "throttled", "stalled"]
+    cause: Literal["unreachable", "throttled", "stalled", "too_many_codes", "too_many_guesses"]
     detail: str = ""
 
 
 class OutcomeUnknown(_Outcome):
-    """The request left and no answer came. It may have had its effect, so it is never repeated."""
+    """The request left and no answer came. It may have had its effect, so it is never repeated.
+
+    Attributes:
+        can_have_sent: whether it can have sent a code, if its call can. False for the first half of
+            SRP, which sends nothing.
+    """
 
     machine_event: ClassVar[str] = "unknown"
     type: Literal["outcome_unknown"] = "outcome_unknown"
+    can_have_sent: bool = True
     detail: str = ""
 
 

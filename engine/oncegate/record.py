@@ -38,7 +38,9 @@ NEW_CODES_PER_FLOW = 5
 HANDOVERS_PER_FLOW = 5
 """How often the accepted answer may be repeated, right or wrong, to receive the session again."""
 
-_NOT_IN_1: Final = ("schema_number", "accepted_event", "accepted_digest", "handovers_left")
+_NOT_IN_1: Final = (
+    *("schema_number", "accepted_event", "accepted_digest", "handovers_left", "account_tag"),
+)
 
 # Names of schema 1, and what became of them.
 _FIELDS_1: Final = {
@@ -54,6 +56,7 @@ _MESSAGES_1: Final = {
     "answer_outcome_unknown": "outcome_unknown",
     "answer_refused": "wrong_credentials",
     "code_used": "code_already_used",
+    "too_many_guesses": "locked",
     "not_accepted": "wrong_code",
     "recovery_code_expired": "code_expired",
     "recovery_refused": "wrong_credentials",
@@ -84,6 +87,8 @@ class Flow(StoredModel):
         preselected_factor: factor for which a new code was requested, until it is issued.
         new_code_at: earliest time for a new code, in seconds since the epoch. It only grows.
         new_codes_left: number of further new codes that this flow may request.
+        account_tag: tag of the password that was entered, by which codes are counted
+            (`oncegate.budget.password_tag`).
         device_key: key of the device that the last call was made from.
         remember_device: the user's answer about remembering this device, if given in advance.
         lease_until: end of the lease of a call under way, in seconds since the epoch.
@@ -113,6 +118,7 @@ class Flow(StoredModel):
     preselected_factor: Factor | None = None
     new_code_at: float | None = None
     new_codes_left: int = NEW_CODES_PER_FLOW
+    account_tag: str = ""
     device_key: str | None = None
     remember_device: bool | None = None
     lease_until: float | None = None

@@ -65,6 +65,9 @@ class RecordingListener(list[Transition]):
         self.append(transition)
 
 
+UNLIMITED: dict[str, Any] = {"budget": None, "guess_limit": None}
+
+
 def test_password_and_code_sign_in_as_the_contract_shows(clock: ManualClock) -> None:
     sign_in, _ = driver(clock, a_text(), the_tokens())
     step = sign_in.start()
@@ -83,7 +86,7 @@ def test_password_and_code_sign_in_as_the_contract_shows(clock: ManualClock) -> 
 
 
 def test_event_with_a_call_is_saved_before_the_call(clock: ManualClock) -> None:
-    sign_in, _ = driver(clock)
+    sign_in, _ = driver(clock, budget=None)
     script = sign_in.sending(sign_in.start(), password())
     assert isinstance(next(script), Load)
     assert isinstance(script.send(None), GetDurableSince)
@@ -101,7 +104,7 @@ def test_write_ahead_and_cancel_are_durable_and_outcomes_are_not(
             return super().swap(key, expected, row)
 
     saved: list[tuple[FlowState, bool]] = []
-    sign_in, _ = driver(clock, a_text(), WRONG_CODE, store=RecordingStore(), budget=None)
+    sign_in, _ = driver(clock, a_text(), WRONG_CODE, store=RecordingStore(), **UNLIMITED)
     step = sign_in.start()
     for event in (password(), code("111111"), Cancel()):
         step = sign_in.send(step, event)
@@ -115,7 +118,7 @@ def test_write_ahead_and_cancel_are_durable_and_outcomes_are_not(
 
 
 def test_worker_that_loses_the_swap_makes_no_call(clock: ManualClock) -> None:
-    sign_in, _ = driver(clock)
+    sign_in, _ = driver(clock, budget=None)
     script = sign_in.sending(sign_in.start(), password())
     next(script)
     script.send(None)
@@ -405,7 +408,7 @@ class TestErrors:
                 return super().swap(key, expected, row)
 
         store = Failing()
-        sign_in, transport = driver(clock, a_text(), a_text(), store=store)
+        sign_in, transport = driver(clock, a_text(), a_text(), store=store, budget=None)
         flow_id = sign_in.start().flow_id
         with pytest.raises(StoreUnavailable):
             sign_in.send(sign_in.get(flow_id), password())

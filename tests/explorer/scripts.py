@@ -17,6 +17,7 @@ from oncegate import (
     SubmitCode,
     SubmitUsername,
 )
+from oncegate.budget import GuessLimit
 
 
 def clicks(*events: Event, before: tuple[Event, ...] = (), later: int = 0) -> Script:
@@ -135,6 +136,10 @@ CHOOSING: dict[str, tuple[Script, dict[str, object]]] = {
     "budget_remains": (
         clicks(NEW_CODE, before=(ANA,)),
         {**BY_ONE_CLICK, "budget": CodeBudget(per_user=1)},
+    ),
+    "guesses_remain": (
+        clicks(RIGHT, before=(ANA, WRONG)),
+        {"guess_limit": GuessLimit(free=1, pause=1e6, longest_pause=1e6), "crashes": 0},
     ),
     "challenge_is_dead": (clicks(RIGHT, before=(ANA,)), BLOCKED),
     "challenge_is_alive": (clicks(RIGHT, before=(ANA,)), BLOCKED),

@@ -2,19 +2,34 @@
 
 from __future__ import annotations
 
+import threading
+from typing import Any
+
 import pytest
 from tests.doubles import ManualClock, ScriptedTransport, a_text, code, password, the_tokens
 
-from oncegate import CodeBudget, RequestContext, RequestNewCode, SignIn
+from oncegate import (
+    CodeBudget,
+    RequestContext,
+    RequestNewCode,
+    SealingKeys,
+    SignIn,
+    SubmitPassword,
+    SubmitUsername,
+)
 from oncegate.adapters import (
+    Call,
     ChallengeIssued,
+    CheckPassword,
     NotSent,
     Outcome,
     OutcomeUnknown,
     PasswordReset,
     Rejected,
     RejectionReason,
+    StartSignIn,
 )
+from oncegate.budget import same_name
 from oncegate.challenges import Delivery
 from oncegate_stores import MemoryStore
 
@@ -105,3 +120,188 @@ def test_new_code_that_was_not_sent_is_not_charged() -> None:
     assert len(transport.calls) == 3
     step = sign_in.send(sign_in.start(), password(), context=CONTEXT)
     assert step.state == "awaiting_mfa"
+
+
+# ── over all flows, names and workers ──
+
+KEYS = SealingKeys("q3Fh0pL8vJ2xTnC5sWbY7uKdE1rGmA9zXoQf6iHtVw4")
+OFFICE = RequestContext(source_address="203.0.113.7")
+
+
+class Pool:
+    """A pool in which ana has several names, and cleo an authenticator app."""
+
+    NAMES = ("ana", "ana@example.com", "+15550001234", "7b1c-sub")
+
+    def __init__(self, **more: Any) -> None:
+        self.sent = 0
+        self.store = MemoryStore()
+        self.clock = ManualClock()
+        self.lock = threading.Lock()
+        self.lost = False
+        more = {"budget": CodeBudget(), "keys": KEYS, **more}
+        transport = ScriptedTransport(*[self.perform] * 2000)
+        transport.is_passwordless = True
+        self.sign_in = SignIn(
+            transport=transport, store=self.store, clock=self.clock, listeners=[], **more
+        )
+
+    def perform(self, call: Call) -> Outcome:
+        assert isinstance(call, (CheckPassword, StartSignIn))
+        if self.lost:
+            return OutcomeUnknown(can_have_sent=False)
+        if isinstance(call, CheckPassword) and call.password.get_secret_value() != "right":
+            return Rejected(reason=RejectionReason.WRONG_CREDENTIALS)
+        name = same_name(call.username)
+        if name == "cleo":
+            return a_text(kind="SOFTWARE_TOKEN_MFA", delivery=None, username="cleo")
+        with self.lock:
+            self.sent += 1
+        # Cognito answers for an unknown user as for any other (PreventUserExistenceErrors).
+        user = "ana-own" if name in self.NAMES else name
+        return a_text(username=user)
+
+    def enter(self, name: str, secret: str = "right", context: RequestContext = OFFICE) -> str:
+        event = SubmitPassword(username=name, password=secret)
+        step = self.sign_in.send(self.sign_in.start(), event, context=context)
+        return step.reason.code if step.reason else step.state
+
+    def begin(self, name: str) -> str:
+        step = self.sign_in.send(self.sign_in.start(), SubmitUsername(username=name))
+        return step.reason.code if step.reason else step.state
+
+
+SPELLINGS = ("ana", "ANA", "ａｎａ", "a\u200bna", " ana ", "an\u00ada")
+
+
+def test_spellings_of_one_name_share_a_budget() -> None:
+    pool = Pool()
+    for _ in range(5):
+        for spelling in SPELLINGS:
+            pool.enter(spelling)
+    assert pool.sent == 10
+
+
+def test_names_of_one_user_share_a_budget_once_they_are_known() -> None:
+    """A name is known from its first code on, so each new one adds one code at most, once."""
+    pool = Pool()
+    for name in Pool.NAMES:
+        pool.enter(name)
+    for _ in range(10):
+        for name in Pool.NAMES:
+            pool.enter(name)
+    assert pool.sent == 10
+    pool.clock.advance(3601)
+    for _ in range(10):
+        for name in Pool.NAMES:
+            pool.enter(name)
+    assert pool.sent == 20
+
+
+def test_budget_without_a_password_holds_for_all_names() -> None:
+    pool = Pool()
+    for _ in range(10):
+        for name in Pool.NAMES:
+            pool.begin(name)
+    assert pool.sent == 10
+
+
+def test_parallel_flows_do_not_exceed_the_budget() -> None:
+    pool = Pool()
+    barrier = threading.Barrier(30)
+
+    def enter() -> None:
+        barrier.wait()
+        pool.enter("ana")
+
+    threads = [threading.Thread(target=enter) for _ in range(30)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert pool.sent == 10
+
+
+def test_unknown_and_known_name_are_refused_after_the_same_number() -> None:
+    for start in ("begin", "enter"):
+        pool = Pool()
+        known = [getattr(pool, start)("ana@example.com") for _ in range(12)]
+        unknown = [getattr(pool, start)("nobody@example.com") for _ in range(12)]
+        assert known == unknown
+        assert known[-1] == "too_many_codes"
+
+
+def test_caller_without_the_password_neither_locks_out_nor_learns_anything() -> None:
+    pool = Pool()
+    for number in range(50):
+        assert pool.enter("ana", f"guess {number}") == "idle"
+    assert [pool.enter("ana") for _ in range(10)] == ["awaiting_mfa"] * 10
+    assert pool.enter("ana") == "too_many_codes"
+    assert pool.enter("ana", "guess") == pool.enter("nobody", "guess") == "idle"
+
+
+def test_codes_requested_by_name_alone_do_not_use_up_those_after_the_password() -> None:
+    pool = Pool()
+    for _ in range(12):
+        pool.begin("ana")
+    assert pool.enter("ana") == "awaiting_mfa"
+
+
+def test_lost_reply_of_the_first_half_of_srp_costs_nothing() -> None:
+    pool = Pool()
+    pool.lost = True
+    for _ in range(20):
+        assert pool.enter("ana") == "idle"
+    pool.lost = False
+    assert pool.enter("ana") == "awaiting_mfa"
+
+
+# ── sources ──
+
+
+def addresses(*texts: str) -> set[str | None]:
+    budget = CodeBudget()
+    accounts = [budget.of_source(text, KEYS) for text in texts]
+    return {account.key if account else None for account in accounts}
+
+
+def test_ipv6_counts_by_network_and_mapped_ipv4_as_ipv4() -> None:
+    assert len(addresses("2001:db8::1", "2001:db8::ffff", "2001:db8:0:0:9::1")) == 1
+    assert len(addresses("2001:db8::1", "2001:db8:0:1::1")) == 2
+    assert len(addresses("203.0.113.7", "::ffff:203.0.113.7")) == 1
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["127.0.0.1", "::1", "10.1.2.3", "172.16.0.1", "192.168.1.1", "fd00::1", "100.64.0.1"],
+)
+def test_private_source_is_not_limited_unless_the_host_says_so(address: str) -> None:
+    assert CodeBudget().of_source(address, KEYS) is None
+    assert CodeBudget(counts_private_sources=True).of_source(address, KEYS) is not None
+
+
+def test_default_serves_an_office_and_then_refuses() -> None:
+    pool = Pool()
+    for number in range(300):
+        assert pool.enter(f"user-{number}") == "awaiting_mfa"
+    assert pool.enter("user-0") == "too_many_codes"
+    assert pool.enter("user-0", context=RequestContext(source_address="203.0.113.8")) != (
+        "too_many_codes"
+    )
+    # Cleo has an authenticator app: the codes of others at her address do not concern her.
+    assert pool.enter("cleo") == "awaiting_mfa"
+
+
+def test_reached_limit_is_logged_as_a_warning(caplog: pytest.LogCaptureFixture) -> None:
+    pool = Pool(budget=CodeBudget(per_user=1))
+    sign_in = SignIn(
+        transport=ScriptedTransport(*[pool.perform] * 3),
+        store=pool.store,
+        clock=pool.clock,
+        budget=CodeBudget(per_user=1),
+    )
+    for _ in range(2):
+        sign_in.send(sign_in.start(), SubmitPassword(username="ana", password="right"))
+    (line,) = [record for record in caplog.records if record.levelname == "WARNING"]
+    assert "too_many_codes" in line.getMessage()
+    assert "ana" not in line.getMessage()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from tests.doubles import DictStore, ManualClock, ScriptedTransport, a_text, code, the_tokens
@@ -63,7 +64,7 @@ class Keeper:
 class Site:
     """A sign-in with a session keeper, whose calls are counted."""
 
-    def __init__(self, *outcomes: Outcome, keeper: bool = True, **more: object) -> None:
+    def __init__(self, *outcomes: Outcome, keeper: bool = True, **more: Any) -> None:
         self.transport = ScriptedTransport(*outcomes)
         self.store = DictStore()
         self.clock = ManualClock()
@@ -74,7 +75,7 @@ class Site:
             keeper=Keeper() if keeper else None,
             keys=KEYS,
             listeners=[],
-            **more,  # type: ignore[arg-type]
+            **more,
         )
 
     def again(self, step: Step, event: Event) -> Step:
@@ -82,13 +83,13 @@ class Site:
         return self.sign_in.send(StepRef(step.flow_id, step.version), event)
 
 
-def signed_in_by_code(**more: object) -> tuple[Site, Step, Step]:
+def signed_in_by_code(**more: Any) -> tuple[Site, Step, Step]:
     site = Site(a_text(), the_tokens(), **more)
     asked = site.sign_in.send(site.sign_in.start(), a_password())
     return site, asked, site.again(asked, code())
 
 
-def offered_device(**more: object) -> tuple[Site, Step, Step]:
+def offered_device(**more: Any) -> tuple[Site, Step, Step]:
     device = Device(
         key=NEW_DEVICE.key, group_key="group", password="s", username="ana", typed="ana"
     )
@@ -210,7 +211,7 @@ class TestOtherAnswers:
         assert site.sign_in.get(mine.flow_id).attempts_left == 5
 
     def test_passkey_is_not_asked_for_again_but_a_second_click_is_recognised(self) -> None:
-        challenge = PasskeyChallenge(session="s" * 30, username="ana", options="{}")  # type: ignore[arg-type]
+        challenge = PasskeyChallenge(session="s" * 30, username="ana", options="{}")
         site = Site(ChallengeIssued(challenge=challenge), the_tokens())
         asked = site.sign_in.send(site.sign_in.start(), a_password())
         event = SubmitPasskey(credential={"id": "x"})
@@ -235,7 +236,7 @@ class TestOtherAnswers:
 class TestFlowIds:
     def test_id_that_was_not_issued_is_refused_before_the_store(self) -> None:
         site = Site(a_text())
-        site.store.load = site.store.swap = None  # type: ignore[assignment,method-assign]
+        site.store.load = site.store.swap = None  # type: ignore[method-assign,assignment]
         for foreign in (
             FlowId.new(site.clock.now()).text,
             FlowId.new(site.clock.now(), KEYS.bound_to("another application")).text,

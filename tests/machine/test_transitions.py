@@ -72,14 +72,17 @@ setting_up_email       | submit_email        | late                | ! stale
 setting_up_email       | submit_email        | no budget           | ! too_many_codes
 awaiting_mfa           | submit_code         |                     | checking_answer
 awaiting_mfa           | submit_code         | no budget           | checking_answer
+awaiting_mfa           | submit_code         | no guesses          | ! too_many_guesses
 awaiting_mfa           | submit_code         | late                | ! stale
 awaiting_mfa           | submit_code         | attempted           | ! already_tried
 setting_up_totp        | submit_code         |                     | checking_answer
 setting_up_totp        | submit_code         | late                | ! stale
 setting_up_totp        | submit_code         | attempted           | ! already_tried
+setting_up_totp        | submit_code         | no guesses          | ! too_many_guesses
 awaiting_confirmation  | submit_code         |                     | checking_answer
 awaiting_confirmation  | submit_code         | late                | ! stale
 awaiting_confirmation  | submit_code         | attempted           | ! already_tried
+awaiting_confirmation  | submit_code         | no guesses          | ! too_many_guesses
 awaiting_passkey       | submit_passkey      |                     | checking_answer
 awaiting_passkey       | submit_passkey      | late                | ! stale
 awaiting_passkey       | submit_passkey      | attempted           | ! already_tried
@@ -87,6 +90,7 @@ awaiting_answer        | submit_answer       |                     | checking_an
 awaiting_answer        | submit_answer       | late                | ! stale
 awaiting_answer        | submit_answer       | attempted           | ! already_tried
 awaiting_answer        | submit_answer       | no budget           | ! too_many_codes
+awaiting_answer        | submit_answer       | no guesses          | ! too_many_guesses
 awaiting_new_password  | submit_new_password |                     | setting_password
 awaiting_new_password  | submit_new_password | attempted           | setting_password
 awaiting_new_password  | submit_new_password | late                | ! stale
@@ -94,6 +98,7 @@ awaiting_new_password  | submit_new_password | no budget           | ! too_many_
 awaiting_reset         | reset_password      |                     | setting_password
 awaiting_reset         | reset_password      | late                | ! stale
 awaiting_reset         | reset_password      | attempted           | ! already_tried
+awaiting_reset         | reset_password      | no guesses          | ! too_many_guesses
 offering_device        | remember            |                     | remembering_device
 offering_device        | remember            | late                | ! stale
 offering_device        | do not remember     |                     | authenticated
@@ -371,6 +376,7 @@ GIVEN: dict[str, Callable[[Situation], Situation]] = {
     "not offered": _only(Factor.PASSKEY),
     "one factor": _only(Factor.SMS),
     "no budget": _inputs(budget_remains=False),
+    "no guesses": _inputs(guesses_remain=False),
     "vault": _inputs(has_vault=True, device_key=KEY),
     "password": _inputs(password=SecretStr("p")),
 }

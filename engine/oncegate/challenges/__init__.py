@@ -180,6 +180,7 @@ class InMemory(BaseModel):
         new_device: issued with the tokens.
         username: the pool's own name for the user, once it is known.
         budget_remains: whether user and source may cause another code.
+        guesses_remain: whether a code of this user is taken now.
     """
 
     model_config = ConfigDict(defer_build=True, frozen=True, hide_input_in_errors=True)
@@ -191,6 +192,7 @@ class InMemory(BaseModel):
     new_device: NewDevice | None = None
     username: str = ""
     budget_remains: bool = True
+    guesses_remain: bool = True
 
 
 def call_for(flow: Flow, memory: InMemory) -> Call:

@@ -18,10 +18,11 @@ from functools import cache
 from typing import Any, get_args
 
 from oncegate._seal import FlowId, SealingKeys, new_flow_id
-from oncegate.budget import DEFAULT_BUDGET, Account, CodeBudget
+from oncegate.budget import DEFAULT_BUDGET, DEFAULT_GUESS_LIMIT, CodeBudget, GuessLimit
 from oncegate.challenges import (
     EVENT_TYPES,
     Call,
+    ChooseFactor,
     Event,
     InMemory,
     SubmitPassword,
@@ -30,6 +31,7 @@ from oncegate.challenges import (
 )
 from oncegate.context import RequestContext, StepRef
 from oncegate.devices import Device
+from oncegate.driver._limits import Limits
 from oncegate.driver.effects import (
     CallTransport,
     CreateSession,
@@ -80,7 +82,6 @@ LEASE_MARGIN = 10.0
 EXPIRED = Flow.model_construct(state=FlowState.FAILED, message="flow_expired")
 """Stands for a flow whose record has expired or is missing. It is never stored."""
 
-_CHARGE_TRIES = 5
 _ID_RESOLUTION = 2.0
 """Seconds by which a flow may seem older than the store: IDs have whole seconds, and clocks differ."""
 
@@ -114,6 +115,7 @@ class Driver:
         new_code_cooldown: float = 30.0,
         new_codes_per_flow: int = NEW_CODES_PER_FLOW,
         budget: CodeBudget | None = DEFAULT_BUDGET,
+        guess_limit: GuessLimit | None = DEFAULT_GUESS_LIMIT,
         keys: SealingKeys | None = None,
         record_schema: SchemaNumber = SCHEMA,
     ) -> None:
@@ -136,6 +138,8 @@ class Driver:
             new_code_cooldown: seconds between a code and the earliest request for the next.
             new_codes_per_flow: number of new codes that one flow may request.
             budget: limits of codes for one user and one source over all flows; None for no limit.
+            guess_limit: limits of consecutive wrong codes of one user over all flows; None for no
+                limit.
             keys: the application's, to seal records in addition to each flow's own key; the same in
                 every worker.
             record_schema: schema of the records that are written; 1 while workers of 0.1 still read
@@ -153,10 +157,12 @@ class Driver:
         self._vault = vault
         self._lifetime = lifetime
         self._patience = patience
-        self._budget = budget
         as_in_0_1 = record_schema == 1
         self._keys = keys and keys.bound_to(transport.app_id, as_in_0_1=as_in_0_1)
         self._schema = record_schema
+        # Without a key, rows are found under a digest that anyone can compute, and are not sealed.
+        row_keys = self._keys or SealingKeys(None).bound_to(transport.app_id)
+        self._limits = Limits(budget, guess_limit, row_keys, self._clock)
         self._policy = Policy(
             lease=shortest + LEASE_MARGIN if lease is None else lease,
             cooldown=new_code_cooldown,
@@ -203,12 +209,14 @@ class Driver:
     ) -> Script:
         vault = self._vault if context.device_vault is None else context.device_vault
         flow = yield from self._current(flow_id)
-        accounts = self._accounts(flow, event, context)
         memory = InMemory(
             event=event,
             password=event.first_factor,
             device=(yield from self._find_device(vault, flow, event)),
-            budget_remains=(yield from self._budget_remains(accounts)),
+            budget_remains=(
+                yield from self._limits.codes_remain(flow, event, context.source_address)
+            ),
+            guesses_remain=(yield from self._limits.guesses_remain(flow, event)),
         )
         try:
             ahead = advance(
@@ -266,17 +274,30 @@ class Driver:
         while flow.is_in_flight:
             call = call_for(flow, memory)
             outcome: Outcome
-            if self._clock.now() <= flow.saved_at + START_WITHIN:
-                outcome = yield CallTransport(call, context)
+            reserved = yield from self._limits.reserve_code(flow, call)
+            if reserved is None:
+                outcome = NotSent(cause="too_many_codes")
+            elif not (yield from self._limits.reserve_guess(flow, call)):
+                outcome = NotSent(cause="too_many_guesses")
             else:
-                # This worker stalled after saving; its call could overlap with another worker's.
-                outcome = NotSent(cause="stalled")
+                if self._clock.now() <= flow.saved_at + START_WITHIN:
+                    outcome = yield CallTransport(call, context)
+                else:
+                    # This worker stalled after saving; its call could overlap with another worker's.
+                    outcome = NotSent(cause="stalled")
+                yield from self._limits.settle_guess(flow, call, outcome)
+            if reserved is not None:
+                source = context.source_address
+                yield from self._limits.settle_code(reserved, flow, outcome, source)
             outcome, memory = yield from self._store_results(flow, outcome, memory, vault)
             hands_over = hands_over or isinstance(outcome, TokensIssued)
             if flow.preselected_factor and isinstance(outcome, ChallengeIssued):
                 # The junction may request a code right away, for a user who is known only now.
-                accounts = self._budget_accounts(outcome.challenge.username, context)
-                remains = yield from self._budget_remains(accounts)
+                chosen = flow.model_copy(update={"challenge": outcome.challenge})
+                event = ChooseFactor(factor=flow.preselected_factor)
+                remains = yield from self._limits.codes_remain(
+                    chosen, event, context.source_address
+                )
                 memory = memory.model_copy(update={"budget_remains": remains})
             try:
                 after = self._after(flow_id, flow, outcome, memory, vault)
@@ -285,8 +306,6 @@ class Driver:
                 outcome = OutcomeUnknown(detail=f"unexpected outcome {outcome.type}")
                 after = self._after(flow_id, flow, outcome, memory, vault)
             memory = yield from self._remove_rejected_device(flow, after, memory, vault)
-            if call.can_send and isinstance(outcome, (ChallengeIssued, OutcomeUnknown)):
-                yield from self._charge(flow, after, outcome, context)
             if not (yield from self._save(flow_id, flow, after, outcome.type, context, outcome)):
                 # The lease expired before this worker was done, and the flow went on without it.
                 flow = yield from self._current(flow_id)
@@ -356,6 +375,8 @@ class Driver:
             has_vault=vault is not None,
             password=memory.password,
             budget_remains=memory.budget_remains,
+            guesses_remain=memory.guesses_remain,
+            account_tag=self._limits.tag_of(memory.event),
             tokens=memory.tokens,
             answer_event=memory.event.type,
             answer_digest=flow_id.digest("accepted", *answer) if answer else "",
@@ -374,49 +395,6 @@ class Driver:
             if device:
                 return device
         return None
-
-    # ── the budget of codes ──
-
-    def _accounts(self, flow: Flow, event: Event, context: RequestContext) -> tuple[Account, ...]:
-        """Return the budgets that an event counts against.
-
-        A password does not count against the user's budget: a rejection would reveal that the user
-        exists. A username alone does, whether the user exists or not.
-        """
-        user = flow.challenge.username if flow.challenge else ""
-        if isinstance(event, SubmitUsername):
-            user = event.username
-        return self._budget_accounts(user, context)
-
-    def _budget_accounts(self, user: str, context: RequestContext) -> tuple[Account, ...]:
-        if not self._budget:
-            return ()
-        return self._budget.accounts(user=user, source=context.source_address)
-
-    def _budget_remains(self, accounts: Iterable[Account]) -> Generator[Effect, Any, bool]:
-        now = self._clock.now()
-        for account in accounts:
-            if not account.remains((yield Load(account.key)), now):
-                return False
-        return True
-
-    def _charge(
-        self, before: Flow, after: Flow, outcome: Outcome, context: RequestContext
-    ) -> Generator[Effect, Any, None]:
-        """Charge a code that was sent, or may have been."""
-        delivered = after.challenge is not None and after.challenge.delivery is not None
-        if not (delivered or isinstance(outcome, OutcomeUnknown)):
-            return
-        # After an unknown outcome there is no challenge; the one that was answered names the user.
-        challenge = after.challenge or before.challenge
-        user = challenge.username if challenge else after.username
-        now = self._clock.now()
-        for account in self._budget_accounts(user, context):
-            for _ in range(_CHARGE_TRIES):
-                row: StoredRecord | None = yield Load(account.key)
-                expected = row.version if row else 0
-                if (yield Swap(account.key, expected, account.charged(row, now))):
-                    break
 
     # ── loading and saving ──
 

@@ -51,6 +51,7 @@ _REASONS: Final = {
     "cooldown_is_over": "too_soon",
     "new_codes_remain": "no_more_codes",
     "budget_remains": "too_many_codes",
+    "guesses_remain": "too_many_guesses",
 }
 """What the user is told if a guard is closed."""
 

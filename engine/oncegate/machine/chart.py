@@ -26,7 +26,7 @@ Why a code is only ever sent once per challenge:
    version of the step that the user saw. If anything was saved since, the event is a repetition, or
    it is late, and it changes nothing.
 2. `step_is_current` and `answer_is_new` guard every transition that submits an answer, by the same
-   version and by the digests of the answers that were sent.
+   version and by the digests of the answers that were sent. `guesses_remain` limits wrong codes.
 3. No transition repeats a call that may have had an effect. An in-flight state is left by an outcome,
    or by `time_passed` once its lease has expired. After an unknown outcome the flow returns to `idle`,
    and the user starts a new challenge. The one exception is `device_is_forgotten`: Cognito answered
@@ -156,7 +156,7 @@ class SignInMachine(Guards, Effects, StateChart[TransitionContext]):
             awaiting_mfa,
             setting_up_totp,
             awaiting_confirmation,
-            cond=["step_is_current", "answer_is_new"],
+            cond=["step_is_current", "answer_is_new", "guesses_remain"],
             on="write_answer_ahead",
         )
     )
@@ -168,7 +168,7 @@ class SignInMachine(Guards, Effects, StateChart[TransitionContext]):
     submit_answer = Event(
         awaiting_answer.to(
             checking_answer,
-            cond=["code_not_sent", "answer_is_new", "budget_remains"],
+            cond=["code_not_sent", "answer_is_new", "guesses_remain", "budget_remains"],
             on="write_answer_ahead",
         )
     )
@@ -179,7 +179,9 @@ class SignInMachine(Guards, Effects, StateChart[TransitionContext]):
     )
     reset_password = Event(
         awaiting_reset.to(
-            setting_password, cond=["step_is_current", "answer_is_new"], on="write_answer_ahead"
+            setting_password,
+            cond=["step_is_current", "answer_is_new", "guesses_remain"],
+            on="write_answer_ahead",
         )
     )
     remember_device = Event(

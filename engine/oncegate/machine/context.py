@@ -50,6 +50,8 @@ class GuardInputs(NamedTuple):
         has_vault: whether there is a device vault at all.
         password: first factor that the event brought, which may be used once more.
         budget_remains: whether this user and this source may cause another code.
+        guesses_remain: whether a code of this user is taken now.
+        account_tag: tag of the password in the event (`oncegate.budget.password_tag`).
         tokens: those that wait with the flow for the user's answer about the device.
         answer_event: type of the event that the worker processes.
         answer_digest: keyed digest of the answer in it; empty if it brought none.
@@ -59,6 +61,8 @@ class GuardInputs(NamedTuple):
     has_vault: bool = False
     password: SecretStr | None = None
     budget_remains: bool = True
+    guesses_remain: bool = True
+    account_tag: str = ""
     tokens: Tokens | None = None
     answer_event: str = ""
     answer_digest: str = ""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from oncegate.budget import same_name
 from oncegate.challenges import (
     ChooseFactor,
     CodeChallenge,
@@ -72,8 +73,10 @@ class Effects:
         assert isinstance(trigger, SubmitPassword)
         self.write_request_ahead()
         typed = trigger.username if context.state is FlowState.IDLE else None
+        self._forget_choices_of_another(typed)
         context.change(
             username=typed or context.flow.username,
+            account_tag=context.inputs.account_tag,
             retained_password=trigger.password if context.policy.retain_password else None,
         )
 
@@ -82,7 +85,8 @@ class Effects:
         trigger = self.model.trigger
         assert isinstance(trigger, SubmitUsername)
         self.write_request_ahead()
-        self.model.change(username=trigger.username, factor=trigger.preferred)
+        self._forget_choices_of_another(trigger.username)
+        self.model.change(username=trigger.username, factor=trigger.preferred, account_tag="")
 
     def note_choice(self) -> None:
         """Record the factor that the user chose."""
@@ -270,6 +274,12 @@ class Effects:
         self._drop_challenge(message="cancelled")
 
     # ── what several effects share ──
+
+    def _forget_choices_of_another(self, username: str | None) -> None:
+        """Forget what was chosen in this flow under another username."""
+        before = self.model.flow.username
+        if username and before and same_name(username) != same_name(before):
+            self.model.change(remember_device=None, factor=None, preselected_factor=None)
 
     def _message(self, reason: str) -> str:
         # A first factor is rejected in its own words, whatever asked for it.

@@ -133,6 +133,10 @@ class Guards:
         """This user and this source may cause another code, counted over all flows."""
         return self.model.inputs.budget_remains
 
+    def guesses_remain(self) -> bool:
+        """This user has not entered too many wrong codes, counted over all flows."""
+        return self.model.inputs.guesses_remain
+
     def device_is_wanted(self) -> bool:
         """The user wants this device remembered, said now or in advance."""
         trigger = self.model.trigger

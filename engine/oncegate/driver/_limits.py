@@ -1,0 +1,313 @@
+"""The driver's limits: codes and guesses are reserved before the call, and settled after it.
+
+Like the script, these are generators of effects. A worker that dies in between leaves the reservation,
+for a code may have been sent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterable
+from typing import Any, Final, NamedTuple
+
+from oncegate._seal import SealingKeys
+from oncegate.budget import (
+    Account,
+    Alias,
+    CodeBudget,
+    Guesses,
+    GuessLimit,
+    password_tag,
+    same_name,
+)
+from oncegate.challenges import (
+    Call,
+    Cancel,
+    CheckAnswer,
+    CheckCode,
+    ChooseFactor,
+    CodeChallenge,
+    ConfirmSignUp,
+    CustomChallenge,
+    Event,
+    Factor,
+    RecoveryChallenge,
+    RememberDevice,
+    RequestCode,
+    ResetPassword,
+    ResetPasswordWith,
+    SubmitAnswer,
+    SubmitCode,
+    SubmitPasskey,
+    SubmitPassword,
+    SubmitUsername,
+)
+from oncegate.driver.effects import Effect, Load, Swap
+from oncegate.outcomes import (
+    ChallengeIssued,
+    Confirmed,
+    Outcome,
+    OutcomeUnknown,
+    Rejected,
+    RejectionReason,
+    TokensIssued,
+)
+from oncegate.ports import Clock, StoredRecord
+from oncegate.record import Flow
+
+_TRIES = 8
+_NOT_SENT: Final = frozenset({Factor.TOTP, Factor.PASSKEY, Factor.PASSWORD})
+_WRONG: Final = frozenset(
+    {
+        RejectionReason.WRONG_CODE,
+        RejectionReason.WRONG_CREDENTIALS,
+        RejectionReason.CHALLENGE_DEAD,
+        RejectionReason.LOCKED,
+    }
+)
+
+Result = Generator[Effect, Any, bool]
+
+
+class Reserved(NamedTuple):
+    """A code that was charged before its call.
+
+    Attributes:
+        accounts: each with the time of its charge, in seconds since the epoch.
+        names: users that the accounts are of.
+    """
+
+    accounts: tuple[tuple[Account, float], ...] = ()
+    names: tuple[str, ...] = ()
+
+
+class Limits:
+    """The limits of one sign-in.
+
+    Args:
+        budget: limits of codes; None for no limit.
+        guesses: limits of wrong codes; None for no limit.
+        keys: the application's.
+        clock: tells the time.
+    """
+
+    def __init__(
+        self,
+        budget: CodeBudget | None,
+        guesses: GuessLimit | None,
+        keys: SealingKeys,
+        clock: Clock,
+    ) -> None:
+        self._budget = budget
+        self._guesses = guesses
+        self._keys = keys
+        self._clock = clock
+
+    def tag_of(self, event: Event) -> str:
+        """Return the tag of the password in an event; empty if it has none."""
+        if not isinstance(event, SubmitPassword):
+            return ""
+        return password_tag(event.password.get_secret_value(), self._keys)
+
+    # ── codes ──
+
+    def codes_remain(self, flow: Flow, event: Event, source: str | None) -> Result:
+        """Return whether an event may cause a code, by the limits of user and source."""
+        if self._budget is None or not _can_cause_a_code(flow, event):
+            return True
+        typed, tag = flow.username, _tag_of(flow)
+        if isinstance(event, (SubmitPassword, SubmitUsername)):
+            typed, tag = event.username or typed, self.tag_of(event)
+        names, receives_codes = yield from self._names(typed, flow)
+        for name in names:
+            if not (yield from self._remains(self._budget.of_user(name, tag, self._keys))):
+                return False
+        # With a password, a code is sent only to some users. Nobody else is refused for the codes of
+        # others at the same address.
+        if isinstance(event, SubmitPassword) and not receives_codes:
+            return True
+        account = self._budget.of_source(source, self._keys)
+        return account is None or (yield from self._remains(account))
+
+    def reserve_code(self, flow: Flow, call: Call) -> Generator[Effect, Any, Reserved | None]:
+        """Charge the user's budget before a call that can send; return None if it is used up."""
+        if self._budget is None or not _can_send(call):
+            return Reserved()
+        names, _ = yield from self._names(flow.username, flow)
+        taken: list[tuple[Account, float]] = []
+        for name in names:
+            account = self._budget.of_user(name, _tag_of(flow), self._keys)
+            at = self._clock.now()
+            if not (yield from self._charge(account, at)):
+                yield from self._refund(taken)
+                return None
+            taken.append((account, at))
+        return Reserved(tuple(taken), tuple(names))
+
+    def settle_code(
+        self, reserved: Reserved, flow: Flow, outcome: Outcome, source: str | None
+    ) -> Generator[Effect, Any, None]:
+        """Give the reservation back if nothing was sent; otherwise charge who else is concerned.
+
+        Args:
+            reserved: what `reserve_code` returned.
+            flow: the flow in flight, before the outcome.
+            outcome: outcome of the call.
+            source: address of the client.
+        """
+        if self._budget is None or not reserved.accounts:
+            return
+        challenge = outcome.challenge if isinstance(outcome, ChallengeIssued) else None
+        is_sent = challenge is not None and challenge.delivery is not None
+        may_be_sent = isinstance(outcome, OutcomeUnknown) and outcome.can_have_sent
+        if not (is_sent or may_be_sent):
+            yield from self._refund(reserved.accounts)
+            return
+        now = self._clock.now()
+        if challenge is not None:
+            if same_name(challenge.username) not in reserved.names:
+                own = self._budget.of_user(challenge.username, _tag_of(flow), self._keys)
+                yield from self._update(own.key, lambda row: own.charged(row, now))
+            if flow.username:
+                yield from self._learn(flow.username, challenge.username, now)
+        account = self._budget.of_source(source, self._keys)
+        if account is not None:
+            yield from self._update(account.key, lambda row: account.charged(row, now))
+
+    def _names(
+        self, typed: str, flow: Flow
+    ) -> Generator[Effect, Any, tuple[tuple[str, ...], bool]]:
+        """Return the names that a code counts against, and whether codes were sent to the user."""
+        names = [same_name(typed)] if typed else []
+        if flow.challenge is not None:
+            return tuple(dict.fromkeys([*names, same_name(flow.challenge.username)])), True
+        if not typed:
+            return (), False
+        alias = Alias.of(typed, self._keys)
+        user = alias.user((yield Load(alias.key)))
+        known = [same_name(user)] if user else []
+        return tuple(dict.fromkeys([*names, *known])), bool(user)
+
+    def _learn(self, typed: str, user: str, now: float) -> Generator[Effect, Any, None]:
+        alias = Alias.of(typed, self._keys)
+        row: StoredRecord | None = yield Load(alias.key)
+        if alias.user(row) != user:
+            yield Swap(alias.key, row.version if row else 0, alias.written(row, user, now))
+
+    def _remains(self, account: Account) -> Result:
+        row: StoredRecord | None = yield Load(account.key)
+        return account.remains(row, self._clock.now())
+
+    def _charge(self, account: Account, at: float) -> Result:
+        """Charge an account if something remains; a busy row is taken to be used up."""
+        for _ in range(_TRIES * account.limit):
+            row: StoredRecord | None = yield Load(account.key)
+            if not account.remains(row, at):
+                return False
+            if (yield Swap(account.key, row.version if row else 0, account.charged(row, at))):
+                return True
+        return False
+
+    def _refund(self, taken: Iterable[tuple[Account, float]]) -> Generator[Effect, Any, None]:
+        for account, at in taken:
+            yield from self._update(account.key, self._refunded(account, at))
+
+    def _refunded(
+        self, account: Account, at: float
+    ) -> Callable[[StoredRecord | None], StoredRecord]:
+        return lambda row: account.refunded(row, at, self._clock.now())
+
+    # ── guesses ──
+
+    def guesses_remain(self, flow: Flow, event: Event) -> Result:
+        """Return whether a code or answer of this user is taken now."""
+        if not isinstance(event, (SubmitCode, SubmitAnswer, ResetPassword)):
+            return True
+        guesses = self._guesses_of(flow)
+        if guesses is None:
+            return True
+        return guesses.allows((yield Load(guesses.key)), self._clock.now())
+
+    def reserve_guess(self, flow: Flow, call: Call) -> Result:
+        """Count a guess before the call; return False if it must not be made."""
+        guesses = self._guesses_of(flow)
+        if guesses is None or not _is_guess(call):
+            return True
+        for _ in range(_TRIES * guesses.limit.most):
+            row: StoredRecord | None = yield Load(guesses.key)
+            now = self._clock.now()
+            if not guesses.allows(row, now):
+                return False
+            counted = guesses.counted(row, now, by=1)
+            if (yield Swap(guesses.key, row.version if row else 0, counted)):
+                return True
+        return False
+
+    def settle_guess(
+        self, flow: Flow, call: Call, outcome: Outcome
+    ) -> Generator[Effect, Any, None]:
+        """Forget the wrong codes after a right one, and a guess that was none."""
+        guesses = self._guesses_of(flow)
+        if guesses is None or not _is_guess(call) or _is_wrong(flow, outcome):
+            return
+        by = 0 if isinstance(outcome, (ChallengeIssued, TokensIssued, Confirmed)) else -1
+        yield from self._update(
+            guesses.key, lambda row: guesses.counted(row, self._clock.now(), by=by)
+        )
+
+    def _guesses_of(self, flow: Flow) -> Guesses | None:
+        match flow.challenge:
+            case CodeChallenge(is_first_factor=is_first):
+                kind = "first factor" if is_first else "second factor"
+            case CustomChallenge():
+                kind = "custom"
+            case RecoveryChallenge():
+                kind = "recovery"
+            case _:
+                return None
+        if self._guesses is None:
+            return None
+        return self._guesses.of_user(flow.challenge.username, kind, self._keys)
+
+    # ── rows ──
+
+    def _update(
+        self, key: str, updated: Callable[[StoredRecord | None], StoredRecord]
+    ) -> Generator[Effect, Any, None]:
+        for _ in range(_TRIES):
+            row: StoredRecord | None = yield Load(key)
+            if (yield Swap(key, row.version if row else 0, updated(row))):
+                return
+
+
+def _tag_of(flow: Flow) -> str:
+    # Cognito asks for a recovery before it has checked the password.
+    return "" if isinstance(flow.challenge, RecoveryChallenge) else flow.account_tag
+
+
+def _can_cause_a_code(flow: Flow, event: Event) -> bool:
+    if isinstance(event, ChooseFactor):
+        return event.factor not in _NOT_SENT
+    if isinstance(event, SubmitCode):
+        return isinstance(flow.challenge, RecoveryChallenge)  # a sign-in follows
+    return not isinstance(event, (SubmitPasskey, RememberDevice, Cancel))
+
+
+def _can_send(call: Call) -> bool:
+    if isinstance(call, RequestCode):
+        return call.factor not in _NOT_SENT
+    return call.can_send
+
+
+def _is_guess(call: Call) -> bool:
+    return isinstance(call, (CheckCode, CheckAnswer, ConfirmSignUp, ResetPasswordWith))
+
+
+def _is_wrong(flow: Flow, outcome: Outcome) -> bool:
+    """Whether a guess was wrong, or may have been."""
+    if isinstance(outcome, Rejected):
+        return outcome.reason in _WRONG
+    # A pool's Lambda may answer a wrong answer with its next question.
+    is_next_question = isinstance(outcome, ChallengeIssued) and isinstance(
+        flow.challenge, CustomChallenge
+    )
+    return is_next_question or isinstance(outcome, OutcomeUnknown)

@@ -1,0 +1,158 @@
+"""Guesses: consecutive wrong codes of one user, over all flows (NIST SP 800-63B-4, 3.2.2)."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import pytest
+from tests.doubles import (
+    DictStore,
+    ManualClock,
+    ScriptedTransport,
+    a_text,
+    code,
+    password,
+    the_tokens,
+)
+
+from oncegate import SealingKeys, SignIn, Step
+from oncegate.adapters import (
+    Call,
+    CheckCode,
+    NotSent,
+    Outcome,
+    OutcomeUnknown,
+    Rejected,
+    RejectionReason,
+)
+from oncegate.budget import GuessLimit
+
+WRONG = Rejected(reason=RejectionReason.WRONG_CODE)
+LIMIT = GuessLimit(free=3, pause=30, longest_pause=100, most=6, forgotten_after=1000)
+KEYS = SealingKeys("q3Fh0pL8vJ2xTnC5sWbY7uKdE1rGmA9zXoQf6iHtVw4")
+
+
+class Pool:
+    """A pool whose user has one right code, and a sign-in to it with few free guesses."""
+
+    def __init__(self, outcome: Outcome | None = None, **more: Any) -> None:
+        self.guesses = 0
+        self.outcome = outcome
+        self.clock = ManualClock()
+        self.store = DictStore()
+        self.challenge = a_text(kind="SOFTWARE_TOKEN_MFA", delivery=None)
+        more = {"guess_limit": LIMIT, "keys": KEYS, **more}
+        self.sign_in = SignIn(
+            transport=ScriptedTransport(*[self.perform] * 5000),
+            store=self.store,
+            clock=self.clock,
+            listeners=[],
+            **more,
+        )
+
+    def perform(self, call: Call) -> Outcome:
+        if not isinstance(call, CheckCode):
+            return self.challenge
+        self.guesses += 1
+        is_right = call.code.get_secret_value() == "123456"
+        return self.outcome or (the_tokens() if is_right else WRONG)
+
+    def guess(self, digits: str, user: str = "ana") -> Step:
+        """Sign in with the password and one guess, in a flow of its own."""
+        step = self.sign_in.send(self.sign_in.start(), password(username=user))
+        return self.sign_in.send(step, code(digits))
+
+    def reason(self, digits: str = "000000") -> str | None:
+        step = self.guess(digits)
+        return step.reason.code if step.reason else None
+
+
+def test_authenticator_guesses_over_many_flows_are_refused() -> None:
+    pool = Pool(guess_limit=GuessLimit())
+    for number in range(1110):
+        pool.guess(f"{number:06}")
+        pool.clock.advance(0.007)
+    assert pool.guesses == 10
+
+
+def test_pauses_grow_and_the_limit_holds_until_it_is_forgotten() -> None:
+    pool = Pool()
+    for _ in range(3):
+        assert pool.reason() is None
+    for pause in (30, 60, 100):
+        assert pool.reason() == "too_many_guesses"
+        pool.clock.advance(pause - 1)
+        assert pool.reason() == "too_many_guesses"
+        pool.clock.advance(1)
+        assert pool.reason() is None
+    pool.clock.advance(999)
+    assert (pool.reason(), pool.reason("123456")) == ("too_many_guesses", "too_many_guesses")
+    pool.clock.advance(1)
+    assert pool.guess("123456").state == "authenticated"
+    assert pool.guesses == 7
+
+
+def test_right_code_forgets_the_wrong_ones() -> None:
+    pool = Pool()
+    for _ in range(3):
+        for digits in ("000000", "000001"):
+            assert pool.reason(digits) is None
+        assert pool.guess("123456").state == "authenticated"
+
+
+def test_parallel_guesses_are_counted_before_their_calls() -> None:
+    pool = Pool()
+    ready = [pool.sign_in.send(pool.sign_in.start(), password()) for _ in range(30)]
+    barrier = threading.Barrier(len(ready))
+
+    def guess(step: Step) -> None:
+        barrier.wait()
+        pool.sign_in.send(step, code("000000"))
+
+    threads = [threading.Thread(target=guess, args=(step,)) for step in ready]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert pool.guesses == 3
+
+
+@pytest.mark.parametrize(
+    "outcome",
+    [
+        NotSent(cause="throttled"),
+        Rejected(reason=RejectionReason.FIREWALL),
+        Rejected(reason=RejectionReason.CODE_ALREADY_USED),
+    ],
+)
+def test_outcome_that_is_no_wrong_code_costs_no_guess(outcome: Outcome) -> None:
+    pool = Pool(outcome)
+    for _ in range(10):
+        assert pool.reason() is None
+
+
+def test_unknown_outcome_counts() -> None:
+    pool = Pool(OutcomeUnknown())
+    assert [pool.reason() for _ in range(4)] == [None, None, None, "too_many_guesses"]
+
+
+def test_guesses_at_a_first_factor_do_not_count_against_the_second() -> None:
+    pool = Pool()
+    pool.challenge = a_text(kind="SMS_OTP", is_first_factor=True)
+    for _ in range(4):
+        pool.guess("000000")
+    assert pool.reason() == "too_many_guesses"
+    pool.challenge = a_text(kind="SOFTWARE_TOKEN_MFA", delivery=None)
+    assert pool.reason() is None
+
+
+def test_rows_are_sealed_and_found_by_the_applications_key_only() -> None:
+    pool = Pool()
+    pool.guess("000000")
+    label = "scripted"
+    mine = LIMIT.of_user("the-pools-own-name", "second factor", KEYS.bound_to(label))
+    assert mine.key in pool.store.rows
+    assert b"[" not in pool.store.rows[mine.key].sealed[:1]
+    other = SealingKeys("Zm9vYmFyYmF6cXV4Y29yZ2VncmF1bHR3YWxkb2ZyZWQ").bound_to(label)
+    assert LIMIT.of_user("the-pools-own-name", "second factor", other).key not in pool.store.rows
