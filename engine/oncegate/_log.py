@@ -52,13 +52,13 @@ def _redacted(name: str, value: Any) -> Any:
     return _SECRET_LOOKS.sub(REDACTED, text)
 
 
-def logger() -> Any:
-    """Return the logger of oncegate: structlog in front of ``logging.getLogger("oncegate")``."""
+def logger(name: str = "oncegate") -> Any:
+    """Return a logger of oncegate: structlog in front of the standard library's logger of that name."""
     # Imported here because structlog imports rich if it is installed, which most programs do not need.
     import structlog
 
     return structlog.wrap_logger(
-        logging.getLogger("oncegate"),
+        logging.getLogger(name),
         processors=[
             structlog.stdlib.filter_by_level,
             structlog.stdlib.add_log_level,

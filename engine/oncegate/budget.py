@@ -98,7 +98,7 @@ class GuessLimit(NamedTuple):
 
         Args:
             name: the pool's own name.
-            kind: what is guessed, so that guesses at a code that anyone may request do not count
+            kind: what is guessed, so that guesses at a code that needs no password do not count
                 against those who have entered the password.
             keys: the application's.
         """

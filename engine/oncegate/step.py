@@ -113,7 +113,7 @@ class Step(BaseModel):
             one that `SignIn.send` returns for the accepted answer. `SignIn.get` never returns them.
         session_id: the session keeper's ID of the session, on the steps that hand it over: those that
             `SignIn.send` returns for the accepted answer, sent the first time or again. `SignIn.get`
-            never returns it, so whoever only knows the flow ID does not receive the session. It may
+            never returns it, so a caller who only knows the flow ID receives no session. It may
             open the session, so neither repr nor JSON has it.
     """
 

@@ -6,9 +6,9 @@ import pytest
 from pydantic import SecretStr
 from tests.challenges.helpers import SECRET, action, assert_hidden, call_of, messages, refusal
 from tests.doubles import password
-from tests.flows import AT_REST, INPUTS, KEY, asks, walk
+from tests.flows import AT_REST, INPUTS, KEY, NOW, asks, walk
 
-from oncegate import FlowState, SubmitPassword
+from oncegate import Event, Factor, FlowState, SubmitPassword, SubmitUsername
 from oncegate.adapters import (
     CheckPassword,
     FactorChoice,
@@ -16,6 +16,7 @@ from oncegate.adapters import (
     StartSignIn,
     parse_event,
 )
+from oncegate.machine.advance import advance
 from oncegate.record import Flow
 
 ALONE = SubmitPassword(password=SECRET)
@@ -107,3 +108,26 @@ def test_retained_password_is_used_when_the_event_brings_none() -> None:
 def test_rejection_is_about_username_or_password() -> None:
     for flow in (walk(password()), walk(ALONE, flow=AT_REST[FlowState.AWAITING_PASSWORD])):
         assert messages(flow) == {"wrong_credentials": "wrong_credentials"}
+
+
+# ── another username in the same flow ──
+
+CHOSEN = {
+    "remember_device": True,
+    "factor": Factor.SMS,
+    "preselected_factor": Factor.EMAIL,
+}
+
+
+@pytest.mark.parametrize("name", CHOSEN)
+@pytest.mark.parametrize("event", [password(username="bob"), SubmitUsername(username="bob")])
+def test_choice_of_one_user_is_forgotten_with_the_username(name: str, event: Event) -> None:
+    flow = Flow(username="ana", is_passwordless=True, **{name: CHOSEN[name]})
+    assert getattr(advance(flow, event, now=NOW), name) is None
+
+
+@pytest.mark.parametrize("name", ["remember_device", "preselected_factor"])
+@pytest.mark.parametrize("spelling", ["ana", "ANA", " ana"])
+def test_choice_is_kept_for_the_same_user(name: str, spelling: str) -> None:
+    flow = Flow(username="ana", **{name: CHOSEN[name]})
+    assert getattr(advance(flow, password(username=spelling), now=NOW), name) == CHOSEN[name]

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.doubles import a_text, password
 
-from oncegate import InvalidInput, RecordUnreadable
+from oncegate import InvalidInput, RecordUnreadable, SealingKeys
 from oncegate.adapters import FlowId
 from oncegate.machine.advance import advance
 from oncegate.machine.context import Policy
@@ -100,3 +100,61 @@ def test_digests_differ_by_answer_challenge_and_flow() -> None:
     assert flow_id.digest("2", "123456") != flow_id.digest("4", "123456")
     assert flow_id.digest("2", "123456") != other.digest("2", "123456")
     assert flow_id.digest("2", "3456") != flow_id.digest("23", "456")
+
+
+# ── the application's keys ──
+
+SECRET = "q3Fh0pL8vJ2xTnC5sWbY7uKdE1rGmA9zXoQf6iHtVw4"
+KEYS = SealingKeys(SECRET)
+
+
+def test_keys_of_one_application_open_nothing_of_another() -> None:
+    one, other = KEYS.bound_to("pool-1/client"), KEYS.bound_to("pool-2/client")
+    sealed = one.seal(b"plain", b"place")
+    assert one.unseal(sealed, b"place") == b"plain"
+    for keys in (other, KEYS, one.bound_to("mount"), KEYS.bound_to("pool-1/client\0mount")):
+        with pytest.raises(RecordUnreadable):
+            keys.unseal(sealed, b"place")
+    with pytest.raises(RecordUnreadable):
+        one.unseal(KEYS.seal(b"plain", b"place"), b"place")
+    assert one.row_key("codes", "ana") != other.row_key("codes", "ana")
+    assert one.row_key("a", "b") != one.row_key("a\0b", "") != one.row_key("ab")
+
+
+def test_each_message_has_a_key_of_its_own() -> None:
+    """Random nonces allow 2^32 messages under one AES-GCM key (NIST SP 800-38D, 8.3)."""
+    keys = KEYS.bound_to("pool/client")
+    salts = {keys.seal(b"", b"")[5:21] for _ in range(100)}
+    assert len(salts) == 100
+
+
+def test_keys_beside_workers_of_0_1_seal_for_both_and_issue_ids_without_a_mac() -> None:
+    beside = KEYS.bound_to("pool/client", as_in_0_1=True)
+    assert KEYS.unseal(beside.seal(b"plain", b"place"), b"place") == b"plain"
+    bound = KEYS.bound_to("pool/client").seal(b"plain", b"place")
+    assert beside.unseal(bound, b"place") == b"plain"
+    assert len(FlowId.new(NOW, beside).text) == 32
+    assert FlowId.parse(FlowId.new(NOW).text, beside)
+
+
+def test_id_of_the_old_key_is_accepted_while_that_key_opens() -> None:
+    new = "Zm9vYmFyYmF6cXV4Y29yZ2VncmF1bHR3YWxkb2ZyZWQ"
+    text = FlowId.new(NOW, KEYS.bound_to("app")).text
+    assert FlowId.parse(text, SealingKeys(new, SECRET).bound_to("app")).text == text
+    for keys in (SealingKeys(new).bound_to("app"), SealingKeys(new, accept_unkeyed=True)):
+        with pytest.raises(InvalidInput, match="of this application"):
+            FlowId.parse(text, keys.bound_to("app"))
+
+
+def test_id_with_a_mac_has_one_spelling() -> None:
+    text = FlowId.new(NOW, KEYS.bound_to("app")).text
+    assert len(text) == 43
+    last = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+    spellings = [text[:-1] + char for char in last]
+    accepted = []
+    for spelling in spellings:
+        try:
+            accepted.append(FlowId.parse(spelling, KEYS.bound_to("app")).text)
+        except InvalidInput:
+            continue
+    assert accepted == [text]

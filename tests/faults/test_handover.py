@@ -1,7 +1,7 @@
 """P7: the session goes to the request that carried the accepted answer, and to no other.
 
-Whoever knows a flow ID can continue that flow, for a reload has to find the challenge. It must not be
-enough to receive the session or the tokens once somebody else has finished the sign-in.
+A caller who knows a flow ID can continue that flow, for a reload has to find the challenge. It must not
+be enough to receive the session or the tokens once the user has finished the sign-in.
 """
 
 from __future__ import annotations

@@ -121,7 +121,7 @@ class Limits:
         for name in names:
             if not (yield from self._remains(self._budget.of_user(name, tag, self._keys))):
                 return False
-        # With a password, a code is sent only to some users. Nobody else is refused for the codes of
+        # With a password, a code is sent only to some users. No other user is refused for the codes of
         # others at the same address.
         if isinstance(event, SubmitPassword) and not receives_codes:
             return True

@@ -160,7 +160,7 @@ class Driver:
         as_in_0_1 = record_schema == 1
         self._keys = keys and keys.bound_to(transport.app_id, as_in_0_1=as_in_0_1)
         self._schema = record_schema
-        # Without a key, rows are found under a digest that anyone can compute, and are not sealed.
+        # Without a key, rows are found under a plain digest, and are not sealed.
         row_keys = self._keys or SealingKeys(None).bound_to(transport.app_id)
         self._limits = Limits(budget, guess_limit, row_keys, self._clock)
         self._policy = Policy(
