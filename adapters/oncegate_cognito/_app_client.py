@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from pydantic import SecretStr
 
 from oncegate import Misconfigured
-from oncegate_cognito._boto import check_client, make_client
+from oncegate_cognito._boto import check_client, check_endpoint, make_client, unlogged
 
 if TYPE_CHECKING:
     from mypy_boto3_cognito_idp.client import CognitoIdentityProviderClient
@@ -31,13 +31,16 @@ class AppClient:
         connect_timeout: limit for opening a connection, in seconds.
         read_timeout: limit for the wait between two packets of a response, in seconds.
         client: boto3 client to use instead of a new one.
+        allow_insecure_endpoint: whether the endpoint may be http on another host.
         signed: whether a new client signs its requests.
 
     Attributes:
         pool_name: part of the pool ID after the underscore; SRP hashes it.
+        boto: boto3 client whose calls leave no DEBUG lines.
 
     Raises:
-        Misconfigured: an ID is malformed, or the client would repeat requests.
+        Misconfigured: an ID is malformed, the client would repeat requests, or the endpoint is
+            http on another host and that is not allowed.
     """
 
     def __init__(
@@ -50,6 +53,7 @@ class AppClient:
         connect_timeout: float,
         read_timeout: float,
         client: CognitoIdentityProviderClient | None,
+        allow_insecure_endpoint: bool = False,
         signed: bool = False,
     ) -> None:
         region, self.pool_name = parse_pool_id(pool_id)
@@ -59,6 +63,9 @@ class AppClient:
         self.client_id = client_id
         self.secret = SecretStr(client_secret) if isinstance(client_secret, str) else client_secret
         self.endpoint_url = endpoint_url
+        self.allow_insecure_endpoint = allow_insecure_endpoint
+        if endpoint_url is not None and not allow_insecure_endpoint:
+            check_endpoint(endpoint_url)
         if client is None:
             client = make_client(
                 region,
@@ -68,7 +75,11 @@ class AppClient:
                 signed=signed,
             )
         check_client(client)
-        self.boto = client
+        # Where requests go: a client that was given, or AWS_ENDPOINT_URL, can have its own endpoint.
+        effective = getattr(client.meta, "endpoint_url", None)  # a double may have none
+        if effective and not allow_insecure_endpoint:
+            check_endpoint(effective)
+        self.boto = unlogged(client)
 
     def secret_hash(self, username: str) -> str | None:
         """Return the SECRET_HASH for a username; None for a client without a secret.

@@ -46,6 +46,7 @@ class Requests:
     Args:
         app: app client.
         auth_flow: how a sign-in begins.
+        can_send_password: whether a password may be sent, instead of proven by SRP.
         valid_for: lifetime of a session, in seconds.
         levels: TARGET_ACR_VALUES and MAX_AGE of USER_AUTH.
         totp_issuer: name of the account in authenticator apps.
@@ -57,6 +58,7 @@ class Requests:
         app: AppClient,
         *,
         auth_flow: AuthFlow,
+        can_send_password: bool,
         valid_for: float,
         levels: Mapping[str, str],
         totp_issuer: str,
@@ -65,6 +67,7 @@ class Requests:
         self.app = app
         self.boto = app.boto
         self.auth_flow = auth_flow
+        self.can_send_password = can_send_password
         self.valid_for = valid_for
         self.levels = levels
         self.totp_issuer = totp_issuer

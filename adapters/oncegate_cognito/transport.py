@@ -32,9 +32,14 @@ class CognitoTransport:
         client_id: app client ID.
         client_secret: app client secret, if the client has one.
         endpoint_url: URL of a local Cognito. Default: Cognito itself.
-        auth_flow: how a sign-in begins. USER_SRP_AUTH never sends the password. With USER_AUTH the
-            user chooses the first factor, with CUSTOM_AUTH the pool's Lambda does: both can begin
-            without a password.
+        allow_insecure_endpoint: whether the endpoint may be http on another host than this one.
+        auth_flow: how a sign-in begins. Only USER_PASSWORD_AUTH sends the password; the others prove
+            it by SRP. With USER_AUTH the user chooses the first factor, with CUSTOM_AUTH the pool's
+            Lambda does: both can begin without a password.
+        allow_plain_password: whether the password may also be sent with the other flows, if Cognito
+            asks for PASSWORD and not for PASSWORD_SRP. Otherwise the sign-in ends as misconfigured,
+            so that a server in the place of Cognito cannot ask for passwords. A new password is
+            always sent: Cognito has no other way to set one.
         auth_session_minutes: the app client's AuthSessionValidity, 3 to 15 minutes.
         acr_values: TARGET_ACR_VALUES of USER_AUTH, if a sign-in has to reach a level.
         max_age: MAX_AGE of USER_AUTH, in seconds.
@@ -46,7 +51,8 @@ class CognitoTransport:
         client: boto3 client to use instead of a new one; it must not repeat requests.
 
     Raises:
-        Misconfigured: a setting is invalid, or the client would repeat requests.
+        Misconfigured: a setting is invalid, the client would repeat requests, or the endpoint
+            (of ``endpoint_url``, of the client or of AWS_ENDPOINT_URL) is http on another host.
     """
 
     _requests_type: type[Requests] = Requests
@@ -59,7 +65,9 @@ class CognitoTransport:
         client_id: str,
         client_secret: str | SecretStr | None = None,
         endpoint_url: str | None = None,
+        allow_insecure_endpoint: bool = False,
         auth_flow: AuthFlow = "USER_SRP_AUTH",
+        allow_plain_password: bool = False,
         auth_session_minutes: float = 3.0,
         acr_values: str | None = None,
         max_age: int | None = None,
@@ -81,6 +89,7 @@ class CognitoTransport:
             connect_timeout=connect_timeout,
             read_timeout=read_timeout,
             client=client,
+            allow_insecure_endpoint=allow_insecure_endpoint,
             signed=self._is_signed,
         )
         levels = {
@@ -92,6 +101,7 @@ class CognitoTransport:
         self._requests = self._requests_type(
             app,
             auth_flow=auth_flow,
+            can_send_password=allow_plain_password or auth_flow == "USER_PASSWORD_AUTH",
             valid_for=auth_session_minutes * 60,
             levels={name: value for name, value in levels.items() if value},
             totp_issuer=totp_issuer,

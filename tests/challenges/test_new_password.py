@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from tests.challenges.helpers import SECRET, action, assert_hidden, call_of, messages, refusal, step
 from tests.doubles import password
@@ -69,6 +71,40 @@ def test_call_sets_the_password_and_can_send() -> None:
     assert call.attributes == {"email": "ana@example.com"}
     assert SetPassword.can_send
     assert_hidden(SECRET, EVENT, call)
+
+
+@pytest.mark.parametrize(
+    ("given", "sent"),
+    [
+        ({"custom:role": "admin"}, {}),
+        ({"userAttributes.custom:role": "admin"}, {}),
+        ({"Email": "ana@example.com", "email_verified": "true"}, {}),
+        (
+            {"custom:role": "admin", "custom:team_name": "blue", "email": "ana@example.com"},
+            {"custom:team_name": "blue", "email": "ana@example.com"},
+        ),
+    ],
+    ids=str,
+)
+def test_attribute_that_cognito_did_not_ask_for_is_dropped_with_a_warning(
+    given: dict[str, str], sent: dict[str, str], caplog: pytest.LogCaptureFixture
+) -> None:
+    event = SubmitNewPassword(new_password=SECRET, attributes=given)
+    call = call_of(walk(password(), ASKED, event, inputs=INPUTS), event)
+    assert isinstance(call, SetPassword)
+    assert call.attributes == sent
+    warnings = [record.message for record in caplog.records if record.levelname == "WARNING"]
+    assert warnings
+    for line in warnings:
+        assert json.loads(line)["dropped"] == len(given) - len(sent)
+        assert not any(text in line for text in ("admin", "true", "blue", "ana@", "role", SECRET))
+
+
+def test_required_attributes_are_sent_without_a_warning(caplog: pytest.LogCaptureFixture) -> None:
+    call = call_of(walk(password(), ASKED, EVENT, inputs=INPUTS), EVENT)
+    assert isinstance(call, SetPassword)
+    assert call.attributes == EVENT.attributes
+    assert not caplog.records
 
 
 def test_new_password_is_an_answer_and_the_next_first_factor() -> None:

@@ -2,12 +2,29 @@
 
 from __future__ import annotations
 
+from typing import Any, Final
+
+from botocore.exceptions import BotoCoreError, ClientError
+
 from oncegate import Factor
-from oncegate.adapters import CheckPassword, Outcome, PasswordChallenge
+from oncegate.adapters import (
+    CheckPassword,
+    Outcome,
+    OutcomeUnknown,
+    PasswordChallenge,
+    Rejected,
+    RejectionReason,
+)
 from oncegate_cognito._registry import ReceivedChallenge, parses, performs
 from oncegate_cognito._requests import PASSWORD_SRP, Requests
 from oncegate_cognito._responses import user_id
+from oncegate_cognito.errors import outcome_of_exception
 from oncegate_cognito.srp import ClientSrp
+
+_ONLY_PLAIN: Final = (
+    "Cognito asked for the password itself (PASSWORD) instead of a proof by SRP, and none was sent. "
+    "Allow it with allow_plain_password=True only if this pool has no PASSWORD_SRP."
+)
 
 
 @parses(Factor.PASSWORD, PASSWORD_SRP)
@@ -18,27 +35,22 @@ def parse(received: ReceivedChallenge) -> PasswordChallenge:
 
 @performs(CheckPassword)
 def check(call: CheckPassword, requests: Requests) -> Outcome:
-    """Prove the password: by SRP, or by sending it."""
-    password = call.password.get_secret_value()
-    challenge = call.challenge
+    """Prove the password by SRP, or send it if the transport may."""
     by_srp = _proves_by_srp(call, requests)
+    if not by_srp and not requests.can_send_password:
+        return Rejected(reason=RejectionReason.MISCONFIGURED, detail=_ONLY_PLAIN)
+    password = call.password.get_secret_value()
     srp = ClientSrp() if by_srp else None
     proof = {"SRP_A": srp.public_hex} if srp else {"PASSWORD": password}
-    if challenge is None:
-        how = {
-            "USER_AUTH": {"PREFERRED_CHALLENGE": PASSWORD_SRP, **requests.levels},
-            "CUSTOM_AUTH": {"CHALLENGE_NAME": "SRP_A"},
-        }.get(requests.auth_flow, {})
-        response = requests.initiate(call.username, {**how, **proof}, call.device_key)
-        username = call.username
-    else:
-        name = PASSWORD_SRP if by_srp else "PASSWORD"
-        if challenge.kind == "SELECT_CHALLENGE":
-            name, proof = challenge.kind, {"ANSWER": name, **proof}
-        username = challenge.username
-        response = requests.respond(
-            name, challenge.session.get_secret_value(), username, proof, call.device_key
-        )
+    username = call.challenge.username if call.challenge else call.username
+    try:
+        response = _first_request(call, requests, proof)
+    except (ClientError, BotoCoreError) as failure:
+        outcome = outcome_of_exception(failure)
+        if srp is None or not isinstance(outcome, OutcomeUnknown):
+            return outcome
+        # The first half of SRP proves nothing yet, so Cognito sends nothing.
+        return outcome.model_copy(update={"can_have_sent": False})
     if srp is None or response.get("ChallengeName") != "PASSWORD_VERIFIER":
         return requests.outcome(response, username)
     user = user_id(response["ChallengeParameters"], username)
@@ -52,6 +64,21 @@ def check(call: CheckPassword, requests: Requests) -> Outcome:
         device_key=call.device_key,
     )
     return requests.outcome(response, user)
+
+
+def _first_request(call: CheckPassword, requests: Requests, proof: dict[str, str]) -> Any:
+    challenge = call.challenge
+    if challenge is None:
+        how = {
+            "USER_AUTH": {"PREFERRED_CHALLENGE": PASSWORD_SRP, **requests.levels},
+            "CUSTOM_AUTH": {"CHALLENGE_NAME": "SRP_A"},
+        }.get(requests.auth_flow, {})
+        return requests.initiate(call.username, {**how, **proof}, call.device_key)
+    name = PASSWORD_SRP if "SRP_A" in proof else "PASSWORD"
+    if challenge.kind == "SELECT_CHALLENGE":
+        name, proof = challenge.kind, {"ANSWER": name, **proof}
+    session = challenge.session.get_secret_value()
+    return requests.respond(name, session, challenge.username, proof, call.device_key)
 
 
 def _proves_by_srp(call: CheckPassword, requests: Requests) -> bool:

@@ -44,17 +44,41 @@ class NewPasswordChallenge(ChallengeBase):
         return True
 
     def call(self, flow: Flow, memory: InMemory) -> SetPassword:
-        assert isinstance(memory.event, SubmitNewPassword)
+        event = memory.event
+        assert isinstance(event, SubmitNewPassword)
         return SetPassword(
             challenge=self,
-            new_password=memory.event.new_password,
-            attributes=memory.event.attributes,
+            new_password=event.new_password,
+            attributes=self._required_of(event.attributes),
             device_key=flow.device_key,
         )
 
+    def _required_of(self, attributes: dict[str, str]) -> dict[str, str]:
+        """Return the attributes that Cognito asked for.
+
+        With any other one, the user could write what the application keeps in the pool, such as
+        ``custom:role``: Cognito sets each attribute that the app client may write (OWASP ASVS 5.0,
+        15.3.3).
+        """
+        kept = {
+            name: value for name, value in attributes.items() if name in self.required_attributes
+        }
+        dropped = len(attributes) - len(kept)
+        if dropped:
+            # Imported here because the log knows the transitions, and they know the challenges.
+            from oncegate._log import logger
+
+            logger().warning("attributes_dropped", challenge=self.kind, dropped=dropped)
+        return kept
+
 
 class SubmitNewPassword(EventBase):
-    """The password that replaces a temporary one, with the attributes that the pool requires."""
+    """The password that replaces a temporary one, with the attributes that the pool requires.
+
+    Attributes:
+        attributes: values by name, without the ``userAttributes.`` prefix. Only those in
+            `NewPasswordChallenge.required_attributes` are sent.
+    """
 
     machine_event: ClassVar[str] = "submit_new_password"
     type: Literal["submit_new_password"] = "submit_new_password"
