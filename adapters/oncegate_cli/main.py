@@ -58,6 +58,14 @@ def _all(
 
 
 @app.command()
+def key() -> None:
+    """Print a new key for an application: 32 random bytes. Store it as a secret."""
+    from oncegate.adapters import new_key
+
+    print(new_key())
+
+
+@app.command()
 def signin(
     pool_id: PoolId,
     client_id: ClientId,

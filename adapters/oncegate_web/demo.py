@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from fastapi.responses import HTMLResponse
 
 from oncegate import Misconfigured
-from oncegate.adapters import RecordStore, Transport
+from oncegate.adapters import RecordStore, Transport, new_key
 from oncegate.testing import LocalCognito
 from oncegate_web._web import WebSignIn
 from oncegate_web.fastapi import CurrentUser, mount
@@ -53,7 +53,7 @@ class Demo:
         web = WebSignIn(
             transport=transport,
             store=store,
-            keys="for the demo only",
+            keys=new_key(),
             home="/shop",
             frame_ancestors="'self'",
             retain_password=True,

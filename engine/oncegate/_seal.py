@@ -26,13 +26,13 @@ from dataclasses import dataclass, field
 
 from pydantic import SecretStr
 
+from oncegate._keys import check_key
 from oncegate.errors import InvalidInput, Misconfigured, RecordUnreadable
 from oncegate.record import SCHEMA, Flow, SchemaNumber, read_record, write_record
 
 _TIME, _RANDOM, _MAC, _RANDOM_UNKEYED = 4, 16, 12, 20
 _NONCE, _KEY_ID, _SALT = 12, 4, 16
 _FORMAT, _FORMAT_2 = b"\x01", b"\x02"
-_SHORTEST_KEY = 16
 # 24 or 32 bytes in URL-safe base64, without padding and with one spelling for each ID: the last of 43
 # characters has two bits to spare, which are zero.
 _FORM = re.compile(r"[A-Za-z0-9_-]{32}|[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]")
@@ -150,9 +150,9 @@ class SealingKeys:
         self._label: str | None = None
         given = [sealing, *others]
         self._secrets = [SecretStr(_text(key)) for key in given if key is not None]
-        for key in self._secrets:
-            if len(key.get_secret_value()) < _SHORTEST_KEY:
-                raise Misconfigured(f"a sealing key needs {_SHORTEST_KEY} characters or more")
+        if sealing is not None:
+            # Only that one: a weak key has to open until it has been replaced.
+            check_key(_text(sealing))
         self._can_seal = sealing is not None
         self._use([None])
 

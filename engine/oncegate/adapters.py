@@ -4,6 +4,7 @@ Applications import from `oncegate`; this module is for transports, stores, vaul
 """
 
 from oncegate._entry_points import load_entry_point
+from oncegate._keys import new_key
 from oncegate._log import logger
 from oncegate._metrics import NAMES as COUNTERS
 from oncegate._metrics import counted
@@ -161,5 +162,6 @@ __all__ = [
     "event_adapter",
     "load_entry_point",
     "logger",
+    "new_key",
     "parse_event",
 ]

@@ -24,7 +24,7 @@ def with_oncegate(cognito: RemoteSandbox, store: str) -> FastAPI:
     web = WebSignIn(
         transport=cognito.transport(auth_flow="USER_PASSWORD_AUTH"),
         store=store_from_url(store),
-        keys="key of the benchmark",
+        keys="q3Fh0pL8vJ2xTnC5sWbY7uKdE1rGmA9zXoQf6iHtVw4",
         listeners=[],
         budget=None,
     )

@@ -204,7 +204,8 @@ def signs_in_across(first: SignIn, second: SignIn) -> None:
         assert here.get(step.flow_id).state == "authenticated"
 
 
-OLD, NEW = "the old key of the application", "the new key of the application"
+OLD = "q3Fh0pL8vJ2xTnC5sWbY7uKdE1rGmA9zXoQf6iHtVw4"
+NEW = "Wk7sPz0RbT4mYcE9vNqL2xHdG6uJfA1oSi8KrQe5MwU"
 ROLLOUTS: dict[str, tuple[SealingKeys | None, ...]] = {
     "keys are introduced": (
         None,

@@ -171,7 +171,8 @@ class TestStoredRecords:
         self, transport: CognitoTransport
     ) -> None:
         store = MemoryStore()
-        old, new = "the key of this year", "the key of the next year"
+        old = "q3Fh0pL8vJ2xTnC5sWbY7uKdE1rGmA9zXoQf6iHtVw4"
+        new = "Wk7sPz0RbT4mYcE9vNqL2xHdG6uJfA1oSi8KrQe5MwU"
         before = SignIn(transport=transport, store=store, keys=SealingKeys(old))
         step = before.send(before.start(), password())
         during = SignIn(transport=transport, store=store, keys=SealingKeys(new, old))

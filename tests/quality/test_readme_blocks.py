@@ -19,7 +19,7 @@ from tests.doubles import a_text, the_tokens
 
 import oncegate
 import oncegate_cognito
-from oncegate.adapters import EVENT_TYPES, TEXTS
+from oncegate.adapters import EVENT_TYPES, TEXTS, new_key
 from oncegate.testing import ScriptedTransport
 from oncegate_sandbox import PoolSeed, UserSeed
 
@@ -125,6 +125,7 @@ def test_marked_example_runs(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ONCEGATE_KEY", new_key())
     names: dict[str, Any] = {"__name__": "example"}
     for block in blocks(guide):
         if block.is_run:

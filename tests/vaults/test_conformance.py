@@ -16,7 +16,8 @@ from oncegate.testing import VaultConformance
 from oncegate_vaults import FileVault, KeyringVault, MemoryVault
 from oncegate_web import CookieVault
 
-KEYS = SealingKeys("a key that is long enough")
+KEY = "q3Fh0pL8vJ2xTnC5sWbY7uKdE1rGmA9zXoQf6iHtVw4"
+KEYS = SealingKeys(KEY)
 device = VaultConformance().device
 
 
@@ -127,18 +128,19 @@ class TestCookie:
     def test_cookie_opens_with_older_key_of_same_pool_only(self) -> None:
         vault = CookieVault(None, KEYS, bound_to="a pool")
         vault.store(device())
-        rotated = SealingKeys("the key of the next year", "a key that is long enough")
+        rotated = SealingKeys("Wk7sPz0RbT4mYcE9vNqL2xHdG6uJfA1oSi8KrQe5MwU", KEY)
         assert CookieVault(vault.value, rotated, bound_to="a pool").find("ana") is not None
         assert CookieVault(vault.value, KEYS, bound_to="another").find("ana") is None
-        other = SealingKeys("a key of another application")
+        other = SealingKeys("h2VxN8dKqB5tZyR0mCwJ7fLpG3uSaE9oTi1XrQv6MbY")
         assert CookieVault(vault.value, other, bound_to="a pool").find("ana") is None
         assert b"the secret" not in base64.urlsafe_b64decode(vault.value or "")
 
 
 class TestSealingKeys:
-    def test_short_key_is_rejected(self) -> None:
-        with pytest.raises(Misconfigured):
-            SealingKeys("short")
+    def test_weak_key_cannot_seal_but_opens_until_it_is_replaced(self) -> None:
+        with pytest.raises(Misconfigured, match="oncegate key"):
+            SealingKeys("the key of the first year")
+        assert SealingKeys(KEY, "the key of the first year").can_seal
 
     def test_any_changed_byte_is_rejected(self) -> None:
         sealed = KEYS.seal(b"plain", b"place")

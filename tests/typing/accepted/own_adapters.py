@@ -36,6 +36,13 @@ class OwnTokens:
     def renew(self, tokens: Tokens) -> Tokens:
         return Tokens(access_token="new", refresh_token=tokens.refresh_token)
 
+    def check(self, tokens: Tokens) -> None:
+        if not tokens.access_token:
+            raise SignedOut
+
+    def sign_out_everywhere(self, tokens: Tokens) -> None:
+        self.revoke(tokens)
+
     def revoke(self, tokens: Tokens) -> None:
         print(tokens.expires_in)
 

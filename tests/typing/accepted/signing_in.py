@@ -28,6 +28,7 @@ from oncegate import (
     SubmitUsername,
     request_id,
 )
+from oncegate.adapters import new_key
 from oncegate_cognito import CognitoTransport
 from oncegate_stores import SQLiteStore
 
@@ -38,7 +39,7 @@ def new_sign_in() -> SignIn:
         transport=transport,
         store=SQLiteStore("flows.db"),
         budget=CodeBudget(),
-        keys=SealingKeys("sixteen characters or more"),
+        keys=SealingKeys(new_key()),
     )
 
 
