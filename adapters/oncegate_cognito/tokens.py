@@ -6,16 +6,26 @@ The claims and how to check them: AWS developer guide, "Verifying JSON web token
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal, NoReturn
+from functools import partial
+from typing import Any, Literal, TypeVar
 
 import jwt
-from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
+from botocore.exceptions import ClientError, ParamValidationError
 
-from oncegate import InvalidToken, Misconfigured, SignedOut, Tokens, Unreachable
+from oncegate import (
+    InvalidToken,
+    Misconfigured,
+    OncegateError,
+    SignedOut,
+    Tokens,
+    Unreachable,
+)
 from oncegate.adapters import ListedDevice, Outcome, Rejected, RejectionReason
 from oncegate_cognito._app_client import AppClient, issuer_of
 from oncegate_cognito._responses import tokens_of
 from oncegate_cognito.errors import outcome_of_exception
+
+_Result = TypeVar("_Result")
 
 
 class TokenVerifier:
@@ -68,6 +78,12 @@ class TokenVerifier:
                 and does not quote the token.
             Unreachable: the pool's public keys could not be fetched.
         """
+        result = self.checked(token, use)
+        del token  # error reporters store the local variables of a traceback
+        return _returned(result)
+
+    def checked(self, token: str, use: Literal["access", "id"]) -> dict[str, Any] | OncegateError:
+        """Return the claims, or the error that `verify` raises: no frame of it has the token."""
         try:
             key = self._keys.get_signing_key_from_jwt(token)
             claims: dict[str, Any] = jwt.decode(
@@ -81,16 +97,19 @@ class TokenVerifier:
                     "require": ["exp", "iss", "token_use"],
                     # An access token has client_id instead of aud; it is checked below.
                     "verify_aud": use == "id",
+                    # RFC 7519, 4.1.6 gives iat no part in this. A clock that is a second behind
+                    # Cognito's must not refuse a token that was just issued.
+                    "verify_iat": False,
                 },
             )
         except jwt.PyJWKClientConnectionError:
-            raise Unreachable("the pool's public keys could not be fetched") from None
+            return Unreachable("the pool's public keys could not be fetched")
         except jwt.PyJWTError as error:
-            raise InvalidToken(f"not a valid token: {type(error).__name__}") from None
+            return InvalidToken(f"not a valid token: {type(error).__name__}")
         if claims["token_use"] != use:
-            raise InvalidToken(f"not a token for {use}")
+            return InvalidToken(f"not a token for {use}")
         if use == "access" and claims.get("client_id") != self._client_id:
-            raise InvalidToken("not a token for this app client")
+            return InvalidToken("not a token for this app client")
         return claims
 
 
@@ -113,13 +132,17 @@ class CognitoTokenService:
         """See `oncegate.adapters.TokenService.renew`."""
         if not tokens.refresh_token:
             raise SignedOut
-        request = {"RefreshToken": tokens.refresh_token, **self._client_credentials()}
-        if tokens.device_key:
-            request["DeviceKey"] = tokens.device_key
         # Works with and without refresh token rotation. If the response of a rotation is lost, the
         # pool's grace period accepts the old token once more.
-        response = _call(self._app.boto.get_tokens_from_refresh_token, request)
-        fresh = tokens_of(response["AuthenticationResult"])
+        fresh = _call(
+            lambda: tokens_of(
+                self._boto.get_tokens_from_refresh_token(
+                    RefreshToken=tokens.refresh_token,
+                    **({"DeviceKey": tokens.device_key} if tokens.device_key else {}),
+                    **self._client_credentials(),
+                )["AuthenticationResult"]
+            )
+        )
         return fresh.model_copy(
             update={
                 "refresh_token": fresh.refresh_token or tokens.refresh_token,
@@ -130,23 +153,32 @@ class CognitoTokenService:
     def revoke(self, tokens: Tokens) -> None:
         """See `oncegate.adapters.TokenService.revoke`. Does nothing without a refresh token."""
         if tokens.refresh_token:
-            request = {"Token": tokens.refresh_token, **self._client_credentials()}
-            _call(self._app.boto.revoke_token, request)
+            _call(
+                lambda: self._boto.revoke_token(
+                    Token=tokens.refresh_token, **self._client_credentials()
+                )
+            )
+
+    def check(self, tokens: Tokens) -> None:
+        """See `oncegate.adapters.TokenService.check`. Calls GetUser."""
+        _call(lambda: self._boto.get_user(AccessToken=tokens.access_token))
 
     def verify(self, token: str, use: Literal["access", "id"] = "access") -> dict[str, Any]:
         """See `oncegate.adapters.TokenService.verify`."""
-        return self._verifier.verify(token, use)
+        result = self._verifier.checked(token, use)
+        del token
+        return _returned(result)
 
     def sign_out_everywhere(self, tokens: Tokens) -> None:
         """End every session of this user (GlobalSignOut); raises what `renew` raises."""
-        _call(self._app.boto.global_sign_out, {"AccessToken": tokens.access_token})
+        _call(lambda: self._boto.global_sign_out(AccessToken=tokens.access_token))
 
     def devices(self, tokens: Tokens) -> list[ListedDevice]:
         """See `oncegate.adapters.TokenService.devices`."""
         found: list[ListedDevice] = []
-        request: dict[str, Any] = {"AccessToken": tokens.access_token, "Limit": 60}
+        more: dict[str, str] = {}
         while True:
-            page = _call(self._app.boto.list_devices, request)
+            page = _call(partial(self._page_of_devices, tokens, more))
             for device in page.get("Devices", []):
                 names = {item["Name"]: item["Value"] for item in device.get("DeviceAttributes", [])}
                 name = names.get("device_name", "")
@@ -154,39 +186,63 @@ class CognitoTokenService:
                 found.append(ListedDevice(device["DeviceKey"], name, last))
             if not page.get("PaginationToken"):
                 return found
-            request["PaginationToken"] = page["PaginationToken"]
+            more = {"PaginationToken": page["PaginationToken"]}
+
+    def _page_of_devices(self, tokens: Tokens, more: dict[str, str]) -> dict[str, Any]:
+        page: dict[str, Any] = self._boto.list_devices(
+            AccessToken=tokens.access_token, Limit=60, **more
+        )
+        return page
 
     def forget_device(self, tokens: Tokens, key: str) -> None:
         """See `oncegate.adapters.TokenService.forget_device`."""
-        request = {"AccessToken": tokens.access_token, "DeviceKey": key}
-        _call(self._app.boto.forget_device, request)
+        _call(lambda: self._boto.forget_device(AccessToken=tokens.access_token, DeviceKey=key))
+
+    @property
+    def _boto(self) -> Any:
+        return self._app.boto
 
     def _client_credentials(self) -> dict[str, str]:
         if self._app.secret is None:
             return {"ClientId": self._app.client_id}
-        secret = self._app.secret.get_secret_value()
-        return {"ClientId": self._app.client_id, "ClientSecret": secret}
+        return {
+            "ClientId": self._app.client_id,
+            "ClientSecret": self._app.secret.get_secret_value(),
+        }
 
 
-def _call(operation: Callable[..., Any], request: dict[str, Any]) -> Any:
+def _returned(result: dict[str, Any] | OncegateError) -> dict[str, Any]:
+    if isinstance(result, OncegateError):
+        raise result
+    return result
+
+
+def _call(operation: Callable[[], _Result]) -> _Result:
+    """Return what a call to Cognito returns; raise what `TokenService` declares.
+
+    The error is raised outside of ``except``, so that it leads to none of the frames that held the
+    request: error reporters store the local variables of a traceback, and botocore's messages can
+    quote the request.
+
+    Args:
+        operation: makes the call. Its own frame is none of those of the error.
+    """
     try:
-        return operation(**request)
-    except (ClientError, BotoCoreError) as failure:
-        _raise_for(failure)
+        return operation()
+    except Exception as failure:  # noqa: BLE001 - whatever it is, the frames below hold tokens
+        error = _error_of(failure)
+    raise error
 
 
-def _raise_for(failure: ClientError | BotoCoreError) -> NoReturn:
-    # `from None`: botocore's messages can quote the request.
+def _error_of(failure: Exception) -> OncegateError:
     if isinstance(failure, ParamValidationError):
-        raise Misconfigured(
-            "the request does not fit Cognito's API: is the client secret right?"
-        ) from None
+        return Misconfigured("the request does not fit Cognito's API: is the client secret right?")
     if isinstance(failure, ClientError):
         if failure.response.get("Error", {}).get("Code") == "RefreshTokenReuseException":
-            raise SignedOut("reused") from None
+            return SignedOut("reused")
         if _is_final(outcome_of_exception(failure)):
-            raise SignedOut from None
-    raise Unreachable(f"Cognito did not answer: {type(failure).__name__}") from None
+            return SignedOut()
+    return Unreachable(f"Cognito did not answer: {type(failure).__name__}")
 
 
 def _is_final(outcome: Outcome) -> bool:

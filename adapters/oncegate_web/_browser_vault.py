@@ -9,13 +9,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from hashlib import sha256
 
+from oncegate import SealingKeys
 from oncegate.adapters import Device, RecordStore, StoredRecord
 from oncegate_web._cookie_vault import CookieVault
 
 PENDING_SECONDS = 600.0
 """How long a cookie's value is stored for a browser that has not received it."""
+
+
+def pending_key(flow_id: str, keys: SealingKeys) -> str:
+    """Return the store's key of the row for a flow's new device cookie."""
+    return keys.row_key("device of", flow_id)
 
 
 class BrowserVault:
@@ -24,7 +29,7 @@ class BrowserVault:
     Args:
         cookies: devices in the cookie that the browser sent.
         store: the store of the flows.
-        flow_id: flow of the browser.
+        key: the store's key of the row; see `pending_key`.
         now: returns the seconds since the epoch.
     """
 
@@ -32,12 +37,12 @@ class BrowserVault:
         self,
         cookies: CookieVault,
         store: RecordStore,
-        flow_id: str,
+        key: str,
         now: Callable[[], float] = time.time,
     ) -> None:
         self._cookies = cookies
         self._store = store
-        self._key = sha256(f"device of {flow_id}".encode()).hexdigest()[:32]
+        self._key = key
         self._now = now
 
     def find(self, name: str) -> Device | None:
@@ -59,17 +64,14 @@ class BrowserVault:
         """The cookie's new value, if this request has changed it."""
         return self._cookies.value if self._cookies.is_changed else None
 
-    def pending(self, sent: str | None) -> str | None:
-        """Return the cookie's value from this or an earlier request of the flow, if it is new.
-
-        Args:
-            sent: the value that the browser sent.
-        """
+    @property
+    def pending(self) -> str | None:
+        """The cookie's value from this or an earlier request of the flow, if it is new."""
         if self.changed:
             return self.changed
         row = self._store.load(self._key)
         pending = row.sealed.decode() if row and row.expires_at > self._now() else None
-        return pending if pending != sent else None
+        return pending if pending != self._cookies.value else None
 
     def _save_pending(self) -> None:
         row = self._store.load(self._key)

@@ -31,6 +31,12 @@ def document(prefix: str) -> dict[str, Any]:
                 "maximum": 2**31 - 1,
                 "description": "Version of the step that the event answers.",
             }
+            if "username" in model["properties"]:
+                model["properties"]["keep_signed_in"] = {
+                    "type": "boolean",
+                    "description": "Whether the user stays signed in when the browser closes. "
+                    "Forgotten when another username is sent.",
+                }
             model["required"] = sorted({*model.get("required", ()), "type", "version"})
     return {
         "openapi": "3.1.0",

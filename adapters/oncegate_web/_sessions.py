@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
 import time
 import zlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
+
+from pydantic import Field
 
 from oncegate import (
     InvalidInput,
+    InvalidToken,
+    Misconfigured,
     OncegateError,
     RecordUnreadable,
     SealingKeys,
@@ -30,6 +33,7 @@ from oncegate.adapters import (
     RecordStore,
     StoredModel,
     StoredRecord,
+    TokenService,
     Transport,
     logger,
 )
@@ -37,8 +41,24 @@ from oncegate.adapters import (
 EARLY_SECONDS = 60.0
 """How long before it expires an access token is renewed, if it lives for longer than twice that."""
 
-_RENEWAL_SECONDS = 30.0
-"""When another worker may take over a stalled renewal; longer than a renewal can take."""
+LIFETIME = 30 * 86400.0
+"""Seconds from the sign-in to the end of a session: NIST SP 800-63B-4, 2.1.3, for AAL1."""
+
+IDLE_LIFETIME = 7 * 86400.0
+"""Seconds without a request after which a session ends.
+
+NIST SP 800-63B-4 leaves it to the application at AAL1 (2.1.3). At AAL2 it recommends one hour, and 24
+hours from the sign-in (2.2.3).
+"""
+
+RECHECK = 300.0
+"""Seconds after which Cognito is asked whether a session goes on."""
+
+PENDING_SECONDS = 600.0
+"""How long tokens are stored for a browser that has not received them in its cookies."""
+
+_LEASE_SECONDS = 30.0
+"""When another worker may take over a stalled call to Cognito; longer than a call can take."""
 
 
 @dataclass(frozen=True)
@@ -46,14 +66,14 @@ class User:
     """The user of a session.
 
     Attributes:
-        username: the pool's own name.
-        claims: claims of the ID token. They came from Cognito itself, so their signature need not be
-            verified here (OpenID Connect Core 3.1.3.7).
+        username: the pool's own name; empty if the transport has no token service to verify it.
+        claims: verified claims of the ID token, or of the access token if there is no ID token; empty
+            if the transport has no token service.
         tokens: tokens for calls to other services; the repr hides them.
     """
 
     username: str
-    claims: Mapping[str, Any]
+    claims: Mapping[str, Any] = field(repr=False)
     tokens: Tokens
 
 
@@ -63,36 +83,53 @@ class SessionRecord(StoredModel):
     Unknown fields, which a later release has added, are preserved and written back.
 
     Attributes:
+        tokens: None in the store if they are in the browser's cookies.
         issued_at: time of issue, in seconds since the epoch.
         renewing_until: time at which a renewal under way counts as stalled.
-        app_id: user pool and app client that issued the tokens; empty in records of 0.1.
+        application: user pool, app client and name of the sign-in; empty in records of 0.1.
+        begun_at: time of the sign-in; None in records of 0.1.
+        seen_at: time of a recent request; None in records of 0.1.
+        checked_at: time at which Cognito last confirmed the session.
+        checking_until: time until which no other worker asks Cognito.
+        claims: verified claims; None if they are not verified yet.
+        session_id: in cookies, the ID of the row without which they are invalid.
     """
 
-    tokens: Tokens
+    tokens: Tokens | None = None
     issued_at: float
     renewing_until: float | None = None
-    app_id: str = ""
+    application: str = ""
+    begun_at: float | None = None
+    seen_at: float | None = None
+    checked_at: float | None = None
+    checking_until: float | None = None
+    claims: dict[str, Any] | None = Field(default=None, repr=False)
+    session_id: str | None = Field(default=None, repr=False)
+    expires_in: int | None = None
+
+    @property
+    def began_at(self) -> float:
+        """When the user signed in, in seconds since the epoch."""
+        return self.issued_at if self.begun_at is None else self.begun_at
+
+    @property
+    def lives_for(self) -> int:
+        """Lifetime of the access token, in seconds."""
+        return self.tokens.expires_in if self.tokens else self.expires_in or 0
 
     @property
     def ends_at(self) -> float:
         """When the access token expires, in seconds since the epoch."""
-        return self.issued_at + self.tokens.expires_in
+        return self.issued_at + self.lives_for
 
     @property
     def renew_at(self) -> float:
         """When to renew the tokens, in seconds since the epoch."""
-        return self.ends_at - min(EARLY_SECONDS, self.tokens.expires_in / 2)
+        return self.ends_at - min(EARLY_SECONDS, self.lives_for / 2)
 
-    def renewed(self, tokens: Tokens, now: float) -> SessionRecord:
-        """Return the record with new tokens. What Cognito left out stays as it was."""
-        update = {name: value for name, value in tokens if value is not None}
-        return self.model_copy(
-            update={
-                "tokens": self.tokens.model_copy(update=update),
-                "issued_at": now,
-                "renewing_until": None,
-            }
-        )
+    def but(self, **changes: Any) -> SessionRecord:
+        """Return the record with some fields changed."""
+        return self.model_copy(update=changes)
 
 
 def write_session(record: SessionRecord) -> bytes:
@@ -100,36 +137,31 @@ def write_session(record: SessionRecord) -> bytes:
     return record.model_dump_json(exclude_none=True).encode()
 
 
-def read_session(plain: bytes, app_id: str) -> SessionRecord:
+def read_session(plain: bytes, *applications: str) -> SessionRecord:
     """Return the record that `write_session` wrote, of this or another release.
 
     Args:
         plain: the unsealed bytes.
-        app_id: user pool and app client of this application.
+        applications: values of `SessionRecord.application` to accept.
 
     Raises:
-        ValueError: it is no session, or one of another user pool or app client.
+        ValueError: it is no session, or one of another user pool, app client or sign-in.
     """
     record = SessionRecord.model_validate_json(plain, context=FROM_STORE)
-    if record.app_id not in {"", app_id}:
-        raise ValueError("a session of another user pool or app client")
+    if record.application not in applications:
+        raise ValueError("a session of another user pool, app client or sign-in")
     return record
 
 
-def user_of(tokens: Tokens) -> User:
-    """Return the user that tokens were issued to."""
-    claims = _claims(tokens.id_token or tokens.access_token)
+def user_of(claims: Mapping[str, Any], tokens: Tokens) -> User:
+    """Return the user that tokens were issued to.
+
+    Args:
+        claims: verified claims of the tokens.
+        tokens: the tokens.
+    """
     name = claims.get("cognito:username") or claims.get("username") or claims.get("sub") or ""
     return User(username=str(name), claims=claims, tokens=tokens)
-
-
-def _claims(token: str) -> dict[str, Any]:
-    try:
-        body = token.split(".")[1]
-        claims = json.loads(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)))
-    except (IndexError, ValueError, binascii.Error):
-        return {}
-    return claims if isinstance(claims, dict) else {}
 
 
 class StoreSessions:
@@ -137,11 +169,18 @@ class StoreSessions:
 
     Args:
         store: the store, shared by all workers.
-        transport: issued the tokens. Its token service renews and revokes them; without one, a session
-            ends with its access token.
+        transport: issued the tokens. Its token service verifies, renews, checks and revokes them;
+            without one, a session ends with its access token, and its user has no name and no claims.
         keys: the application's keys, which seal the records too; None for the cookie's key alone.
-        lifetime: seconds that a session is stored after its tokens were issued; at most that of the
-            app client's refresh tokens. Default: 30 days.
+        name: name of the sign-in: its sessions are not those of another one.
+        lifetime: seconds from the sign-in to the end of the session, renewals or not; at most that of
+            the app client's refresh tokens.
+        idle: seconds without a request after which a session ends; None for no limit.
+        recheck: seconds after which Cognito is asked whether the session goes on; None for never.
+            Until then, a session ended elsewhere goes on here.
+        in_cookies: whether the tokens are in the browser's cookies. The row has them for
+            `PENDING_SECONDS` at most, and none once the browser has them.
+        as_in_0_1: whether workers of 0.1 share the store.
         now: returns the seconds since the epoch.
         sleep: waits for so many seconds.
     """
@@ -152,54 +191,175 @@ class StoreSessions:
         transport: Transport,
         keys: SealingKeys | None,
         *,
-        lifetime: float = 30 * 86400.0,
+        name: str = "oncegate",
+        lifetime: float = LIFETIME,
+        idle: float | None = IDLE_LIFETIME,
+        recheck: float | None = RECHECK,
+        in_cookies: bool = False,
+        as_in_0_1: bool = False,
         now: Callable[[], float] = time.time,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
+        self.application = f"{transport.app_id} {name}"
+        self.accepts = (self.application, "") if as_in_0_1 else (self.application,)
         self._store = store
-        self._app_id = transport.app_id
-        self._tokens = transport.token_service
+        self._tokens: TokenService | None = transport.token_service
         self._keys = keys
         self._lifetime = lifetime
+        self._idle = idle
+        self._recheck = recheck
+        self._in_cookies = in_cookies
         self._now = now
         self._sleep = sleep
         self._log = logger()
 
     def create(self, tokens: Tokens) -> str:
-        """See `oncegate.adapters.SessionKeeper`. Each sign-in gets a new ID."""
-        session = FlowId.new(self._now())
-        record = SessionRecord(tokens=tokens, issued_at=self._now(), app_id=self._app_id)
-        self._swap(session, 0, record)
+        """See `oncegate.adapters.SessionKeeper`. Each sign-in gets a new ID.
+
+        If the tokens are invalid, there is no session under the ID.
+        """
+        now = self._now()
+        session = FlowId.new(now, self._keys)
+        record = SessionRecord(
+            tokens=tokens,
+            issued_at=now,
+            begun_at=now,
+            seen_at=now,
+            checked_at=now,
+            application=self.application,
+        )
+        verified = self._with_claims(record, tokens)
+        if verified is not None:
+            self._swap(session, 0, verified)
         return session.text
 
     def get(self, session_id: str | None) -> SessionRecord | None:
         """Return what is stored of a session, or None; renews nothing."""
-        return self._load(session_id)[2]
+        session = self._parse(session_id)
+        del session_id  # error reporters store the local variables of a traceback
+        return self._load(session)[1] if session else None
 
-    def find(self, session_id: str | None) -> User | None:
+    def find(self, session_id: str | None, tokens: Tokens | None = None) -> User | None:
         """Return the user of a session, or None. Tokens about to expire are renewed, once.
+
+        Args:
+            session_id: the session's ID.
+            tokens: the tokens in the browser's cookies, if they are there.
 
         Raises:
             StoreUnavailable: the store did not answer.
-            Unreachable: the tokens have expired, and Cognito did not answer.
+            Unreachable: the tokens have expired or are not verified yet, and Cognito did not answer.
         """
+        session = self._parse(session_id)
+        del session_id
+        if session is None:
+            return None
         has_tried = False
         while True:
-            session, version, record = self._load(session_id)
-            if session is None or record is None:
+            version, record = self._load(session)
+            if record is None:
+                return None
+            held = record.tokens or tokens
+            if held is None:
                 return None
             now = self._now()
             is_valid = now < record.ends_at
-            can_renew = self._tokens is not None and bool(record.tokens.refresh_token)
-            if now < record.renew_at or not can_renew or has_tried:
-                return user_of(record.tokens) if is_valid else None
+            can_renew = bool(self._tokens and record.tokens and held.refresh_token)
+            if now < record.renew_at or not can_renew or self._in_cookies or has_tried:
+                if not is_valid:
+                    return None
+                current = self._upkept(session, version, record, held)
+                return user_of(current.claims or {}, held) if current else None
             if not (record.renewing_until and now < record.renewing_until):
                 # Once: tokens that Cognito issues expired would be renewed for ever.
                 has_tried = self._renew(session, version, record, is_valid=is_valid)
-            elif is_valid:
-                return user_of(record.tokens)  # another worker is renewing the tokens
+            elif is_valid and record.claims is not None:
+                return user_of(record.claims, held)  # another worker is renewing the tokens
             else:
                 self._sleep(0.05)
+
+    def _upkept(
+        self, session: FlowId, version: int, record: SessionRecord, tokens: Tokens
+    ) -> SessionRecord | None:
+        """Do what is due for a session in use: verify, ask Cognito, note the time.
+
+        Returns:
+            The record with verified claims; None if the session has ended.
+        """
+        now, current = self._now(), record
+        if current.claims is None:
+            verified = self._with_claims(record, tokens, can_wait=False)
+            if verified is None:
+                self._end(session, version)
+                return None
+            current = verified
+        if self._in_cookies and current.tokens:
+            # The browser has them: it sent them.
+            current = current.but(tokens=None, expires_in=current.tokens.expires_in)
+        is_due = self._recheck is not None and now >= (record.checked_at or 0.0) + self._recheck
+        if self._tokens and is_due and now >= (record.checking_until or 0.0):
+            return self._checked(session, version, current, tokens)
+        is_stale = self._idle is not None and now >= (record.seen_at or 0.0) + self._idle / 20
+        if current is not record or is_stale:
+            self._swap(session, version, current.but(seen_at=now))  # or another worker has done so
+        return current
+
+    def _checked(
+        self, session: FlowId, version: int, record: SessionRecord, tokens: Tokens
+    ) -> SessionRecord | None:
+        """Ask Cognito whether the session goes on; one worker at a time asks."""
+        assert self._tokens is not None
+        now = self._now()
+        asking = record.but(checking_until=now + _LEASE_SECONDS, seen_at=now)
+        if not self._swap(session, version, asking):
+            return record  # another worker asks
+        try:
+            self._tokens.check(tokens)
+        except SignedOut:
+            self._end_newest(session)
+            return None
+        except Exception as error:  # noqa: BLE001 - the session goes on until its tokens expire
+            self._log.warning("session not checked", error=type(error).__name__)
+            return record
+        done = asking.but(checking_until=None, checked_at=self._now())
+        self._swap(session, version + 1, done)
+        return done
+
+    def _with_claims(
+        self, record: SessionRecord, fresh: Tokens, *, can_wait: bool = True
+    ) -> SessionRecord | None:
+        """Return a record with the verified claims of its tokens; None if they are invalid.
+
+        Args:
+            record: what is known of the session.
+            fresh: tokens that were not verified yet.
+            can_wait: whether to leave the claims unverified if the pool's keys cannot be fetched; the
+                next request verifies them.
+
+        Raises:
+            Unreachable: the pool's keys could not be fetched.
+        """
+        if self._tokens is None:
+            return record.but(claims={})
+        before = record.claims or {}
+        try:
+            if fresh.id_token:
+                claims = dict(self._tokens.verify(fresh.id_token, "id"))
+            else:
+                claims = {**self._tokens.verify(fresh.access_token, "access"), **before}
+        except Unreachable:
+            if not can_wait:
+                raise
+            return record.but(claims=None)
+        except InvalidToken as error:
+            # The message says why and quotes no token.
+            self._log.error("tokens not valid: no session", reason=str(error))
+            return None
+        # OpenID Connect Core 12.2: a renewed ID token is for the same user.
+        if before.get("sub", claims.get("sub")) != claims.get("sub"):
+            self._log.error("tokens not valid: no session", reason="for another user")
+            return None
+        return record.but(claims=claims)
 
     def _renew(
         self, session: FlowId, version: int, record: SessionRecord, *, is_valid: bool
@@ -209,13 +369,15 @@ class StoreSessions:
         The beginning is saved before Cognito is called.
         """
         assert self._tokens is not None
-        until = self._now() + _RENEWAL_SECONDS
-        begun = record.model_copy(update={"renewing_until": until})
+        assert record.tokens is not None
+        begun = record.but(renewing_until=self._now() + _LEASE_SECONDS)
         if not self._swap(session, version, begun):
             return False
         try:
-            renewed = record.renewed(self._tokens.renew(record.tokens), self._now())
-        except SignedOut:
+            renewed = self._renewed(record, self._tokens.renew(record.tokens))
+        except SignedOut as ended:
+            if ended.reason == "reused":
+                self._log.warning("refresh token reused", session=session.key[:12])
             self._end(session, version + 1)
         except Exception as error:
             if not isinstance(error, Unreachable):
@@ -227,22 +389,54 @@ class StoreSessions:
                 raise
             raise Unreachable("the tokens could not be renewed") from error
         else:
-            self._swap(session, version + 1, renewed)
+            if renewed is None:
+                self._end(session, version + 1)
+            else:
+                self._swap(session, version + 1, renewed)
         return True
 
-    def end(self, session_id: str | None) -> None:
+    def _renewed(self, record: SessionRecord, fresh: Tokens) -> SessionRecord | None:
+        """Return the record with new tokens, or None if they are invalid.
+
+        What Cognito left out stays as it was.
+        """
+        assert record.tokens is not None
+        update = {name: value for name, value in fresh if value is not None}
+        now = self._now()
+        changed = record.but(
+            tokens=record.tokens.model_copy(update=update),
+            issued_at=now,
+            begun_at=record.began_at,
+            seen_at=now,
+            checked_at=now,
+            renewing_until=None,
+        )
+        return self._with_claims(changed, fresh)
+
+    def end(self, session_id: str | None, tokens: Tokens | None = None) -> None:
         """Sign out: end the session here, then revoke its tokens.
+
+        Args:
+            session_id: the session's ID.
+            tokens: the tokens in the browser's cookies, if they are there.
 
         Raises:
             StoreUnavailable: the store did not answer; the session goes on.
         """
+        session = self._parse(session_id)
+        del session_id
+        record = self._end_newest(session) if session else None
+        held = (record.tokens if record else None) or tokens
+        if held:
+            self.revoke(held)
+
+    def _end_newest(self, session: FlowId) -> SessionRecord | None:
+        """End a session, and return its record with the newest tokens."""
         while True:
-            session, version, record = self._load(session_id)
-            if session is None or record is None:
-                return None
+            version, record = self._load(session)
             # Another worker may have renewed the tokens meanwhile: then these are not the newest.
-            if self._end(session, version):
-                return self.revoke(record.tokens)
+            if record is None or self._end(session, version):
+                return record
 
     def revoke(self, tokens: Tokens) -> None:
         """Revoke tokens if possible: signing out never fails because Cognito does."""
@@ -253,20 +447,32 @@ class StoreSessions:
         except Exception as error:  # noqa: BLE001 - the session has ended here in any case
             self._log.error("token revocation failed", error=type(error).__name__)
 
-    def _load(self, session_id: str | None) -> tuple[FlowId | None, int, SessionRecord | None]:
+    def _parse(self, session_id: str | None) -> FlowId | None:
         try:
-            session = FlowId.parse(session_id or "")
-            row = self._store.load(session.key)
-            if row is None or row.expires_at <= self._now():
-                return session, 0, None
+            return FlowId.parse(session_id or "", self._keys)
+        except InvalidInput:
+            return None
+
+    def _load(self, session: FlowId) -> tuple[int, SessionRecord | None]:
+        row = self._store.load(session.key)
+        if row is None or row.expires_at <= self._now():
+            return 0, None
+        try:
             plain = session.unseal_bytes(row.sealed, row.version, self._keys)
-            return session, row.version, read_session(plain, self._app_id)
-        except (InvalidInput, RecordUnreadable, ValueError):
-            return None, 0, None
+            record = read_session(plain, *self.accepts)
+        except (RecordUnreadable, ValueError):
+            return 0, None
+        # The row's own time is not sealed.
+        return row.version, record if self._now() < self._end_of(record) else None
+
+    def _end_of(self, record: SessionRecord) -> float:
+        ends = record.began_at + self._lifetime
+        if self._idle is not None:
+            ends = min(ends, (record.seen_at or record.issued_at) + self._idle)
+        return min(ends, record.ends_at) if self._in_cookies else ends
 
     def _swap(self, session: FlowId, expected: int, record: SessionRecord) -> bool:
-        ends = record.issued_at + self._lifetime
-        return self._save(session, expected, write_session(record), ends)
+        return self._save(session, expected, write_session(record), self._end_of(record))
 
     def _end(self, session: FlowId, expected: int) -> bool:
         return self._save(session, expected, b"", self._now())
@@ -277,40 +483,85 @@ class StoreSessions:
 
 
 class CookieSessions:
-    """Sessions in sealed cookies: nothing is stored on the server, and nothing can be ended there.
+    """Sessions in sealed cookies. The store has a row without tokens, which ends them.
 
     They last as long as the access token. Tokens do not fit into one cookie, so they are split.
 
     Args:
         keys: the application's keys.
-        app_id: user pool and app client of the application.
+        stored: the rows.
+        as_in_0_1: whether to accept the cookies of 0.1, which had no row.
         now: returns the seconds since the epoch.
     """
 
     PIECE = 3500
     """Characters. Browsers take 4,096 bytes for a cookie with its name (RFC 6265, 6.1)."""
     MOST = 6
+    _LARGEST = 65536
 
     def __init__(
-        self, keys: SealingKeys, app_id: str = "", *, now: Callable[[], float] = time.time
+        self,
+        keys: SealingKeys,
+        stored: StoreSessions,
+        *,
+        as_in_0_1: bool = False,
+        now: Callable[[], float] = time.time,
     ) -> None:
         self._keys = keys
-        self._app_id = app_id
+        self._stored = stored
+        self._as_in_0_1 = as_in_0_1
         self._now = now
+        self._log = logger()
 
-    def pieces(self, record: SessionRecord) -> list[str]:
-        """Return the values of the cookies."""
-        plain = zlib.compress(write_session(record))
-        text = base64.urlsafe_b64encode(self._keys.seal(plain, b"session")).decode()
-        return [text[at : at + self.PIECE] for at in range(0, len(text), self.PIECE)]
+    def pieces(self, session_id: str) -> list[str] | None:
+        """Return the values of the cookies; None if the browser has had them, or has signed out.
 
-    def find(self, pieces: list[str]) -> User | None:
-        """Return the user of the session in these cookies, or None."""
+        Raises:
+            Misconfigured: the tokens are too large for cookies. The session has ended.
+        """
+        session = FlowId.parse(session_id)
+        del session_id  # error reporters store the local variables of a traceback
+        record = self._stored.get(session.text)
+        if record is None or record.tokens is None:
+            return None
+        if self._now() >= record.issued_at + PENDING_SECONDS:
+            return None
+        pieces = self._sealed(record.but(session_id=session.text))
+        if pieces is not None:
+            return pieces
+        self._stored.end(session.text)
+        self._log.error("tokens too large for cookies", cure='sessions="server"')
+        raise Misconfigured('tokens too large for cookies: use sessions="server"')
+
+    def _sealed(self, record: SessionRecord) -> list[str] | None:
+        plain = write_session(record)
+        if len(plain) > self._LARGEST:
+            return None
+        text = base64.urlsafe_b64encode(self._keys.seal(zlib.compress(plain), b"session")).decode()
+        pieces = [text[at : at + self.PIECE] for at in range(0, len(text), self.PIECE)]
+        return pieces if len(pieces) <= self.MOST else None
+
+    def read(self, pieces: list[str]) -> SessionRecord | None:
+        """Return the session in these cookies, or None. It may have ended since."""
         try:
             sealed = base64.urlsafe_b64decode("".join(pieces[: self.MOST]))
             plain = self._keys.unseal(sealed, b"session")
             # It was sealed by us. The bound is for the case that a key was stolen.
-            record = read_session(zlib.decompressobj().decompress(plain, 65536), self._app_id)
+            record = read_session(
+                zlib.decompressobj().decompress(plain, self._LARGEST), *self._stored.accepts
+            )
         except (RecordUnreadable, ValueError, binascii.Error, zlib.error):
             return None
-        return user_of(record.tokens) if self._now() < record.ends_at else None
+        return record if record.tokens else None
+
+    def find(self, record: SessionRecord | None) -> User | None:
+        """Return the user of the session in the cookies, or None; raises what `StoreSessions.find` does.
+
+        Args:
+            record: what `read` returned.
+        """
+        if record is None or record.tokens is None or self._now() >= record.ends_at:
+            return None
+        if record.session_id is None:
+            return user_of({}, record.tokens) if self._as_in_0_1 else None
+        return self._stored.find(record.session_id, record.tokens)

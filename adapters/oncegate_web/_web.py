@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import mimetypes
+import re
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
+from traceback import walk_tb
 from typing import Any, Literal
 from urllib.parse import quote
 
-from oncegate import OncegateError, RecordTooNew, SealingKeys, StoreUnavailable, Unreachable
+from oncegate import (
+    Misconfigured,
+    OncegateError,
+    RecordTooNew,
+    SealingKeys,
+    StoreUnavailable,
+    Unreachable,
+)
 from oncegate.adapters import RecordStore, Transport, logger
-from oncegate_web._sessions import User
+from oncegate_web._sessions import IDLE_LIFETIME, LIFETIME, RECHECK, User
 from oncegate_web._translations import Translators
 from oncegate_web.api import Api
 from oncegate_web.html import Html
@@ -19,6 +29,9 @@ from oncegate_web.pages import Renderer
 from oncegate_web.site import Site
 
 _API = ("/flows", "/session", "/openapi.json")
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,32}")
+_MOST_HOSTS = 20
+"""Hosts for which an insecure request is logged: the client chooses the Host header."""
 _FILES = {
     path.name: path.read_bytes() for path in sorted(Path(__file__).with_name("static").glob("*.*"))
 }
@@ -35,9 +48,20 @@ class WebSignIn:
         home: URL after sign-out, and after sign-in without ``next``. Default: ``/``.
         sessions: ``"server"`` to store the tokens on the server (default), ``"cookie"`` to store them
             in sealed cookies.
-        session_lifetime: lifetime of a session in seconds; that of the app client's refresh tokens.
-            Default: 30 days.
-        secure: whether cookies are for HTTPS only. None: if the request used HTTPS.
+        session_lifetime: seconds from the sign-in to the end of a session; at most that of the app
+            client's refresh tokens. Default: 30 days (NIST SP 800-63B-4, 2.1.3, for AAL1; for AAL2 one
+            day, 2.2.3).
+        session_idle_lifetime: seconds without a request after which a session ends, 5% sooner or not;
+            None for no limit. Default: 7 days (for AAL2 NIST recommends one hour).
+        session_recheck: seconds after which Cognito is asked whether a session goes on, so that a
+            disabled user or one who was signed out everywhere is signed out here; 0 for every
+            request, None for never. Default: 300.
+        name: name of this sign-in in the names of its cookies: letters, digits, ``-`` and ``_``. Two
+            sign-ins on one host need different names. Default: ``oncegate``.
+        secure: True if all requests use HTTPS, although the server cannot tell. None (default): what
+            the server says of each request.
+        allow_insecure: whether requests by plain HTTP are answered on other hosts than loopback ones.
+            Then every user on the network can read passwords and sessions. Default: False.
         origins: other origins whose scripts may use the JSON API, such as
             ``https://app.example.com``. They have to be of the same site.
         rate_limit: is called before a POST is processed; if it returns False, the answer is 429.
@@ -56,8 +80,12 @@ class WebSignIn:
         keys: SealingKeys | str,
         home: str = "/",
         sessions: Literal["server", "cookie"] = "server",
-        session_lifetime: float = 30 * 86400.0,
-        secure: bool | None = None,
+        session_lifetime: float = LIFETIME,
+        session_idle_lifetime: float | None = IDLE_LIFETIME,
+        session_recheck: float | None = RECHECK,
+        name: str = "oncegate",
+        secure: Literal[True] | None = None,
+        allow_insecure: bool = False,
         origins: Iterable[str] = (),
         rate_limit: Callable[[Request], bool] | None = None,
         renderer: Renderer | None = None,
@@ -65,12 +93,23 @@ class WebSignIn:
         frame_ancestors: str = "'none'",
         **driver: Any,
     ) -> None:
+        if not _NAME.fullmatch(name):
+            raise Misconfigured("name must be 1 to 32 letters, digits, - and _")
+        if secure not in {None, True}:
+            raise Misconfigured("secure is True or None; for plain HTTP, pass allow_insecure=True")
+        self.name = name
+        self._secure = secure
+        self._allow_insecure = allow_insecure
+        self._insecure_hosts: set[str] = set()
         self._site = Site(
             transport=transport,
             store=store,
             keys=keys if isinstance(keys, SealingKeys) else SealingKeys(keys),
             sessions=sessions,
             session_lifetime=session_lifetime,
+            session_idle_lifetime=session_idle_lifetime,
+            session_recheck=session_recheck,
+            name=name,
             secure=secure,
             translators=Translators(locales),
             driver=driver,
@@ -93,7 +132,17 @@ class WebSignIn:
             StoreUnavailable: the store did not answer.
             Unreachable: the tokens have expired, and Cognito did not answer.
         """
-        return self._site.user_of(request)
+        request = self._as_seen(request)
+        if self._is_insecure(request):
+            return None  # its cookies may come from another host
+        try:
+            return self._site.user_of(request)
+        except Exception as error:  # noqa: BLE001 - raised again
+            if not isinstance(error, OncegateError):
+                self._log.error("session not read", **_about(error))
+            # Without the frames below, whose variables may hold the session's ID: error reporters store
+            # the variables of every frame.
+            raise error.with_traceback(None) from error.__cause__
 
     def sign_in_first(self, request: Request) -> Response:
         """Return a redirect to sign-in (HTML) or a 401 (JSON).
@@ -108,24 +157,43 @@ class WebSignIn:
         return response
 
     def respond(self, request: Request) -> Response:
-        """Answer one request below the mount point. Raises no `oncegate.OncegateError`.
+        """Answer one request below the mount point. Raises no `Exception`.
 
         What fails is answered with 503, or 500 if trying again cannot help, and logged with one line:
-        the types of the error and of its cause.
+        the types of the error and of its cause, and where it was raised. The error itself is not
+        passed on, because error reporters store the variables of its frames: passwords and codes.
         """
+        request = self._as_seen(request)
         try:
             response = self._refused(request) or self._routed(request)
-        except OncegateError as error:
+        except Exception as error:  # noqa: BLE001 - logged, without what it holds
             response = self._failed(request, error)
         response.headers = {**self._headers(request), **response.headers}
         return response
 
-    def _failed(self, request: Request, error: OncegateError) -> Response:
-        # Only types: a message of a database driver may quote the connection's password.
-        reason = type(error.__cause__ or error).__name__
+    def _as_seen(self, request: Request) -> Request:
+        """Return the request as the browser sent it."""
+        return replace(request, is_secure=True) if self._secure else request
+
+    def _is_insecure(self, request: Request) -> bool:
+        """Return whether a request is to be refused because others can read it; log why, once."""
+        if request.is_protected or self._allow_insecure:
+            return False
+        host = request.host[:100]
+        if host not in self._insecure_hosts and len(self._insecure_hosts) < _MOST_HOSTS:
+            self._insecure_hosts.add(host)
+            self._log.error(
+                "plain HTTP refused",
+                host=host,
+                advice="Serve the pages by HTTPS. If a proxy ends TLS, declare it: "
+                f"{request.proxy_setting or 'set is_secure of each request'}. If every request uses "
+                "HTTPS, WebSignIn(secure=True) serves too. WebSignIn(allow_insecure=True) is for tests.",
+            )
+        return True
+
+    def _failed(self, request: Request, error: Exception) -> Response:
         about = {
-            "error": type(error).__name__,
-            "reason": reason,
+            **_about(error),
             "method": request.method,
             "request": request.request_id or "",
         }
@@ -137,10 +205,16 @@ class WebSignIn:
         status = 503 if is_temporary else 500
         self._log.error("request failed", status=status, **about)
         wait = 10 if is_temporary else None
-        return self._error_page(request, status, "store_unavailable", retry_after=wait)
+        try:
+            return self._error_page(request, status, "store_unavailable", retry_after=wait)
+        except Exception as second:  # noqa: BLE001 - such as a mistake in the application's template
+            self._log.error("error page failed", **_about(second))
+            return Response(status, b"Internal Server Error", "text/plain; charset=utf-8")
 
     def _refused(self, request: Request) -> Response | None:
         """Return the answer to a request that is not processed, or None."""
+        if not request.path.startswith("/static/") and self._is_insecure(request):
+            return self._error_page(request, 403, "insecure_connection")
         if request.method == "OPTIONS" and "access-control-request-method" in request.headers:
             return Response(204, headers={"Access-Control-Max-Age": "600"})
         if request.method in {"POST", "DELETE"} and not self._is_same_origin(request):
@@ -216,4 +290,18 @@ def _static_file(request: Request) -> Response | None:
         body=found,
         content_type=f"{kind}; charset=utf-8",
         headers={"Cache-Control": "public, max-age=3600", "Vary": "Accept-Encoding"},
+        is_shared=True,
     )
+
+
+def _about(error: BaseException) -> dict[str, object]:
+    """Return what the log may say of an error: types and places.
+
+    A message may quote what was typed, or the password of a database.
+    """
+    cause = error.__cause__ or error
+    places = [
+        f"{Path(frame.f_code.co_filename).parent.name}/{Path(frame.f_code.co_filename).name}:{line}"
+        for frame, line in walk_tb(error.__traceback__)
+    ]
+    return {"error": type(error).__name__, "reason": type(cause).__name__, "at": places}

@@ -79,18 +79,22 @@ class Api:
         if self._own(request, name) is None:
             return _no_such_flow()
         try:
-            event, version = _event_of(request.body)
+            event, version, kept = _event_of(request.body.bytes)
         except InvalidInput as error:
             return problem(422, "invalid_event", "Unprocessable Content", str(error))
         sent = Response()
+        if kept is not None or "username" in event.model_fields_set:
+            self._site.keep_signed_in(request, sent, bool(kept))
         try:
             step = self._site.send(request, sent, event, version)
         except RecordTooNew:
             raise
         except RecordUnreadable:
             return _no_such_flow()
+        if step.session_id:
+            self._site.begin_session(request, sent, step)
         response = self._step(request, step)
-        response.cookies += sent.cookies
+        response.cookies = sent.cookies
         return response
 
     def _user(self, request: Request) -> Response:
@@ -117,13 +121,11 @@ class Api:
         translated = step.translated(self._site.translators.best(request.languages))
         body: dict[str, Any] = translated.model_dump(mode="json", exclude=_ONLY_IN_COOKIES)
         body["flow_id"] = FlowId.parse(step.flow_id).key
-        response = as_json(body, status)
-        if step.state == "authenticated":
-            self._site.begin_session(request, response, step)
-        return response
+        return as_json(body, status)
 
 
-def _event_of(body: bytes) -> tuple[Event, int]:
+def _event_of(body: bytes) -> tuple[Event, int, bool | None]:
+    """Return the event, the version of its step, and the choice to stay signed in if it is made."""
     try:
         data = json.loads(body)
     except (ValueError, RecursionError):
@@ -135,7 +137,10 @@ def _event_of(body: bytes) -> tuple[Event, int]:
         raise InvalidInput(
             "version: an integer is required, that of the step which the event answers"
         )
-    return parse_event(data), version
+    kept = data.pop("keep_signed_in", None)
+    if not (kept is None or isinstance(kept, bool)):
+        raise InvalidInput("keep_signed_in: true or false")
+    return parse_event(data), version, kept
 
 
 def _no_such_flow() -> Response:

@@ -2,37 +2,63 @@
 
 The setting ``ONCEGATE`` names the `WebSignIn`, such as ``"shop.signin.web"``. If ``oncegate_web`` is in
 ``INSTALLED_APPS``, pages are rendered by Django's own templates, so that a project's
-``templates/oncegate/page.html`` replaces ours. Django's CSRF middleware protects the forms.
+``templates/oncegate/page.html`` replaces ours. Add ``"oncegate_web.django.OncegateMiddleware"`` to
+``MIDDLEWARE``, after the cache's and before all that reads cookies. The pages have CSRF tokens of their
+own, bound to the flow, and check Origin and Sec-Fetch-Site.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from functools import wraps
-from typing import Any
+from http.cookies import SimpleCookie
+from typing import Any, cast
 
-from oncegate import MissingExtra
+from asgiref.sync import iscoroutinefunction, markcoroutinefunction
+
+from oncegate import Misconfigured, MissingExtra
 
 try:
     from django.apps import apps
     from django.conf import settings
     from django.http import HttpRequest, HttpResponse, HttpResponseBase
-    from django.http.request import RawPostDataException
-    from django.middleware.csrf import get_token
     from django.template.loader import render_to_string
-    from django.urls import include, path, re_path, reverse
+    from django.urls import include, path, reverse
     from django.utils.module_loading import import_string
     from django.views.decorators.csrf import csrf_exempt
+    from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
 except ModuleNotFoundError as error:
     raise MissingExtra("django") from error
 
 from oncegate_web._sessions import User
 from oncegate_web._web import WebSignIn
-from oncegate_web.http import MAX_BODY_BYTES, Request, Response
+from oncegate_web.http import (
+    MAX_BODY_BYTES,
+    Body,
+    Fields,
+    Request,
+    Response,
+    private_headers,
+    without_cookies,
+)
 from oncegate_web.pages import Page
 
 View = Callable[..., HttpResponseBase]
+
+_PROXY = (
+    'SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https"), and USE_X_FORWARDED_HOST = True'
+    " if the proxy sets X-Forwarded-Host"
+)
+
+
+class _Seen:
+    """What the middleware and the functions below know about one request."""
+
+    def __init__(self, cookies: Fields) -> None:
+        self.cookies = cookies
+        self.depends_on_user = False
+        self.user: User | None = None
 
 
 def mount() -> Any:
@@ -41,21 +67,50 @@ def mount() -> Any:
     Example:
         >>> urlpatterns = [path("auth/", mount())]
     """
-    patterns = [
-        path("", _page, name="page"),
-        # It accepts only JSON from this origin, which no form of another site can send.
-        re_path(r"^(?P<below>(?:flows|session)\b.*)$", csrf_exempt(_page)),
-        path("<path:below>", _page),
-    ]
+    # Exempt, because Django's check reads a body of any length. The pages have tokens of their own.
+    page = csrf_exempt(_page)
+    patterns = [path("", page, name="page"), path("<path:below>", page)]
     return include((patterns, "oncegate"))
 
 
+class OncegateMiddleware:
+    """Keeps pages that depend on the user out of shared caches, and our cookies out of the request."""
+
+    sync_capable = True
+    async_capable = True
+
+    def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:
+        self._get_response = get_response
+        self._is_async = iscoroutinefunction(get_response)
+        if self._is_async:
+            markcoroutinefunction(self)
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
+        seen = _seen(request)
+        if self._is_async:
+            return self._answer(request, seen)
+        return _as_private(self._get_response(request), seen)
+
+    async def _answer(self, request: HttpRequest, seen: _Seen) -> HttpResponseBase:
+        return _as_private(await self._get_response(request), seen)
+
+
 def current_user(request: HttpRequest) -> User | None:
-    """Return the user who is signed in, or None. The store is read once per request."""
-    if not hasattr(request, "oncegate_user"):
-        request.oncegate_user = _web().user_of(_translated(request, ""))
-    user: User | None = request.oncegate_user
-    return user
+    """Return the user who is signed in, or None. The store is read once per request.
+
+    Raises:
+        Misconfigured: neither `OncegateMiddleware` nor `login_required` is there, so the page could be
+            cached for all users.
+    """
+    if not hasattr(request, "oncegate"):
+        raise Misconfigured('add "oncegate_web.django.OncegateMiddleware" to MIDDLEWARE')
+    seen = _seen(request)
+    if not seen.depends_on_user:
+        seen.depends_on_user = True
+        # Also for a cache outside the middleware, such as `cache_page` around the view.
+        request._cache_update_cache = False
+        seen.user = _web().user_of(_translated(request, ""))
+    return seen.user
 
 
 def login_required(view: View) -> View:
@@ -63,13 +118,43 @@ def login_required(view: View) -> View:
 
     @wraps(view)
     def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        seen = _seen(request)
         if current_user(request) is not None:
-            return view(request, *args, **kwargs)
-        return _native(_web().sign_in_first(_translated(request, request.get_full_path())))
+            return _as_private(view(request, *args, **kwargs), seen)
+        answer = _web().sign_in_first(_translated(request, request.get_full_path()))
+        return _as_private(_native(answer), seen)
 
     return guarded
 
 
+def _seen(request: HttpRequest) -> _Seen:
+    """Move our cookies out of a request, which error pages show, and return what is known of it."""
+    if not hasattr(request, "oncegate"):
+        sent = request.META.get("HTTP_COOKIE", "")
+        request.oncegate = _Seen(Fields({"cookie": sent}))
+        others = without_cookies(sent, _web().name)
+        if others != sent:
+            request.META["HTTP_COOKIE"] = others
+            for parsed in ("COOKIES", "headers"):  # parsed again from what is left
+                vars(request).pop(parsed, None)
+            if hasattr(request, "scope"):  # ASGI
+                kept = [one for one in request.scope["headers"] if one[0] != b"cookie"]
+                request.scope["headers"] = [*kept, (b"cookie", others.encode("latin-1", "replace"))]
+    return cast("_Seen", request.oncegate)
+
+
+def _as_private(response: HttpResponseBase, seen: _Seen) -> HttpResponseBase:
+    if seen.depends_on_user:
+        headers = response.headers
+        for name, value in private_headers(
+            headers.get("Cache-Control"), headers.get("Vary")
+        ).items():
+            headers[name] = value
+    return response
+
+
+@sensitive_post_parameters()  # type: ignore[untyped-decorator]
+@sensitive_variables()  # type: ignore[untyped-decorator]
 def _page(request: HttpRequest, below: str = "") -> HttpResponse:
     return _native(_web().respond(_with_body(_translated(request, f"/{below}"), request)))
 
@@ -97,29 +182,43 @@ def _translated(request: HttpRequest, path: str) -> Request:
         host=request.get_host(),
         is_secure=request.is_secure(),
         client=request.META.get("REMOTE_ADDR"),
-        headers={name.lower(): value for name, value in request.headers.items()},
-        cookies=request.COOKIES,
+        headers=Fields(
+            {
+                **{name.lower(): value for name, value in request.headers.items()},
+                "cookie": _seen(request).cookies["cookie"],
+            }
+        ),
         query=request.GET.dict(),
+        proxy_setting=_PROXY,
     )
 
 
 def _with_body(asked: Request, request: HttpRequest) -> Request:
-    """Add form and body. For our own pages only: the application reads what its views are posted."""
-    try:
-        body = request.body  # before the form, which Django then parses from it
-    except RawPostDataException:
-        body = b""  # Django's CSRF check has read a multipart form already
-    form = request.POST if len(body) <= MAX_BODY_BYTES else {}
-    return replace(
-        asked,
-        body=body,
-        form={name: str(form[name]) for name in form},
-        hidden={"csrfmiddlewaretoken": get_token(request)},
-    )
+    """Add form and body. For our own pages only: the application reads what its views are posted.
+
+    They are not read by ``request.POST`` and ``request.body``, which would keep them for error pages.
+    """
+    body = Body(request.read(MAX_BODY_BYTES + 1))
+    return replace(asked, body=body, form=body.form(asked.headers.get("content-type", "")))
+
+
+class _SharedResponse(HttpResponse):  # type: ignore[misc]
+    """A response for all users, to which no middleware can add a cookie."""
+
+    @property
+    def cookies(self) -> SimpleCookie:
+        return SimpleCookie()
+
+    @cookies.setter
+    def cookies(self, _: SimpleCookie) -> None:
+        pass
+
+    def set_cookie(self, *_: Any, **__: Any) -> None:
+        pass
 
 
 def _native(answer: Response) -> HttpResponse:
-    made = HttpResponse(
+    made = (_SharedResponse if answer.is_shared else HttpResponse)(
         answer.body,
         status=answer.status,
         headers=answer.headers,
@@ -130,4 +229,4 @@ def _native(answer: Response) -> HttpResponse:
     return made
 
 
-__all__ = ["current_user", "login_required", "mount"]
+__all__ = ["OncegateMiddleware", "current_user", "login_required", "mount"]

@@ -7,24 +7,45 @@ from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import replace
 from typing import Annotated
-from urllib.parse import parse_qsl
 
-from oncegate import MissingExtra
+from oncegate import Misconfigured, MissingExtra
 
 try:
     from fastapi import Depends, FastAPI, HTTPException
     from fastapi import Request as FastAPIRequest
     from fastapi.responses import Response as FastAPIResponse
-    from starlette.types import Receive, Scope, Send
+    from starlette.middleware import Middleware
+    from starlette.requests import ClientDisconnect
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
 except ModuleNotFoundError as error:
     raise MissingExtra("fastapi") from error
 
 from oncegate.adapters import THREADS
 from oncegate_web._sessions import User
 from oncegate_web._web import WebSignIn
-from oncegate_web.http import MAX_BODY_BYTES, Request, Response
+from oncegate_web.http import (
+    MAX_BODY_BYTES,
+    Body,
+    Fields,
+    Request,
+    Response,
+    encoded_path,
+    private_headers,
+    without_cookies,
+)
 
-FORM = "application/x-www-form-urlencoded"
+_PROXY = "run uvicorn with --proxy-headers --forwarded-allow-ips=ADDRESS-OF-THE-PROXY"
+_SEEN = "oncegate"
+"""Key of the `_Seen` of a request in its ASGI scope."""
+
+
+class _Seen:
+    """What the middleware, the pages and the dependencies tell each other about one request."""
+
+    def __init__(self, cookies: Fields) -> None:
+        self.cookies = cookies
+        self.depends_on_user = False
+        self.is_shared = False
 
 
 class NotSignedIn(HTTPException):
@@ -42,7 +63,14 @@ def mount(app: FastAPI, web: WebSignIn, prefix: str = "/auth") -> None:
         web: the sign-in.
         prefix: mount point; begins with a slash and does not end with one.
     """
+    if app.middleware_stack is not None:
+        raise Misconfigured("mount the sign-in before the application's first request")
     app.state.oncegate, app.state.oncegate_prefix = web, prefix
+    # Innermost, so that a cache among the application's middleware sees the headers of a page that
+    # depends on the user; outermost, so that none of them adds a cookie to a static file.
+    app.user_middleware.append(Middleware(_Middleware, name=web.name))
+    build = app.build_middleware_stack
+    app.build_middleware_stack = lambda: _Middleware(build(), name=web.name)  # type: ignore[method-assign]
     app.add_exception_handler(NotSignedIn, _sign_in_first)
     app.mount(prefix, _Pages(web), name="oncegate")
 
@@ -50,6 +78,7 @@ def mount(app: FastAPI, web: WebSignIn, prefix: str = "/auth") -> None:
 def current_user(request: FastAPIRequest) -> User | None:
     """A dependency that returns the user who is signed in, or None."""
     web: WebSignIn = request.app.state.oncegate
+    request.scope[_SEEN].depends_on_user = True
     return web.user_of(_translated(request))
 
 
@@ -74,6 +103,57 @@ def _sign_in_first(request: FastAPIRequest, _: Exception) -> FastAPIResponse:
     return _native(web.sign_in_first(asked))
 
 
+class _Middleware:
+    """Takes the sign-in's cookies out of the request, and keeps users' pages out of shared caches."""
+
+    def __init__(self, app: ASGIApp, name: str) -> None:
+        self._app = app
+        self._name = name
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        _take_cookies(scope, self._name)
+        seen: _Seen = scope[_SEEN]
+
+        async def send_guarded(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = list(message.get("headers", ()))
+                if seen.is_shared:
+                    headers = [one for one in headers if one[0].lower() != b"set-cookie"]
+                elif seen.depends_on_user:
+                    headers = _as_private(headers)
+                message = {**message, "headers": headers}
+            await send(message)
+
+        await self._app(scope, receive, send_guarded)
+
+
+def _take_cookies(scope: Scope, name: str) -> None:
+    """Move our cookies out of the scope, which error reporters store whole, into `_Seen`."""
+    headers = scope["headers"]
+    sent = b"; ".join(value for key, value in headers if key == b"cookie").decode("latin-1")
+    scope.setdefault(_SEEN, _Seen(Fields({"cookie": sent})))
+    others = without_cookies(sent, name)
+    if others != sent:
+        kept = [(key, value) for key, value in headers if key != b"cookie"]
+        scope["headers"] = [*kept, (b"cookie", others.encode("latin-1"))] if others else kept
+
+
+def _as_private(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    values: dict[bytes, str] = {b"cache-control": "", b"vary": ""}
+    others = []
+    for name, value in headers:
+        if (lower := name.lower()) in values:
+            values[lower] = ", ".join(filter(None, (values[lower], value.decode("latin-1"))))
+        else:
+            others.append((name, value))
+    private = private_headers(values[b"cache-control"], values[b"vary"])
+    added = [(name.lower().encode(), value.encode("latin-1")) for name, value in private.items()]
+    return [*others, *added]
+
+
 class _Pages:
     """An ASGI application. It answers each request on a thread, so the event loop is never blocked."""
 
@@ -85,47 +165,49 @@ class _Pages:
         if scope["type"] != "http":
             return
         asked = FastAPIRequest(scope, receive)
-        body = b""
-        async for chunk in asked.stream():
-            body += chunk
-            if len(body) > MAX_BODY_BYTES:
-                break
+        try:
+            body = await _body(asked)
+        except ClientDisconnect:
+            return  # its traceback would hold what was received
         root = scope.get("root_path", "")
         request = _translated(asked, prefix=root, body=body)
         loop = asyncio.get_running_loop()
         # The context variables of a middleware, such as the request ID, follow to the thread.
         run = copy_context().run
         answer = await loop.run_in_executor(self._threads, run, self._web.respond, request)
+        scope[_SEEN].is_shared = answer.is_shared
         await _native(answer)(scope, receive, send)
 
 
-def _translated(asked: FastAPIRequest, prefix: str | None = None, body: bytes = b"") -> Request:
-    is_form = asked.headers.get("content-type", "").startswith(FORM)
-    path = asked.url.path
+async def _body(asked: FastAPIRequest) -> Body:
+    """Return the body, or its beginning if it is too large."""
+    body = Body()
+    async for chunk in asked.stream():
+        body.bytes += chunk
+        if len(body) > MAX_BODY_BYTES:
+            break
+    return body
+
+
+def _translated(
+    asked: FastAPIRequest, prefix: str | None = None, body: Body | None = None
+) -> Request:
+    path = asked.scope["path"]
+    whole = encoded_path(path, asked.url.query)
+    body = body or Body()
     return Request(
         method=asked.method,
-        path=path.removeprefix(prefix) if prefix is not None else _with_query(asked),
+        path=path.removeprefix(prefix) if prefix is not None else whole,
         prefix=prefix or "",
         host=asked.headers.get("host", ""),
         is_secure=asked.url.scheme == "https",
         client=asked.client.host if asked.client else None,
-        headers=dict(asked.headers),
-        cookies=asked.cookies,
+        headers=Fields({**asked.headers, "cookie": asked.scope[_SEEN].cookies["cookie"]}),
         query=dict(asked.query_params),
-        form=_form(body) if is_form and len(body) <= MAX_BODY_BYTES else {},
+        form=body.form(asked.headers.get("content-type", "")),
         body=body,
+        proxy_setting=_PROXY,
     )
-
-
-def _with_query(asked: FastAPIRequest) -> str:
-    return asked.url.path + (f"?{asked.url.query}" if asked.url.query else "")
-
-
-def _form(body: bytes) -> dict[str, str]:
-    try:
-        return dict(parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=100))
-    except ValueError:
-        return {}
 
 
 def _native(answer: Response) -> FastAPIResponse:

@@ -13,14 +13,29 @@ try:
     from flask import Blueprint, Flask, current_app, g
     from flask import Response as FlaskResponse
     from flask import request as asked
+    from werkzeug.datastructures import Headers, ImmutableMultiDict
+    from werkzeug.wsgi import LimitedStream
 except ModuleNotFoundError as error:
     raise MissingExtra("flask") from error
 
 from oncegate_web._sessions import User
 from oncegate_web._web import WebSignIn
-from oncegate_web.http import MAX_BODY_BYTES, Request, Response
+from oncegate_web.http import (
+    MAX_BODY_BYTES,
+    Body,
+    Fields,
+    Request,
+    Response,
+    encoded_path,
+    private_headers,
+    without_cookies,
+)
 
 METHODS = ["GET", "POST", "DELETE", "OPTIONS"]
+
+_PROXY = "app.wsgi_app = ProxyFix(app.wsgi_app, x_for=1, x_proto=1, x_host=1, x_prefix=1)"
+_COOKIE = "oncegate.cookie"
+"""Key of the Cookie header, as received, in the WSGI environment."""
 
 
 def mount(app: Flask, web: WebSignIn, prefix: str = "/auth") -> None:
@@ -33,6 +48,8 @@ def mount(app: Flask, web: WebSignIn, prefix: str = "/auth") -> None:
         prefix: mount point; begins with a slash and does not end with one.
     """
     app.extensions["oncegate"] = (web, prefix)
+    app.wsgi_app = _Wsgi(app.wsgi_app, web.name, prefix)  # type: ignore[method-assign]
+    app.after_request(_as_private)
     pages = Blueprint("oncegate", __name__, url_prefix=prefix)
 
     def page(path: str = "") -> FlaskResponse:
@@ -58,6 +75,7 @@ def current_user() -> User | None:
     """Return the user who is signed in, or None. The store is read once per request."""
     if "oncegate_user" not in g:
         web, prefix = _mounted()
+        g.oncegate_failed = True  # unless it returns
         g.oncegate_user = web.user_of(_translated(prefix, asked.path))
     user: User | None = g.oncegate_user
     return user
@@ -71,7 +89,8 @@ def login_required(view: Callable[..., Any]) -> Callable[..., Any]:
         if current_user() is not None:
             return current_app.ensure_sync(view)(*args, **kwargs)
         web, prefix = _mounted()
-        path = asked.root_path.rstrip("/") + asked.full_path.rstrip("?")
+        query = asked.query_string.decode("latin-1")
+        path = encoded_path(asked.root_path.rstrip("/") + asked.path, query)
         return _native(web.sign_in_first(_translated(prefix, path)))
 
     return guarded
@@ -90,26 +109,84 @@ def _translated(prefix: str, path: str) -> Request:
         host=asked.host,
         is_secure=asked.is_secure,
         client=asked.remote_addr,
-        headers={name.lower(): value for name, value in asked.headers.items()},
-        cookies=asked.cookies,
+        headers=Fields(
+            {
+                **{name.lower(): value for name, value in asked.headers.items()},
+                "cookie": _cookie(asked.environ)["cookie"],
+            }
+        ),
         query=asked.args.to_dict(),
+        proxy_setting=_PROXY,
     )
 
 
 def _with_body(request: Request) -> Request:
     """Add form and body. For our own pages only: the application reads what its views are posted."""
     if (asked.content_length or 0) > MAX_BODY_BYTES:
-        return replace(request, body=b" " * (MAX_BODY_BYTES + 1))
+        return replace(request, body=Body(b" " * (MAX_BODY_BYTES + 1)))
     hidden = {}
     if "csrf" in current_app.extensions:
         hidden["csrf_token"] = current_app.jinja_env.globals["csrf_token"]()  # type: ignore[operator]
-    return replace(request, form=asked.form.to_dict(), body=asked.get_data(), hidden=hidden)
+    form = Fields(asked.form.to_dict())
+    body = Body(asked.get_data(cache=False))
+    # Error reporters read the form again from the request.
+    asked.form = ImmutableMultiDict()
+    return replace(request, form=form, body=body, hidden=hidden)
+
+
+class _Wsgi:
+    """Takes the sign-in's cookies out of the request, and limits bodies for its pages.
+
+    It does so before Flask: a body without a length is read by the first who asks for the form.
+    """
+
+    def __init__(self, app: Callable[..., Any], name: str, prefix: str) -> None:
+        self._app = app
+        self._name = name
+        self._prefix = prefix + "/"
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Any:
+        _cookie(environ)
+        others = without_cookies(environ.get("HTTP_COOKIE", ""), self._name)
+        if others:
+            environ["HTTP_COOKIE"] = others
+        else:
+            environ.pop("HTTP_COOKIE", None)
+        if f"{environ.get('PATH_INFO', '')}/".startswith(self._prefix):
+            limit = MAX_BODY_BYTES + 1
+            environ["wsgi.input"] = LimitedStream(environ["wsgi.input"], limit, is_max=True)
+        return self._app(environ, start_response)
+
+
+def _cookie(environ: dict[str, Any]) -> Fields:
+    """Return the Cookie header as received."""
+    if _COOKIE not in environ:
+        environ[_COOKIE] = Fields({"cookie": environ.get("HTTP_COOKIE", "")})
+    received: Fields = environ[_COOKIE]
+    return received
+
+
+def _as_private(response: FlaskResponse) -> FlaskResponse:
+    """Keep a response that depends on the user out of shared caches."""
+    if "oncegate_user" in g or g.get("oncegate_failed"):
+        headers = response.headers
+        vary = ", ".join(headers.getlist("Vary"))
+        headers.update(private_headers(headers.get("Cache-Control"), vary))
+    return response
+
+
+class _SharedResponse(FlaskResponse):
+    """A response without cookies, such as that of Flask's session, for all users."""
+
+    def get_wsgi_headers(self, environ: Any) -> Headers:
+        headers = super().get_wsgi_headers(environ)
+        headers.remove("Set-Cookie")
+        return headers
 
 
 def _native(answer: Response) -> FlaskResponse:
-    made = FlaskResponse(
-        answer.body, answer.status, answer.headers, content_type=answer.content_type
-    )
+    kind = _SharedResponse if answer.is_shared else FlaskResponse
+    made = kind(answer.body, answer.status, answer.headers, content_type=answer.content_type)
     for cookie in answer.cookies:
         made.set_cookie(**cookie.arguments())
     return made

@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 from functools import cached_property
 from urllib.parse import urlencode
 
-from oncegate import Event, InvalidInput, RecordTooNew, RecordUnreadable, Step
+from oncegate import Event, InvalidInput, RecordTooNew, RecordUnreadable, RememberDevice
 from oncegate.adapters import FlowId, parse_event
 from oncegate_web._sessions import User
-from oncegate_web.http import Request, Response, local_path, problem, redirect
+from oncegate_web.http import Fields, Request, Response, local_path, problem, redirect
 from oncegate_web.pages import Page, PageBuilder, Renderer
 from oncegate_web.site import Site
 
@@ -69,8 +69,6 @@ class Html:
             onward = local_path(request.query.get("next"))
             return redirect(onward) if onward else self._signed_in_page(request, user)
         step = self._site.current(flow_id)
-        if step.state == "authenticated":
-            return self._signed_in(request, Response(), step)
         is_new = step.flow_id != flow_id
         if flow_id and is_new and not notice:
             notice = "flow_expired"
@@ -95,6 +93,9 @@ class Html:
             return self._back(request, response, "page_outdated")
         try:
             event, version = _event_of(form)
+            if "username" in event.model_fields_set:
+                kept = form.get("_keep_signed_in") == "on"
+                self._site.keep_signed_in(request, response, kept)
             step = self._site.send(request, response, event, version)
         except InvalidInput:
             return self._back(request, response, "invalid_input")
@@ -102,8 +103,12 @@ class Html:
             raise
         except RecordUnreadable:
             return self._back(request, response)  # the next page starts a new flow
-        if step.state == "authenticated":
-            return self._signed_in(request, response, step)
+        # Only the request that carried the accepted answer receives the session.
+        if step.session_id and not self._site.begin_session(request, response, step):
+            self._site.set_flow(request, response, None)
+            return self._back(request, response, "flow_expired")  # signed out meanwhile
+        if step.state == "authenticated" and (step.session_id or _is_about_device(event)):
+            return self._onward(request, response)
         reason = step.reason.code if step.reason else ""
         return self._back(request, response, "" if reason in _WITHOUT_NOTICE else reason)
 
@@ -114,9 +119,8 @@ class Html:
         self._site.end_session(request, response)
         return redirect(self._home, response)
 
-    def _signed_in(self, request: Request, response: Response, step: Step) -> Response:
+    def _onward(self, request: Request, response: Response) -> Response:
         """Redirect a user who has signed in to where the sign-in was requested."""
-        self._site.begin_session(request, response, step)
         self._site.set_flow(request, response, None)
         return redirect(local_path(request.query.get("next")) or self._home, response)
 
@@ -150,6 +154,11 @@ class Html:
         return JinjaRenderer()
 
 
+def _is_about_device(event: Event) -> bool:
+    """Return whether an event can only follow the answer that received the session."""
+    return isinstance(event, RememberDevice)
+
+
 def _with_query(request: Request, notice: str = "") -> str:
     """Return the URL of the page, with the ``next`` of the request."""
     values = {"next": local_path(request.query.get("next")) or "", "notice": notice}
@@ -157,11 +166,11 @@ def _with_query(request: Request, notice: str = "") -> str:
     return f"{request.prefix}/" + (f"?{query}" if query else "")
 
 
-def _has_token(form: Mapping[str, str], token: str) -> bool:
+def _has_token(form: Fields, token: str) -> bool:
     return hmac.compare_digest(token.encode(), form.get("_token", "").encode())
 
 
-def _event_of(form: Mapping[str, str]) -> tuple[Event, int]:
+def _event_of(form: Fields) -> tuple[Event, int]:
     """Return the event of a form, and the version of the page that it was on."""
     fields: dict[str, object] = {"type": form.get("_event", "")}
     attributes = {}

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import ItemsView, Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
-from urllib.parse import urlsplit
+from ipaddress import ip_address
+from typing import Any, overload
+from urllib.parse import parse_qsl, quote, urlsplit
+from urllib.request import parse_http_list
 
 MAX_BODY_BYTES = 64 * 1024
 """The largest event, a passkey's answer, is far below."""
@@ -15,14 +17,128 @@ MAX_BODY_BYTES = 64 * 1024
 FLOW, SESSION, DEVICE = "oncegate_flow", "oncegate_session", "oncegate_device"
 """Names of our cookies."""
 
-HTML, JSON, PROBLEM = "text/html", "application/json", "application/problem+json"
+FORM, HTML, JSON, PROBLEM = (
+    "application/x-www-form-urlencoded",
+    "text/html",
+    "application/json",
+    "application/problem+json",
+)
 
 _REQUEST_ID = re.compile(r"[\x20-\x7e]{1,128}")
+_COOKIE_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_URL_CHARACTERS = "/:?#[]@!$&'()*+,;=%-._~"
+"""Reserved and unreserved characters, and the percent sign (RFC 3986, 2)."""
+
+
+class Fields:
+    """Text values by name: of a form, of headers, of cookies.
+
+    Error reporters store the local variables of a traceback, and walk through mappings and strings. This
+    is neither, and its repr has no names and no values.
+    """
+
+    __slots__ = ("_values",)
+
+    def __init__(self, values: Mapping[str, str] | None = None) -> None:
+        self._values = dict(values or {})
+
+    @overload
+    def get(self, name: str) -> str | None: ...
+    @overload
+    def get(self, name: str, default: str) -> str: ...
+    def get(self, name: str, default: str | None = None) -> str | None:
+        """Return a value, or the default."""
+        return self._values.get(name, default)
+
+    def items(self) -> ItemsView[str, str]:
+        """Return names and values."""
+        return self._values.items()
+
+    def __getitem__(self, name: str) -> str:
+        return self._values[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._values
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} fields>"
+
+
+class Body:
+    """The body of a request. Its repr does not show it, and it is not bytes, as with `Fields`.
+
+    Attributes:
+        bytes: what was received.
+    """
+
+    __slots__ = ("bytes",)
+
+    def __init__(self, received: bytes = b"") -> None:
+        self.bytes = received
+
+    def __len__(self) -> int:
+        return len(self.bytes)
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} bytes>"
+
+    def form(self, content_type: str) -> Fields:
+        """Return the fields of a form.
+
+        Args:
+            content_type: the header; any other than that of a form has no fields.
+        """
+        if not content_type.startswith(FORM) or len(self) > MAX_BODY_BYTES:
+            return Fields()
+        try:
+            text = self.bytes.decode()
+            return Fields(dict(parse_qsl(text, keep_blank_values=True, max_num_fields=100)))
+        except ValueError:
+            return Fields()
+
+
+def cookies_of(header: str) -> Fields:
+    """Return the cookies of a Cookie header, by their exact names (RFC 6265, 5.4).
+
+    The cookie parsers of some frameworks drop Unicode blanks and quotes. Then a cookie of a sibling
+    domain, such as ``\u2000__Host-oncegate_flow``, would pass for ours. A name that occurs twice is
+    ignored, because one of the two may come from a sibling domain.
+
+    Args:
+        header: as received, decoded as Latin-1.
+    """
+    found: dict[str, str] = {}
+    repeated = set()
+    for part in header.split(";"):
+        name, equals, value = part.removeprefix(" ").partition("=")
+        if not equals or not _COOKIE_NAME.fullmatch(name):
+            continue
+        if name in found:
+            repeated.add(name)
+        found[name] = value
+    return Fields({name: value for name, value in found.items() if name not in repeated})
+
+
+def without_cookies(header: str, name: str) -> str:
+    """Return a Cookie header without the cookies of a sign-in.
+
+    The application has no use for them, and what it does not have, it does not log.
+
+    Args:
+        header: as received.
+        name: name of the sign-in.
+    """
+    ours = (f"{name}_", f"__Host-{name}_")
+    others = [part for part in header.split(";") if not part.strip().startswith(ours)]
+    return ";".join(others).removeprefix(" ")
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request below the mount point.
+    """One request below the mount point. Its repr has no values that may be secret.
 
     Attributes:
         method: HTTP method, in capitals.
@@ -31,12 +147,12 @@ class Request:
         host: host as the browser sees it, with the port unless it is the scheme's default.
         is_secure: whether the browser used HTTPS.
         client: the browser's address, for budgets and rate limits.
-        headers: values by name, names in lower case.
-        cookies: values by name.
+        headers: values by name, names in lower case. ``cookie`` is the header as received.
         query: values by name.
         form: fields of a posted form, by name.
         body: body of the request.
         hidden: fields that the framework adds to each form, by name: its CSRF token.
+        proxy_setting: how to declare a TLS proxy to this framework, for the log.
     """
 
     method: str
@@ -45,16 +161,36 @@ class Request:
     host: str = ""
     is_secure: bool = False
     client: str | None = None
-    headers: Mapping[str, str] = field(default_factory=dict)
-    cookies: Mapping[str, str] = field(default_factory=dict)
-    query: Mapping[str, str] = field(default_factory=dict)
-    form: Mapping[str, str] = field(default_factory=dict)
-    body: bytes = b""
-    hidden: Mapping[str, str] = field(default_factory=dict)
+    headers: Fields = field(default_factory=Fields, repr=False)
+    query: Mapping[str, str] = field(default_factory=dict, repr=False)
+    form: Fields = field(default_factory=Fields, repr=False)
+    body: Body = field(default_factory=Body, repr=False)
+    hidden: Mapping[str, str] = field(default_factory=dict, repr=False)
+    proxy_setting: str = field(default="", repr=False)
+
+    @property
+    def cookies(self) -> Fields:
+        """Cookies by their exact names; see `cookies_of`."""
+        return cookies_of(self.headers.get("cookie", ""))
 
     @property
     def origin(self) -> str:
         return f"{'https' if self.is_secure else 'http'}://{self.host}"
+
+    @property
+    def is_protected(self) -> bool:
+        """Whether the request was unreadable between the browser and the server.
+
+        It used HTTPS, or never left the computer. Browsers treat loopback hosts as secure too (W3C
+        Secure Contexts, 3.1). If a proxy has forwarded a request by HTTPS to a loopback address, the
+        server has to be told.
+        """
+        if self.is_secure:
+            return True
+        forwarded = self.headers.get("x-forwarded-proto", "") + self.headers.get("forwarded", "")
+        if "https" in forwarded or self.headers.get("origin", "") == f"https://{self.host}":
+            return False
+        return _is_loopback(self.host)
 
     @property
     def wants_html(self) -> bool:
@@ -82,7 +218,8 @@ class Request:
         return value if _REQUEST_ID.fullmatch(value) else None
 
 
-class Cookie(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Cookie:
     """A cookie to set. All cookies are HttpOnly and SameSite=Lax.
 
     With Strict, a user who returns by a link in an email would have lost the flow.
@@ -93,7 +230,7 @@ class Cookie(NamedTuple):
     """
 
     name: str
-    value: str | None
+    value: str | None = field(repr=False)
     path: str
     secure: bool
     max_age: int | None = None
@@ -117,20 +254,65 @@ class Response:
 
     Attributes:
         cookies: cookies to set, in order.
+        is_shared: whether it is the same for all users, so that caches may store it. The application's
+            cookies must not go with it.
     """
 
     status: int = 200
-    body: bytes = b""
+    body: bytes = field(default=b"", repr=False)
     content_type: str = HTML + "; charset=utf-8"
     headers: dict[str, str] = field(default_factory=dict)
     cookies: list[Cookie] = field(default_factory=list)
+    is_shared: bool = False
 
 
 def redirect(location: str, response: Response | None = None) -> Response:
-    """Return a 303 (See Other), so that a reload of the next page posts nothing."""
+    """Return a 303 (See Other), so that a reload of the next page posts nothing.
+
+    Every Location is made here. What a URL cannot have, such as letters outside ASCII, is
+    percent-encoded as UTF-8 (RFC 9110, 10.2.2; RFC 3987, 3.1): headers are Latin-1.
+    """
     response = response or Response()
-    response.status, response.headers["Location"] = 303, location
+    response.status, response.headers["Location"] = 303, _encoded(location)
     return response
+
+
+def encoded_path(path: str, query: str = "") -> str:
+    """Return path and query of a URL.
+
+    Args:
+        path: decoded; a ``?``, ``#`` or ``%`` in it is part of a name.
+        query: as received, without its question mark.
+    """
+    encoded = quote(path, safe="/:@!$&'()*+,;=~", errors="replace")
+    return encoded + (f"?{_encoded(query)}" if query else "")
+
+
+def _encoded(url: str) -> str:
+    return quote(url, safe=_URL_CHARACTERS, errors="replace")
+
+
+def private_headers(cache_control: str | None, vary: str | None) -> dict[str, str]:
+    """Return the headers of a response that depends on the user.
+
+    Stricter directives, such as ``no-store``, stay. What lets shared caches store it goes: ``public``
+    and ``s-maxage`` (RFC 9111, 5.2.2).
+
+    Args:
+        cache_control: the response's own Cache-Control.
+        vary: the response's own Vary.
+    """
+    kept = [
+        one
+        for one in parse_http_list(cache_control or "")
+        if one.partition("=")[0].strip().lower() not in {"public", "private", "s-maxage"}
+    ]
+    names = parse_http_list(vary or "")
+    is_there = {name.lower() for name in names} & {"*", "cookie"}
+    return {
+        "Cache-Control": ", ".join([*kept, "private"]),
+        "Vary": ", ".join(names if is_there else [*names, "Cookie"]),
+    }
 
 
 def as_json(value: Any, status: int = 200, content_type: str = JSON) -> Response:
@@ -153,10 +335,18 @@ def local_path(target: str | None) -> str | None:
     """
     if not target or not target.startswith("/") or len(target) > 2048:
         return None
-    if target.startswith(("//", "/\\")) or any(ord(char) <= 32 or char == "\\" for char in target):
+    if target.startswith(("//", "/\\")) or any(ord(char) < 32 or char == "\\" for char in target):
         return None
     try:
         parts = urlsplit(target)
     except ValueError:
         return None
     return None if parts.scheme or parts.netloc else target
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        name = (urlsplit(f"//{host}").hostname or "").removesuffix(".")
+        return name == "localhost" or name.endswith(".localhost") or ip_address(name).is_loopback
+    except ValueError:
+        return False

@@ -48,7 +48,7 @@ class Input:
     """One input of a form: `oncegate.adapters.Field`, for the template.
 
     Attributes:
-        kind: ``text``, ``choice`` or ``passkey``: selects the template's part.
+        kind: ``text``, ``choice``, ``passkey`` or ``checkbox``: selects the template's part.
         is_first: whether it gets the focus.
         is_wrong: whether the page's error is about it.
     """
@@ -288,7 +288,7 @@ class PageBuilder:
                 action.label,
                 is_main=action.is_main,
                 version=step.version,
-                inputs=self._inputs(action, is_wrong=is_wrong),
+                inputs=self._inputs(action, is_wrong=is_wrong, begins=step.state == "idle"),
                 opens_in=self._seconds_until(action.available_at),
             )
             for action in step.actions
@@ -325,14 +325,33 @@ class PageBuilder:
             opens_text=text("hint.new_code_in", time=text.time(opens_in)) if opens_in else "",
         )
 
-    def _inputs(self, action: Action, *, is_wrong: bool) -> tuple[Input, ...]:
+    def _inputs(self, action: Action, *, is_wrong: bool, begins: bool) -> tuple[Input, ...]:
         # After a wrong password the focus is on the password; the username is filled in.
         fields = action.fields
         empty = [number for number, one in enumerate(fields) if one.secret or not one.value]
         first = empty[0] if empty else 0
-        return tuple(
+        inputs = [
             self._input(one, is_first=number == first, is_wrong=is_wrong)
             for number, one in enumerate(fields)
+        ]
+        if begins and any(one.name == "username" for one in fields):
+            inputs.append(self._keep_signed_in())
+        return tuple(inputs)
+
+    def _keep_signed_in(self) -> Input:
+        return Input(
+            id="field-keep-signed-in",
+            kind="checkbox",
+            name="_keep_signed_in",
+            label=self._translate("field.keep_signed_in"),
+            type="checkbox",
+            autocomplete="off",
+            inputmode="",
+            pattern="",
+            value="on",
+            required=False,
+            is_first=False,
+            is_wrong=False,
         )
 
     def _input(self, one: Field, *, is_first: bool, is_wrong: bool) -> Input:

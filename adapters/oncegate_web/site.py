@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Literal
@@ -19,16 +20,26 @@ from oncegate import (
     Step,
     StepRef,
 )
-from oncegate.adapters import RecordStore, SystemClock, Transport
-from oncegate_web._browser_vault import PENDING_SECONDS, BrowserVault
+from oncegate.adapters import FlowId, RecordStore, SystemClock, Transport
+from oncegate_web._browser_vault import BrowserVault, pending_key
 from oncegate_web._cookie_vault import CookieVault
-from oncegate_web._sessions import CookieSessions, StoreSessions, User
+from oncegate_web._sessions import (
+    IDLE_LIFETIME,
+    RECHECK,
+    CookieSessions,
+    SessionRecord,
+    StoreSessions,
+    User,
+)
 from oncegate_web._translations import Translators
-from oncegate_web.http import DEVICE, FLOW, SESSION, Cookie, Request, Response
+from oncegate_web._waiting import Waiting
+from oncegate_web.http import Cookie, Request, Response
 
 _YEAR = 365 * 86400
 _AFTER_A_DEVICE = {"offering_device", "authenticated"}
 """States of a flow that may have registered a device, perhaps by an earlier click."""
+
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 class Site:
@@ -45,32 +56,49 @@ class Site:
         secure: bool | None,
         translators: Translators,
         driver: dict[str, Any],
+        name: str = "oncegate",
+        session_idle_lifetime: float | None = IDLE_LIFETIME,
+        session_recheck: float | None = RECHECK,
     ) -> None:
         if sessions == "cookie" and not keys.can_seal:
             raise Misconfigured("sessions in cookies need a key that seals")
+        if not _NAME.fullmatch(name):
+            raise Misconfigured("name: 1 to 64 letters, digits, hyphens and underscores")
         clock = driver.setdefault("clock", SystemClock())
+        as_in_0_1 = driver.get("record_schema") == 1
         self.now: Callable[[], float] = clock.now
         self.translators = translators
-        self._keys = keys
+        # Nothing of this sign-in opens in another one that has the same key and store.
+        self._keys = keys.bound_to(f"{transport.app_id} {name}", as_in_0_1=as_in_0_1)
         self._store = store
-        self._app_id = transport.app_id
         # To the app client alone, as in 0.1: workers of both releases read each other's cookies.
         self._devices_bound_to = transport.app_id.rpartition("/")[2]
         self._secure = secure
         self._lifetime = int(session_lifetime)
-        self._in_cookies = (
-            CookieSessions(keys, self._app_id, now=clock.now) if sessions == "cookie" else None
+        self._flow, self._session, self._device, self._keep = (
+            f"{name}_{what}" for what in ("flow", "session", "device", "keep")
         )
         self._sessions = StoreSessions(
             store,
             transport,
-            keys,
-            lifetime=PENDING_SECONDS if self._in_cookies else session_lifetime,
+            self._keys,
+            name=name,
+            lifetime=session_lifetime,
+            idle=session_idle_lifetime,
+            recheck=session_recheck,
+            in_cookies=sessions == "cookie",
+            as_in_0_1=as_in_0_1,
             now=clock.now,
             sleep=clock.sleep,
         )
+        self._in_cookies = (
+            CookieSessions(self._keys, self._sessions, as_in_0_1=as_in_0_1, now=clock.now)
+            if sessions == "cookie"
+            else None
+        )
+        self._waiting = Waiting()
         self._driver = SignIn(
-            transport=transport, store=store, keeper=self._sessions, keys=keys, **driver
+            transport=transport, store=store, keeper=self._sessions, keys=self._keys, **driver
         )
 
     # ── flows ──
@@ -84,11 +112,28 @@ class Site:
     def set_flow(self, request: Request, response: Response, step: Step | None) -> None:
         """Bind a flow to the browser; None removes it."""
         value = step.flow_id if step else None
-        response.cookies.append(self._cookie(FLOW, value, request))
+        response.cookies.append(self._cookie(self._flow, value, request))
 
     def flow_id(self, request: Request) -> str:
         """Return the flow ID in the browser's cookie, or an empty string."""
-        return request.cookies.get(self._name(FLOW, request), "")
+        return request.cookies.get(self._name(self._flow, request), "")
+
+    def keep_signed_in(self, request: Request, response: Response, chosen: bool) -> None:
+        """Remember for the browser's flow whether the user stays signed in when the browser closes."""
+        value = self._kept_value(request) if chosen else None
+        if value or self._name(self._keep, request) in request.cookies:
+            response.cookies.append(self._cookie(self._keep, value, request))
+
+    def _is_kept(self, request: Request, response: Response) -> bool:
+        """Return the user's choice, made with this request or with an earlier one of the flow."""
+        name = self._name(self._keep, request)
+        now = [cookie.value for cookie in response.cookies if cookie.name == name]
+        value = now[-1] if now else request.cookies.get(name)
+        return value is not None and value == self._kept_value(request)
+
+    def _kept_value(self, request: Request) -> str:
+        # Of this flow only: what one person chose is not for the next one at the same browser.
+        return FlowId.parse(self.flow_id(request)).digest("keep signed in")
 
     def get(self, flow_id: str) -> Step:
         """See `oncegate.SignIn.get`."""
@@ -108,7 +153,7 @@ class Site:
             except (InvalidInput, RecordUnreadable):
                 return self._driver.start()
             is_gone = step.message is not None and step.message.code == "flow_expired"
-            has_ended = step.state == "authenticated" and not self._sessions.find(step.session_id)
+            has_ended = step.state == "authenticated" and not step.actions
             if not (is_gone or has_ended):
                 return step
         return self._driver.start()
@@ -126,9 +171,14 @@ class Site:
             RecordTooNew: a later release wrote the flow.
             RecordUnreadable: the flow's record is corrupt, or sealed with other keys.
         """
-        sent, flow_id = request.cookies.get(self._name(DEVICE, request)), self.flow_id(request)
-        cookies = CookieVault(sent, self._keys, bound_to=self._devices_bound_to)
-        vault = BrowserVault(cookies, self._store, flow_id, self.now)
+        # No variable holds an ID: error reporters store the local variables of a traceback.
+        cookies = CookieVault(
+            request.cookies.get(self._name(self._device, request)),
+            self._keys,
+            bound_to=self._devices_bound_to,
+        )
+        key = pending_key(self.flow_id(request), self._keys)
+        vault = BrowserVault(cookies, self._store, key, self.now)
         context = RequestContext(
             source_address=request.client,
             user_agent=request.headers.get("user-agent", ""),
@@ -137,10 +187,14 @@ class Site:
         )
         if request.request_id:
             context = replace(context, request_id=request.request_id)
-        step = self._driver.send(StepRef(flow_id, version), event, context=context)
-        value = vault.pending(sent) if step.state in _AFTER_A_DEVICE else vault.changed
+        with self._waiting.place(key) as has_place:
+            if not has_place:
+                context = replace(context, patience=0.0)
+            ref = StepRef(self.flow_id(request), version)
+            step = self._driver.send(ref, event, context=context)
+        value = vault.pending if step.state in _AFTER_A_DEVICE else vault.changed
         if value:
-            response.cookies.append(self._cookie(DEVICE, value, request, _YEAR))
+            response.cookies.append(self._cookie(self._device, value, request, _YEAR))
         return step
 
     # ── sessions ──
@@ -148,29 +202,62 @@ class Site:
     def user_of(self, request: Request) -> User | None:
         """Return the user who is signed in in the browser of a request, or None."""
         if self._in_cookies:
-            return self._in_cookies.find(self._pieces(request))
-        return self._sessions.find(request.cookies.get(self._name(SESSION, request)))
+            return self._in_cookies.find(self._in_browser(request))
+        return self._sessions.find(request.cookies.get(self._name(self._session, request)))
 
-    def begin_session(self, request: Request, response: Response, step: Step) -> None:
-        """Set the session's cookies: the same session after a double click on the last page."""
+    def begin_session(self, request: Request, response: Response, step: Step) -> bool:
+        """Set the session's cookies: the same session after a double click on the last page.
+
+        The browser's session before it ends, and its tokens are revoked.
+
+        Returns:
+            Whether the browser has the session: not if it has ended since.
+
+        Raises:
+            Misconfigured: the tokens are too large for cookies.
+            StoreUnavailable: the store did not answer.
+        """
+        max_age = self._lifetime if self._is_kept(request, response) else None
         if not self._in_cookies:
-            made = self._cookie(SESSION, step.session_id, request, self._lifetime)
+            record = self._sessions.get(step.session_id)
+            if request.cookies.get(self._name(self._session, request)) != step.session_id:
+                self._end(request)
+            if record is None:
+                return False
+            if max_age:
+                max_age = max(1, int(record.began_at + max_age - self.now()))
+            made = self._cookie(self._session, step.session_id, request, max_age)
             response.cookies.append(made)
-            return
-        pending = self._sessions.get(step.session_id)
-        if pending is None:
-            return  # the browser received it long ago
-        values = [*self._in_cookies.pieces(pending), *[None] * CookieSessions.MOST]
+            return True
+        before = self._in_browser(request)
+        has_it = before is not None and before.session_id == step.session_id
+        if not has_it:
+            self._end(request)
+        pieces = self._in_cookies.pieces(step.session_id or "")
+        if pieces is None:
+            return has_it and self.user_of(request) is not None
+        values = [*pieces, *[None] * CookieSessions.MOST]
         for name, value in zip(self._session_names(), values, strict=False):
-            response.cookies.append(self._cookie(name, value, request))
+            response.cookies.append(self._cookie(name, value, request, max_age))
+        return True
 
     def end_session(self, request: Request, response: Response) -> None:
-        """Sign out: revoke the tokens and delete the cookies."""
-        if self._in_cookies and (user := self.user_of(request)):
-            self._sessions.revoke(user.tokens)
-        self._sessions.end(request.cookies.get(self._name(SESSION, request)))
-        for name in (FLOW, *self._session_names()):
+        """Sign out: end the session, revoke its tokens, and delete the cookies."""
+        self._end(request)
+        for name in (self._flow, self._keep, *self._session_names()):
             response.cookies.append(self._cookie(name, None, request))
+
+    def _end(self, request: Request) -> None:
+        """End the session of the browser, if it has one."""
+        if not self._in_cookies:
+            self._sessions.end(request.cookies.get(self._name(self._session, request)))
+        elif record := self._in_browser(request):
+            self._sessions.end(record.session_id, record.tokens)
+
+    def _in_browser(self, request: Request) -> SessionRecord | None:
+        """Return the session in the browser's cookies."""
+        assert self._in_cookies is not None
+        return self._in_cookies.read(self._pieces(request))
 
     def sign_out_token(self, request: Request) -> str:
         """Return what a form that signs out has to post: bound to the session."""
@@ -195,8 +282,8 @@ class Site:
 
     def _session_names(self) -> list[str]:
         if not self._in_cookies:
-            return [SESSION]
-        return [f"{SESSION}.{number}" for number in range(CookieSessions.MOST)]
+            return [self._session]
+        return [f"{self._session}.{number}" for number in range(CookieSessions.MOST)]
 
     def _pieces(self, request: Request) -> list[str]:
         pieces = []

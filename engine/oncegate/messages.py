@@ -76,6 +76,7 @@ TEXTS: Final = MappingProxyType(
         "field.passkey": "Passkey",
         "field.answer": "Answer",
         "field.remember_device": "Remember this device",
+        "field.keep_signed_in": "Keep me signed in",
         "choice.yes": "Yes",
         "choice.no": "No",
         "factor.SMS_MFA": "Text message",

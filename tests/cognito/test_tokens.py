@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import jwt
@@ -175,4 +176,50 @@ def test_request_that_botocore_refuses_is_misconfigured(fay: SignedIn) -> None:
     tokens = Tokens.model_construct(access_token="a", refresh_token=invalid, device_key=None)
     with pytest.raises(Misconfigured, match="client secret") as error:
         fay.service.renew(tokens)
-    assert error.value.__suppress_context__
+    assert error.value.__context__ is None
+
+
+def test_check_after_sign_out_everywhere_is_signed_out(fay: SignedIn) -> None:
+    here, elsewhere = fay.tokens(), fay.tokens()
+    fay.service.check(here)
+    fay.service.sign_out_everywhere(elsewhere)
+    with pytest.raises(SignedOut):
+        fay.service.check(here)
+
+
+def test_no_frame_of_an_error_holds_a_token(fay: SignedIn) -> None:
+    """Error reporters store the local variables of every frame, and of the frames of the context."""
+    tokens = fay.tokens()
+    fay.service.sign_out_everywhere(tokens)
+    nowhere = CognitoTransport(
+        pool_id=fay.sandbox.pool_id,
+        client_id=fay.sandbox.client_id,
+        endpoint_url="http://127.0.0.1:9",
+    )
+    for service, error in ((fay.service, SignedOut), (nowhere.token_service, Unreachable)):
+        calls: list[Callable[[], Any]] = [
+            partial(service.renew, tokens),
+            partial(service.check, tokens),
+            partial(service.sign_out_everywhere, tokens),
+            partial(service.devices, tokens),
+            partial(service.forget_device, tokens, "key"),
+        ]
+        for call in calls:
+            with pytest.raises(error) as raised:
+                call()
+            assert_no_secret_in_frames(raised.value, tokens)
+    for token, use in ((tokens.access_token, "id"), (tokens.id_token, "access"), ("x.y.z", "id")):
+        with pytest.raises(InvalidToken) as raised:
+            fay.service.verify(token, use)  # type: ignore[arg-type]
+        assert_no_secret_in_frames(raised.value, tokens)
+
+
+def assert_no_secret_in_frames(error: BaseException, tokens: Tokens) -> None:
+    assert error.__context__ is None
+    secrets = [tokens.access_token, tokens.id_token or "-", tokens.refresh_token or "-"]
+    frame: Any = error.__traceback__
+    while frame:
+        if "/tests/" not in frame.tb_frame.f_code.co_filename:
+            for value in frame.tb_frame.f_locals.values():
+                assert not any(secret in repr(value) for secret in secrets), frame.tb_frame
+        frame = frame.tb_next

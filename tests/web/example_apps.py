@@ -19,7 +19,7 @@ from oncegate_sandbox import Sandbox
 from oncegate_stores import MemoryStore
 from oncegate_web import WebSignIn
 
-KEY = "a key of the tests' own application"
+KEY = "q3Fh0pL8vJ2xTnC5sWbY7uKdE1rGmA9zXoQf6iHtVw4"
 FRAMEWORKS = ("fastapi", "flask", "django")
 
 
@@ -121,6 +121,7 @@ def django_app(web: WebSignIn) -> Any:
             ROOT_URLCONF="example_project",
             INSTALLED_APPS=["oncegate_web"],
             MIDDLEWARE=[
+                "oncegate_web.django.OncegateMiddleware",
                 "django.middleware.common.CommonMiddleware",
                 "django.middleware.csrf.CsrfViewMiddleware",
             ],
@@ -166,7 +167,7 @@ APPS: dict[str, Callable[[WebSignIn], Any]] = {
 def client_of(
     framework: str,
     web: WebSignIn,
-    base_url: str = "http://example.test",
+    base_url: str = "http://shop.localhost",
     middleware: Callable[[Any], Any] | None = None,
 ) -> Iterator[httpx.Client]:
     """Return an HTTP client for an application: it keeps cookies, and follows no redirects."""

@@ -38,7 +38,7 @@ class PageReader(HTMLParser):
         elif tag == "form":
             self._form = Form(has.get("action", ""), has.get("method", "get"))
             self.forms[has["id"]] = self._form
-        elif tag == "input" and (has.get("type") != "radio" or "checked" in has):
+        elif tag == "input" and (has.get("type") not in {"radio", "checkbox"} or "checked" in has):
             self._form.values[has["name"]] = has.get("value", "")
 
     def handle_endtag(self, tag: str) -> None:

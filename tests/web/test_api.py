@@ -18,16 +18,16 @@ from schemathesis.specs.openapi.checks import (
     response_schema_conformance,
     status_code_conformance,
 )
-from tests.doubles import ManualClock, a_text, the_tokens
+from tests.doubles import a_text, the_tokens
 from tests.web.example_apps import client_of, fastapi_app, web_at, web_for
 from tests.web.pages import Program
 from tests.web.servers import serving
 
 import oncegate_web
-from oncegate import Action, Event, FlowState, RequestContext, SignIn, Step
+from oncegate import Action, Event, FlowState, RequestContext, Step
 from oncegate.adapters import Call, Choice, Field, Message, Outcome
 from oncegate.testing import ScriptedTransport
-from oncegate_stores import MemoryStore
+from oncegate_web import Request
 from oncegate_web._openapi import document
 
 STATIC = Path(oncegate_web.__file__).with_name("static")
@@ -47,7 +47,8 @@ CHECKS = [
     response_headers_conformance,
     response_schema_conformance,
 ]
-WEB = web_for(AlwaysAsks())
+# schemathesis calls http://testserver
+WEB = web_for(AlwaysAsks(), allow_insecure=True)
 API = schemathesis.openapi.from_asgi("/auth/openapi.json", fastapi_app(WEB))
 OPERATIONS: dict[str, Any] = {}
 for _found in API.get_all_operations():
@@ -57,11 +58,8 @@ for _found in API.get_all_operations():
 
 @pytest.mark.parametrize("operation", OPERATIONS)
 def test_operation_conforms_to_the_document(operation: str) -> None:
-    cookies = {
-        "oncegate_flow": SignIn(transport=AlwaysAsks(), store=MemoryStore(), clock=ManualClock())
-        .start()
-        .flow_id
-    }
+    (flow,) = WEB.respond(Request(method="POST", path="/flows", host="localhost")).cookies
+    cookies = {flow.name: flow.value}
 
     @settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
     @given(case=OPERATIONS[operation].as_strategy())

@@ -30,7 +30,7 @@ from oncegate_stores import MemoryStore
 
 ANA = {"username": "ana", "password": "Correct-horse-1"}
 CODE = {"code": "123456"}
-KEYS = SealingKeys(KEY)
+KEYS = SealingKeys(KEY).bound_to("scripted oncegate").bound_to("scripted")
 
 
 class FailingStore(MemoryStore):

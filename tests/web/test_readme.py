@@ -41,7 +41,7 @@ def test_example_of_the_readme_signs_in(framework: str, monkeypatch: pytest.Monk
     transport: Any = InLoop(app) if framework == "FastAPI" else httpx.WSGITransport(app=app)
     headers = {"accept": "text/html"}
     with httpx.Client(
-        transport=transport, base_url="http://example.test", headers=headers
+        transport=transport, base_url="http://shop.localhost", headers=headers
     ) as client:
         visit = Visit(client, client.get("/orders").headers["location"])
         visit.open()

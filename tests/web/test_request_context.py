@@ -96,7 +96,7 @@ async def test_request_id_of_a_starlette_middleware_reaches_the_transport() -> N
 
     app.add_middleware(BaseHTTPMiddleware, dispatch=with_request_id)
     asgi = httpx.ASGITransport(app=app)
-    async with httpx.AsyncClient(transport=asgi, base_url="http://example.test") as client:
+    async with httpx.AsyncClient(transport=asgi, base_url="http://shop.localhost") as client:
         flow = (await client.post("/auth/flows")).json()["flow_id"]
         event = {"type": "submit_password", "version": 0, **ANA}
         await client.post(f"/auth/flows/{flow}/events", json=event)

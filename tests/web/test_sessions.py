@@ -6,9 +6,11 @@ import asyncio
 import base64
 import itertools
 import json
+import logging
+import random
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 from typing import Any
@@ -19,6 +21,7 @@ from tests.doubles import ManualClock, a_text
 from tests.web.example_apps import KEY, fastapi_app, web_for
 
 from oncegate import (
+    InvalidToken,
     Misconfigured,
     RequestContext,
     SealingKeys,
@@ -35,9 +38,17 @@ from oncegate_sandbox import PoolSeed, Sandbox, Seed
 from oncegate_sandbox.seed import DEMO_SEED
 from oncegate_stores import MemoryStore
 from oncegate_web._cookie_vault import CookieVault
-from oncegate_web._sessions import CookieSessions, StoreSessions, user_of
+from oncegate_web._sessions import CookieSessions, StoreSessions, write_session
 
 HOUR = 3600.0
+
+
+@pytest.fixture
+def log(caplog: pytest.LogCaptureFixture) -> Iterator[Any]:
+    with caplog.at_level(logging.INFO, "oncegate"):
+        yield lambda: [json.loads(r.message) for r in caplog.records if r.name == "oncegate"]
+
+
 NOW = ManualClock().now()
 
 
@@ -151,11 +162,6 @@ def test_lost_renewal_keeps_the_session(signed_in: SignedInUser) -> None:
         signed_in.workers[0].find(signed_in.session_id)
 
 
-@pytest.mark.parametrize("token", ["", "x", "a.b.c", "a.e30.c", "a.W10.c", "\u00e9.\u00e9.\u00e9"])
-def test_token_without_claims_has_no_username(token: str) -> None:
-    assert user_of(Tokens(access_token=token or "x")).username == ""
-
-
 # ── without Cognito ──
 
 
@@ -165,6 +171,10 @@ class ScriptedTokens:
     def __init__(self, renewed: Tokens | Exception | None = None) -> None:
         self.renewed = renewed
         self.renewals = 0
+        self.checks = 0
+        self.check_fails_with: Exception | None = None
+        self.invalid: set[str] = set()
+        self.keys_are_unreachable = False
         self.revoked: list[Tokens] = []
         self.fails_to_revoke: Exception | None = None
 
@@ -179,8 +189,20 @@ class ScriptedTokens:
         if self.fails_to_revoke:
             raise self.fails_to_revoke
 
-    def verify(self, token: str, use: str = "access") -> Any:
+    def check(self, tokens: Tokens) -> None:
+        self.checks += 1
+        if self.check_fails_with:
+            raise self.check_fails_with
+
+    def sign_out_everywhere(self, tokens: Tokens) -> None:
         raise NotImplementedError
+
+    def verify(self, token: str, use: str = "access") -> Any:
+        if token in self.invalid:
+            raise InvalidToken("not a valid token")
+        if self.keys_are_unreachable:
+            raise Unreachable("no keys")
+        return {"sub": "1", "username": "ana", "token": token}
 
     def devices(self, tokens: Tokens) -> list[Any]:
         raise NotImplementedError
@@ -198,11 +220,12 @@ def sessions(
     *,
     store: MemoryStore | None = None,
     app_id: str = "pool/client",
+    **more: Any,
 ) -> Any:
     transport: Any = SimpleNamespace(app_id=app_id, token_service=tokens)
     clock = ManualClock()
     made: Any = StoreSessions(
-        store or MemoryStore(), transport, keys, now=clock.now, sleep=clock.sleep
+        store or MemoryStore(), transport, keys, now=clock.now, sleep=clock.sleep, **more
     )
     made.clock = clock
     return made
@@ -297,17 +320,260 @@ def test_failed_revocation_signs_out_all_the_same(error: Exception) -> None:
     assert own.find(session_id) is None
 
 
-def test_session_of_another_app_client_is_rejected() -> None:
+@pytest.mark.parametrize(
+    "keys", [SealingKeys(KEY), SealingKeys(None, KEY), None], ids=["seal", "open", "none"]
+)
+@pytest.mark.parametrize("other", [{"app_id": "pool/other"}, {"name": "staff"}], ids=str)
+def test_session_of_another_client_or_sign_in_is_rejected(keys: Any, other: Any) -> None:
+    """Also if the applications share the store and pass keys that are bound to nothing."""
     store = MemoryStore()
-    session_id = sessions(store=store).create(TOKENS)
-    assert sessions(store=store).find(session_id) is not None
-    assert sessions(store=store, app_id="pool/other").find(session_id) is None
+    session_id = sessions(keys=keys, store=store).create(TOKENS)
+    assert sessions(keys=keys, store=store).find(session_id) is not None
+    assert sessions(keys=keys, store=store, **other).find(session_id) is None
+
+
+@pytest.mark.parametrize("other", [{"app_id": "pool/other"}, {"name": "staff"}], ids=str)
+def test_session_cookies_of_another_client_or_sign_in_are_rejected(other: Any) -> None:
+    keys, store = SealingKeys(KEY), MemoryStore()
+
+    def cookies(**more: Any) -> CookieSessions:
+        own = sessions(keys=keys, store=store, in_cookies=True, **more)
+        return CookieSessions(keys, own, now=own.clock.now)
+
+    session_id = sessions(keys=keys, store=store, in_cookies=True).create(TOKENS)
+    pieces = cookies().pieces(session_id)
+    assert pieces
+    assert cookies().find(cookies().read(pieces)) is not None
+    assert cookies(**other).read(pieces) is None
+
+
+# ── lifetime, and sessions that end elsewhere ──
+
+DAY = 86400.0
+
+
+def test_renewals_do_not_extend_the_lifetime() -> None:
+    """NIST SP 800-63B-4, 5.2: reauthentication, however active the user is."""
+    service = ScriptedTokens(Tokens(access_token="next", refresh_token="refresh"))
+    own = sessions(service, SealingKeys(KEY), lifetime=DAY)
+    session_id = own.create(TOKENS)
+    for _ in range(23):
+        own.clock.advance(HOUR)
+        assert own.find(session_id) is not None
+    assert service.renewals == 23
+    own.clock.advance(HOUR - 1)
+    assert own.find(session_id) is not None
+    own.clock.advance(1)
+    assert own.find(session_id) is None
+
+
+@pytest.mark.parametrize("kind", ["server", "cookie"])
+def test_idle_session_ends_and_an_active_one_goes_on(kind: str) -> None:
+    own = sessions(None, SealingKeys(KEY), idle=600.0, in_cookies=kind == "cookie")
+    idle, active = own.create(TOKENS), own.create(TOKENS)
+    for _ in range(5):
+        own.clock.advance(300)
+        assert own.find(active, TOKENS) is not None
+    assert own.find(idle, TOKENS) is None
+    own.clock.advance(600)
+    assert own.find(active, TOKENS) is None
+
+
+def test_time_of_the_last_request_is_saved_a_few_times_per_limit_only() -> None:
+    store = MemoryStore()
+    own = sessions(None, store=store, idle=600.0)
+    session_id = own.create(TOKENS)
+    for _ in range(60):
+        own.clock.advance(10)
+        assert own.find(session_id) is not None
+    row = store.load(FlowId.parse(session_id).key)
+    assert row is not None
+    assert row.version <= 1 + 20
+
+
+def test_row_of_a_session_expires_with_it() -> None:
+    store = MemoryStore()
+    own = sessions(None, store=store, lifetime=DAY, idle=None)
+    row = store.load(FlowId.parse(own.create(TOKENS)).key)
+    assert row is not None
+    assert row.expires_at == NOW + DAY
+
+
+def test_session_ended_elsewhere_ends_here_within_the_interval() -> None:
+    service = ScriptedTokens()
+    own = sessions(service, recheck=300.0)
+    session_id = own.create(TOKENS)
+    service.check_fails_with = SignedOut()
+    own.clock.advance(299)
+    assert own.find(session_id) is not None
+    own.clock.advance(1)
+    assert own.find(session_id) is None
+    service.check_fails_with = None
+    assert own.find(session_id) is None
+    assert service.checks == 1
+
+
+def test_session_is_checked_once_per_interval_by_one_worker() -> None:
+    service, store = ScriptedTokens(), HookedStore()
+    here = sessions(service, store=store, recheck=300.0)
+    there = sessions(service, store=store, recheck=300.0)
+    session_id = here.create(TOKENS)
+    for interval in range(1, 4):
+        here.clock.advance(300)
+        there.clock.advance(300)
+        # The other worker asks after this one has loaded the session.
+        store.after_load = lambda: there.find(session_id)
+        assert here.find(session_id) is not None
+        assert here.find(session_id) is not None
+        assert service.checks == interval
+
+
+@pytest.mark.parametrize("error", [Unreachable("no"), RuntimeError("unsupported operation")])
+def test_session_goes_on_while_cognito_does_not_answer(error: Exception) -> None:
+    service = ScriptedTokens(Unreachable("no"))
+    service.check_fails_with = error
+    own = sessions(service, recheck=300.0)
+    session_id = own.create(TOKENS)
+    own.clock.advance(300)
+    for _ in range(3):
+        assert own.find(session_id) is not None
+    assert service.checks == 1, "not at every request"
+    own.clock.advance(30)
+    assert own.find(session_id) is not None
+    assert service.checks == 2, "tried again soon"
+    own.clock.advance(HOUR)
+    with pytest.raises(Unreachable):
+        own.find(session_id)
+
+
+def test_user_signed_out_everywhere_is_signed_out_here(signed_in: SignedInUser) -> None:
+    elsewhere = signed_in.transport.token_service.renew(signed_in.tokens)
+    signed_in.transport.token_service.sign_out_everywhere(elsewhere)
+    signed_in.clock.advance(300)
+    assert signed_in.workers[0].find(signed_in.session_id) is None
+
+
+def test_reused_refresh_token_ends_the_session_and_is_logged(log: Any) -> None:
+    own = sessions(ScriptedTokens(SignedOut("reused")))
+    session_id = own.create(TOKENS)
+    own.clock.advance(HOUR)
+    assert own.find(session_id) is None
+    assert [(line["level"], line["event"]) for line in log()] == [
+        ("warning", "refresh token reused")
+    ]
+
+
+# ── claims ──
+
+
+def test_claims_are_those_that_the_verifier_returned() -> None:
+    own = sessions(ScriptedTokens())
+    user = own.find(own.create(TOKENS))
+    assert (user.username, user.claims["token"]) == ("ana", "id")
+    user = own.find(own.create(TOKENS.model_copy(update={"id_token": None})))
+    assert (user.username, user.claims["token"]) == ("ana", "first")
+
+
+@pytest.mark.parametrize("forged", ["id", "second"])
+def test_tokens_that_do_not_verify_open_no_session(forged: str, log: Any) -> None:
+    service = ScriptedTokens(Tokens(access_token="second"))
+    service.invalid = {forged}
+    own = sessions(service)
+    session_id = own.create(TOKENS)
+    if forged == "second":
+        assert own.find(session_id) is not None
+        own.clock.advance(HOUR)
+    assert own.find(session_id) is None
+    (line,) = log()
+    assert line["level"] == "error"
+    assert "not valid" in line["event"]
+
+
+def test_renewed_tokens_of_another_user_end_the_session() -> None:
+    service = ScriptedTokens(Tokens(access_token="second", id_token="of another"))
+    own = sessions(service)
+    session_id = own.create(TOKENS)
+    verify = service.verify
+    service.verify = lambda token, use="access": {**verify(token, use), "sub": "2"}  # type: ignore[method-assign]
+    own.clock.advance(HOUR)
+    assert own.find(session_id) is None
+
+
+def test_claims_are_verified_before_use_if_the_keys_were_unreachable() -> None:
+    service = ScriptedTokens()
+    service.keys_are_unreachable = True
+    own = sessions(service)
+    session_id = own.create(TOKENS)
+    with pytest.raises(Unreachable):
+        own.find(session_id)
+    service.keys_are_unreachable = False
+    assert own.find(session_id).username == "ana"
+    service.keys_are_unreachable = True
+    assert own.find(session_id).username == "ana", "verified once"
+
+
+def test_transport_without_token_service_has_no_claims() -> None:
+    token = "e30.eyJ1c2VybmFtZSI6ICJhbmEifQ.e30"  # says that the username is ana
+    own = sessions(None)
+    user = own.find(own.create(Tokens(access_token=token, id_token=token)))
+    assert (user.username, user.claims) == ("", {})
+
+
+# ── sessions in cookies ──
+
+
+def _cookies(tokens: Tokens = TOKENS) -> Any:
     keys = SealingKeys(KEY)
-    record = sessions(store=store).get(session_id)
-    pieces = CookieSessions(keys, "pool/client").pieces(record)
-    now = ManualClock().now
-    assert CookieSessions(keys, "pool/client", now=now).find(pieces) is not None
-    assert CookieSessions(keys, "pool/other", now=now).find(pieces) is None
+    own = sessions(ScriptedTokens(), keys, in_cookies=True)
+    cookies: Any = CookieSessions(keys, own, now=own.clock.now)
+    cookies.own, cookies.session_id = own, own.create(tokens)
+    return cookies
+
+
+def test_row_of_a_session_in_cookies_has_no_tokens_once_the_browser_has_them() -> None:
+    cookies = _cookies()
+    pieces = cookies.pieces(cookies.session_id)
+    assert cookies.own.get(cookies.session_id).tokens == TOKENS
+    assert cookies.find(cookies.read(pieces)).tokens == TOKENS
+    assert cookies.own.get(cookies.session_id).tokens is None
+    assert cookies.find(cookies.read(pieces)).tokens == TOKENS
+    assert cookies.pieces(cookies.session_id) is None
+
+
+def test_nothing_opens_a_session_in_cookies_after_its_end() -> None:
+    cookies = _cookies()
+    pieces = cookies.pieces(cookies.session_id)
+    record = cookies.read(pieces)
+    cookies.own.end(record.session_id, record.tokens)
+    assert cookies.find(cookies.read(pieces)) is None
+    assert cookies.pieces(cookies.session_id) is None
+
+
+def test_tokens_are_not_stored_for_long_for_a_browser_that_does_not_come() -> None:
+    cookies = _cookies()
+    cookies.own.clock.advance(600)
+    assert cookies.pieces(cookies.session_id) is None
+
+
+@pytest.mark.parametrize("size", [16_000, 100_000])
+def test_tokens_too_large_for_cookies_are_an_error_and_no_session(size: int, log: Any) -> None:
+    large = base64.b64encode(random.Random(1).randbytes(size)).decode()
+    cookies = _cookies(TOKENS.model_copy(update={"id_token": large}))
+    with pytest.raises(Misconfigured, match="server"):
+        cookies.pieces(cookies.session_id)
+    assert cookies.own.get(cookies.session_id) is None
+    (line,) = log()
+    assert line["level"] == "error"
+    assert line["cure"] == 'sessions="server"'
+
+
+@pytest.mark.parametrize("size", [10, 2_000, 9_000])
+def test_session_in_cookies_is_read_whatever_the_number_of_cookies(size: int) -> None:
+    large = base64.b64encode(random.Random(1).randbytes(size)).decode()
+    cookies = _cookies(TOKENS.model_copy(update={"id_token": large}))
+    pieces = cookies.pieces(cookies.session_id)
+    assert cookies.read(pieces).tokens.id_token == large
+    assert cookies.read(pieces[:-1]) is None
 
 
 # ── records of other releases, and of workers with other keys ──
@@ -344,15 +610,21 @@ def test_session_record_of_0_1_is_read() -> None:
     sealed = base64.b64decode(GOLDEN_SEALED)
     for version in (1, 2, 3):
         store.swap(session.key, version - 1, StoredRecord(version, sealed, NOW + HOUR))
-    own = sessions(keys=SealingKeys(GOLDEN_KEY), store=store)
-    record = own.get(GOLDEN_ID)
-    assert json.loads(record.model_dump_json(exclude={"app_id"})) == json.loads(GOLDEN_JSON)
+    keys = SealingKeys(KEY, GOLDEN_KEY)
+    own = sessions(keys=keys, store=store, as_in_0_1=True)
+    assert json.loads(write_session(own.get(GOLDEN_ID))) == {
+        **json.loads(GOLDEN_JSON),
+        "application": "",
+    }
     assert own.find(GOLDEN_ID).tokens.access_token == "an-access-token"
+    assert sessions(keys=keys, store=store).find(GOLDEN_ID) is None
 
 
 def test_session_and_device_cookies_of_0_1_are_read() -> None:
-    keys = SealingKeys(GOLDEN_KEY)
-    user = CookieSessions(keys, "pool/client", now=lambda: NOW).find(GOLDEN_PIECES)
+    keys = SealingKeys(KEY, GOLDEN_KEY)
+    own = sessions(keys=keys, in_cookies=True, as_in_0_1=True)
+    cookies = CookieSessions(keys, own, as_in_0_1=True, now=lambda: NOW)
+    user = cookies.find(cookies.read(GOLDEN_PIECES))
     assert user is not None
     assert user.tokens.device_key == "a-device-key"
     device = CookieVault(GOLDEN_DEVICES, keys, bound_to="client").find("ana@example.com")
@@ -367,6 +639,7 @@ def test_fields_of_a_later_release_survive_a_renewal() -> None:
     later = {
         "tokens": {"access_token": "first", "refresh_token": "r", "later": "of the tokens"},
         "issued_at": NOW - HOUR,
+        "application": "pool/client oncegate",
         "later": {"of": "the session"},
     }
     sealed = session.seal_bytes(json.dumps(later).encode(), 1)
@@ -380,7 +653,8 @@ def test_fields_of_a_later_release_survive_a_renewal() -> None:
     assert written["tokens"]["later"] == "of the tokens"
 
 
-OLD, NEW = "the old key of an application", "the new key of an application"
+OLD = "q3Fh0pL8vJ2xTnC5sWbY7uKdE1rGmA9zXoQf6iHtVw4"
+NEW = "Wk7sPz0RbT4mYcE9vNqL2xHdG6uJfA1oSi8KrQe5MwU"
 PROCEDURES: dict[str, list[SealingKeys | None]] = {
     "introduction": [
         None,
@@ -434,18 +708,20 @@ async def test_slow_sign_ins_do_not_block_other_requests() -> None:
             assert go_on.wait(30)
             return a_text()
 
-    app = fastapi_app(web_for(Slow()))
+    app = fastapi_app(web_for(Slow(), budget=None, guess_limit=None))
     transport = httpx.ASGITransport(app=app)
 
     async def sign_in() -> str:
-        async with httpx.AsyncClient(transport=transport, base_url="http://example.test") as client:
+        async with httpx.AsyncClient(
+            transport=transport, base_url="http://shop.localhost"
+        ) as client:
             flow = (await client.post("/auth/flows")).json()["flow_id"]
             event = {"type": "submit_password", "username": "ana", "password": "x", "version": 0}
             answer = await client.post(f"/auth/flows/{flow}/events", json=event)
             state: str = answer.json()["state"]
             return state
 
-    async with httpx.AsyncClient(transport=transport, base_url="http://example.test") as client:
+    async with httpx.AsyncClient(transport=transport, base_url="http://shop.localhost") as client:
         sign_ins = [asyncio.create_task(sign_in()) for _ in range(100)]
         for number in range(100):
             got = await asyncio.to_thread(waiting.acquire, timeout=30)

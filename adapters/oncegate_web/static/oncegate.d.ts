@@ -73,7 +73,7 @@ export class SignIn {
   readonly step: Step | null;
   start(): Promise<Step>;
   resume(): Promise<Step>;
-  send(event: Event): Promise<Step>;
+  send(event: Event & { keep_signed_in?: boolean }): Promise<Step>;
   session(): Promise<User | null>;
   signOut(): Promise<void>;
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from oncegate import Factor, RequestContext, SignIn, Tokens
+from oncegate import Factor, RequestContext, SignedOut, SignIn, Tokens
 from oncegate.adapters import (
     Call,
     ChallengeIssued,
