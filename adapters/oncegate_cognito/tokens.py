@@ -22,6 +22,7 @@ from oncegate import (
 )
 from oncegate.adapters import ListedDevice, Outcome, Rejected, RejectionReason
 from oncegate_cognito._app_client import AppClient, issuer_of
+from oncegate_cognito._boto import check_endpoint
 from oncegate_cognito._responses import tokens_of
 from oncegate_cognito.errors import outcome_of_exception
 
@@ -41,9 +42,10 @@ class TokenVerifier:
         leeway: allowed difference between this machine's clock and Cognito's, in seconds.
         keys_for: seconds for which the pool's public keys are cached.
         timeout: limit for fetching them, in seconds.
+        allow_insecure_endpoint: whether they may come over plain http from another host.
 
     Raises:
-        Misconfigured: the pool ID is malformed.
+        Misconfigured: the pool ID is malformed, or the endpoint is not secure.
     """
 
     def __init__(
@@ -55,7 +57,10 @@ class TokenVerifier:
         leeway: float = 0.0,
         keys_for: float = 3600.0,
         timeout: float = 5.0,
+        allow_insecure_endpoint: bool = False,
     ) -> None:
+        if endpoint_url is not None and not allow_insecure_endpoint:
+            check_endpoint(endpoint_url)
         self._client_id = client_id
         self._issuer = issuer_of(pool_id, endpoint_url)
         self._leeway = leeway
@@ -125,7 +130,10 @@ class CognitoTokenService:
     def __init__(self, app: AppClient) -> None:
         self._app = app
         self._verifier = TokenVerifier(
-            pool_id=app.pool_id, client_id=app.client_id, endpoint_url=app.endpoint_url
+            pool_id=app.pool_id,
+            client_id=app.client_id,
+            endpoint_url=app.endpoint_url,
+            allow_insecure_endpoint=app.allow_insecure_endpoint,
         )
 
     def renew(self, tokens: Tokens) -> Tokens:
@@ -238,6 +246,9 @@ def _error_of(failure: Exception) -> OncegateError:
     if isinstance(failure, ParamValidationError):
         return Misconfigured("the request does not fit Cognito's API: is the client secret right?")
     if isinstance(failure, ClientError):
+        if "required scopes" in failure.response.get("Error", {}).get("Message", ""):
+            # The token is valid, and says nothing about whether the session goes on.
+            return Misconfigured("the access token needs the scope aws.cognito.signin.user.admin")
         if failure.response.get("Error", {}).get("Code") == "RefreshTokenReuseException":
             return SignedOut("reused")
         if _is_final(outcome_of_exception(failure)):

@@ -14,9 +14,6 @@ from urllib.request import parse_http_list
 MAX_BODY_BYTES = 64 * 1024
 """The largest event, a passkey's answer, is far below."""
 
-FLOW, SESSION, DEVICE = "oncegate_flow", "oncegate_session", "oncegate_device"
-"""Names of our cookies."""
-
 FORM, HTML, JSON, PROBLEM = (
     "application/x-www-form-urlencoded",
     "text/html",

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from types import SimpleNamespace
 from typing import Any
 
 import jwt
 import pytest
+from botocore.exceptions import ClientError
 from cryptography.hazmat.primitives.asymmetric import rsa
 from tests.cognito.conftest import Check, SignedIn, sandbox_of
 from tests.doubles import InProcessClient
@@ -15,6 +17,7 @@ from tests.doubles import InProcessClient
 from oncegate import InvalidToken, Misconfigured, SignedOut, Tokens, Unreachable
 from oncegate.adapters import TokenService, TokensIssued
 from oncegate_cognito import CognitoTransport, TokenVerifier
+from oncegate_cognito.tokens import CognitoTokenService
 from oncegate_sandbox import DEMO_SEED, Pool, SandboxClock
 
 Sign = Callable[[dict[str, Any]], str]
@@ -223,3 +226,29 @@ def assert_no_secret_in_frames(error: BaseException, tokens: Tokens) -> None:
             for value in frame.tb_frame.f_locals.values():
                 assert not any(secret in repr(value) for secret in secrets), frame.tb_frame
         frame = frame.tb_next
+
+
+def test_token_without_the_scope_of_get_user_ends_no_session(
+    fay: SignedIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def without_scope(**_: object) -> None:
+        answer: Any = {
+            "Error": {
+                "Code": "NotAuthorizedException",
+                "Message": "Access Token does not have required scopes",
+            }
+        }
+        raise ClientError(answer, "GetUser")
+
+    tokens = fay.tokens()
+    boto = SimpleNamespace(get_user=without_scope)
+    monkeypatch.setattr(CognitoTokenService, "_boto", boto)
+    with pytest.raises(Misconfigured, match=r"aws\.cognito\.signin\.user\.admin"):
+        fay.service.check(tokens)
+
+
+def test_keys_over_plain_http_from_another_host_are_refused() -> None:
+    verifier = partial(TokenVerifier, pool_id="eu-west-1_aBcDeFgHi", client_id="c")
+    with pytest.raises(Misconfigured):
+        verifier(endpoint_url="http://cognito.example.com")
+    verifier(endpoint_url="http://cognito.example.com", allow_insecure_endpoint=True)
