@@ -71,7 +71,8 @@ class Site:
         # Nothing of this sign-in opens in another one that has the same key and store.
         self._keys = keys.bound_to(f"{transport.app_id} {name}", as_in_0_1=as_in_0_1)
         self._store = store
-        # To the app client alone, as in 0.1: workers of both releases read each other's cookies.
+        # Named after the app client alone, as in 0.1, whose workers read these cookies while
+        # `record_schema` is 1. Otherwise the keys bind them to this sign-in.
         self._devices_bound_to = transport.app_id.rpartition("/")[2]
         self._secure = secure
         self._lifetime = int(session_lifetime)
