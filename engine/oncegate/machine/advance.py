@@ -172,6 +172,10 @@ def _run(context: TransitionContext, event: str) -> None:
 
 _of_thread = threading.local()
 
+# The library parses the guards' expressions for each machine. In CPython before 3.11.8 and 3.12.2,
+# parsing in two threads at once can raise SystemError (https://github.com/python/cpython/issues/106905).
+_making_a_machine = threading.Lock()
+
 
 class _CurrentContext:
     """The model of a library's machine: whatever context it works on at the moment."""
@@ -195,6 +199,8 @@ def _library_machine(context: TransitionContext) -> SignInMachine:
     # A machine takes 10 ms to make, so each thread keeps one, until a final state stops its engine.
     machine: SignInMachine | None = getattr(_of_thread, "machine", None)
     if type(machine) is not CHART.chart or machine.is_terminated:
-        machine = _of_thread.machine = CHART.chart(_CurrentContext(context))  # type: ignore[arg-type]
+        with _making_a_machine:
+            machine = CHART.chart(_CurrentContext(context))  # type: ignore[arg-type]
+        _of_thread.machine = machine
     machine.model.context = context  # type: ignore[attr-defined]
     return machine
