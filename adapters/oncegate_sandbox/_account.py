@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hmac
+
 from pydantic import BaseModel, Field
 
 from oncegate import Factor
+from oncegate_sandbox._password_policy import check_policy
 from oncegate_sandbox._state import PoolState
 from oncegate_sandbox._wire import AccessTokenRequest, ClientRequest, Json, Operations
-from oncegate_sandbox.errors import invalid_parameter
+from oncegate_sandbox.errors import WRONG_PASSWORD, invalid_parameter, not_authorized
 
 
 class GetTokensFromRefreshToken(ClientRequest):
@@ -23,6 +26,13 @@ class RevokeToken(ClientRequest):
 
     token: str = Field(alias="Token")
     client_secret: str | None = Field(default=None, alias="ClientSecret")
+
+
+class ChangePassword(AccessTokenRequest):
+    """ChangePassword."""
+
+    before: str = Field(alias="PreviousPassword")
+    proposed: str = Field(alias="ProposedPassword")
 
 
 class MfaSettings(BaseModel):
@@ -53,6 +63,7 @@ class Account:
     def operations(self) -> Operations:
         """Return the operations by name."""
         return {
+            "ChangePassword": (ChangePassword, self._change_password),
             "GetUser": (AccessTokenRequest, self._get_user),
             "GlobalSignOut": (AccessTokenRequest, self._sign_out),
             "GetTokensFromRefreshToken": (GetTokensFromRefreshToken, self._refresh),
@@ -68,6 +79,15 @@ class Account:
             "UserAttributes": [{"Name": n, "Value": v} for n, v in attributes.items()],
             "UserMFASettingList": [factor.value for factor in user.factors],
         }
+
+    def _change_password(self, request: ChangePassword) -> Json:
+        # Tokens stay valid: public reports.
+        user = self._pool.bearer(request.access_token)
+        if not hmac.compare_digest(request.before.encode(), user.password.encode()):
+            raise not_authorized(WRONG_PASSWORD)
+        check_policy(request.proposed)
+        user.set_password(request.proposed)
+        return {}
 
     def _refresh(self, request: GetTokensFromRefreshToken) -> Json:
         pool = self._pool

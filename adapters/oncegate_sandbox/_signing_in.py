@@ -22,7 +22,9 @@ from oncegate_sandbox._wire import (
     required,
 )
 from oncegate_sandbox.errors import (
+    DISABLED,
     SESSION_FOREIGN,
+    WRONG_PASSWORD,
     CognitoError,
     invalid_parameter,
     not_authorized,
@@ -148,6 +150,8 @@ class SigningIn:
         # An alias is accepted too. It only makes the new device unconfirmable (amplify-js#7615).
         if pool.users.find(name) is not session.user:
             raise not_authorized(SESSION_FOREIGN)
+        if session.user and not session.user.is_enabled:
+            raise not_authorized(DISABLED)
         if pool.has_secret and session.user and name != session.user.username:
             raise not_authorized(f"SecretHash does not match for the client: {request.client_id}")
         key = request.responses.get("DEVICE_KEY")
@@ -175,8 +179,12 @@ class SigningIn:
         That Cognito checks this only after the right password is inferred.
 
         Raises:
-            CognitoError: the sign-up is unconfirmed, or the password is to be reset.
+            CognitoError: the user is disabled, the sign-up is unconfirmed, or the password is to be
+                reset.
         """
+        if not user.is_enabled:
+            hides = self.pool.seed.prevent_user_existence_errors
+            raise not_authorized(WRONG_PASSWORD if hides else DISABLED)
         if user.status == "UNCONFIRMED":
             raise CognitoError("UserNotConfirmedException", "User is not confirmed.")
         if user.status == "RESET_REQUIRED":

@@ -83,6 +83,7 @@ class User:
         code: last code that was sent to confirm a sign-up or to reset a password.
         code_ends: Unix time at which ``code`` expires.
         passkeys: by credential ID in URL-safe base64.
+        is_enabled: whether an administrator has not disabled the user.
     """
 
     username: str
@@ -97,6 +98,7 @@ class User:
     code: str | None = field(default=None, repr=False)
     code_ends: float = 0.0
     passkeys: dict[str, Passkey] = field(default_factory=dict)
+    is_enabled: bool = True
     _verifier: Verifier | None = field(default=None, repr=False)
 
     @classmethod

@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from pydantic import ValidationError
 
 from oncegate_sandbox._account import Account
+from oncegate_sandbox._admin import Admin
 from oncegate_sandbox._signing_in import SigningIn
 from oncegate_sandbox._state import PoolState
 from oncegate_sandbox._wire import Json, Operations
@@ -48,6 +49,7 @@ class Pool(PoolState):
         self._operations: Operations = {
             **SigningIn(self, CHALLENGES).operations(),
             **Account(self).operations(),
+            **Admin(self).operations(),
         }
 
     def perform(self, operation: str, request: Mapping[str, Any]) -> Json:

@@ -58,6 +58,23 @@ def document(prefix: str) -> dict[str, Any]:
                     "properties": {"username": {"type": "string"}, "claims": {"type": "object"}},
                     "required": ["username", "claims"],
                 },
+                "ListedSession": {
+                    "type": "object",
+                    "description": "One session of a user. Browser and platform may be made up.",
+                    "properties": {
+                        "name": {"type": "string", "pattern": "^[0-9a-f]{32}$"},
+                        "is_current": {"type": "boolean"},
+                        "begun_at": {"type": "string", "format": "date-time"},
+                        "seen_at": {"type": "string", "format": "date-time"},
+                        "address": {"type": "string"},
+                        "browser": {"type": "string"},
+                        "platform": {"type": "string"},
+                    },
+                    "required": [
+                        *("name", "is_current", "begun_at", "seen_at"),
+                        *("address", "browser", "platform"),
+                    ],
+                },
                 "Problem": {
                     "type": "object",
                     "description": "RFC 9457",
@@ -128,6 +145,53 @@ def _paths() -> dict[str, Any]:
                 "summary": "Sign out.",
                 "responses": {"204": {"description": "Signed out."}, **_problems(403, 503)},
             },
+        },
+        "/sessions": {
+            "get": {
+                "operationId": "listSessions",
+                "summary": "The sessions of the user, the one seen last first.",
+                "responses": {
+                    "200": {
+                        "description": "The sessions.",
+                        "content": {
+                            "application/json": {
+                                "schema": {
+                                    "type": "object",
+                                    "properties": {
+                                        "sessions": {
+                                            "type": "array",
+                                            "items": _ref("ListedSession"),
+                                        }
+                                    },
+                                    "required": ["sessions"],
+                                }
+                            }
+                        },
+                    },
+                    **_problems(401, 503),
+                },
+            },
+            "delete": {
+                "operationId": "signOutEverywhere",
+                "summary": "End all sessions of the user, here and at Cognito (GlobalSignOut).",
+                "responses": {"204": {"description": "Signed out."}, **_problems(401, 403, 503)},
+            },
+        },
+        "/sessions/{name}": {
+            "delete": {
+                "operationId": "endOneSession",
+                "summary": "End one session of the user.",
+                "parameters": [
+                    {
+                        "name": "name",
+                        "in": "path",
+                        "required": True,
+                        "description": "Name of the session in the list.",
+                        "schema": {"type": "string", "pattern": "^[0-9a-f]{32}$"},
+                    }
+                ],
+                "responses": {"204": {"description": "Ended."}, **_problems(401, 403, 404, 503)},
+            }
         },
     }
 

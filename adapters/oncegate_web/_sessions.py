@@ -1,4 +1,4 @@
-"""Sessions: tokens on the server by default, in sealed cookies if the application wants it.
+"""Sessions on the server: their records, renewals, checks and ends.
 
 `StoreSessions` is the driver's session keeper (`oncegate.adapters.SessionKeeper`): it has the tokens
 before the flow is final, so a double click on the last page returns the same session twice.
@@ -6,11 +6,9 @@ before the flow is final, so a double click on the last page returns the same se
 
 from __future__ import annotations
 
-import base64
-import binascii
 import time
-import zlib
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,11 +17,12 @@ from pydantic import Field
 from oncegate import (
     InvalidInput,
     InvalidToken,
-    Misconfigured,
     OncegateError,
     RecordUnreadable,
+    RequestContext,
     SealingKeys,
     SignedOut,
+    StoreUnavailable,
     Tokens,
     Unreachable,
 )
@@ -37,6 +36,7 @@ from oncegate.adapters import (
     Transport,
     logger,
 )
+from oncegate_web._session_list import ListedSession, SessionList, ended_elsewhere
 
 EARLY_SECONDS = 60.0
 """How long before it expires an access token is renewed, if it lives for longer than twice that."""
@@ -56,6 +56,11 @@ RECHECK = 300.0
 
 PENDING_SECONDS = 600.0
 """How long tokens are stored for a browser that has not received them in its cookies."""
+
+LISTED_SECONDS = 300.0
+"""How often the list of a user's sessions is told that one is in use."""
+
+NO_REQUEST = RequestContext()
 
 _LEASE_SECONDS = 30.0
 """When another worker may take over a stalled call to Cognito; longer than a call can take."""
@@ -91,6 +96,7 @@ class SessionRecord(StoredModel):
         seen_at: time of a recent request; None in records of 0.1.
         checked_at: time at which Cognito last confirmed the session.
         checking_until: time until which no other worker asks Cognito.
+        listed_at: time at which it was last entered in the list of the user's sessions.
         claims: verified claims; None if they are not verified yet.
         session_id: in cookies, the ID of the row without which they are invalid.
     """
@@ -103,6 +109,7 @@ class SessionRecord(StoredModel):
     seen_at: float | None = None
     checked_at: float | None = None
     checking_until: float | None = None
+    listed_at: float | None = None
     claims: dict[str, Any] | None = Field(default=None, repr=False)
     session_id: str | None = Field(default=None, repr=False)
     expires_in: int | None = None
@@ -111,6 +118,16 @@ class SessionRecord(StoredModel):
     def began_at(self) -> float:
         """When the user signed in, in seconds since the epoch."""
         return self.issued_at if self.begun_at is None else self.begun_at
+
+    @property
+    def username(self) -> str:
+        """The pool's own name for the user; empty while it is not verified."""
+        return _username(self.claims or {})
+
+    @property
+    def subject(self) -> str:
+        """The user's unchanging ID (``sub``); empty while it is not verified."""
+        return str((self.claims or {}).get("sub", ""))
 
     @property
     def lives_for(self) -> int:
@@ -160,8 +177,11 @@ def user_of(claims: Mapping[str, Any], tokens: Tokens) -> User:
         claims: verified claims of the tokens.
         tokens: the tokens.
     """
-    name = claims.get("cognito:username") or claims.get("username") or claims.get("sub") or ""
-    return User(username=str(name), claims=claims, tokens=tokens)
+    return User(username=_username(claims), claims=claims, tokens=tokens)
+
+
+def _username(claims: Mapping[str, Any]) -> str:
+    return str(claims.get("cognito:username") or claims.get("username") or claims.get("sub") or "")
 
 
 class StoreSessions:
@@ -212,6 +232,7 @@ class StoreSessions:
         self._now = now
         self._sleep = sleep
         self._log = logger()
+        self._list = SessionList(store, keys, now)
 
     def create(self, tokens: Tokens) -> str:
         """See `oncegate.adapters.SessionKeeper`. Each sign-in gets a new ID.
@@ -239,12 +260,18 @@ class StoreSessions:
         del session_id  # error reporters store the local variables of a traceback
         return self._load(session)[1] if session else None
 
-    def find(self, session_id: str | None, tokens: Tokens | None = None) -> User | None:
+    def find(
+        self,
+        session_id: str | None,
+        tokens: Tokens | None = None,
+        context: RequestContext = NO_REQUEST,
+    ) -> User | None:
         """Return the user of a session, or None. Tokens about to expire are renewed, once.
 
         Args:
             session_id: the session's ID.
             tokens: the tokens in the browser's cookies, if they are there.
+            context: the request, for the list of the user's sessions.
 
         Raises:
             StoreUnavailable: the store did not answer.
@@ -258,6 +285,7 @@ class StoreSessions:
         while True:
             version, record = self._load(session)
             if record is None:
+                self._revoke_if_ended_elsewhere(session, tokens)
                 return None
             held = record.tokens or tokens
             if held is None:
@@ -268,7 +296,7 @@ class StoreSessions:
             if now < record.renew_at or not can_renew or self._in_cookies or has_tried:
                 if not is_valid:
                     return None
-                current = self._upkept(session, version, record, held)
+                current = self._upkept(session, version, record, held, context)
                 return user_of(current.claims or {}, held) if current else None
             if not (record.renewing_until and now < record.renewing_until):
                 # Once: tokens that Cognito issues expired would be renewed for ever.
@@ -279,7 +307,12 @@ class StoreSessions:
                 self._sleep(0.05)
 
     def _upkept(
-        self, session: FlowId, version: int, record: SessionRecord, tokens: Tokens
+        self,
+        session: FlowId,
+        version: int,
+        record: SessionRecord,
+        tokens: Tokens,
+        context: RequestContext,
     ) -> SessionRecord | None:
         """Do what is due for a session in use: verify, ask Cognito, note the time.
 
@@ -290,29 +323,42 @@ class StoreSessions:
         if current.claims is None:
             verified = self._with_claims(record, tokens, can_wait=False)
             if verified is None:
-                self._end(session, version)
+                self._end(session, version, record)
                 return None
             current = verified
         if self._in_cookies and current.tokens:
             # The browser has them: it sent them.
             current = current.but(tokens=None, expires_in=current.tokens.expires_in)
-        is_due = self._recheck is not None and now >= (record.checked_at or 0.0) + self._recheck
-        if self._tokens and is_due and now >= (record.checking_until or 0.0):
-            return self._checked(session, version, current, tokens)
+        checked = self._checked(session, version, current, tokens)
+        if checked is None:
+            return None
+        version, current = checked
         is_stale = self._idle is not None and now >= (record.seen_at or 0.0) + self._idle / 20
-        if current is not record or is_stale:
-            self._swap(session, version, current.but(seen_at=now))  # or another worker has done so
+        is_unlisted = self._list.is_kept and now >= (record.listed_at or 0.0) + LISTED_SECONDS
+        if current is not record or is_stale or is_unlisted:
+            listed_at = now if is_unlisted else current.listed_at
+            seen = current.but(seen_at=now, listed_at=listed_at)
+            if self._swap(session, version, seen) and is_unlisted:  # or another worker has done so
+                with suppress(StoreUnavailable):  # entered with a later request
+                    self._enter(session, seen, context)
         return current
 
     def _checked(
         self, session: FlowId, version: int, record: SessionRecord, tokens: Tokens
-    ) -> SessionRecord | None:
-        """Ask Cognito whether the session goes on; one worker at a time asks."""
-        assert self._tokens is not None
+    ) -> tuple[int, SessionRecord] | None:
+        """Ask Cognito whether the session goes on, if that is due; one worker at a time asks.
+
+        Returns:
+            Version and record afterwards, of which the outcome is not saved yet; None if the session has
+            ended.
+        """
         now = self._now()
-        asking = record.but(checking_until=now + _LEASE_SECONDS, seen_at=now)
+        is_due = self._recheck is not None and now >= (record.checked_at or 0.0) + self._recheck
+        if self._tokens is None or not is_due or now < (record.checking_until or 0.0):
+            return version, record
+        asking = record.but(checking_until=now + _LEASE_SECONDS)
         if not self._swap(session, version, asking):
-            return record  # another worker asks
+            return version, record  # another worker asks
         try:
             self._tokens.check(tokens)
         except SignedOut:
@@ -320,10 +366,8 @@ class StoreSessions:
             return None
         except Exception as error:  # noqa: BLE001 - the session goes on until its tokens expire
             self._log.warning("session not checked", error=type(error).__name__)
-            return record
-        done = asking.but(checking_until=None, checked_at=self._now())
-        self._swap(session, version + 1, done)
-        return done
+            return version + 1, asking
+        return version + 1, asking.but(checking_until=None, checked_at=self._now())
 
     def _with_claims(
         self, record: SessionRecord, fresh: Tokens, *, can_wait: bool = True
@@ -378,7 +422,7 @@ class StoreSessions:
         except SignedOut as ended:
             if ended.reason == "reused":
                 self._log.warning("refresh token reused", session=session.key[:12])
-            self._end(session, version + 1)
+            self._end(session, version + 1, record)
         except Exception as error:
             if not isinstance(error, Unreachable):
                 self._log.error("token renewal failed", error=type(error).__name__)
@@ -389,11 +433,16 @@ class StoreSessions:
                 raise
             raise Unreachable("the tokens could not be renewed") from error
         else:
-            if renewed is None:
-                self._end(session, version + 1)
-            else:
-                self._swap(session, version + 1, renewed)
+            self._save_renewed(session, version + 1, record, renewed)
         return True
+
+    def _save_renewed(
+        self, session: FlowId, version: int, record: SessionRecord, renewed: SessionRecord | None
+    ) -> None:
+        if renewed is None:
+            self._end(session, version, record)
+        elif not self._swap(session, version, renewed) and not self._load(session)[1]:
+            self.revoke(renewed.tokens)  # the user has signed out meanwhile
 
     def _renewed(self, record: SessionRecord, fresh: Tokens) -> SessionRecord | None:
         """Return the record with new tokens, or None if they are invalid.
@@ -426,21 +475,136 @@ class StoreSessions:
         session = self._parse(session_id)
         del session_id
         record = self._end_newest(session) if session else None
-        held = (record.tokens if record else None) or tokens
-        if held:
-            self.revoke(held)
+        self.revoke((record.tokens if record else None) or tokens)
 
     def _end_newest(self, session: FlowId) -> SessionRecord | None:
         """End a session, and return its record with the newest tokens."""
         while True:
             version, record = self._load(session)
             # Another worker may have renewed the tokens meanwhile: then these are not the newest.
-            if record is None or self._end(session, version):
+            if record is None or self._end(session, version, record):
                 return record
 
-    def revoke(self, tokens: Tokens) -> None:
+    def _revoke_if_ended_elsewhere(self, session: FlowId, tokens: Tokens | None) -> None:
+        """Revoke the tokens of a session that another browser has ended: its cookie opens them."""
+        row = self._store.load(session.key)
+        before = ended_elsewhere(row) if row else None
+        if row is None or before is None:
+            return
+        record = self._opened(session, before)
+        if self._save(session, row.version, b"", self._now()) and record:
+            self.revoke(record.tokens or tokens)
+
+    # ── the list of the user's sessions ──
+
+    def enter(self, session_id: str | None, record: SessionRecord, context: RequestContext) -> None:
+        """Enter a session in the list of its user's sessions, before the browser receives it.
+
+        Args:
+            session_id: the session's ID.
+            record: what is stored of it.
+            context: the request that receives it.
+
+        Raises:
+            StoreUnavailable: the store did not answer.
+        """
+        session = self._parse(session_id)
+        del session_id
+        if session:
+            self._enter(session, record, context)
+
+    def listed(self, session_id: str | None) -> list[ListedSession]:
+        """Return the sessions of the user of a session, the one seen last first."""
+        record = self.get(session_id)
+        del session_id
+        return self._list.of(record.subject) if record else []
+
+    def end_listed(self, session_id: str | None, name: str) -> bool:
+        """End another session of the same user.
+
+        Args:
+            session_id: the ID of the session that asks.
+            name: `ListedSession.name` of the one to end.
+
+        Returns:
+            Whether the user has such a session.
+        """
+        record = self.get(session_id)
+        del session_id
+        user = record.subject if record else ""
+        if not any(one.name == name for one in self._list.of(user)):
+            return False
+        self._list.end(name)
+        self._list.remove(user, name)
+        return True
+
+    def end_user(self, user: str, *, but: str | None = None) -> int:
+        """End the sessions of a user, and return how many.
+
+        Args:
+            user: the claim ``sub``.
+            but: `ListedSession.name` of one that goes on.
+        """
+        others = [one.name for one in self._list.of(user) if one.name != but]
+        for name in others:
+            self._list.end(name)
+            self._list.remove(user, name)
+        return len(others)
+
+    def end_others(self, session_id: str | None) -> int:
+        """End the other sessions of the user of a session, and return how many."""
+        session = self._parse(session_id)
+        del session_id
+        record = self._load(session)[1] if session else None
+        return self.end_user(record.subject, but=session.key) if session and record else 0
+
+    def end_everywhere(self, session_id: str | None, tokens: Tokens | None = None) -> None:
+        """End every session of the user: those here, and all that Cognito knows (GlobalSignOut).
+
+        Args:
+            session_id: the ID of the session that asks.
+            tokens: the tokens in the browser's cookies, if they are there.
+
+        Raises:
+            Unreachable: Cognito did not answer. The other sessions here have ended; this one goes on,
+                so that the user can try again.
+        """
+        session = self._parse(session_id)
+        del session_id
+        record = self._load(session)[1] if session else None
+        if session is None or record is None:
+            return
+        failure = self._signed_out_everywhere(record.tokens or tokens)
+        self.end_user(record.subject, but=session.key)
+        if failure:
+            raise failure
+        self._end_newest(session)
+
+    def _signed_out_everywhere(self, tokens: Tokens | None) -> OncegateError | None:
+        if self._tokens is None or tokens is None:
+            return None
+        try:
+            self._tokens.sign_out_everywhere(tokens)
+        except SignedOut:
+            return None
+        except Exception as error:  # noqa: BLE001 - raised without the frames that held the tokens
+            self._log.error("not signed out everywhere", error=type(error).__name__)
+            return Unreachable("Cognito did not sign the user out everywhere")
+        return None
+
+    def _enter(self, session: FlowId, record: SessionRecord, context: RequestContext) -> None:
+        listed = ListedSession(
+            name=session.key,
+            begun_at=record.began_at,
+            seen_at=self._now(),
+            ends_at=self._end_of(record),
+        )
+        if user := record.subject:
+            self._list.note(user, listed.from_request(context))
+
+    def revoke(self, tokens: Tokens | None) -> None:
         """Revoke tokens if possible: signing out never fails because Cognito does."""
-        if self._tokens is None or not tokens.refresh_token:
+        if self._tokens is None or tokens is None or not tokens.refresh_token:
             return
         try:
             self._tokens.revoke(tokens)
@@ -457,13 +621,16 @@ class StoreSessions:
         row = self._store.load(session.key)
         if row is None or row.expires_at <= self._now():
             return 0, None
+        record = self._opened(session, row)
+        # The row's own time is not sealed.
+        return row.version, record if record and self._now() < self._end_of(record) else None
+
+    def _opened(self, session: FlowId, row: StoredRecord) -> SessionRecord | None:
         try:
             plain = session.unseal_bytes(row.sealed, row.version, self._keys)
-            record = read_session(plain, *self.accepts)
+            return read_session(plain, *self.accepts)
         except (RecordUnreadable, ValueError):
-            return 0, None
-        # The row's own time is not sealed.
-        return row.version, record if self._now() < self._end_of(record) else None
+            return None
 
     def _end_of(self, record: SessionRecord) -> float:
         ends = record.began_at + self._lifetime
@@ -474,94 +641,13 @@ class StoreSessions:
     def _swap(self, session: FlowId, expected: int, record: SessionRecord) -> bool:
         return self._save(session, expected, write_session(record), self._end_of(record))
 
-    def _end(self, session: FlowId, expected: int) -> bool:
-        return self._save(session, expected, b"", self._now())
+    def _end(self, session: FlowId, expected: int, record: SessionRecord) -> bool:
+        if not self._save(session, expected, b"", self._now()):
+            return False
+        with suppress(StoreUnavailable):  # it has ended, listed or not
+            self._list.remove(record.subject, session.key)
+        return True
 
     def _save(self, session: FlowId, expected: int, plain: bytes, ends: float) -> bool:
         sealed = session.seal_bytes(plain, expected + 1, self._keys)
         return self._store.swap(session.key, expected, StoredRecord(expected + 1, sealed, ends))
-
-
-class CookieSessions:
-    """Sessions in sealed cookies. The store has a row without tokens, which ends them.
-
-    They last as long as the access token. Tokens do not fit into one cookie, so they are split.
-
-    Args:
-        keys: the application's keys.
-        stored: the rows.
-        as_in_0_1: whether to accept the cookies of 0.1, which had no row.
-        now: returns the seconds since the epoch.
-    """
-
-    PIECE = 3500
-    """Characters. Browsers take 4,096 bytes for a cookie with its name (RFC 6265, 6.1)."""
-    MOST = 6
-    _LARGEST = 65536
-
-    def __init__(
-        self,
-        keys: SealingKeys,
-        stored: StoreSessions,
-        *,
-        as_in_0_1: bool = False,
-        now: Callable[[], float] = time.time,
-    ) -> None:
-        self._keys = keys
-        self._stored = stored
-        self._as_in_0_1 = as_in_0_1
-        self._now = now
-        self._log = logger()
-
-    def pieces(self, session_id: str) -> list[str] | None:
-        """Return the values of the cookies; None if the browser has had them, or has signed out.
-
-        Raises:
-            Misconfigured: the tokens are too large for cookies. The session has ended.
-        """
-        session = FlowId.parse(session_id)
-        del session_id  # error reporters store the local variables of a traceback
-        record = self._stored.get(session.text)
-        if record is None or record.tokens is None:
-            return None
-        if self._now() >= record.issued_at + PENDING_SECONDS:
-            return None
-        pieces = self._sealed(record.but(session_id=session.text))
-        if pieces is not None:
-            return pieces
-        self._stored.end(session.text)
-        self._log.error("tokens too large for cookies", cure='sessions="server"')
-        raise Misconfigured('tokens too large for cookies: use sessions="server"')
-
-    def _sealed(self, record: SessionRecord) -> list[str] | None:
-        plain = write_session(record)
-        if len(plain) > self._LARGEST:
-            return None
-        text = base64.urlsafe_b64encode(self._keys.seal(zlib.compress(plain), b"session")).decode()
-        pieces = [text[at : at + self.PIECE] for at in range(0, len(text), self.PIECE)]
-        return pieces if len(pieces) <= self.MOST else None
-
-    def read(self, pieces: list[str]) -> SessionRecord | None:
-        """Return the session in these cookies, or None. It may have ended since."""
-        try:
-            sealed = base64.urlsafe_b64decode("".join(pieces[: self.MOST]))
-            plain = self._keys.unseal(sealed, b"session")
-            # It was sealed by us. The bound is for the case that a key was stolen.
-            record = read_session(
-                zlib.decompressobj().decompress(plain, self._LARGEST), *self._stored.accepts
-            )
-        except (RecordUnreadable, ValueError, binascii.Error, zlib.error):
-            return None
-        return record if record.tokens else None
-
-    def find(self, record: SessionRecord | None) -> User | None:
-        """Return the user of the session in the cookies, or None; raises what `StoreSessions.find` does.
-
-        Args:
-            record: what `read` returned.
-        """
-        if record is None or record.tokens is None or self._now() >= record.ends_at:
-            return None
-        if record.session_id is None:
-            return user_of({}, record.tokens) if self._as_in_0_1 else None
-        return self._stored.find(record.session_id, record.tokens)

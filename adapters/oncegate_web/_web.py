@@ -29,6 +29,8 @@ from oncegate_web.pages import Renderer
 from oncegate_web.site import Site
 
 _API = ("/flows", "/session", "/openapi.json")
+"""Beginnings of the paths of the JSON API."""
+
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,32}")
 _MOST_HOSTS = 20
 """Hosts for which an insecure request is logged: the client chooses the Host header."""
@@ -143,6 +145,23 @@ class WebSignIn:
             # Without the frames below, whose variables may hold the session's ID: error reporters store
             # the variables of every frame.
             raise error.with_traceback(None) from error.__cause__
+
+    def end_sessions_of(self, user: str) -> int:
+        """End all web sessions of a user, such as after a change of the password elsewhere.
+
+        Their refresh tokens are revoked as soon as their browsers return; for tokens that were passed
+        on, call AdminUserGlobalSignOut too.
+
+        Args:
+            user: the claim ``sub``.
+
+        Returns:
+            How many sessions were ended.
+
+        Raises:
+            StoreUnavailable: the store did not answer.
+        """
+        return self._site.end_sessions_of(user)
 
     def sign_in_first(self, request: Request) -> Response:
         """Return a redirect to sign-in (HTML) or a 401 (JSON).

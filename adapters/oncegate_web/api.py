@@ -1,4 +1,4 @@
-"""The JSON API: ``POST /flows``, ``GET /flows/{id}``, ``POST /flows/{id}/events``, ``/session``.
+"""The JSON API: ``/flows``, ``/flows/{id}``, ``/flows/{id}/events``, ``/session``, ``/sessions``.
 
 The flow is bound to the browser by an HttpOnly cookie with its ID. The ID in JSON and in URLs is
 another one, which opens nothing.
@@ -7,11 +7,14 @@ another one, which opens nothing.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 from oncegate import Event, InvalidInput, RecordTooNew, RecordUnreadable, Step
 from oncegate.adapters import FlowId, parse_event
 from oncegate_web._openapi import document
+from oncegate_web._session_list import ListedSession
 from oncegate_web.http import JSON, Request, Response, as_json, problem
 from oncegate_web.site import Site
 
@@ -25,34 +28,29 @@ class Api:
 
     def __init__(self, site: Site) -> None:
         self._site = site
+        # By the first part of the path and the number of parts. A second part is an argument.
+        self._routes: dict[tuple[str, int], dict[str, Callable[..., Response]]] = {
+            ("openapi.json", 1): {"GET": _openapi},
+            ("flows", 1): {"POST": self._start},
+            ("flows", 2): {"GET": self._get},
+            ("flows", 3): {"POST": self._send},
+            ("session", 1): {"GET": self._user, "DELETE": self._sign_out},
+            ("sessions", 1): {"GET": self._list_sessions, "DELETE": self._sign_out_everywhere},
+            ("sessions", 2): {"DELETE": self._end_session},
+        }
 
     def respond(self, request: Request) -> Response:
         """Answer one request. Errors are problems (RFC 9457)."""
         parts = request.path.strip("/").split("/")
-        method = "GET" if request.method == "HEAD" else request.method
-        match method, *parts:
-            case "GET", "openapi.json":
-                return as_json(document(request.prefix))
-            case "POST", "flows":
-                return self._start(request)
-            case "GET", "flows", name:
-                return self._get(request, name)
-            case "POST", "flows", name, "events":
-                return self._send(request, name)
-            case "GET", "session":
-                return self._user(request)
-            case "DELETE", "session":
-                return self._sign_out(request)
-        known = {"openapi.json": "GET", "flows": "POST", "session": "GET, DELETE"}
-        if len(parts) == 1 and parts[0] in known:
-            allow = known[parts[0]]
-        elif parts[0] == "flows" and len(parts) in {2, 3}:
-            allow = "GET" if len(parts) == 2 else "POST"
-        else:
+        methods = self._routes.get((parts[0], len(parts)))
+        if methods is None or parts[2:] not in ([], ["events"]):
             return problem(404, "not_found", "Not Found")
-        response = problem(405, "wrong_method", "Method Not Allowed")
-        response.headers["Allow"] = allow
-        return response
+        respond = methods.get("GET" if request.method == "HEAD" else request.method)
+        if respond is None:
+            response = problem(405, "wrong_method", "Method Not Allowed")
+            response.headers["Allow"] = ", ".join(methods)
+            return response
+        return respond(request, *parts[1:2])
 
     def _start(self, request: Request) -> Response:
         made = Response()
@@ -100,12 +98,34 @@ class Api:
     def _user(self, request: Request) -> Response:
         user = self._site.user_of(request)
         if user is None:
-            return problem(401, "not_signed_in", "Unauthorized")
+            return _not_signed_in()
         return as_json({"username": user.username, "claims": dict(user.claims)})
 
     def _sign_out(self, request: Request) -> Response:
         response = Response(204, b"")
         self._site.end_session(request, response)
+        return response
+
+    def _list_sessions(self, request: Request) -> Response:
+        found = self._site.sessions(request)
+        if found is None:
+            return _not_signed_in()
+        own, listed = found
+        return as_json({"sessions": [_listed(one, own) for one in listed]})
+
+    def _end_session(self, request: Request, name: str) -> Response:
+        if self._site.user_of(request) is None:
+            return _not_signed_in()
+        response = Response(204, b"")
+        if self._site.end_named_session(request, response, name):
+            return response
+        return problem(404, "no_such_session", "Not Found", "the user has no such session")
+
+    def _sign_out_everywhere(self, request: Request) -> Response:
+        if self._site.user_of(request) is None:
+            return _not_signed_in()
+        response = Response(204, b"")
+        self._site.end_all_sessions(request, response)
         return response
 
     def _own(self, request: Request, name: str) -> str | None:
@@ -141,6 +161,30 @@ def _event_of(body: bytes) -> tuple[Event, int, bool | None]:
     if not (kept is None or isinstance(kept, bool)):
         raise InvalidInput("keep_signed_in: true or false")
     return parse_event(data), version, kept
+
+
+def _openapi(request: Request) -> Response:
+    return as_json(document(request.prefix))
+
+
+def _listed(session: ListedSession, own: str) -> dict[str, Any]:
+    return {
+        "name": session.name,
+        "is_current": session.name == own,
+        "begun_at": _iso(session.begun_at),
+        "seen_at": _iso(session.seen_at),
+        "address": session.address,
+        "browser": session.browser,
+        "platform": session.platform,
+    }
+
+
+def _iso(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
+
+
+def _not_signed_in() -> Response:
+    return problem(401, "not_signed_in", "Unauthorized")
 
 
 def _no_such_flow() -> Response:

@@ -62,7 +62,7 @@ def mount(app: Flask, web: WebSignIn, prefix: str = "/auth") -> None:
     pages.add_url_rule(
         "/<path:path>", "page", page, methods=METHODS, provide_automatic_options=False
     )
-    for name in ("flows", "session"):
+    for name in ("flows", "session", "sessions"):
         for rule in (f"/{name}", f"/{name}/<path:path>"):
             pages.add_url_rule(rule, name, api, methods=METHODS, provide_automatic_options=False)
     if "csrf" in app.extensions:

@@ -19,14 +19,17 @@ from oncegate import (
     SignIn,
     Step,
     StepRef,
+    Tokens,
 )
 from oncegate.adapters import FlowId, RecordStore, SystemClock, Transport
 from oncegate_web._browser_vault import BrowserVault, pending_key
+from oncegate_web._cookie_sessions import CookieSessions
 from oncegate_web._cookie_vault import CookieVault
+from oncegate_web._known_users import known_users, with_user
+from oncegate_web._session_list import ListedSession
 from oncegate_web._sessions import (
     IDLE_LIFETIME,
     RECHECK,
-    CookieSessions,
     SessionRecord,
     StoreSessions,
     User,
@@ -76,8 +79,8 @@ class Site:
         self._devices_bound_to = transport.app_id.rpartition("/")[2]
         self._secure = secure
         self._lifetime = int(session_lifetime)
-        self._flow, self._session, self._device, self._keep = (
-            f"{name}_{what}" for what in ("flow", "session", "device", "keep")
+        self._flow, self._session, self._device, self._keep, self._known = (
+            f"{name}_{what}" for what in ("flow", "session", "device", "keep", "known")
         )
         self._sessions = StoreSessions(
             store,
@@ -180,14 +183,10 @@ class Site:
         )
         key = pending_key(self.flow_id(request), self._keys)
         vault = BrowserVault(cookies, self._store, key, self.now)
-        context = RequestContext(
-            source_address=request.client,
-            user_agent=request.headers.get("user-agent", ""),
-            language=next(iter(request.languages), ""),
-            device_vault=vault if self._keys.can_seal else None,
-        )
-        if request.request_id:
-            context = replace(context, request_id=request.request_id)
+        context = context_of(request)
+        if self._keys.can_seal:
+            users = frozenset(known_users(self._known_cookie(request), self._keys))
+            context = replace(context, device_vault=vault, known_users=users)
         with self._waiting.place(key) as has_place:
             if not has_place:
                 context = replace(context, patience=0.0)
@@ -202,9 +201,10 @@ class Site:
 
     def user_of(self, request: Request) -> User | None:
         """Return the user who is signed in in the browser of a request, or None."""
+        context = context_of(request)
         if self._in_cookies:
-            return self._in_cookies.find(self._in_browser(request))
-        return self._sessions.find(request.cookies.get(self._name(self._session, request)))
+            return self._in_cookies.find(self._in_browser(request), context)
+        return self._sessions.find(self._session_id(request), context=context)
 
     def begin_session(self, request: Request, response: Response, step: Step) -> bool:
         """Set the session's cookies: the same session after a double click on the last page.
@@ -218,10 +218,15 @@ class Site:
             Misconfigured: the tokens are too large for cookies.
             StoreUnavailable: the store did not answer.
         """
+        record = self._sessions.get(step.session_id)
+        if record is not None:
+            self._sessions.enter(step.session_id, record, context_of(request))
+            self._remember_user(request, response, record.username)
+        if step.password_changed:
+            self._sessions.end_others(step.session_id)
         max_age = self._lifetime if self._is_kept(request, response) else None
         if not self._in_cookies:
-            record = self._sessions.get(step.session_id)
-            if request.cookies.get(self._name(self._session, request)) != step.session_id:
+            if self._session_id(request) != step.session_id:
                 self._end(request)
             if record is None:
                 return False
@@ -242,18 +247,64 @@ class Site:
             response.cookies.append(self._cookie(name, value, request, max_age))
         return True
 
+    def _remember_user(self, request: Request, response: Response, user: str) -> None:
+        """Add the user to those whose browser this is; signing out does not remove it."""
+        if user and self._keys.can_seal:
+            value = with_user(self._known_cookie(request), user, self._keys)
+            response.cookies.append(self._cookie(self._known, value, request, _YEAR))
+
+    def _known_cookie(self, request: Request) -> str | None:
+        return request.cookies.get(self._name(self._known, request))
+
     def end_session(self, request: Request, response: Response) -> None:
         """Sign out: end the session, revoke its tokens, and delete the cookies."""
         self._end(request)
         for name in (self._flow, self._keep, *self._session_names()):
             response.cookies.append(self._cookie(name, None, request))
 
+    def sessions(self, request: Request) -> tuple[str, list[ListedSession]] | None:
+        """Return the name of this browser's session, and all sessions of its user, or None."""
+        if self.user_of(request) is None:
+            return None
+        return self._session_name(request), self._sessions.listed(self._session_id(request))
+
+    def end_named_session(self, request: Request, response: Response, name: str) -> bool:
+        """End a session of the user who is signed in, and return whether there is such a session."""
+        if name == self._session_name(request):
+            self.end_session(request, response)
+            return True
+        return self._sessions.end_listed(self._session_id(request), name)
+
+    def end_all_sessions(self, request: Request, response: Response) -> None:
+        """Sign the user out everywhere; raises what `StoreSessions.end_everywhere` raises."""
+        self._sessions.end_everywhere(self._session_id(request), self._held_tokens(request))
+        self.end_session(request, response)
+
+    def end_sessions_of(self, user: str) -> int:
+        """End all sessions of a user, by the claim ``sub``, and return how many."""
+        return self._sessions.end_user(user)
+
     def _end(self, request: Request) -> None:
         """End the session of the browser, if it has one."""
+        self._sessions.end(self._session_id(request), self._held_tokens(request))
+
+    def _held_tokens(self, request: Request) -> Tokens | None:
+        """Return the tokens in the browser's cookies."""
+        record = self._in_browser(request) if self._in_cookies else None
+        return record.tokens if record else None
+
+    def _session_id(self, request: Request) -> str | None:
         if not self._in_cookies:
-            self._sessions.end(request.cookies.get(self._name(self._session, request)))
-        elif record := self._in_browser(request):
-            self._sessions.end(record.session_id, record.tokens)
+            return request.cookies.get(self._name(self._session, request))
+        record = self._in_browser(request)
+        return record.session_id if record else None
+
+    def _session_name(self, request: Request) -> str:
+        """Return the name of the browser's session in the list of its user's sessions."""
+        try:
+            return FlowId.parse(self._session_id(request) or "", self._keys).key
+        except InvalidInput:
+            return ""
 
     def _in_browser(self, request: Request) -> SessionRecord | None:
         """Return the session in the browser's cookies."""
@@ -294,3 +345,13 @@ class Site:
                 break
             pieces.append(piece)
         return pieces
+
+
+def context_of(request: Request) -> RequestContext:
+    """Return what the engine and the lists of sessions are told of a request."""
+    context = RequestContext(
+        source_address=request.client,
+        user_agent=request.headers.get("user-agent", ""),
+        language=next(iter(request.languages), ""),
+    )
+    return replace(context, request_id=request.request_id) if request.request_id else context

@@ -235,10 +235,18 @@ class SealingKeys:
 
         A reader of the store cannot test a guess of the names, unless there is no sealing key.
         """
+        return self.row_keys(*names)[0]
+
+    def row_keys(self, *names: str) -> list[str]:
+        """Return `row_key`, and the keys that the row had under the application's other keys.
+
+        While a key is being replaced, workers may have written under the one before or the next one.
+        """
         what = b"\0".join(name.encode("utf-8", "surrogatepass") for name in ("row", *names))
         if self._sealing is None:
-            return hmac.digest((self._label or "").encode(), what, "sha256")[:16].hex()
-        return self._sealing.name(what)[:16].hex()
+            return [hmac.digest((self._label or "").encode(), what, "sha256")[:16].hex()]
+        others = (key for key in self._keys.values() if key is not self._sealing)
+        return [key.name(what)[:16].hex() for key in (self._sealing, *others)]
 
 
 def _text(key: str | SecretStr) -> str:

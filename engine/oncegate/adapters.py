@@ -8,9 +8,11 @@ from oncegate._keys import new_key
 from oncegate._log import logger
 from oncegate._metrics import NAMES as COUNTERS
 from oncegate._metrics import counted
+from oncegate._rows import next_row, open_row
 from oncegate._seal import FlowId, SealingKeys
 from oncegate._secret import REVEAL, Secret
 from oncegate._stored import FROM_STORE, StoredModel
+from oncegate._user_agent import browser_of, platform_of
 from oncegate.challenges import (
     EVENT_TYPES,
     SECOND_FACTORS,
@@ -158,10 +160,14 @@ __all__ = [
     "Transition",
     "Transport",
     "UnknownChallenge",
+    "browser_of",
     "counted",
     "event_adapter",
     "load_entry_point",
     "logger",
     "new_key",
+    "next_row",
+    "open_row",
     "parse_event",
+    "platform_of",
 ]

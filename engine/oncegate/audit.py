@@ -7,28 +7,14 @@ application's key can compute it for a name: to find the lines of one user, use 
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
 from oncegate._log import logger
 from oncegate._seal import SealingKeys
+from oncegate._user_agent import browser_of
 from oncegate.budget import same_name
 from oncegate.context import RequestContext
 from oncegate.ports import Transition
-
-# In this order: browsers name those before them, too. Families only: a version helps to recognise a
-# person, and a parser of all user agents is a megabyte of patterns.
-_FAMILIES: Final = (
-    ("Edg", "Edge"),
-    ("OPR/", "Opera"),
-    ("SamsungBrowser", "Samsung Internet"),
-    ("Firefox", "Firefox"),
-    ("FxiOS", "Firefox"),
-    ("Chrome", "Chrome"),
-    ("CriOS", "Chrome"),
-    ("Safari", "Safari"),
-    ("curl", "curl"),
-    ("python", "Python"),
-)
 
 
 class AuditLog:
@@ -79,7 +65,7 @@ class AuditLog:
             action,
             user=self.pseudonym(user) if user else "",
             address=(context.source_address or "") if context else "",
-            agent=agent_family(context.user_agent) if context else "",
+            agent=browser_of(context.user_agent) if context else "",
             request=context.request_id if context else "",
             **facts,
         )
@@ -87,10 +73,3 @@ class AuditLog:
     def pseudonym(self, user: str) -> str:
         """Return the name of a user in the log, 16 hexadecimal digits."""
         return self._keys.row_key("audit", same_name(user))[:16]
-
-
-def agent_family(user_agent: str) -> str:
-    """Return the family of a User-Agent header, such as ``"Firefox"``; ``"other"`` for most programs."""
-    if not user_agent:
-        return ""
-    return next((family for token, family in _FAMILIES if token in user_agent), "other")

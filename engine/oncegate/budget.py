@@ -18,13 +18,12 @@ counters in stores of their own, which cannot be reserved, given back and sealed
 
 from __future__ import annotations
 
-import json
 import unicodedata
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
+from oncegate._rows import next_row, open_row
 from oncegate._seal import SealingKeys
-from oncegate.errors import RecordUnreadable
 from oncegate.ports import StoredRecord
 
 _PRIVATE: Final = tuple(
@@ -124,7 +123,7 @@ class Account(NamedTuple):
     def charged(self, row: StoredRecord | None, now: float) -> StoredRecord:
         """Return the row with one more code."""
         times = [*self._times(row, now)[-self.limit :], now]
-        return _written(self.key, row, times, now + self.window, self.keys)
+        return next_row(self.key, row, times, now + self.window, self.keys)
 
     def refunded(self, row: StoredRecord | None, charged_at: float, now: float) -> StoredRecord:
         """Return the row without a code that was charged but not sent."""
@@ -132,11 +131,11 @@ class Account(NamedTuple):
         if charged_at in times:
             times.remove(charged_at)
         # Without a code, the store may delete the row at once.
-        return _written(self.key, row, times, now + self.window if times else now, self.keys)
+        return next_row(self.key, row, times, now + self.window if times else now, self.keys)
 
     def _times(self, row: StoredRecord | None, now: float) -> list[float]:
         try:
-            times = [float(time) for time in _read(self.key, row, self.keys) or []]
+            times = [float(time) for time in open_row(self.key, row, self.keys) or []]
         except (TypeError, ValueError):
             return []
         return [time for time in times if now - self.window < time <= now + self.window]
@@ -169,11 +168,11 @@ class Guesses(NamedTuple):
         failed, at = self._state(row, now)
         failed = max(failed + by, 0) if by else 0
         state = [failed, now if by > 0 else at]
-        return _written(self.key, row, state, now + self.limit.forgotten_after, self.keys)
+        return next_row(self.key, row, state, now + self.limit.forgotten_after, self.keys)
 
     def _state(self, row: StoredRecord | None, now: float) -> tuple[int, float]:
         try:
-            failed, at = _read(self.key, row, self.keys) or (0, 0.0)
+            failed, at = open_row(self.key, row, self.keys) or (0, 0.0)
             return (int(failed), float(at)) if row and row.expires_at > now else (0, 0.0)
         except (TypeError, ValueError):
             return 0, 0.0
@@ -196,12 +195,12 @@ class Alias(NamedTuple):
 
     def user(self, row: StoredRecord | None) -> str:
         """Return the user that codes were sent to under this name; empty if none is known."""
-        known = _read(self.key, row, self.keys)
+        known = open_row(self.key, row, self.keys)
         return known if isinstance(known, str) else ""
 
     def written(self, row: StoredRecord | None, user: str, now: float) -> StoredRecord:
         """Return the row that names the user."""
-        return _written(self.key, row, user, now + ALIAS_SECONDS, self.keys)
+        return next_row(self.key, row, user, now + ALIAS_SECONDS, self.keys)
 
 
 def same_name(name: str) -> str:
@@ -232,26 +231,6 @@ def _network(address: str, *, counts_private: bool) -> str | None:
     if not counts_private and any(ip in network for network in _PRIVATE):
         return None
     return str(ip_network((ip, 64), strict=False)) if isinstance(ip, IPv6Address) else str(ip)
-
-
-def _read(key: str, row: StoredRecord | None, keys: SealingKeys) -> Any:
-    """Return what `_written` wrote; None if there is nothing, or nothing readable."""
-    if row is None:
-        return None
-    try:
-        plain = keys.unseal(row.sealed, f"{key}/{row.version}".encode()) if keys.can_seal else None
-        return json.loads(row.sealed if plain is None else plain)
-    except (RecordUnreadable, ValueError, RecursionError):
-        return None
-
-
-def _written(
-    key: str, row: StoredRecord | None, value: object, ends: float, keys: SealingKeys
-) -> StoredRecord:
-    version = (row.version if row else 0) + 1
-    plain = json.dumps(value).encode()
-    sealed = keys.seal(plain, f"{key}/{version}".encode()) if keys.can_seal else plain
-    return StoredRecord(version, sealed, ends, durable=False)
 
 
 DEFAULT_BUDGET = CodeBudget()

@@ -40,6 +40,9 @@ class RequestContext:
         request_id: the application's name for the request, such as X-Request-ID; by default that of
             the enclosing `request_id` block.
         device_vault: the devices of this browser or program; by default the driver's own vault.
+        known_users: users who have signed in before in this browser, by the pool's own names, of which
+            the browser has proof that it cannot make up. Codes that need no password are counted apart
+            for them, so that strangers cannot use them up.
         patience: seconds that a repeated event waits for the step of the first one; by default the
             driver's own.
     """
@@ -50,6 +53,7 @@ class RequestContext:
     client_metadata: Mapping[str, str] = field(default_factory=dict, repr=False, hash=False)
     request_id: str = field(default_factory=_request_id.get)
     device_vault: DeviceVault | None = field(default=None, repr=False)
+    known_users: frozenset[str] = field(default=frozenset(), repr=False)
     patience: float | None = None
 
 

@@ -40,6 +40,7 @@ HANDOVERS_PER_FLOW = 5
 
 _NOT_IN_1: Final = (
     *("schema_number", "accepted_event", "accepted_digest", "handovers_left", "account_tag"),
+    *("from_known_browser", "password_changed"),
 )
 
 # Names of schema 1, and what became of them.
@@ -89,6 +90,9 @@ class Flow(StoredModel):
         new_codes_left: number of further new codes that this flow may request.
         account_tag: tag of the password that was entered, by which codes are counted
             (`oncegate.budget.password_tag`).
+        from_known_browser: whether this user has signed in before in the browser that the username came
+            from.
+        password_changed: whether the user has set a new password in this flow, or may have.
         device_key: key of the device that the last call was made from.
         remember_device: the user's answer about remembering this device, if given in advance.
         lease_until: end of the lease of a call under way, in seconds since the epoch.
@@ -119,6 +123,8 @@ class Flow(StoredModel):
     new_code_at: float | None = None
     new_codes_left: int = NEW_CODES_PER_FLOW
     account_tag: str = ""
+    from_known_browser: bool = False
+    password_changed: bool = False
     device_key: str | None = None
     remember_device: bool | None = None
     lease_until: float | None = None

@@ -109,6 +109,8 @@ class Step(BaseModel):
         parameters: public parameters of a custom challenge, from the pool's Lambda.
         message: why the flow is here.
         reason: why the event that was sent changed nothing; None if it did.
+        password_changed: whether the user has set a new password in this flow. Then the user's other
+            sessions should end when this one begins.
         tokens: the tokens, if the driver has no session keeper, on the step that hands them over: the
             one that `SignIn.send` returns for the accepted answer. `SignIn.get` never returns them.
         session_id: the session keeper's ID of the session, on the steps that hand it over: those that
@@ -137,6 +139,7 @@ class Step(BaseModel):
     parameters: dict[str, str] | None = None
     message: Message | None = None
     reason: Message | None = None
+    password_changed: bool = False
     tokens: Tokens | None = ModelField(default=None, repr=False, exclude=True)
     session_id: str | None = ModelField(default=None, repr=False, exclude=True)
 
@@ -244,6 +247,7 @@ def step_of(
         parameters=challenge.parameters if isinstance(challenge, CustomChallenge) else None,
         message=_message_of(flow),
         reason=message(reason) if reason else None,
+        password_changed=flow.password_changed,
         tokens=tokens,
         session_id=flow.session_id if hands_over else None,
     )

@@ -10,7 +10,8 @@ import pytest
 from tests.doubles import DictStore, ManualClock, ScriptedTransport, a_text, code, password
 
 from oncegate import RequestContext, SealingKeys, SignIn
-from oncegate.audit import AuditLog, agent_family
+from oncegate._user_agent import browser_of
+from oncegate.audit import AuditLog
 
 KEYS = SealingKeys("q3Fh0pL8vJ2xTnC5sWbY7uKdE1rGmA9zXoQf6iHtVw4")
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
@@ -84,5 +85,5 @@ def test_pseudonym_is_one_for_all_spellings_and_differs_by_key() -> None:
         ("", ""),
     ],
 )
-def test_agent_family(user_agent: str, family: str) -> None:
-    assert agent_family(user_agent) == family
+def test_family_of_a_browser(user_agent: str, family: str) -> None:
+    assert browser_of(user_agent) == family

@@ -36,15 +36,24 @@ class BrokenStore(MemoryStore):
 
 
 @pytest.fixture
-def events() -> Iterator[list[dict[str, Any]]]:
+def events(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[dict[str, Any]]]:
+    """What Sentry would send, as outspoken as it can be set.
+
+    By default Sentry leaves cookies out, and shortens local variables to ten items and five levels. Then
+    this test would pass without any protection of ours.
+    """
     found: list[dict[str, Any]] = []
 
     def keep(event: Any, _: Any) -> None:
         found.append(event)
 
+    monkeypatch.setattr("sentry_sdk.serializer.MAX_DATABAG_BREADTH", 200)
+    monkeypatch.setattr("sentry_sdk.serializer.MAX_DATABAG_DEPTH", 12)
     sentry_sdk.init(
         dsn="http://key@localhost/1",
         before_send=keep,
+        send_default_pii=True,
+        max_request_body_size="always",
         attach_stacktrace=True,
         include_local_variables=True,
         default_integrations=True,
@@ -76,6 +85,7 @@ def _assert_none_in(values: list[str], text: str) -> None:
     assert [value for value in values if value in text] == []
 
 
+@pytest.mark.filterwarnings("ignore:The send_default_pii option:DeprecationWarning")
 @pytest.mark.parametrize("interface", [Visit, Program])
 def test_failed_requests_leave_no_secret_in_sentry(
     framework: str, interface: Any, events: list[dict[str, Any]]

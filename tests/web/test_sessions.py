@@ -37,8 +37,9 @@ from oncegate_cognito import CognitoTransport
 from oncegate_sandbox import PoolSeed, Sandbox, Seed
 from oncegate_sandbox.seed import DEMO_SEED
 from oncegate_stores import MemoryStore
+from oncegate_web._cookie_sessions import CookieSessions
 from oncegate_web._cookie_vault import CookieVault
-from oncegate_web._sessions import CookieSessions, StoreSessions, write_session
+from oncegate_web._sessions import StoreSessions, write_session
 
 HOUR = 3600.0
 

@@ -48,6 +48,7 @@ export interface Step {
   parameters: Record<string, string> | null;
   message: Message | null;
   reason: Message | null;
+  password_changed: boolean;
 }
 export type Event =
   | { type: "submit_password"; username?: string; password: string }
@@ -63,6 +64,15 @@ export type Event =
   | { type: "request_new_code" }
   | { type: "cancel" };
 export interface User { username: string; claims: Record<string, unknown> }
+export interface ListedSession {
+  name: string;
+  is_current: boolean;
+  begun_at: string;
+  seen_at: string;
+  address: string;
+  browser: string;
+  platform: string;
+}
 
 export class Problem extends Error {
   readonly status: number;
@@ -76,5 +86,8 @@ export class SignIn {
   send(event: Event & { keep_signed_in?: boolean }): Promise<Step>;
   session(): Promise<User | null>;
   signOut(): Promise<void>;
+  sessions(): Promise<ListedSession[]>;
+  endSession(name: string): Promise<void>;
+  signOutEverywhere(): Promise<void>;
 }
 export function passkey(options: string): Promise<string>;

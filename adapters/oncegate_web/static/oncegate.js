@@ -55,6 +55,22 @@ export class SignIn {
     await this.ask("DELETE", "/session");
   }
 
+  /** Return the sessions of the user, the one seen last first. */
+  async sessions() {
+    return (await this.ask("GET", "/sessions")).sessions;
+  }
+
+  /** End one of the user's sessions, by its name. */
+  async endSession(name) {
+    await this.ask("DELETE", `/sessions/${encodeURIComponent(name)}`);
+  }
+
+  /** End all sessions of the user: here, and wherever else this user pool is used. */
+  async signOutEverywhere() {
+    this.step = null;
+    await this.ask("DELETE", "/sessions");
+  }
+
   async ask(method, path, body) {
     const response = await this.call(this.prefix + path, {
       method,

@@ -181,6 +181,7 @@ class InMemory(BaseModel):
         username: the pool's own name for the user, once it is known.
         budget_remains: whether user and source may cause another code.
         guesses_remain: whether a code of this user is taken now.
+        from_known_browser: whether the user has signed in before in the browser of the event.
     """
 
     model_config = ConfigDict(defer_build=True, frozen=True, hide_input_in_errors=True)
@@ -193,6 +194,7 @@ class InMemory(BaseModel):
     username: str = ""
     budget_remains: bool = True
     guesses_remain: bool = True
+    from_known_browser: bool = False
 
 
 def call_for(flow: Flow, memory: InMemory) -> Call:

@@ -41,6 +41,7 @@ from oncegate.challenges import (
     SubmitPassword,
     SubmitUsername,
 )
+from oncegate.context import RequestContext
 from oncegate.driver.effects import Effect, Load, Swap
 from oncegate.outcomes import (
     ChallengeIssued,
@@ -66,6 +67,7 @@ _WRONG: Final = frozenset(
 )
 
 Result = Generator[Effect, Any, bool]
+CodesRemain = Generator[Effect, Any, tuple[bool, bool]]
 
 
 class Reserved(NamedTuple):
@@ -110,23 +112,30 @@ class Limits:
 
     # ── codes ──
 
-    def codes_remain(self, flow: Flow, event: Event, source: str | None) -> Result:
-        """Return whether an event may cause a code, by the limits of user and source."""
-        if self._budget is None or not _can_cause_a_code(flow, event):
-            return True
-        typed, tag = flow.username, _tag_of(flow)
+    def codes_remain(self, flow: Flow, event: Event, context: RequestContext) -> CodesRemain:
+        """Return whether an event may cause a code, and whether its browser is known to the user."""
+        is_unlimited = self._budget is None and not context.known_users
+        if is_unlimited or not _can_cause_a_code(flow, event):
+            return True, flow.from_known_browser
+        typed, tag, is_known = flow.username, _tag_of(flow), flow.from_known_browser
         if isinstance(event, (SubmitPassword, SubmitUsername)):
-            typed, tag = event.username or typed, self.tag_of(event)
+            typed = event.username or typed
         names, receives_codes = yield from self._names(typed, flow)
+        if isinstance(event, (SubmitPassword, SubmitUsername)):
+            is_known = not {same_name(user) for user in context.known_users}.isdisjoint(names)
+            tag = self.tag_of(event) or _browser_tag(is_known)
+        if self._budget is None:
+            return True, is_known
         for name in names:
             if not (yield from self._remains(self._budget.of_user(name, tag, self._keys))):
-                return False
+                return False, is_known
         # With a password, a code is sent only to some users. No other user is refused for the codes of
         # others at the same address.
         if isinstance(event, SubmitPassword) and not receives_codes:
-            return True
-        account = self._budget.of_source(source, self._keys)
-        return account is None or (yield from self._remains(account))
+            return True, is_known
+        account = self._budget.of_source(context.source_address, self._keys)
+        remains = account is None or (yield from self._remains(account))
+        return remains, is_known
 
     def reserve_code(self, flow: Flow, call: Call) -> Generator[Effect, Any, Reserved | None]:
         """Charge the user's budget before a call that can send; return None if it is used up."""
@@ -255,13 +264,14 @@ class Limits:
         )
 
     def _guesses_of(self, flow: Flow) -> Guesses | None:
+        tag = _browser_tag(flow.from_known_browser)
         match flow.challenge:
             case CodeChallenge(is_first_factor=is_first):
-                kind = "first factor" if is_first else "second factor"
+                kind = f"first factor{tag}" if is_first else "second factor"
             case CustomChallenge():
-                kind = "custom"
+                kind = "custom" if flow.account_tag else f"custom{tag}"
             case RecoveryChallenge():
-                kind = "recovery"
+                kind = f"recovery{tag}"
             case _:
                 return None
         if self._guesses is None:
@@ -281,7 +291,16 @@ class Limits:
 
 def _tag_of(flow: Flow) -> str:
     # Cognito asks for a recovery before it has checked the password.
-    return "" if isinstance(flow.challenge, RecoveryChallenge) else flow.account_tag
+    tag = "" if isinstance(flow.challenge, RecoveryChallenge) else flow.account_tag
+    return tag or _browser_tag(flow.from_known_browser)
+
+
+def _browser_tag(is_known: bool) -> str:
+    """Return what tells a user's own browser from a stranger's, for codes that need no password.
+
+    One tag for all of a user's browsers: with one for each, every new browser would add codes.
+    """
+    return " known browser" if is_known else ""
 
 
 def _can_cause_a_code(flow: Flow, event: Event) -> bool:

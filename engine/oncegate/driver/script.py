@@ -209,14 +209,15 @@ class Driver:
     ) -> Script:
         vault = self._vault if context.device_vault is None else context.device_vault
         flow = yield from self._current(flow_id)
+        device = yield from self._find_device(vault, flow, event)
+        codes_remain, is_known = yield from self._limits.codes_remain(flow, event, context)
         memory = InMemory(
             event=event,
             password=event.first_factor,
-            device=(yield from self._find_device(vault, flow, event)),
-            budget_remains=(
-                yield from self._limits.codes_remain(flow, event, context.source_address)
-            ),
+            device=device,
+            budget_remains=codes_remain,
             guesses_remain=(yield from self._limits.guesses_remain(flow, event)),
+            from_known_browser=is_known,
         )
         try:
             ahead = advance(
@@ -295,9 +296,7 @@ class Driver:
                 # The junction may request a code right away, for a user who is known only now.
                 chosen = flow.model_copy(update={"challenge": outcome.challenge})
                 event = ChooseFactor(factor=flow.preselected_factor)
-                remains = yield from self._limits.codes_remain(
-                    chosen, event, context.source_address
-                )
+                remains, _ = yield from self._limits.codes_remain(chosen, event, context)
                 memory = memory.model_copy(update={"budget_remains": remains})
             try:
                 after = self._after(flow_id, flow, outcome, memory, vault)
@@ -377,6 +376,7 @@ class Driver:
             budget_remains=memory.budget_remains,
             guesses_remain=memory.guesses_remain,
             account_tag=self._limits.tag_of(memory.event),
+            from_known_browser=memory.from_known_browser,
             tokens=memory.tokens,
             answer_event=memory.event.type,
             answer_digest=flow_id.digest("accepted", *answer) if answer else "",

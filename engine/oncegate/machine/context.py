@@ -52,6 +52,8 @@ class GuardInputs(NamedTuple):
         budget_remains: whether this user and this source may cause another code.
         guesses_remain: whether a code of this user is taken now.
         account_tag: tag of the password in the event (`oncegate.budget.password_tag`).
+        from_known_browser: whether the user whose name the event brought has signed in before in this
+            browser.
         tokens: those that wait with the flow for the user's answer about the device.
         answer_event: type of the event that the worker processes.
         answer_digest: keyed digest of the answer in it; empty if it brought none.
@@ -63,6 +65,7 @@ class GuardInputs(NamedTuple):
     budget_remains: bool = True
     guesses_remain: bool = True
     account_tag: str = ""
+    from_known_browser: bool = False
     tokens: Tokens | None = None
     answer_event: str = ""
     answer_digest: str = ""

@@ -77,6 +77,7 @@ class Effects:
         context.change(
             username=typed or context.flow.username,
             account_tag=context.inputs.account_tag,
+            from_known_browser=context.inputs.from_known_browser,
             retained_password=trigger.password if context.policy.retain_password else None,
         )
 
@@ -86,7 +87,12 @@ class Effects:
         assert isinstance(trigger, SubmitUsername)
         self.write_request_ahead()
         self._forget_choices_of_another(trigger.username)
-        self.model.change(username=trigger.username, factor=trigger.preferred, account_tag="")
+        self.model.change(
+            username=trigger.username,
+            factor=trigger.preferred,
+            account_tag="",
+            from_known_browser=self.model.inputs.from_known_browser,
+        )
 
     def note_choice(self) -> None:
         """Record the factor that the user chose."""
@@ -133,6 +139,7 @@ class Effects:
         """Record the challenge, the session or the confirmation that Cognito answered with."""
         context, trigger = self.model, self.model.trigger
         challenge = trigger.challenge if isinstance(trigger, ChallengeIssued) else None
+        self._note_password_change()
         self._set_challenge(challenge, context.flow.saved_at)
         context.change(start_session=None)
         if challenge is not None and challenge.delivery is not None:
@@ -243,6 +250,7 @@ class Effects:
         """
         flow = self.model.flow
         answer_can_send = flow.challenge is not None and flow.challenge.answer_can_send
+        self._note_password_change()
         can_have_sent = flow.state in _REQUESTS or answer_can_send
         self._drop_challenge(
             message="outcome_unknown" if can_have_sent else "answer_outcome_unknown"
@@ -279,7 +287,17 @@ class Effects:
         """Forget what was chosen in this flow under another username."""
         before = self.model.flow.username
         if username and before and same_name(username) != same_name(before):
-            self.model.change(remember_device=None, factor=None, preselected_factor=None)
+            self.model.change(
+                remember_device=None,
+                factor=None,
+                preselected_factor=None,
+                password_changed=False,
+            )
+
+    def _note_password_change(self) -> None:
+        """Note that a call has set a new password, or may have."""
+        if self.model.flow.state is FlowState.SETTING_PASSWORD:
+            self.model.change(password_changed=True)
 
     def _message(self, reason: str) -> str:
         # A first factor is rejected in its own words, whatever asked for it.

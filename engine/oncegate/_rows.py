@@ -1,0 +1,55 @@
+"""Rows that are found by a name instead of an ID: budgets, aliases, the lists of a user's sessions.
+
+Each holds one JSON value, sealed under the application's key and bound to its place and version.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from oncegate._seal import SealingKeys
+from oncegate.errors import RecordUnreadable
+from oncegate.ports import StoredRecord
+
+
+def open_row(key: str, row: StoredRecord | None, keys: SealingKeys) -> Any:
+    """Return the value in a row; None if there is no row, or none that can be read.
+
+    Args:
+        key: the row's key in the store (`SealingKeys.row_key`).
+        row: what the store returned.
+        keys: the application's.
+    """
+    if row is None:
+        return None
+    try:
+        plain = keys.unseal(row.sealed, f"{key}/{row.version}".encode()) if keys.can_seal else None
+        return json.loads(row.sealed if plain is None else plain)
+    except (RecordUnreadable, ValueError, RecursionError):
+        return None
+
+
+def next_row(
+    key: str,
+    row: StoredRecord | None,
+    value: object,
+    ends: float,
+    keys: SealingKeys,
+    *,
+    durable: bool = False,
+) -> StoredRecord:
+    """Return the next version of a row, with another value.
+
+    Args:
+        key: the row's key in the store.
+        row: what the store returned.
+        value: anything that JSON can represent.
+        ends: seconds since the epoch after which the store may delete the row.
+        keys: the application's. Without one that seals, the row is not sealed.
+        durable: see `StoredRecord`.
+    """
+    version = (row.version if row else 0) + 1
+    plain = json.dumps(value).encode()
+    sealed = keys.seal(plain, f"{key}/{version}".encode()) if keys.can_seal else plain
+    return StoredRecord(version, sealed, ends, durable=durable)
