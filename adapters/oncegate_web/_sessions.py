@@ -247,6 +247,7 @@ class StoreSessions:
             begun_at=now,
             seen_at=now,
             checked_at=now,
+            listed_at=now,  # by `enter`, at once
             application=self.application,
         )
         verified = self._with_claims(record, tokens)

@@ -328,7 +328,7 @@ def test_no_cookie_has_personal_data_in_clear(framework: str, kind: str) -> None
     }
     for value in (one.value or "" for one in ours):
         for start in range(4):  # wherever a base64 text begins
-            coded = value[start:].partition(".")[0]
+            coded = re.sub(r"[^\w-]", "", value)[start:]
             plain = base64.urlsafe_b64decode(coded[: len(coded) // 4 * 4])
             assert not [text for text in clear if text in plain + value.encode()]
 
