@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from copy import copy
 from datetime import UTC, datetime
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, Self
 
 from tenacity import (
     Retrying,
@@ -20,6 +21,7 @@ from oncegate.adapters import (
     NotSent,
     Outcome,
     RequestCode,
+    RequestContext,
     SetPassword,
 )
 from oncegate_cognito._app_client import AppClient
@@ -51,6 +53,9 @@ class Requests:
         levels: TARGET_ACR_VALUES and MAX_AGE of USER_AUTH.
         totp_issuer: name of the account in authenticator apps.
         device_name: name of this program in `ListDevices`.
+
+    Attributes:
+        context: the user's request.
     """
 
     def __init__(
@@ -72,6 +77,13 @@ class Requests:
         self.levels = levels
         self.totp_issuer = totp_issuer
         self.device_name = device_name
+        self.context = RequestContext()
+
+    def within(self, context: RequestContext) -> Self:
+        """Return these requests for one request of a user."""
+        own = copy(self)
+        own.context = context
+        return own
 
     @property
     def max_call_seconds(self) -> float:

@@ -133,10 +133,10 @@ class CognitoTransport:
         """Renews, revokes and verifies the tokens of this app client."""
         return self._token_service
 
-    def perform(self, call: Call, context: RequestContext) -> Outcome:  # noqa: ARG002 - not sent yet
+    def perform(self, call: Call, context: RequestContext) -> Outcome:
         """See `oncegate.adapters.Transport.perform`."""
         try:
-            return performer_of(call)(call, self._requests)
+            return performer_of(call)(call, self._requests.within(context))
         except BadParameters as bad:
             return Rejected(reason=RejectionReason.MISCONFIGURED, detail=str(bad))
         except (ClientError, BotoCoreError) as failure:

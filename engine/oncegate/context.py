@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from oncegate.ports import DeviceVault
 
 _request_id: ContextVar[str] = ContextVar("oncegate request", default="")
+
+
+def _may_send(_: str) -> bool:
+    return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +47,8 @@ class RequestContext:
         known_users: users who have signed in before in this browser, by the pool's own names, of which
             the browser has proof that it cannot make up. Codes that need no password are counted apart
             for them, so that strangers cannot use them up.
+        may_send: asked by a transport that learns the user's own name within a call, before the request
+            that can send a code: whether this user may be sent another one. The driver sets it.
         patience: seconds that a repeated event waits for the step of the first one; by default the
             driver's own.
     """
@@ -54,6 +60,7 @@ class RequestContext:
     request_id: str = field(default_factory=_request_id.get)
     device_vault: DeviceVault | None = field(default=None, repr=False)
     known_users: frozenset[str] = field(default=frozenset(), repr=False)
+    may_send: Callable[[str], bool] = field(default=_may_send, repr=False, compare=False)
     patience: float | None = None
 
 

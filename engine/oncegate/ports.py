@@ -48,7 +48,9 @@ class Transport(Protocol):
 
         Args:
             call: the call to Cognito.
-            context: the user's request, for ClientMetadata and threat protection.
+            context: the user's request, for ClientMetadata and threat protection. If the transport
+                learns the user's own name before a request that can send a code, it asks
+                `RequestContext.may_send`, and returns `NotSent` (``too_many_codes``) if it may not.
         """
         ...
 

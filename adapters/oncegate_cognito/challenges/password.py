@@ -9,6 +9,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from oncegate import Factor
 from oncegate.adapters import (
     CheckPassword,
+    NotSent,
     Outcome,
     OutcomeUnknown,
     PasswordChallenge,
@@ -54,6 +55,8 @@ def check(call: CheckPassword, requests: Requests) -> Outcome:
     if srp is None or response.get("ChallengeName") != "PASSWORD_VERIFIER":
         return requests.outcome(response, username)
     user = user_id(response["ChallengeParameters"], username)
+    if not requests.context.may_send(user):
+        return NotSent(cause="too_many_codes")
     response = requests.prove(
         srp,
         response,

@@ -82,6 +82,39 @@ class Reserved(NamedTuple):
     names: tuple[str, ...] = ()
 
 
+class Permit:
+    """What a transport asks within a call once it knows the user (`RequestContext.may_send`).
+
+    Args:
+        limits: the limits.
+        flow: the flow in flight.
+        reserved: what is charged already.
+        perform: performs an effect.
+
+    Attributes:
+        reserved: what is charged now.
+    """
+
+    def __init__(
+        self, limits: Limits, flow: Flow, reserved: Reserved, perform: Callable[[Effect], Any]
+    ) -> None:
+        self.reserved = reserved
+        self._limits = limits
+        self._flow = flow
+        self._perform = perform
+
+    def __call__(self, user: str) -> bool:
+        script = self._limits.reserve_for(user, self._flow, self.reserved)
+        result: Any = None
+        while True:
+            try:
+                effect = script.send(result)
+            except StopIteration as end:
+                self.reserved = end.value or self.reserved
+                return end.value is not None
+            result = self._perform(effect)
+
+
 class Limits:
     """The limits of one sign-in.
 
@@ -151,6 +184,25 @@ class Limits:
                 return None
             taken.append((account, at))
         return Reserved(tuple(taken), tuple(names))
+
+    def reserve_for(
+        self, user: str, flow: Flow, reserved: Reserved
+    ) -> Generator[Effect, Any, Reserved | None]:
+        """Charge the budget of the user's own name too; return None if it is used up.
+
+        Args:
+            user: the name, as the transport has just learned it.
+            flow: the flow in flight.
+            reserved: what is charged already.
+        """
+        name = same_name(user)
+        if self._budget is None or not reserved.accounts or name in reserved.names:
+            return reserved
+        account = self._budget.of_user(name, _tag_of(flow), self._keys)
+        at = self._clock.now()
+        if not (yield from self._charge(account, at)):
+            return None
+        return Reserved((*reserved.accounts, (account, at)), (*reserved.names, name))
 
     def settle_code(
         self, reserved: Reserved, flow: Flow, outcome: Outcome, source: str | None

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Generator, Iterable
+from dataclasses import replace
 from functools import cache
 from typing import Any, get_args
 
@@ -31,7 +32,7 @@ from oncegate.challenges import (
 )
 from oncegate.context import RequestContext, StepRef
 from oncegate.devices import Device
-from oncegate.driver._limits import Limits
+from oncegate.driver._limits import Limits, Permit
 from oncegate.driver.effects import (
     CallTransport,
     CreateSession,
@@ -282,7 +283,9 @@ class Driver:
                 outcome = NotSent(cause="too_many_guesses")
             else:
                 if self._clock.now() <= flow.saved_at + START_WITHIN:
-                    outcome = yield CallTransport(call, context)
+                    permit = Permit(self._limits, flow, reserved, self.perform)
+                    outcome = yield CallTransport(call, replace(context, may_send=permit))
+                    reserved = permit.reserved
                 else:
                     # This worker stalled after saving; its call could overlap with another worker's.
                     outcome = NotSent(cause="stalled")
