@@ -1,7 +1,7 @@
 """Which users have signed in in a browser before: a sealed, long-lived cookie.
 
-Codes that need no password can be requested, and guessed at, by whoever types a username. What the
-user's own browsers request is counted apart, so that strangers cannot lock the user out of them
+Codes that need no password can be requested, and guessed at, by every caller who types a username.
+What the user's own browsers request is counted apart, so that others cannot lock the user out
 (OWASP, "Slow Down Online Guessing Attacks with Device Cookies").
 """
 

@@ -169,10 +169,11 @@ class WebSignIn:
         Args:
             request: its path is the whole path, with the query.
         """
-        if not request.wants_html:
-            return problem(401, "not_signed_in", "Unauthorized")
-        response = redirect(f"{request.prefix}/?next={quote(request.path, safe='/')}")
-        response.headers["Cache-Control"] = "no-store"
+        if request.wants_html:
+            response = redirect(f"{request.prefix}/?next={quote(request.path, safe='/')}")
+        else:
+            response = problem(401, "not_signed_in", "Unauthorized")
+        response.headers = {**self._headers(self._as_seen(request)), **response.headers}
         return response
 
     def respond(self, request: Request) -> Response:
@@ -284,6 +285,7 @@ class WebSignIn:
                 f"frame-ancestors {self._frame_ancestors}"
             ),
             "Cross-Origin-Opener-Policy": "same-origin",
+            "Cross-Origin-Resource-Policy": "same-origin",
             "Referrer-Policy": "same-origin",
             "Vary": "Accept-Language, Cookie, Origin",
             "X-Content-Type-Options": "nosniff",

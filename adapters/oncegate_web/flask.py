@@ -42,8 +42,8 @@ def mount(app: Flask, web: WebSignIn, prefix: str = "/auth") -> None:
     """Mount the pages and the JSON API under a prefix, and set up the functions below.
 
     Args:
-        app: application of Flask. If it uses Flask-WTF's ``CSRFProtect``, the pages post its token
-            too.
+        app: application of Flask. Flask-WTF's ``CSRFProtect`` leaves the pages out: they have tokens of
+            their own, bound to the flow, and it would read a body of any length.
         web: the sign-in.
         prefix: mount point; begins with a slash and does not end with one.
     """
@@ -55,19 +55,14 @@ def mount(app: Flask, web: WebSignIn, prefix: str = "/auth") -> None:
     def page(path: str = "") -> FlaskResponse:
         return _native(web.respond(_with_body(_translated(prefix, f"/{path}"))))
 
-    def api(path: str = "") -> FlaskResponse:
-        return page(f"{asked.url_rule.endpoint.rpartition('.')[2]}{path and '/'}{path}")  # type: ignore[union-attr]
+    def exempt() -> None:
+        if "csrf" in app.extensions:
+            app.extensions["csrf"].exempt(pages)
 
-    pages.add_url_rule("/", "page", page, methods=METHODS, provide_automatic_options=False)
-    pages.add_url_rule(
-        "/<path:path>", "page", page, methods=METHODS, provide_automatic_options=False
-    )
-    for name in ("flows", "session", "sessions"):
-        for rule in (f"/{name}", f"/{name}/<path:path>"):
-            pages.add_url_rule(rule, name, api, methods=METHODS, provide_automatic_options=False)
-    if "csrf" in app.extensions:
-        # The API accepts only JSON from this origin, which no form of another site can send.
-        app.extensions["csrf"].exempt(api)
+    for rule in ("/", "/<path:path>"):
+        pages.add_url_rule(rule, "page", page, methods=METHODS, provide_automatic_options=False)
+    exempt()
+    app.before_request(exempt)  # if CSRFProtect is set up after this
     app.register_blueprint(pages)
 
 
@@ -124,14 +119,11 @@ def _with_body(request: Request) -> Request:
     """Add form and body. For our own pages only: the application reads what its views are posted."""
     if (asked.content_length or 0) > MAX_BODY_BYTES:
         return replace(request, body=Body(b" " * (MAX_BODY_BYTES + 1)))
-    hidden = {}
-    if "csrf" in current_app.extensions:
-        hidden["csrf_token"] = current_app.jinja_env.globals["csrf_token"]()  # type: ignore[operator]
     form = Fields(asked.form.to_dict())
     body = Body(asked.get_data(cache=False))
     # Error reporters read the form again from the request.
     asked.form = ImmutableMultiDict()
-    return replace(request, form=form, body=body, hidden=hidden)
+    return replace(request, form=form, body=body)
 
 
 class _Wsgi:

@@ -59,7 +59,7 @@ class Html:
             status: HTTP status.
             code: code of the notice to show.
         """
-        response = self._rendered(self._builder(request, request.hidden).error(code))
+        response = self._rendered(self._builder(request, {}).error(code))
         response.status = status
         return response
 
@@ -72,7 +72,7 @@ class Html:
         is_new = step.flow_id != flow_id
         if flow_id and is_new and not notice:
             notice = "flow_expired"
-        hidden = {"_token": FlowId.parse(step.flow_id).digest("csrf"), **request.hidden}
+        hidden = {"_token": FlowId.parse(step.flow_id).digest("csrf")}
         response = self._rendered(self._builder(request, hidden).step(step, notice=notice))
         if is_new:
             self._site.set_flow(request, response, step)
@@ -125,7 +125,7 @@ class Html:
         return redirect(local_path(request.query.get("next")) or self._home, response)
 
     def _signed_in_page(self, request: Request, user: User) -> Response:
-        hidden = {"_token": self._site.sign_out_token(request), **request.hidden}
+        hidden = {"_token": self._site.sign_out_token(request)}
         name = str(user.claims.get("name") or user.claims.get("email") or user.username)
         return self._rendered(self._builder(request, hidden).signed_in(name, self._home))
 

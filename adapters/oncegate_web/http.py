@@ -148,7 +148,6 @@ class Request:
         query: values by name.
         form: fields of a posted form, by name.
         body: body of the request.
-        hidden: fields that the framework adds to each form, by name: its CSRF token.
         proxy_setting: how to declare a TLS proxy to this framework, for the log.
     """
 
@@ -162,7 +161,6 @@ class Request:
     query: Mapping[str, str] = field(default_factory=dict, repr=False)
     form: Fields = field(default_factory=Fields, repr=False)
     body: Body = field(default_factory=Body, repr=False)
-    hidden: Mapping[str, str] = field(default_factory=dict, repr=False)
     proxy_setting: str = field(default="", repr=False)
 
     @property

@@ -46,7 +46,7 @@ class RequestContext:
         device_vault: the devices of this browser or program; by default the driver's own vault.
         known_users: users who have signed in before in this browser, by the pool's own names, of which
             the browser has proof that it cannot make up. Codes that need no password are counted apart
-            for them, so that strangers cannot use them up.
+            for them, so that others cannot use them up.
         may_send: asked by a transport that learns the user's own name within a call, before the request
             that can send a code: whether this user may be sent another one. The driver sets it.
         patience: seconds that a repeated event waits for the step of the first one; by default the

@@ -166,8 +166,12 @@ class Pool:
         step = self.sign_in.send(self.sign_in.start(), event, context=context)
         return step.reason.code if step.reason else step.state
 
-    def begin(self, name: str) -> str:
-        step = self.sign_in.send(self.sign_in.start(), SubmitUsername(username=name))
+    def begin(self, name: str, *known_users: str) -> str:
+        event, context = (
+            SubmitUsername(username=name),
+            RequestContext(known_users=frozenset(known_users)),
+        )
+        step = self.sign_in.send(self.sign_in.start(), event, context=context)
         return step.reason.code if step.reason else step.state
 
 
@@ -245,6 +249,16 @@ def test_codes_requested_by_name_alone_do_not_use_up_those_after_the_password() 
     for _ in range(12):
         pool.begin("ana")
     assert pool.enter("ana") == "awaiting_mfa"
+
+
+def test_strangers_do_not_use_up_the_codes_of_the_users_own_browser() -> None:
+    """Codes that need no password (P8). All browsers of a user have one budget together."""
+    pool = Pool()
+    assert [pool.begin("ana@example.com") for _ in range(11)][-1] == "too_many_codes"
+    assert pool.begin("ana@example.com", "cleo") == "too_many_codes", "another user's browser"
+    assert [pool.begin("ANA@example.com", "ana-own") for _ in range(10)] == ["awaiting_mfa"] * 10
+    assert pool.begin("ana@example.com", "ana-own") == "too_many_codes"
+    assert pool.sent == 20
 
 
 def test_lost_reply_of_the_first_half_of_srp_costs_nothing() -> None:

@@ -16,10 +16,11 @@ from tests.doubles import (
     the_tokens,
 )
 
-from oncegate import SealingKeys, SignIn, Step
+from oncegate import RequestContext, SealingKeys, SignIn, Step
 from oncegate.adapters import (
     Call,
     CheckCode,
+    ConfirmSignUp,
     NotSent,
     Outcome,
     OutcomeUnknown,
@@ -39,9 +40,11 @@ class Pool:
     def __init__(self, outcome: Outcome | None = None, **more: Any) -> None:
         self.guesses = 0
         self.outcome = outcome
+        self.counts: type[CheckCode | ConfirmSignUp] = CheckCode
+        self.context = RequestContext()
         self.clock = ManualClock()
         self.store = DictStore()
-        self.challenge = a_text(kind="SOFTWARE_TOKEN_MFA", delivery=None)
+        self.challenge: Outcome = a_text(kind="SOFTWARE_TOKEN_MFA", delivery=None)
         more = {"guess_limit": LIMIT, "keys": KEYS, **more}
         self.sign_in = SignIn(
             transport=ScriptedTransport(*[self.perform] * 5000),
@@ -52,7 +55,7 @@ class Pool:
         )
 
     def perform(self, call: Call) -> Outcome:
-        if not isinstance(call, CheckCode):
+        if not isinstance(call, self.counts):
             return self.challenge
         self.guesses += 1
         is_right = call.code.get_secret_value() == "123456"
@@ -60,8 +63,9 @@ class Pool:
 
     def guess(self, digits: str, user: str = "ana") -> Step:
         """Sign in with the password and one guess, in a flow of its own."""
-        step = self.sign_in.send(self.sign_in.start(), password(username=user))
-        return self.sign_in.send(step, code(digits))
+        first = password(username=user)
+        step = self.sign_in.send(self.sign_in.start(), first, context=self.context)
+        return self.sign_in.send(step, code(digits), context=self.context)
 
     def reason(self, digits: str = "000000") -> str | None:
         step = self.guess(digits)
@@ -145,6 +149,34 @@ def test_guesses_at_a_first_factor_do_not_count_against_the_second() -> None:
     assert pool.reason() == "too_many_guesses"
     pool.challenge = a_text(kind="SOFTWARE_TOKEN_MFA", delivery=None)
     assert pool.reason() is None
+
+
+@pytest.mark.parametrize("kind", ["first factor", "recovery"])
+def test_strangers_do_not_use_up_the_guesses_of_the_users_own_browser(kind: str) -> None:
+    """Codes that need no password (P8)."""
+    pool = Pool()
+    if kind == "recovery":
+        pool.challenge = Rejected(reason=RejectionReason.SIGN_UP_NOT_CONFIRMED)
+        pool.outcome = WRONG
+        pool.counts = ConfirmSignUp
+    else:
+        pool.challenge = a_text(kind="EMAIL_OTP", is_first_factor=True, username="ana")
+    for _ in range(3):
+        assert pool.reason() is None
+    assert pool.reason() == "too_many_guesses"
+    pool.context = RequestContext(known_users=frozenset({"Ana"}))
+    for _ in range(3):
+        assert pool.reason() is None
+    assert pool.reason() == "too_many_guesses"
+    assert pool.guesses == 6
+
+
+def test_password_is_needed_before_a_known_browser_matters_for_second_factors() -> None:
+    pool = Pool()
+    for _ in range(3):
+        assert pool.reason() is None
+    pool.context = RequestContext(known_users=frozenset({"ana", "the-pools-own-name"}))
+    assert pool.reason() == "too_many_guesses"
 
 
 def test_rows_are_sealed_and_found_by_the_applications_key_only() -> None:

@@ -20,6 +20,7 @@ from oncegate.budget import GuessLimit
 from oncegate.testing import ScriptedTransport
 from oncegate_cognito._registry import parser_of
 from oncegate_web import Request, WebSignIn
+from oncegate_web._session_list import MOST_SESSIONS
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "SECURITY.md").read_text("utf-8")
@@ -191,7 +192,7 @@ def _default(owner: str, name: str) -> Any:
     return getattr(_OWNERS[owner], name)
 
 
-@pytest.mark.parametrize("row", table(section("Limits")), ids=lambda row: row[-1].strip("`"))
+@pytest.mark.parametrize("row", table(section("Limits"))[:-1], ids=lambda row: row[-1].strip("`"))
 def test_documented_limits_are_the_defaults(row: list[str]) -> None:
     _, default, setting = row
     owner, _, names = setting.strip("`)").partition("(")
@@ -200,6 +201,12 @@ def test_documented_limits_are_the_defaults(row: list[str]) -> None:
         for number, unit in re.findall(r"(\d+)(?: (s|h|days)\b)?", default)
     ]
     assert written == [_default(owner, name) for name in names.split(", ")]
+
+
+def test_number_of_parallel_sessions_is_documented() -> None:
+    what, number, setting = table(section("Limits"))[-1]
+    assert what.startswith("sessions of one user")
+    assert (int(number), setting) == (MOST_SESSIONS, "fixed")
 
 
 def test_every_limit_is_documented() -> None:

@@ -201,7 +201,7 @@ def test_administrator_signs_a_user_out(application: Application) -> None:
 
 
 def test_password_reset_ends_the_other_sessions(application: Application) -> None:
-    """The user answers a required reset: whoever knew the old password is signed out."""
+    """Sessions that began with the old password end."""
     thief = application.signed_in()
     other = application.signed_in(**GIL)
     of_pool = {"UserPoolId": application.sandbox.pool_id, "Username": "fay"}

@@ -89,6 +89,9 @@ RESPONSES: dict[str, tuple[int, Callable[[httpx.Client], httpx.Response]]] = {
     "flow": (201, _post("/auth/flows")),
     "no flow": (404, _get("/auth/flows/current")),
     "no user": (401, _get("/auth/session")),
+    "guard": (401, _get("/orders", accept="application/json")),
+    "guard of a page": (303, _get("/orders")),
+    "large form": (413, _post("/auth/", data={"username": "x" * 70_000})),
     "sign-out": (204, lambda client: client.delete("/auth/session")),
     "document": (200, _get("/auth/openapi.json")),
     "script": (200, _get("/auth/static/page.js")),
@@ -121,6 +124,7 @@ def test_every_response_has_the_security_headers(framework: str, response: str) 
     assert answer.headers["x-content-type-options"] == "nosniff"
     assert answer.headers["referrer-policy"] == "same-origin"
     assert answer.headers["cross-origin-opener-policy"] == "same-origin"
+    assert answer.headers["cross-origin-resource-policy"] == "same-origin"
     assert "access-control-allow-origin" not in answer.headers
     if answer.content:
         assert (
@@ -282,21 +286,18 @@ def test_value_of_a_cookie_is_in_no_body_and_no_url(
 
 
 def test_session_id_has_128_random_bits_that_no_other_has() -> None:
-    transport: Any = type("Transport", (), {"app_id": "pool/client", "token_service": None})
-    sessions = StoreSessions(MemoryStore(), transport, SealingKeys(KEY), now=lambda: 1.8e9)
-    tokens = Tokens(access_token="a")
-    # The same time and the same user: what differs is random.
-    ids = [int.from_bytes(_bytes(sessions.create(tokens)), "big") for _ in range(200)]
-    assert len(set(ids)) == 200
+    transport: Any = SimpleNamespace(app_id="pool/client", token_service=None)
+    keys = SealingKeys(KEY).bound_to("pool/client oncegate")
+    sessions = StoreSessions(MemoryStore(), transport, keys, now=ManualClock().now)
+    ids = {sessions.create(Tokens(access_token="a")) for _ in range(200)}
+    assert len(ids) == 200
+    # The MAC at the end differs with the rest, so it is not counted. All have one time and one user.
+    mac = 12
+    numbers = [int.from_bytes(base64.urlsafe_b64decode(one + "=")[:-mac], "big") for one in ids]
     varying = 0
-    for one in ids:
-        varying |= one ^ ids[0]
+    for number in numbers:
+        varying |= number ^ numbers[0]
     assert varying.bit_count() >= 128
-
-
-def _bytes(session_id: str) -> bytes:
-    """Return the part of a session's ID before its MAC, which differs with it."""
-    return base64.urlsafe_b64decode(session_id[:32])
 
 
 def test_longest_cookie_is_stored_by_every_browser() -> None:

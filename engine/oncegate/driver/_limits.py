@@ -348,7 +348,7 @@ def _tag_of(flow: Flow) -> str:
 
 
 def _browser_tag(is_known: bool) -> str:
-    """Return what tells a user's own browser from a stranger's, for codes that need no password.
+    """Return what tells a user's own browser from others, for codes that need no password.
 
     One tag for all of a user's browsers: with one for each, every new browser would add codes.
     """
