@@ -36,6 +36,7 @@ from oncegate.adapters import (
     Transport,
     logger,
 )
+from oncegate.audit import AuditLog
 from oncegate_web._session_list import ListedSession, SessionList, ended_elsewhere
 
 EARLY_SECONDS = 60.0
@@ -201,6 +202,7 @@ class StoreSessions:
         in_cookies: whether the tokens are in the browser's cookies. The row has them for
             `PENDING_SECONDS` at most, and none once the browser has them.
         as_in_0_1: whether workers of 0.1 share the store.
+        audit: is told how sessions begin and end; None for no audit log.
         now: returns the seconds since the epoch.
         sleep: waits for so many seconds.
     """
@@ -217,6 +219,7 @@ class StoreSessions:
         recheck: float | None = RECHECK,
         in_cookies: bool = False,
         as_in_0_1: bool = False,
+        audit: AuditLog | None = None,
         now: Callable[[], float] = time.time,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
@@ -232,6 +235,7 @@ class StoreSessions:
         self._now = now
         self._sleep = sleep
         self._log = logger()
+        self._audit = audit
         self._list = SessionList(store, keys, now)
 
     def create(self, tokens: Tokens) -> str:
@@ -301,7 +305,7 @@ class StoreSessions:
                 return user_of(current.claims or {}, held) if current else None
             if not (record.renewing_until and now < record.renewing_until):
                 # Once: tokens that Cognito issues expired would be renewed for ever.
-                has_tried = self._renew(session, version, record, is_valid=is_valid)
+                has_tried = self._renew(session, version, record, context, is_valid=is_valid)
             elif is_valid and record.claims is not None:
                 return user_of(record.claims, held)  # another worker is renewing the tokens
             else:
@@ -330,7 +334,7 @@ class StoreSessions:
         if self._in_cookies and current.tokens:
             # The browser has them: it sent them.
             current = current.but(tokens=None, expires_in=current.tokens.expires_in)
-        checked = self._checked(session, version, current, tokens)
+        checked = self._checked(session, version, current, tokens, context)
         if checked is None:
             return None
         version, current = checked
@@ -345,7 +349,12 @@ class StoreSessions:
         return current
 
     def _checked(
-        self, session: FlowId, version: int, record: SessionRecord, tokens: Tokens
+        self,
+        session: FlowId,
+        version: int,
+        record: SessionRecord,
+        tokens: Tokens,
+        context: RequestContext,
     ) -> tuple[int, SessionRecord] | None:
         """Ask Cognito whether the session goes on, if that is due; one worker at a time asks.
 
@@ -364,6 +373,7 @@ class StoreSessions:
             self._tokens.check(tokens)
         except SignedOut:
             self._end_newest(session)
+            self._note("session_ended", session, record, context, reason="ended_at_cognito")
             return None
         except Exception as error:  # noqa: BLE001 - the session goes on until its tokens expire
             self._log.warning("session not checked", error=type(error).__name__)
@@ -407,7 +417,13 @@ class StoreSessions:
         return record.but(claims=claims)
 
     def _renew(
-        self, session: FlowId, version: int, record: SessionRecord, *, is_valid: bool
+        self,
+        session: FlowId,
+        version: int,
+        record: SessionRecord,
+        context: RequestContext,
+        *,
+        is_valid: bool,
     ) -> bool:
         """Renew the tokens, and return True; return False if another worker does.
 
@@ -422,8 +438,9 @@ class StoreSessions:
             renewed = self._renewed(record, self._tokens.renew(record.tokens))
         except SignedOut as ended:
             if ended.reason == "reused":
-                self._log.warning("refresh token reused", session=session.key[:12])
+                self._log.warning("refresh token reused", session_name=session.key[:12])
             self._end(session, version + 1, record)
+            self._note("session_ended", session, record, context, reason=f"refresh_{ended.reason}")
         except Exception as error:
             if not isinstance(error, Unreachable):
                 self._log.error("token renewal failed", error=type(error).__name__)
@@ -463,12 +480,18 @@ class StoreSessions:
         )
         return self._with_claims(changed, fresh)
 
-    def end(self, session_id: str | None, tokens: Tokens | None = None) -> None:
+    def end(
+        self,
+        session_id: str | None,
+        tokens: Tokens | None = None,
+        context: RequestContext = NO_REQUEST,
+    ) -> None:
         """Sign out: end the session here, then revoke its tokens.
 
         Args:
             session_id: the session's ID.
             tokens: the tokens in the browser's cookies, if they are there.
+            context: the request.
 
         Raises:
             StoreUnavailable: the store did not answer; the session goes on.
@@ -476,6 +499,8 @@ class StoreSessions:
         session = self._parse(session_id)
         del session_id
         record = self._end_newest(session) if session else None
+        if session and record:
+            self._note("signed_out", session, record, context)
         self.revoke((record.tokens if record else None) or tokens)
 
     def _end_newest(self, session: FlowId) -> SessionRecord | None:
@@ -513,6 +538,7 @@ class StoreSessions:
         del session_id
         if session:
             self._enter(session, record, context)
+            self._note("session_handed_over", session, record, context)
 
     def listed(self, session_id: str | None) -> list[ListedSession]:
         """Return the sessions of the user of a session, the one seen last first."""
@@ -520,23 +546,29 @@ class StoreSessions:
         del session_id
         return self._list.of(record.subject) if record else []
 
-    def end_listed(self, session_id: str | None, name: str) -> bool:
+    def end_listed(
+        self, session_id: str | None, name: str, context: RequestContext = NO_REQUEST
+    ) -> bool:
         """End another session of the same user.
 
         Args:
             session_id: the ID of the session that asks.
             name: `ListedSession.name` of the one to end.
+            context: the request.
 
         Returns:
             Whether the user has such a session.
         """
-        record = self.get(session_id)
+        session = self._parse(session_id)
         del session_id
-        user = record.subject if record else ""
-        if not any(one.name == name for one in self._list.of(user)):
+        record = self._load(session)[1] if session else None
+        if session is None or record is None:
+            return False
+        if not any(one.name == name for one in self._list.of(record.subject)):
             return False
         self._list.end(name)
-        self._list.remove(user, name)
+        self._list.remove(record.subject, name)
+        self._note("other_session_ended", session, record, context, ended=name[:12])
         return True
 
     def end_user(self, user: str, *, but: str | None = None) -> int:
@@ -552,19 +584,29 @@ class StoreSessions:
             self._list.remove(user, name)
         return len(others)
 
-    def end_others(self, session_id: str | None) -> int:
+    def end_others(self, session_id: str | None, context: RequestContext = NO_REQUEST) -> int:
         """End the other sessions of the user of a session, and return how many."""
         session = self._parse(session_id)
         del session_id
         record = self._load(session)[1] if session else None
-        return self.end_user(record.subject, but=session.key) if session and record else 0
+        if session is None or record is None:
+            return 0
+        ended = self.end_user(record.subject, but=session.key)
+        self._note("other_sessions_ended", session, record, context, number=ended)
+        return ended
 
-    def end_everywhere(self, session_id: str | None, tokens: Tokens | None = None) -> None:
+    def end_everywhere(
+        self,
+        session_id: str | None,
+        tokens: Tokens | None = None,
+        context: RequestContext = NO_REQUEST,
+    ) -> None:
         """End every session of the user: those here, and all that Cognito knows (GlobalSignOut).
 
         Args:
             session_id: the ID of the session that asks.
             tokens: the tokens in the browser's cookies, if they are there.
+            context: the request.
 
         Raises:
             Unreachable: Cognito did not answer. The other sessions here have ended; this one goes on,
@@ -580,6 +622,7 @@ class StoreSessions:
         if failure:
             raise failure
         self._end_newest(session)
+        self._note("signed_out_everywhere", session, record, context)
 
     def _signed_out_everywhere(self, tokens: Tokens | None) -> OncegateError | None:
         if self._tokens is None or tokens is None:
@@ -592,6 +635,21 @@ class StoreSessions:
             self._log.error("not signed out everywhere", error=type(error).__name__)
             return Unreachable("Cognito did not sign the user out everywhere")
         return None
+
+    def _note(
+        self,
+        action: str,
+        session: FlowId,
+        record: SessionRecord,
+        context: RequestContext,
+        **facts: object,
+    ) -> None:
+        """Write a line to the audit log."""
+        if self._audit:
+            name = session.key[:12]
+            self._audit.write(
+                action, user=record.username, context=context, session_name=name, **facts
+            )
 
     def _enter(self, session: FlowId, record: SessionRecord, context: RequestContext) -> None:
         listed = ListedSession(

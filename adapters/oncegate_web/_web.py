@@ -20,6 +20,7 @@ from oncegate import (
     Unreachable,
 )
 from oncegate.adapters import RecordStore, Transport, logger
+from oncegate.audit import AuditLog
 from oncegate_web._sessions import IDLE_LIFETIME, LIFETIME, RECHECK, User
 from oncegate_web._translations import Translators
 from oncegate_web.api import Api
@@ -32,6 +33,13 @@ _API = ("/flows", "/session", "/openapi.json")
 """Beginnings of the paths of the JSON API."""
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,32}")
+_REFUSED = {
+    "insecure_connection": 403,
+    "cross_site": 403,
+    "too_large": 413,
+    "too_many_requests": 429,
+}
+"""Requests that are not processed: code and HTTP status."""
 _MOST_HOSTS = 20
 """Hosts for which an insecure request is logged: the client chooses the Host header."""
 _FILES = {
@@ -71,6 +79,8 @@ class WebSignIn:
             Jinja2 with the bundled template.
         locales: folders with gettext catalogues of the application.
         frame_ancestors: ``frame-ancestors`` of the Content-Security-Policy. Default: no framing.
+        audit: whether to write the audit log: each transition, session and refused request, to the
+            standard library's logger ``oncegate.audit``. Default: False.
         driver: further arguments of `oncegate.SignIn`, such as ``retain_password``.
     """
 
@@ -93,6 +103,7 @@ class WebSignIn:
         renderer: Renderer | None = None,
         locales: Iterable[Path] = (),
         frame_ancestors: str = "'none'",
+        audit: bool = False,
         **driver: Any,
     ) -> None:
         if not _NAME.fullmatch(name):
@@ -114,6 +125,7 @@ class WebSignIn:
             name=name,
             secure=secure,
             translators=Translators(locales),
+            audit=audit,
             driver=driver,
         )
         self._html = Html(self._site, home=home, renderer=renderer)
@@ -122,6 +134,11 @@ class WebSignIn:
         self._rate_limit = rate_limit
         self._frame_ancestors = frame_ancestors
         self._log = logger()
+
+    @property
+    def audit(self) -> AuditLog:
+        """The audit log; `AuditLog.pseudonym` returns the name of a user in its lines."""
+        return self._site.audit
 
     def use_renderer(self, renderer: Renderer) -> None:
         """Render with the framework's own templates, unless the application chose a renderer."""
@@ -233,16 +250,29 @@ class WebSignIn:
 
     def _refused(self, request: Request) -> Response | None:
         """Return the answer to a request that is not processed, or None."""
-        if not request.path.startswith("/static/") and self._is_insecure(request):
-            return self._error_page(request, 403, "insecure_connection")
         if request.method == "OPTIONS" and "access-control-request-method" in request.headers:
             return Response(204, headers={"Access-Control-Max-Age": "600"})
+        code = self._why_refused(request)
+        if code is None:
+            return None
+        status = _REFUSED[code]
+        self._site.note_refusal(request, status, code)
+        match code:
+            case "cross_site":
+                return problem(status, code, "This request came from another site.")
+            case "too_large":
+                return problem(status, code, "Content Too Large")
+        return self._error_page(request, status, code, retry_after=60 if status == 429 else None)
+
+    def _why_refused(self, request: Request) -> str | None:
+        if not request.path.startswith("/static/") and self._is_insecure(request):
+            return "insecure_connection"
         if request.method in {"POST", "DELETE"} and not self._is_same_origin(request):
-            return problem(403, "cross_site", "This request came from another site.")
+            return "cross_site"
         if len(request.body) > MAX_BODY_BYTES:
-            return problem(413, "too_large", "Content Too Large")
+            return "too_large"
         if request.method == "POST" and self._rate_limit and not self._rate_limit(request):
-            return self._error_page(request, 429, "too_many_requests", retry_after=60)
+            return "too_many_requests"
         return None
 
     def _routed(self, request: Request) -> Response:

@@ -90,6 +90,7 @@ class Html:
             notice = "" if self._site.user_of(request) else "page_outdated"
             return self._back(request, response, notice)
         if not _has_token(form, token):
+            self._site.note_refusal(request, 303, "page_outdated")
             return self._back(request, response, "page_outdated")
         try:
             event, version = _event_of(form)
@@ -115,6 +116,7 @@ class Html:
     def _sign_out(self, request: Request) -> Response:
         response = Response()
         if not _has_token(request.form, self._site.sign_out_token(request)):
+            self._site.note_refusal(request, 303, "page_outdated")
             return self._back(request, response, "page_outdated")
         self._site.end_session(request, response)
         return redirect(self._home, response)

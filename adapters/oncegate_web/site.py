@@ -11,6 +11,7 @@ from typing import Any, Literal
 from oncegate import (
     Event,
     InvalidInput,
+    LogListener,
     Misconfigured,
     RecordTooNew,
     RecordUnreadable,
@@ -22,6 +23,7 @@ from oncegate import (
     Tokens,
 )
 from oncegate.adapters import FlowId, RecordStore, SystemClock, Transport
+from oncegate.audit import AuditLog
 from oncegate_web._browser_vault import BrowserVault, pending_key
 from oncegate_web._cookie_sessions import CookieSessions
 from oncegate_web._cookie_vault import CookieVault
@@ -62,6 +64,7 @@ class Site:
         name: str = "oncegate",
         session_idle_lifetime: float | None = IDLE_LIFETIME,
         session_recheck: float | None = RECHECK,
+        audit: bool = False,
     ) -> None:
         if sessions == "cookie" and not keys.can_seal:
             raise Misconfigured("sessions in cookies need a key that seals")
@@ -82,6 +85,15 @@ class Site:
         self._flow, self._session, self._device, self._keep, self._known = (
             f"{name}_{what}" for what in ("flow", "session", "device", "keep", "known")
         )
+        self.audit = AuditLog(self._keys)
+        """Written to if the application wants it; `AuditLog.pseudonym` in any case."""
+        self._is_audited = audit
+        if audit:
+            listeners = driver.get("listeners")
+            driver["listeners"] = [
+                *([LogListener()] if listeners is None else listeners),
+                self.audit,
+            ]
         self._sessions = StoreSessions(
             store,
             transport,
@@ -92,6 +104,7 @@ class Site:
             recheck=session_recheck,
             in_cookies=sessions == "cookie",
             as_in_0_1=as_in_0_1,
+            audit=self.audit if audit else None,
             now=clock.now,
             sleep=clock.sleep,
         )
@@ -104,6 +117,17 @@ class Site:
         self._driver = SignIn(
             transport=transport, store=store, keeper=self._sessions, keys=self._keys, **driver
         )
+
+    def note_refusal(self, request: Request, status: int, code: str) -> None:
+        """Write a refused request to the audit log."""
+        if self._is_audited:
+            self.audit.write(
+                "refused",
+                context=context_of(request),
+                reason=code,
+                status=status,
+                method=request.method,
+            )
 
     # ── flows ──
 
@@ -223,7 +247,7 @@ class Site:
             self._sessions.enter(step.session_id, record, context_of(request))
             self._remember_user(request, response, record.username)
         if step.password_changed:
-            self._sessions.end_others(step.session_id)
+            self._sessions.end_others(step.session_id, context_of(request))
         max_age = self._lifetime if self._is_kept(request, response) else None
         if not self._in_cookies:
             if self._session_id(request) != step.session_id:
@@ -273,20 +297,27 @@ class Site:
         if name == self._session_name(request):
             self.end_session(request, response)
             return True
-        return self._sessions.end_listed(self._session_id(request), name)
+        return self._sessions.end_listed(self._session_id(request), name, context_of(request))
 
     def end_all_sessions(self, request: Request, response: Response) -> None:
         """Sign the user out everywhere; raises what `StoreSessions.end_everywhere` raises."""
-        self._sessions.end_everywhere(self._session_id(request), self._held_tokens(request))
+        self._sessions.end_everywhere(
+            self._session_id(request), self._held_tokens(request), context_of(request)
+        )
         self.end_session(request, response)
 
     def end_sessions_of(self, user: str) -> int:
         """End all sessions of a user, by the claim ``sub``, and return how many."""
-        return self._sessions.end_user(user)
+        number = self._sessions.end_user(user)
+        if self._is_audited:
+            self.audit.write("sessions_ended", user=user, number=number)
+        return number
 
     def _end(self, request: Request) -> None:
         """End the session of the browser, if it has one."""
-        self._sessions.end(self._session_id(request), self._held_tokens(request))
+        self._sessions.end(
+            self._session_id(request), self._held_tokens(request), context_of(request)
+        )
 
     def _held_tokens(self, request: Request) -> Tokens | None:
         """Return the tokens in the browser's cookies."""

@@ -7,6 +7,7 @@ application's key can compute it for a name: to find the lines of one user, use 
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from oncegate._log import logger
@@ -61,6 +62,8 @@ class AuditLog:
             context: the request; None if time or a job did it.
             **facts: further facts. Secrets are redacted.
         """
+        if not logging.getLogger("oncegate.audit").isEnabledFor(logging.INFO):
+            return
         self._log.info(
             action,
             user=self.pseudonym(user) if user else "",

@@ -87,3 +87,21 @@ def test_pseudonym_is_one_for_all_spellings_and_differs_by_key() -> None:
 )
 def test_family_of_a_browser(user_agent: str, family: str) -> None:
     assert browser_of(user_agent) == family
+
+
+@pytest.mark.parametrize(
+    ("user_agent", "platform"),
+    [
+        (FIREFOX, "Linux"),
+        ("Mozilla/5.0 (Linux; Android 14) Chrome/140", "Android"),
+        ("Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X)", "iPhone"),
+        ("Mozilla/5.0 (iPad; CPU OS 18_0 like Mac OS X)", "iPad"),
+        ("Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7)", "macOS"),
+        ("Mozilla/5.0 (Windows NT 10.0; Win64; x64)", "Windows"),
+        ("Mozilla/5.0 (X11; CrOS x86_64 14541.0.0)", "ChromeOS"),
+        ("curl/8.5", "other"),
+        ("", ""),
+    ],
+)
+def test_platform_of_a_browser(user_agent: str, platform: str) -> None:
+    assert platform_of(user_agent) == platform
