@@ -66,9 +66,13 @@ class Html:
     def _show(self, request: Request) -> Response:
         flow_id, notice = self._site.flow_id(request), request.query.get("notice", "")
         if not flow_id and (user := self._site.user_of(request)):
-            onward = local_path(request.query.get("next"))
-            return redirect(onward) if onward else self._signed_in_page(request, user)
+            return self._signed_in(request, user)
         step = self._site.current(flow_id)
+        if step.state == "authenticated" and (user := self._site.user_of(request)):
+            # Signed in by the JSON API, or by a response that was lost after the session's.
+            response = self._signed_in(request, user)
+            self._site.set_flow(request, response, None)
+            return response
         is_new = step.flow_id != flow_id
         if flow_id and is_new and not notice:
             notice = "flow_expired"
@@ -126,7 +130,10 @@ class Html:
         self._site.set_flow(request, response, None)
         return redirect(local_path(request.query.get("next")) or self._home, response)
 
-    def _signed_in_page(self, request: Request, user: User) -> Response:
+    def _signed_in(self, request: Request, user: User) -> Response:
+        """Return a user who is signed in to where the sign-in was requested, or show the page."""
+        if onward := local_path(request.query.get("next")):
+            return redirect(onward)
         hidden = {"_token": self._site.sign_out_token(request)}
         name = str(user.claims.get("name") or user.claims.get("email") or user.username)
         return self._rendered(self._builder(request, hidden).signed_in(name, self._home))

@@ -10,7 +10,7 @@ import pytest
 from tests.doubles import DictStore, ManualClock, ScriptedTransport, a_text, code, password
 
 from oncegate import RequestContext, SealingKeys, SignIn
-from oncegate._user_agent import browser_of
+from oncegate._user_agent import browser_of, platform_of
 from oncegate.audit import AuditLog
 
 KEYS = SealingKeys("q3Fh0pL8vJ2xTnC5sWbY7uKdE1rGmA9zXoQf6iHtVw4")

@@ -346,3 +346,19 @@ def test_first_page_offers_to_stay_signed_in_and_does_not_choose_it(
         assert "_keep_signed_in" not in user.page.forms["submit-password"].values, "not checked"
         user.say("submit_password", **ANA)
         assert label not in user.shown()
+
+
+def test_page_after_a_sign_in_by_the_api_says_that_the_user_is_signed_in(framework: str) -> None:
+    """The flow's cookie is still there; the browser has the session all the same."""
+    with client_of(framework, web_for(ScriptedTransport(a_text(), the_tokens()))) as client:
+        user = Program(client)
+        user.open()
+        user.say("submit_password", **ANA)
+        assert user.say("submit_code", **CODE) == "authenticated"
+        visit = Visit(client)
+        visit.open()
+        assert list(visit.page.forms) == ["sign-out"]
+        assert client.get("/auth/?next=/orders").headers["location"] == "/orders"
+        assert "oncegate_flow" not in client.cookies
+        client.delete("/auth/session")
+        assert visit.open() == "idle"
