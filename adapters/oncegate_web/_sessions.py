@@ -28,6 +28,7 @@ from oncegate import (
 )
 from oncegate.adapters import (
     FROM_STORE,
+    AuditLog,
     FlowId,
     RecordStore,
     StoredModel,
@@ -36,7 +37,6 @@ from oncegate.adapters import (
     Transport,
     logger,
 )
-from oncegate.audit import AuditLog
 from oncegate_web._session_list import ListedSession, SessionList, ended_elsewhere
 
 EARLY_SECONDS = 60.0

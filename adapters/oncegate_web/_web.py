@@ -19,8 +19,7 @@ from oncegate import (
     StoreUnavailable,
     Unreachable,
 )
-from oncegate.adapters import RecordStore, Transport, logger
-from oncegate.audit import AuditLog
+from oncegate.adapters import AuditLog, RecordStore, Transport, logger
 from oncegate_web._sessions import IDLE_LIFETIME, LIFETIME, RECHECK, User
 from oncegate_web._translations import Translators
 from oncegate_web.api import Api

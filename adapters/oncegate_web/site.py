@@ -22,8 +22,7 @@ from oncegate import (
     StepRef,
     Tokens,
 )
-from oncegate.adapters import FlowId, RecordStore, SystemClock, Transport
-from oncegate.audit import AuditLog
+from oncegate.adapters import AuditLog, FlowId, RecordStore, SystemClock, Transport
 from oncegate_web._browser_vault import BrowserVault, pending_key
 from oncegate_web._cookie_sessions import CookieSessions
 from oncegate_web._cookie_vault import CookieVault

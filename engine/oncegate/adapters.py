@@ -13,6 +13,7 @@ from oncegate._seal import FlowId, SealingKeys
 from oncegate._secret import REVEAL, Secret
 from oncegate._stored import FROM_STORE, StoredModel
 from oncegate._user_agent import browser_of, platform_of
+from oncegate.audit import AuditLog
 from oncegate.challenges import (
     EVENT_TYPES,
     SECOND_FACTORS,
@@ -95,6 +96,7 @@ __all__ = [
     "TEXTS",
     "THREADS",
     "Action",
+    "AuditLog",
     "Call",
     "Challenge",
     "ChallengeIssued",
