@@ -20,7 +20,17 @@ def document(prefix: str) -> dict[str, Any]:
     events = event_adapter().json_schema(ref_template=_REF)
     step = steps["$defs"].pop("Step")
     step["description"] = "The current step of a sign-in, and its actions."
-    step["properties"]["flow_id"] = {"type": "string", "pattern": "^[0-9a-f]{32}$"}
+    # Empty: the user is signed in and has no flow.
+    step["properties"]["flow_id"] = {"type": "string", "pattern": "^([0-9a-f]{32})?$"}
+    for model, time in (
+        (step, "expires"),
+        (step, "new_code"),
+        (steps["$defs"]["Action"], "available"),
+    ):
+        model["properties"][f"{time}_in"] = {
+            "anyOf": [{"type": "integer", "minimum": 0}, {"type": "null"}],
+            "description": f"Whole seconds until {time}_at: the clock of a browser may be wrong.",
+        }
     steps["$defs"]["FlowState"]["enum"].remove(FlowState.DECIDING)  # never stored, so never shown
     models = events.pop("$defs")
     for model in models.values():
@@ -53,6 +63,15 @@ def document(prefix: str) -> dict[str, Any]:
                 **models,
                 "Step": step,
                 "Event": events,
+                "Status": {
+                    "type": "object",
+                    "description": "The user, and the step that a page would show.",
+                    "properties": {
+                        "user": {"anyOf": [_ref("User"), {"type": "null"}]},
+                        "step": _ref("Step"),
+                    },
+                    "required": ["user", "step"],
+                },
                 "User": {
                     "type": "object",
                     "properties": {"username": {"type": "string"}, "claims": {"type": "object"}},
@@ -83,7 +102,13 @@ def document(prefix: str) -> dict[str, Any]:
                         "title": {"type": "string"},
                         "status": {"type": "integer"},
                         "code": {"type": "string"},
-                        "detail": {"type": "string"},
+                        "detail": {"type": "string", "description": "For developers."},
+                        "message": {"type": "string", "description": "For the user, translated."},
+                        "fields": {
+                            "type": "object",
+                            "description": "For the user: what is wrong with each field, translated.",
+                            "additionalProperties": {"type": "string"},
+                        },
                     },
                     "required": ["type", "title", "status", "code"],
                 },
@@ -100,13 +125,31 @@ def _paths() -> dict[str, Any]:
         "description": "The step's flow_id, or ``current`` for the flow of this browser.",
         "schema": {"type": "string", "pattern": "^([0-9a-f]{32}|current)$"},
     }
+    wait = {
+        "name": "wait",
+        "in": "query",
+        "description": "Seconds to wait while a call to Cognito is under way, up to 20.",
+        "schema": {"type": "integer", "minimum": 0},
+    }
     return {
+        "/status": {
+            "get": {
+                "operationId": "getStatus",
+                "summary": "The user, and the step that a page would show. Sends nothing.",
+                "parameters": [wait],
+                "responses": {
+                    "200": _answer("Status", "The user, or null, and the step."),
+                    **_problems(503),
+                },
+            }
+        },
         "/flows": {
             "post": {
                 "operationId": "startFlow",
-                "summary": "Start a sign-in. Nothing is stored and nothing is sent.",
+                "summary": "Start a sign-in, or return the one of this browser. Nothing is sent.",
                 "responses": {
-                    "201": _answer("Step", "The first step."),
+                    "200": _answer("Step", "The step of the browser's sign-in, which is not over."),
+                    "201": _answer("Step", "The first step of a new one."),
                     **_problems(403, 429, 503),
                 },
             }
@@ -115,7 +158,7 @@ def _paths() -> dict[str, Any]:
             "get": {
                 "operationId": "getFlow",
                 "summary": "The current step. Never calls Cognito.",
-                "parameters": [name],
+                "parameters": [name, wait],
                 "responses": {"200": _answer("Step", "The step."), **_problems(404, 503)},
             }
         },

@@ -6,6 +6,7 @@ import mimetypes
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from http import HTTPStatus
 from pathlib import Path
 from traceback import walk_tb
 from typing import Any, Literal
@@ -24,11 +25,18 @@ from oncegate_web._sessions import IDLE_LIFETIME, LIFETIME, RECHECK, User
 from oncegate_web._translations import Translators
 from oncegate_web.api import Api
 from oncegate_web.html import Html
-from oncegate_web.http import MAX_BODY_BYTES, Request, Response, problem, redirect
+from oncegate_web.http import (
+    MAX_BODY_BYTES,
+    Request,
+    Response,
+    problem,
+    redirect,
+    translated_problem,
+)
 from oncegate_web.pages import Renderer
 from oncegate_web.site import Site
 
-_API = ("/flows", "/session", "/openapi.json")
+_API = ("/flows", "/session", "/status", "/openapi.json")
 """Beginnings of the paths of the JSON API."""
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,32}")
@@ -188,7 +196,9 @@ class WebSignIn:
         if request.wants_html:
             response = redirect(f"{request.prefix}/?next={quote(request.path, safe='/')}")
         else:
-            response = problem(401, "not_signed_in", "Unauthorized")
+            translate = self._site.translators.best(request.languages)
+            unauthorized = problem(401, "not_signed_in", "Unauthorized")
+            response = translated_problem(unauthorized, translate)
         response.headers = {**self._headers(self._as_seen(request)), **response.headers}
         return response
 
@@ -204,6 +214,7 @@ class WebSignIn:
             response = self._refused(request) or self._routed(request)
         except Exception as error:  # noqa: BLE001 - logged, without what it holds
             response = self._failed(request, error)
+        response = translated_problem(response, self._site.translators.best(request.languages))
         response.headers = {**self._headers(request), **response.headers}
         return response
 
@@ -296,8 +307,7 @@ class WebSignIn:
         self, request: Request, status: int, code: str, retry_after: int | None = None
     ) -> Response:
         if request.path.startswith(_API) or not request.wants_html:
-            translate = self._site.translators.best(request.languages)
-            response = problem(status, code, translate(f"notice.{code}"))
+            response = problem(status, code, HTTPStatus(status).phrase)
         else:
             response = self._html.error_page(request, status, code)
         if retry_after is not None:
@@ -326,7 +336,7 @@ class WebSignIn:
                 "Access-Control-Allow-Credentials": "true",
                 "Access-Control-Allow-Headers": "content-type",
                 "Access-Control-Allow-Methods": "GET, POST, DELETE",
-                "Access-Control-Expose-Headers": "Location",
+                "Access-Control-Expose-Headers": "Location, Retry-After",
             }
         return headers
 

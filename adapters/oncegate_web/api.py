@@ -7,18 +7,23 @@ another one, which opens nothing.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
 from oncegate import Event, InvalidInput, RecordTooNew, RecordUnreadable, Step
-from oncegate.adapters import FlowId, parse_event
+from oncegate.adapters import FlowId, InvalidEvent, message, parse_event, signed_in_step
 from oncegate_web._openapi import document
 from oncegate_web._session_list import ListedSession
+from oncegate_web._sessions import User
 from oncegate_web.http import JSON, Request, Response, as_json, problem
 from oncegate_web.site import Site
 
 _ONLY_IN_COOKIES = {"flow_id", "session_id"}
+
+_MOST_PATIENCE = 20.0
+"""Seconds. Proxies end requests that wait for longer than 30 to 60."""
 
 _MAX_VERSION = (1 << 31) - 1
 
@@ -32,6 +37,7 @@ class Api:
         self._routes: dict[tuple[str, int], dict[str, Callable[..., Response]]] = {
             ("openapi.json", 1): {"GET": _openapi},
             ("flows", 1): {"POST": self._start},
+            ("status", 1): {"GET": self._status},
             ("flows", 2): {"GET": self._get},
             ("flows", 3): {"POST": self._send},
             ("session", 1): {"GET": self._user, "DELETE": self._sign_out},
@@ -54,32 +60,34 @@ class Api:
 
     def _start(self, request: Request) -> Response:
         made = Response()
-        step = self._site.start(request, made)
-        response = self._step(request, step, 201)
+        step, is_new = self._site.live_or_new(request, made)
+        response = self._step(request, step, 201 if is_new else 200)
         response.cookies = made.cookies
         response.headers["Location"] = f"{request.prefix}/flows/{FlowId.parse(step.flow_id).key}"
         return response
 
     def _get(self, request: Request, name: str) -> Response:
-        flow_id = self._own(request, name)
-        if flow_id is None:
+        own = self._site.own_flow(request)
+        if own is None or name not in {own.key, "current"}:
             return _no_such_flow()
         try:
-            return self._step(request, self._site.get(flow_id))
+            return self._step(request, self._site.get(own.text, _patience(request)))
         except RecordTooNew:
             raise
-        except RecordUnreadable:
+        except (InvalidInput, RecordUnreadable):
             return _no_such_flow()
 
     def _send(self, request: Request, name: str) -> Response:
         if request.headers.get("content-type", "").partition(";")[0].strip().lower() != JSON:
             return problem(415, "not_json", "Unsupported Media Type", f"send {JSON}")
-        if self._own(request, name) is None:
+        own = self._site.own_flow(request)
+        # A flow that was never stored counts as the browser's own one: two tabs have started at once.
+        if own is None or not (name in {own.key, "current"} or self._site.was_never_stored(name)):
             return _no_such_flow()
         try:
             event, version, kept = _event_of(request.body.bytes)
         except InvalidInput as error:
-            return problem(422, "invalid_event", "Unprocessable Content", str(error))
+            return self._invalid(request, own, error)
         sent = Response()
         if kept is not None or "username" in event.model_fields_set:
             self._site.keep_signed_in(request, sent, bool(kept))
@@ -87,7 +95,7 @@ class Api:
             step = self._site.send(request, sent, event, version)
         except RecordTooNew:
             raise
-        except RecordUnreadable:
+        except (InvalidInput, RecordUnreadable):
             return _no_such_flow()
         if step.session_id:
             self._site.begin_session(request, sent, step)
@@ -95,11 +103,37 @@ class Api:
         response.cookies = sent.cookies
         return response
 
+    def _invalid(self, request: Request, own: FlowId, error: InvalidInput) -> Response:
+        """Answer an event that cannot be sent: a mistyped code is a step with a reason."""
+        fields = error.fields if isinstance(error, InvalidEvent) else {}
+        if set(fields) == {"code"}:
+            step = self._site.get(own.text)
+            return self._step(request, step.model_copy(update={"reason": message("invalid_input")}))
+        texts = {
+            name: f"notice.field_{'missing' if why == 'missing' else 'invalid'}"
+            for name, why in fields.items()
+        }
+        return problem(422, "invalid_event", "Unprocessable Content", str(error), texts)
+
+    def _status(self, request: Request) -> Response:
+        """Answer with the user, and with the step that a page would show."""
+        made = Response()
+        step = self._site.step(request, _patience(request))
+        user = self._site.user_of(request)
+        if step is None and user is not None:
+            step = signed_in_step()
+        elif step is None or step.state == "failed":
+            step = self._site.start(request, made)
+        body = {"user": _user(user) if user else None, "step": self._as_json(request, step)}
+        response = as_json(body)
+        response.cookies = made.cookies
+        return response
+
     def _user(self, request: Request) -> Response:
         user = self._site.user_of(request)
         if user is None:
             return _not_signed_in()
-        return as_json({"username": user.username, "claims": dict(user.claims)})
+        return as_json(_user(user))
 
     def _sign_out(self, request: Request) -> Response:
         response = Response(204, b"")
@@ -128,20 +162,19 @@ class Api:
         self._site.end_all_sessions(request, response)
         return response
 
-    def _own(self, request: Request, name: str) -> str | None:
-        """Return the ID of this browser's flow, if the name in the URL is its name."""
-        flow_id = self._site.flow_id(request)
-        try:
-            key = FlowId.parse(flow_id).key
-        except InvalidInput:
-            return None
-        return flow_id if name in {key, "current"} else None
-
     def _step(self, request: Request, step: Step, status: int = 200) -> Response:
+        return as_json(self._as_json(request, step), status)
+
+    def _as_json(self, request: Request, step: Step) -> dict[str, Any]:
         translated = step.translated(self._site.translators.best(request.languages))
         body: dict[str, Any] = translated.model_dump(mode="json", exclude=_ONLY_IN_COOKIES)
-        body["flow_id"] = FlowId.parse(step.flow_id).key
-        return as_json(body, status)
+        body["flow_id"] = FlowId.parse(step.flow_id).key if step.flow_id else ""
+        now = self._site.now()
+        body["expires_in"] = _seconds_until(step.expires_at, now)
+        body["new_code_in"] = _seconds_until(step.new_code_at, now)
+        for action, shown in zip(step.actions, body["actions"], strict=True):
+            shown["available_in"] = _seconds_until(action.available_at, now)
+        return body
 
 
 def _event_of(body: bytes) -> tuple[Event, int, bool | None]:
@@ -161,6 +194,21 @@ def _event_of(body: bytes) -> tuple[Event, int, bool | None]:
     if not (kept is None or isinstance(kept, bool)):
         raise InvalidInput("keep_signed_in: true or false")
     return parse_event(data), version, kept
+
+
+def _user(user: User) -> dict[str, Any]:
+    return {"username": user.username, "claims": dict(user.claims)}
+
+
+def _seconds_until(time: datetime | None, now: float) -> int | None:
+    """Return whole seconds from now: the browser's own clock may be wrong."""
+    return None if time is None else max(0, math.ceil(time.timestamp() - now))
+
+
+def _patience(request: Request) -> float:
+    """Return how long a request waits for a call under way, in seconds."""
+    asked = request.query.get("wait", "")
+    return min(float(asked), _MOST_PATIENCE) if asked.isascii() and asked.isdigit() else 0.0
 
 
 def _openapi(request: Request) -> Response:

@@ -64,17 +64,16 @@ class Html:
         return response
 
     def _show(self, request: Request) -> Response:
-        flow_id, notice = self._site.flow_id(request), request.query.get("notice", "")
-        if not flow_id and (user := self._site.user_of(request)):
-            return self._signed_in(request, user)
-        step = self._site.current(flow_id)
-        if step.state == "authenticated" and (user := self._site.user_of(request)):
-            # Signed in by the JSON API, or by a response that was lost after the session's.
+        own, notice = self._site.own_flow(request), request.query.get("notice", "")
+        step = self._site.step(request)
+        if step is None and (user := self._site.user_of(request)):
             response = self._signed_in(request, user)
-            self._site.set_flow(request, response, None)
+            if own:
+                self._site.set_flow(request, response, None)
             return response
-        is_new = step.flow_id != flow_id
-        if flow_id and is_new and not notice:
+        is_new = step is None
+        step = step or self._site.new_step()
+        if own and is_new and not notice:
             notice = "flow_expired"
         hidden = {"_token": FlowId.parse(step.flow_id).digest("csrf")}
         response = self._rendered(self._builder(request, hidden).step(step, notice=notice))
@@ -87,13 +86,12 @@ class Html:
         if form.get("_event") == "start":
             self._site.start(request, response)
             return self._back(request, response)
-        try:
-            token = FlowId.parse(self._site.flow_id(request)).digest("csrf")
-        except InvalidInput:
+        own = self._site.own_flow(request)
+        if own is None:
             # The other tab has signed in already, or the browser has lost its cookies.
             notice = "" if self._site.user_of(request) else "page_outdated"
             return self._back(request, response, notice)
-        if not _has_token(form, token):
+        if not _has_token(form, own.digest("csrf")):
             self._site.note_refusal(request, 303, "page_outdated")
             return self._back(request, response, "page_outdated")
         try:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import ItemsView, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, ItemsView, Mapping
+from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
 from typing import Any, overload
 from urllib.parse import parse_qsl, quote, urlsplit
 from urllib.request import parse_http_list
+
+from oncegate.adapters import TEXTS
 
 MAX_BODY_BYTES = 64 * 1024
 """The largest event, a passkey's answer, is far below."""
@@ -249,6 +251,7 @@ class Response:
 
     Attributes:
         cookies: cookies to set, in order.
+        problem: members of the body if it is a problem (RFC 9457), before it is translated.
         is_shared: whether it is the same for all users, so that caches may store it. The application's
             cookies must not go with it.
     """
@@ -259,6 +262,7 @@ class Response:
     headers: dict[str, str] = field(default_factory=dict)
     cookies: list[Cookie] = field(default_factory=list)
     is_shared: bool = False
+    problem: dict[str, Any] | None = field(default=None, repr=False)
 
 
 def redirect(location: str, response: Response | None = None) -> Response:
@@ -315,12 +319,54 @@ def as_json(value: Any, status: int = 200, content_type: str = JSON) -> Response
     return Response(status, json.dumps(value).encode(), content_type)
 
 
-def problem(status: int, code: str, title: str, detail: str = "") -> Response:
-    """Return a problem (RFC 9457), with a stable code as an extension member."""
-    body = {"type": "about:blank", "title": title, "status": status, "code": code}
-    if detail:
-        body["detail"] = detail
-    return as_json(body, status, PROBLEM)
+_NOTICES = {"no_such_flow": "message.flow_expired", "invalid_event": "notice.invalid_input"}
+"""Codes of problems whose text has another name."""
+
+
+def problem(
+    status: int,
+    code: str,
+    title: str,
+    detail: str = "",
+    fields: Mapping[str, str] | None = None,
+) -> Response:
+    """Return a problem (RFC 9457), with a stable code as an extension member.
+
+    Args:
+        status: HTTP status.
+        code: for programs.
+        title: for developers, in English.
+        detail: what to do about it, for developers.
+        fields: for each field in error, the code of a text.
+    """
+    body: dict[str, Any] = {
+        "type": "about:blank",
+        "title": title,
+        "status": status,
+        "code": code,
+        **({"detail": detail} if detail else {}),
+        **({"fields": dict(fields)} if fields else {}),
+    }
+    response = as_json(body, status, PROBLEM)
+    response.problem = body
+    return response
+
+
+def translated_problem(response: Response, translate: Callable[[str], str]) -> Response:
+    """Add texts for the user to a problem: what happened, and one for each field.
+
+    Args:
+        response: any response.
+        translate: returns the text of a code of `oncegate.messages.TEXTS`.
+    """
+    if response.problem is None:
+        return response
+    body = dict(response.problem)
+    code = _NOTICES.get(body["code"], f"notice.{body['code']}")
+    body["message"] = translate(code if code in TEXTS else "notice.request_failed")
+    if "fields" in body:
+        body["fields"] = {name: translate(code) for name, code in body["fields"].items()}
+    return replace(response, body=json.dumps(body).encode())
 
 
 def local_path(target: str | None) -> str | None:

@@ -44,6 +44,7 @@ _AFTER_A_DEVICE = {"offering_device", "authenticated"}
 """States of a flow that may have registered a device, perhaps by an earlier click."""
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_FLOW_NAME = re.compile(r"[0-9a-f]{32}")
 
 
 class Site:
@@ -132,7 +133,7 @@ class Site:
 
     def start(self, request: Request, response: Response) -> Step:
         """Begin a flow, and set the browser's cookie to it."""
-        step = self._driver.start()
+        step = self.new_step()
         self.set_flow(request, response, step)
         return step
 
@@ -141,9 +142,12 @@ class Site:
         value = step.flow_id if step else None
         response.cookies.append(self._cookie(self._flow, value, request))
 
-    def flow_id(self, request: Request) -> str:
-        """Return the flow ID in the browser's cookie, or an empty string."""
-        return request.cookies.get(self._name(self._flow, request), "")
+    def own_flow(self, request: Request) -> FlowId | None:
+        """Return the flow in the browser's cookie, or None."""
+        try:
+            return FlowId.parse(request.cookies.get(self._name(self._flow, request), ""))
+        except InvalidInput:
+            return None
 
     def keep_signed_in(self, request: Request, response: Response, chosen: bool) -> None:
         """Remember for the browser's flow whether the user stays signed in when the browser closes."""
@@ -158,32 +162,61 @@ class Site:
         value = now[-1] if now else request.cookies.get(name)
         return value is not None and value == self._kept_value(request)
 
-    def _kept_value(self, request: Request) -> str:
+    def _kept_value(self, request: Request) -> str | None:
         # Of this flow only: what one person chose is not for the next one at the same browser.
-        return FlowId.parse(self.flow_id(request)).digest("keep signed in")
+        own = self.own_flow(request)
+        return own.digest("keep signed in") if own else None
 
-    def get(self, flow_id: str) -> Step:
+    def get(self, flow_id: str, patience: float = 0.0) -> Step:
         """See `oncegate.SignIn.get`."""
-        return self._driver.get(flow_id)
+        with self._waiting.place(pending_key(flow_id, self._keys)) as has_place:
+            return self._driver.get(flow_id, patience=patience if has_place else 0.0)
 
-    def current(self, flow_id: str) -> Step:
-        """Return the step of a browser's flow, or of a new one if it has ended or is unreadable.
+    def step(self, request: Request, patience: float = 0.0) -> Step | None:
+        """Return the step of the browser's flow; None if it has none, or only one that is over.
+
+        Args:
+            request: the browser's request.
+            patience: seconds to wait while a call to Cognito is under way.
 
         Raises:
             RecordTooNew: a later release wrote the flow.
         """
-        if flow_id:
-            try:
-                step = self._driver.get(flow_id)
-            except RecordTooNew:
-                raise
-            except (InvalidInput, RecordUnreadable):
-                return self._driver.start()
-            is_gone = step.message is not None and step.message.code == "flow_expired"
-            has_ended = step.state == "authenticated" and not step.actions
-            if not (is_gone or has_ended):
-                return step
+        own = self.own_flow(request)
+        if own is None:
+            return None
+        try:
+            step = self.get(own.text, patience)
+        except RecordTooNew:
+            raise
+        except (InvalidInput, RecordUnreadable):
+            return None
+        if step.message is not None and step.message.code == "flow_expired":
+            return None
+        # A browser that has a session's cookie has received it: the session has ended since.
+        is_over = not step.actions or bool(self._session_id(request))
+        return None if step.state == "authenticated" and is_over else step
+
+    def new_step(self) -> Step:
+        """Return the first step of a new flow; see `set_flow`."""
         return self._driver.start()
+
+    def live_or_new(
+        self, request: Request, response: Response, patience: float = 0.0
+    ) -> tuple[Step, bool]:
+        """Return the step of the browser's flow, or begin one; and whether it is new.
+
+        A browser has one flow: however often its scripts start one, they get the same, until it is
+        over.
+        """
+        step = self.step(request, patience)
+        if step is not None and step.state != "failed":
+            return step, False
+        return self.start(request, response), True
+
+    def was_never_stored(self, name: str) -> bool:
+        """Return whether no flow is stored under a name that a step had as its `flow_id`."""
+        return _FLOW_NAME.fullmatch(name) is not None and self._store.load(name) is None
 
     def send(self, request: Request, response: Response, event: Event, version: int) -> Step:
         """Send an event to the browser's flow, with the devices of that browser.
@@ -204,7 +237,10 @@ class Site:
             self._keys,
             bound_to=self._devices_bound_to,
         )
-        key = pending_key(self.flow_id(request), self._keys)
+        own = self.own_flow(request)
+        if own is None:
+            raise InvalidInput("this browser has no flow")
+        key = pending_key(own.text, self._keys)
         vault = BrowserVault(cookies, self._store, key, self.now)
         context = context_of(request)
         if self._keys.can_seal:
@@ -213,8 +249,7 @@ class Site:
         with self._waiting.place(key) as has_place:
             if not has_place:
                 context = replace(context, patience=0.0)
-            ref = StepRef(self.flow_id(request), version)
-            step = self._driver.send(ref, event, context=context)
+            step = self._driver.send(StepRef(own.text, version), event, context=context)
         value = vault.pending if step.state in _AFTER_A_DEVICE else vault.changed
         if value:
             response.cookies.append(self._cookie(self._device, value, request, _YEAR))

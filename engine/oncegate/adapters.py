@@ -33,6 +33,7 @@ from oncegate.challenges import (
     DeviceOffer,
     Factor,
     FactorChoice,
+    InvalidEvent,
     MarkRemembered,
     NewPasswordChallenge,
     PasskeyChallenge,
@@ -82,7 +83,7 @@ from oncegate.ports import (
     Transport,
 )
 from oncegate.states import FINAL, IN_FLIGHT
-from oncegate.step import Action, Message, Step, TotpSecret
+from oncegate.step import Action, Message, Step, TotpSecret, message, signed_in_step
 from oncegate.tokens import Tokens
 
 __all__ = [
@@ -122,6 +123,7 @@ __all__ = [
     "FactorChoice",
     "Field",
     "FlowId",
+    "InvalidEvent",
     "ListedDevice",
     "Listener",
     "MarkRemembered",
@@ -167,9 +169,11 @@ __all__ = [
     "event_adapter",
     "load_entry_point",
     "logger",
+    "message",
     "new_key",
     "next_row",
     "open_row",
     "parse_event",
     "platform_of",
+    "signed_in_step",
 ]

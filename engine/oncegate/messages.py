@@ -172,8 +172,13 @@ TEXTS: Final = MappingProxyType(
         "message.signed_in": "You’re already signed in.",
         "message.finished": "This sign-in has ended.",
         "message.not_allowed": "This step is no longer available.",
+        "message.invalid_input": "Check what you entered.",
         # ── notices: what pages say about a request ──
         "notice.invalid_input": "Check what you entered.",
+        "notice.field_missing": "Fill in this field.",
+        "notice.field_invalid": "Check this field.",
+        "notice.not_signed_in": "Sign in to continue.",
+        "notice.request_failed": "Something went wrong. Reload the page, then try again.",
         "notice.page_outdated": "This page was out of date, so we refreshed it.",
         "notice.too_many_requests": "Too many tries. Wait a minute, then try again.",
         "notice.store_unavailable": "Sign-in isn’t working right now. Try again in a few minutes.",

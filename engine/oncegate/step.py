@@ -253,6 +253,18 @@ def step_of(
     )
 
 
+def signed_in_step() -> Step:
+    """Return a step for a user who is signed in and has no flow: there is nothing to do."""
+    title_code = f"title.{FlowState.AUTHENTICATED}"
+    return Step(
+        flow_id="",
+        version=0,
+        state=FlowState.AUTHENTICATED,
+        title=TEXTS[title_code],
+        title_code=title_code,
+    )
+
+
 def _repeatable(flow: Flow) -> type[Event] | None:
     """The event whose answer receives the session, if the user can give that answer again."""
     if not (flow.accepted_digest and flow.handovers_left):

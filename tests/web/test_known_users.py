@@ -36,6 +36,7 @@ def _browser(client: httpx.Client) -> httpx.Client:
 
 
 def _begin(browser: httpx.Client) -> Any:
+    browser.cookies.delete("oncegate_flow") if "oncegate_flow" in browser.cookies else None
     browser.post("/auth/flows")
     return _send(browser, 0, "submit_username", username="ana")
 

@@ -81,6 +81,7 @@ __all__ = [
     "FactorChoice",
     "FormField",
     "InMemory",
+    "InvalidEvent",
     "MarkRemembered",
     "NewPasswordChallenge",
     "PasskeyChallenge",

@@ -253,6 +253,16 @@ class InvalidEvent(InvalidInput):
         self.problems = tuple(_problems(error))
         super().__init__(f"not an event: {'; '.join(self.problems)}"[:500])
 
+    @property
+    def fields(self) -> dict[str, str]:
+        """The invalid fields of the event, each with a word for what is wrong, such as ``"missing"``."""
+        found = {}
+        for problem in self.problems:
+            where, _, why = problem.partition(": ")
+            if len(path := where.split(".")) > 1:
+                found[path[1]] = why
+        return found
+
 
 def _problems(error: ValidationError) -> Iterator[str]:
     for problem in error.errors(include_input=False, include_url=False):

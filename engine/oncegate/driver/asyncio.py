@@ -33,9 +33,9 @@ class AsyncSignIn(Driver):
         """See `SignIn.start`."""
         return self.starting()
 
-    async def get(self, flow_id: str) -> Step:
+    async def get(self, flow_id: str, *, patience: float = 0.0) -> Step:
         """See `SignIn.get`."""
-        return await self._run(self.getting(flow_id))
+        return await self._run(self.getting(flow_id, patience))
 
     async def send(
         self, step: Step | StepRef, event: Event, *, context: RequestContext | None = None

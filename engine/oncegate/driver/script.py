@@ -184,9 +184,10 @@ class Driver:
         """Return the first step of a new flow. Nothing is stored."""
         return step_of(new_flow_id(self._clock.now(), self._keys), self._unsaved)
 
-    def getting(self, flow_id: str) -> Script:
+    def getting(self, flow_id: str, patience: float = 0.0) -> Script:
         """The script of `SignIn.get`."""
-        flow = yield from self._current(FlowId.parse(flow_id, self._keys))
+        context = RequestContext(patience=patience)
+        flow = yield from self._at_rest(FlowId.parse(flow_id, self._keys), context)
         return step_of(flow_id, flow)
 
     def sending(

@@ -23,15 +23,19 @@ class SignIn(Driver):
         """Begin a flow. Nothing is stored and nothing is sent before its first event."""
         return self.starting()
 
-    def get(self, flow_id: str) -> Step:
+    def get(self, flow_id: str, *, patience: float = 0.0) -> Step:
         """Return the current step of a flow. Never calls Cognito.
+
+        Args:
+            flow_id: `Step.flow_id`.
+            patience: seconds to wait while a call to Cognito is under way.
 
         Raises:
             InvalidInput: not a flow ID.
             RecordUnreadable: the stored record is corrupt, or sealed with other keys.
             StoreUnavailable: the store did not answer.
         """
-        return self._run(self.getting(flow_id))
+        return self._run(self.getting(flow_id, patience))
 
     def send(
         self, step: Step | StepRef, event: Event, *, context: RequestContext | None = None
