@@ -64,14 +64,22 @@ class BrowserVault:
         """The cookie's new value, if this request has changed it."""
         return self._cookies.value if self._cookies.is_changed else None
 
-    @property
-    def pending(self) -> str | None:
-        """The cookie's value from this or an earlier request of the flow, if it is new."""
+    def pending(self, *, to_owner: bool) -> str | None:
+        """Return the cookie's value from this or an earlier request of the flow, if it is new.
+
+        It opens the second factor, so a caller who only knows the flow does not receive it.
+
+        Args:
+            to_owner: whether the request carried the answer that the session is handed over for.
+                Otherwise the browser must have received the device before.
+        """
         if self.changed:
             return self.changed
         row = self._store.load(self._key)
         pending = row.sealed.decode() if row and row.expires_at > self._now() else None
-        return pending if pending != self._cookies.value else None
+        if pending is None or pending == self._cookies.value:
+            return None
+        return pending if to_owner or self._cookies.has_devices_of(pending) else None
 
     def _save_pending(self) -> None:
         row = self._store.load(self._key)

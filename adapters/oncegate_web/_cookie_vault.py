@@ -51,6 +51,11 @@ class CookieVault:
         """See `oncegate.adapters.DeviceVault.remove`."""
         self._set(tuple(other for other in self._devices if other.key != device.key))
 
+    def has_devices_of(self, value: str) -> bool:
+        """Return whether the browser has all devices that are in another value of the cookie."""
+        own = {device.key for device in self._devices}
+        return {device.key for device in self._open(value)} <= own
+
     def _open(self, value: str | None) -> tuple[Device, ...]:
         try:
             sealed = base64.urlsafe_b64decode(value or "")

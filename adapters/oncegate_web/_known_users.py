@@ -14,6 +14,8 @@ import json
 from oncegate import RecordUnreadable, SealingKeys
 
 _MOST_USERS = 8
+_MOST_BYTES = 2500
+"""In base64 and sealed, they are below the 4,096 bytes that browsers take (RFC 6265, 6.1)."""
 _PLACE = b"known users"
 
 
@@ -34,6 +36,8 @@ def with_user(value: str | None, user: str, keys: SealingKeys) -> str:
         user: the pool's own name for the user.
         keys: the application's keys, bound to the sign-in.
     """
-    others = [other for other in known_users(value, keys) if other != user]
-    plain = json.dumps([user, *others][:_MOST_USERS]).encode()
+    users = [user, *(other for other in known_users(value, keys) if other != user)][:_MOST_USERS]
+    while len(users) > 1 and len(json.dumps(users, ensure_ascii=False).encode()) > _MOST_BYTES:
+        users.pop()
+    plain = json.dumps(users, ensure_ascii=False).encode()
     return base64.urlsafe_b64encode(keys.seal(plain, _PLACE)).decode()

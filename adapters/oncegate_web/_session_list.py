@@ -35,15 +35,17 @@ class ListedSession(StoredModel):
 
     Attributes:
         name: identifies it; opens nothing.
+        username: the pool's own name for the user.
         begun_at: time of the sign-in, in seconds since the epoch.
         seen_at: time of a recent request, exact to five minutes, in seconds since the epoch.
-        ends_at: time at which it ends if there is no further request, in seconds since the epoch.
+        ends_at: latest end, in seconds since the epoch. Its own row may end before.
         address: source address of that request.
         browser: family of its browser, such as ``"Firefox"``; may be made up.
         platform: platform of its browser, such as ``"Windows"``; may be made up.
     """
 
     name: str
+    username: str = ""
     begun_at: float
     seen_at: float
     ends_at: float
@@ -90,8 +92,9 @@ class SessionList:
         Args:
             user: the claim ``sub``.
         """
-        keys = reversed(self._row_keys(user))  # the newest row counts
-        found = {one.name: one for key in keys for one in self._read(key)[1]}
+        listed = [one for key in self._row_keys(user) for one in self._read(key)[1]]
+        listed.sort(key=lambda one: one.seen_at)
+        found = {one.name: one for one in listed}  # what was seen last counts
         living = [one for one in found.values() if self._is_alive(one)]
         return sorted(living, key=lambda one: one.seen_at, reverse=True)
 
@@ -132,10 +135,14 @@ class SessionList:
         Its record, which only the cookie opens, stays until the cookie is used again or it would have
         ended: then its tokens are revoked (`ended_elsewhere`).
         """
-        while (row := self._store.load(name)) and self._is_open(row):
+        for _ in range(_TRIES):
+            row = self._store.load(name)
+            if row is None or not self._is_open(row):
+                return
             ended = StoredRecord(row.version + 1, _ENDED + row.sealed, row.expires_at)
             if self._store.swap(name, row.version, ended):
                 return
+        raise StoreUnavailable("the session is too busy to be ended")
 
     def _is_alive(self, session: ListedSession) -> bool:
         row = self._store.load(session.name)

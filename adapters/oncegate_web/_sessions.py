@@ -98,6 +98,7 @@ class SessionRecord(StoredModel):
         checked_at: time at which Cognito last confirmed the session.
         checking_until: time until which no other worker asks Cognito.
         listed_at: time at which it was last entered in the list of the user's sessions.
+        ends_others: whether the user's other sessions are to end once it is known whose it is.
         claims: verified claims; None if they are not verified yet.
         session_id: in cookies, the ID of the row without which they are invalid.
     """
@@ -111,6 +112,7 @@ class SessionRecord(StoredModel):
     checked_at: float | None = None
     checking_until: float | None = None
     listed_at: float | None = None
+    ends_others: bool | None = None
     claims: dict[str, Any] | None = Field(default=None, repr=False)
     session_id: str | None = Field(default=None, repr=False)
     expires_in: int | None = None
@@ -251,12 +253,13 @@ class StoreSessions:
             begun_at=now,
             seen_at=now,
             checked_at=now,
-            listed_at=now,  # by `enter`, at once
             application=self.application,
         )
         verified = self._with_claims(record, tokens)
         if verified is not None:
-            self._swap(session, 0, verified)
+            # By `enter`, at once, unless it is not known yet whose it is.
+            is_listed = self._list.is_kept and verified.subject
+            self._swap(session, 0, verified.but(listed_at=now if is_listed else None))
         return session.text
 
     def get(self, session_id: str | None) -> SessionRecord | None:
@@ -342,7 +345,9 @@ class StoreSessions:
         is_unlisted = self._list.is_kept and now >= (record.listed_at or 0.0) + LISTED_SECONDS
         if current is not record or is_stale or is_unlisted:
             listed_at = now if is_unlisted else current.listed_at
-            seen = current.but(seen_at=now, listed_at=listed_at)
+            if current.ends_others:
+                self.end_user(current.subject, but=session.key)
+            seen = current.but(seen_at=now, listed_at=listed_at, ends_others=None)
             if self._swap(session, version, seen) and is_unlisted:  # or another worker has done so
                 with suppress(StoreUnavailable):  # entered with a later request
                     self._enter(session, seen, context)
@@ -571,18 +576,18 @@ class StoreSessions:
         self._note("other_session_ended", session, record, context, ended=name[:12])
         return True
 
-    def end_user(self, user: str, *, but: str | None = None) -> int:
-        """End the sessions of a user, and return how many.
+    def end_user(self, sub: str, *, but: str | None = None) -> list[ListedSession]:
+        """End the sessions of a user, and return them.
 
         Args:
-            user: the claim ``sub``.
+            sub: the user's claim ``sub``.
             but: `ListedSession.name` of one that goes on.
         """
-        others = [one.name for one in self._list.of(user) if one.name != but]
-        for name in others:
-            self._list.end(name)
-            self._list.remove(user, name)
-        return len(others)
+        others = [one for one in self._list.of(sub) if one.name != but]
+        for one in others:
+            self._list.end(one.name)
+            self._list.remove(sub, one.name)
+        return others
 
     def end_others(self, session_id: str | None, context: RequestContext = NO_REQUEST) -> int:
         """End the other sessions of the user of a session, and return how many."""
@@ -591,7 +596,12 @@ class StoreSessions:
         record = self._load(session)[1] if session else None
         if session is None or record is None:
             return 0
-        ended = self.end_user(record.subject, but=session.key)
+        if not record.subject:
+            version, newest = self._load(session)
+            if newest:
+                self._swap(session, version, newest.but(ends_others=True))
+            return 0
+        ended = len(self.end_user(record.subject, but=session.key))
         self._note("other_sessions_ended", session, record, context, number=ended)
         return ended
 
@@ -654,9 +664,10 @@ class StoreSessions:
     def _enter(self, session: FlowId, record: SessionRecord, context: RequestContext) -> None:
         listed = ListedSession(
             name=session.key,
+            username=record.username,
             begun_at=record.began_at,
             seen_at=self._now(),
-            ends_at=self._end_of(record),
+            ends_at=record.ends_at if self._in_cookies else record.began_at + self._lifetime,
         )
         if user := record.subject:
             self._list.note(user, listed.from_request(context))

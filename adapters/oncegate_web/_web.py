@@ -10,7 +10,7 @@ from http import HTTPStatus
 from pathlib import Path
 from traceback import walk_tb
 from typing import Any, Literal
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from oncegate import (
     Misconfigured,
@@ -60,8 +60,8 @@ class WebSignIn:
     Args:
         transport: performs the calls to Cognito.
         store: stores flows and sessions; share it between workers.
-        keys: the application's keys, 16 characters or more each; they seal cookies and sessions, and
-            have to be the same in all workers.
+        keys: the application's key, such as `oncegate key` prints, or `SealingKeys` to replace one. It
+            seals cookies and sessions, and has to be the same in all workers.
         home: URL after sign-out, and after sign-in without ``next``. Default: ``/``.
         sessions: ``"server"`` to store the tokens on the server (default), ``"cookie"`` to store them
             in sealed cookies.
@@ -80,7 +80,9 @@ class WebSignIn:
         allow_insecure: whether requests by plain HTTP are answered on other hosts than loopback ones.
             Then every user on the network can read passwords and sessions. Default: False.
         origins: other origins whose scripts may use the JSON API, such as
-            ``https://app.example.com``. They have to be of the same site.
+            ``["https://app.example.com"]``. They have to be of the same site, because browsers send the
+            cookies nowhere else.
+        allowed_headers: further request headers that those scripts may set, such as ``traceparent``.
         rate_limit: is called before a POST is processed; if it returns False, the answer is 429.
         renderer: renders a page to HTML. None: the framework's own templates in Django, otherwise
             Jinja2 with the bundled template.
@@ -106,6 +108,7 @@ class WebSignIn:
         secure: Literal[True] | None = None,
         allow_insecure: bool = False,
         origins: Iterable[str] = (),
+        allowed_headers: Iterable[str] = (),
         rate_limit: Callable[[Request], bool] | None = None,
         renderer: Renderer | None = None,
         locales: Iterable[Path] = (),
@@ -117,6 +120,15 @@ class WebSignIn:
             raise Misconfigured("name must be 1 to 32 letters, digits, - and _")
         if secure not in {None, True}:
             raise Misconfigured("secure is True or None; for plain HTTP, pass allow_insecure=True")
+        if sessions not in {"server", "cookie"}:
+            raise Misconfigured('sessions is "server" or "cookie"')
+        if not home.startswith(("/", "https://", "http://")):
+            raise Misconfigured('home is a URL, or a path that begins with "/"')
+        _check_seconds("session_lifetime", session_lifetime, more_than=0)
+        if session_idle_lifetime is not None:
+            _check_seconds("session_idle_lifetime", session_idle_lifetime, more_than=0)
+        if session_recheck is not None:
+            _check_seconds("session_recheck", session_recheck, more_than=-1)
         self.name = name
         self._secure = secure
         self._allow_insecure = allow_insecure
@@ -124,7 +136,7 @@ class WebSignIn:
         self._site = Site(
             transport=transport,
             store=store,
-            keys=keys if isinstance(keys, SealingKeys) else SealingKeys(keys),
+            keys=_checked_keys(keys),
             sessions=sessions,
             session_lifetime=session_lifetime,
             session_idle_lifetime=session_idle_lifetime,
@@ -137,7 +149,9 @@ class WebSignIn:
         )
         self._html = Html(self._site, home=home, renderer=renderer)
         self._api = Api(self._site)
-        self._origins = frozenset(origins)
+        self._origins = _checked_origins(origins)
+        self._allowed_headers = ", ".join(_checked_headers(allowed_headers))
+        self._refused_origins: set[str] = set()
         self._rate_limit = rate_limit
         self._frame_ancestors = frame_ancestors
         self._log = logger()
@@ -170,14 +184,15 @@ class WebSignIn:
             # the variables of every frame.
             raise error.with_traceback(None) from error.__cause__
 
-    def end_sessions_of(self, user: str) -> int:
+    def end_sessions_of(self, sub: str) -> int:
         """End all web sessions of a user, such as after a change of the password elsewhere.
 
         Their refresh tokens are revoked as soon as their browsers return; for tokens that were passed
         on, call AdminUserGlobalSignOut too.
 
         Args:
-            user: the claim ``sub``.
+            sub: the user's claim ``sub`` (``user.claims["sub"]``; AdminGetUser has it too), which is
+                not the username.
 
         Returns:
             How many sessions were ended.
@@ -185,7 +200,7 @@ class WebSignIn:
         Raises:
             StoreUnavailable: the store did not answer.
         """
-        return self._site.end_sessions_of(user)
+        return self._site.end_sessions_of(sub)
 
     def sign_in_first(self, request: Request) -> Response:
         """Return a redirect to sign-in (HTML) or a 401 (JSON).
@@ -275,10 +290,11 @@ class WebSignIn:
         return self._error_page(request, status, code, retry_after=60 if status == 429 else None)
 
     def _why_refused(self, request: Request) -> str | None:
+        if request.method in {"POST", "DELETE"} and not self._is_same_origin(request):
+            self._explain_cross_site(request)
+            return "cross_site"
         if not request.path.startswith("/static/") and self._is_insecure(request):
             return "insecure_connection"
-        if request.method in {"POST", "DELETE"} and not self._is_same_origin(request):
-            return "cross_site"
         if len(request.body) > MAX_BODY_BYTES:
             return "too_large"
         if request.method == "POST" and self._rate_limit and not self._rate_limit(request):
@@ -298,10 +314,31 @@ class WebSignIn:
         """Return whether a request comes from this origin, or from one that is configured."""
         origin, site = request.headers.get("origin"), request.headers.get("sec-fetch-site")
         if origin in self._origins:
-            return True
+            return site != "cross-site"  # browsers do not send the cookies there
         if site is not None:
             return site in {"same-origin", "none"}
         return origin in {None, request.origin}
+
+    def _explain_cross_site(self, request: Request) -> None:
+        """Tell the developer, once for each origin, why its scripts are refused."""
+        origin = request.headers.get("origin", "")[:200]
+        if origin in self._refused_origins or len(self._refused_origins) >= _MOST_HOSTS:
+            return
+        self._refused_origins.add(origin)
+        if origin in self._origins:
+            advice = (
+                "This origin is of another site, and browsers do not send it SameSite cookies: serve "
+                "both below one registrable domain, or forward the API from that origin."
+            )
+        else:
+            advice = (
+                "If it is yours and of the same site, add it to WebSignIn(origins=…). If it is this "
+                "application behind a proxy or a development server, let that keep the Host header, "
+                f"and declare it: {request.proxy_setting or 'set is_secure and host'}."
+            )
+        self._log.warning(
+            "cross-site request refused", origin=origin, host=request.host[:100], advice=advice
+        )
 
     def _error_page(
         self, request: Request, status: int, code: str, retry_after: int | None = None
@@ -334,7 +371,7 @@ class WebSignIn:
             headers |= {
                 "Access-Control-Allow-Origin": origin,
                 "Access-Control-Allow-Credentials": "true",
-                "Access-Control-Allow-Headers": "content-type",
+                "Access-Control-Allow-Headers": self._allowed_headers,
                 "Access-Control-Allow-Methods": "GET, POST, DELETE",
                 "Access-Control-Expose-Headers": "Location, Retry-After",
             }
@@ -349,9 +386,53 @@ def _static_file(request: Request) -> Response | None:
     return Response(
         body=found,
         content_type=f"{kind}; charset=utf-8",
-        headers={"Cache-Control": "public, max-age=3600", "Vary": "Accept-Encoding"},
+        headers={"Cache-Control": "public, max-age=3600", "Vary": "Accept-Encoding, Origin"},
         is_shared=True,
     )
+
+
+def _checked_keys(keys: SealingKeys | str) -> SealingKeys:
+    """Return the keys; raise `Misconfigured` if there is none, such as from an unset variable."""
+    if isinstance(keys, SealingKeys) and keys.has_keys:
+        return keys
+    if not isinstance(keys, str) or not keys:
+        raise Misconfigured("keys: no key was given; `oncegate key` prints one")
+    return SealingKeys(keys)
+
+
+def _check_seconds(name: str, value: object, *, more_than: float) -> None:
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not (is_number and more_than < value):  # type: ignore[operator]
+        raise Misconfigured(f"{name} is a number of seconds, greater than {more_than:g}")
+
+
+def _checked_origins(origins: Iterable[str]) -> frozenset[str]:
+    """Return the origins; raise `Misconfigured` for what no browser would send as Origin."""
+    if isinstance(origins, str):
+        raise Misconfigured(f"origins is a list: [{origins!r}]")
+    found = frozenset(origins)
+    for origin in found:
+        parts = urlsplit(origin) if isinstance(origin, str) else urlsplit("")
+        is_origin = f"{parts.scheme}://{parts.netloc}" == origin and origin == origin.lower()
+        if (
+            not (is_origin and parts.scheme in {"http", "https"} and parts.hostname)
+            or "*" in origin
+        ):
+            raise Misconfigured(
+                f"origins: {origin!r} is not an origin such as 'https://app.example.com': scheme, host "
+                "and port in small letters, without a path or a slash at the end, and no *"
+            )
+    return found
+
+
+def _checked_headers(names: Iterable[str]) -> list[str]:
+    if isinstance(names, str):
+        raise Misconfigured(f"allowed_headers is a list: [{names!r}]")
+    found = ["content-type", *(name.lower() for name in names)]
+    for name in found:
+        if not re.fullmatch(r"[a-z0-9-]+", name):
+            raise Misconfigured(f"allowed_headers: {name!r} is not the name of a header")
+    return found
 
 
 def _about(error: BaseException) -> dict[str, object]:

@@ -47,7 +47,7 @@ class Api:
 
     def respond(self, request: Request) -> Response:
         """Answer one request. Errors are problems (RFC 9457)."""
-        parts = request.path.strip("/").split("/")
+        parts = request.path.removeprefix("/").split("/")
         methods = self._routes.get((parts[0], len(parts)))
         if methods is None or parts[2:] not in ([], ["events"]):
             return problem(404, "not_found", "Not Found")

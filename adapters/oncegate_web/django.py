@@ -160,6 +160,8 @@ def _page(request: HttpRequest, below: str = "") -> HttpResponse:
 
 
 def _web() -> WebSignIn:
+    if not hasattr(settings, "ONCEGATE"):
+        raise Misconfigured('set ONCEGATE to the name of your WebSignIn, such as "shop.signin.web"')
     web: WebSignIn = import_string(settings.ONCEGATE)
     if apps.is_installed("oncegate_web"):
         web.use_renderer(_with_django)

@@ -77,6 +77,8 @@ def mount(app: FastAPI, web: WebSignIn, prefix: str = "/auth") -> None:
 
 def current_user(request: FastAPIRequest) -> User | None:
     """A dependency that returns the user who is signed in, or None."""
+    if not hasattr(request.app.state, "oncegate"):
+        raise Misconfigured("call oncegate_web.fastapi.mount(app, web) first")
     web: WebSignIn = request.app.state.oncegate
     request.scope[_SEEN].depends_on_user = True
     return web.user_of(_translated(request))

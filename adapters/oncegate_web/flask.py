@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import wraps
 from typing import Any
 
-from oncegate import MissingExtra
+from oncegate import Misconfigured, MissingExtra
 
 try:
     from flask import Blueprint, Flask, current_app, g
@@ -31,7 +31,7 @@ from oncegate_web.http import (
     without_cookies,
 )
 
-METHODS = ["GET", "POST", "DELETE", "OPTIONS"]
+METHODS = ["GET", "POST", "DELETE", "OPTIONS", "PUT", "PATCH", "TRACE"]
 
 _PROXY = "app.wsgi_app = ProxyFix(app.wsgi_app, x_for=1, x_proto=1, x_host=1, x_prefix=1)"
 _COOKIE = "oncegate.cookie"
@@ -92,6 +92,8 @@ def login_required(view: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _mounted() -> tuple[WebSignIn, str]:
+    if "oncegate" not in current_app.extensions:
+        raise Misconfigured("call oncegate_web.flask.mount(app, web) first")
     mounted: tuple[WebSignIn, str] = current_app.extensions["oncegate"]
     return mounted
 

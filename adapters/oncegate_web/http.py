@@ -25,6 +25,11 @@ FORM, HTML, JSON, PROBLEM = (
 
 _REQUEST_ID = re.compile(r"[\x20-\x7e]{1,128}")
 _COOKIE_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_OF_PROXIES = (
+    *("forwarded", "via", "x-real-ip"),
+    *("x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-forwarded-ssl"),
+)
+"""Headers that a request has if a proxy has forwarded it."""
 _URL_CHARACTERS = "/:?#[]@!$&'()*+,;=%-._~"
 """Reserved and unreserved characters, and the percent sign (RFC 3986, 2)."""
 
@@ -179,14 +184,19 @@ class Request:
         """Whether the request was unreadable between the browser and the server.
 
         It used HTTPS, or never left the computer. Browsers treat loopback hosts as secure too (W3C
-        Secure Contexts, 3.1). If a proxy has forwarded a request by HTTPS to a loopback address, the
-        server has to be told.
+        Secure Contexts, 3.1). If a proxy has forwarded a request to a loopback address, the server has
+        to be told, except by a development server that says that the browser used plain HTTP.
         """
         if self.is_secure:
             return True
-        forwarded = self.headers.get("x-forwarded-proto", "") + self.headers.get("forwarded", "")
-        if "https" in forwarded or self.headers.get("origin", "") == f"https://{self.host}":
+        schemes = self.headers.get("x-forwarded-proto", "").lower().split(",")
+        if schemes != ["http"] and any(name in self.headers for name in _OF_PROXIES):
             return False
+        origin = self.headers.get("origin", "")
+        if origin.startswith("https://"):
+            page_host = origin.removeprefix("https://")
+            if page_host == self.host or not _is_loopback(page_host):
+                return False  # a proxy has changed scheme or host
         return _is_loopback(self.host)
 
     @property

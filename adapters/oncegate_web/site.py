@@ -22,7 +22,7 @@ from oncegate import (
     StepRef,
     Tokens,
 )
-from oncegate.adapters import AuditLog, FlowId, RecordStore, SystemClock, Transport
+from oncegate.adapters import AuditLog, FlowId, RecordStore, SystemClock, Transport, mark_of
 from oncegate_web._browser_vault import BrowserVault, pending_key
 from oncegate_web._cookie_sessions import CookieSessions
 from oncegate_web._cookie_vault import CookieVault
@@ -193,9 +193,10 @@ class Site:
             return None
         if step.message is not None and step.message.code == "flow_expired":
             return None
-        # A browser that has a session's cookie has received it: the session has ended since.
-        is_over = not step.actions or bool(self._session_id(request))
-        return None if step.state == "authenticated" and is_over else step
+        # A browser that has the flow's session has received it, even if it has ended since.
+        has_received = step.session_mark == mark_of(self._session_id(request) or "")
+        is_over = step.state == "authenticated" and (has_received or not step.actions)
+        return None if is_over else step
 
     def new_step(self) -> Step:
         """Return the first step of a new flow; see `set_flow`."""
@@ -250,7 +251,9 @@ class Site:
             if not has_place:
                 context = replace(context, patience=0.0)
             step = self._driver.send(StepRef(own.text, version), event, context=context)
-        value = vault.pending if step.state in _AFTER_A_DEVICE else vault.changed
+        value = vault.changed
+        if step.state in _AFTER_A_DEVICE:
+            value = vault.pending(to_owner=step.session_id is not None)
         if value:
             response.cookies.append(self._cookie(self._device, value, request, _YEAR))
         return step
@@ -340,12 +343,14 @@ class Site:
         )
         self.end_session(request, response)
 
-    def end_sessions_of(self, user: str) -> int:
+    def end_sessions_of(self, sub: str) -> int:
         """End all sessions of a user, by the claim ``sub``, and return how many."""
-        number = self._sessions.end_user(user)
-        if self._is_audited:
-            self.audit.write("sessions_ended", user=user, number=number)
-        return number
+        if not self._keys.can_seal:
+            raise Misconfigured("sessions are listed, and can be ended, with a key that seals only")
+        ended = self._sessions.end_user(sub)
+        if self._is_audited and ended:
+            self.audit.write("sessions_ended", user=ended[0].username, number=len(ended))
+        return len(ended)
 
     def _end(self, request: Request) -> None:
         """End the session of the browser, if it has one."""

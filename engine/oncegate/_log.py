@@ -85,6 +85,6 @@ class LogListener:
         facts = transition._asdict()
         context = facts.pop("context")
         del facts["user"]  # a name in a log is personal data; the audit log has a pseudonym
-        reached_limit = transition.suppressed in _LIMITS
+        reached_limit = bool(_LIMITS & {transition.suppressed, transition.message})
         log = self._log.warning if reached_limit else self._log.info
         log("transition", **facts, request=context.request_id if context else "")

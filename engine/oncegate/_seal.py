@@ -149,6 +149,8 @@ class SealingKeys:
         self.accept_unkeyed = accept_unkeyed or sealing is None
         self._label: str | None = None
         given = [sealing, *others]
+        if not all(key is None or isinstance(key, (str, SecretStr)) for key in given):
+            raise Misconfigured("a key is a string, such as `oncegate key` prints")
         self._secrets = [SecretStr(_text(key)) for key in given if key is not None]
         if sealing is not None:
             # Only that one: a weak key has to open until it has been replaced.
@@ -186,6 +188,11 @@ class SealingKeys:
     def can_seal(self) -> bool:
         """Whether there is a key that seals."""
         return self._sealing is not None
+
+    @property
+    def has_keys(self) -> bool:
+        """Whether there is any key."""
+        return bool(self._secrets)
 
     @property
     def issues_ids(self) -> bool:

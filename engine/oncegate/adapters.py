@@ -83,7 +83,7 @@ from oncegate.ports import (
     Transport,
 )
 from oncegate.states import FINAL, IN_FLIGHT
-from oncegate.step import Action, Message, Step, TotpSecret, message, signed_in_step
+from oncegate.step import Action, Message, Step, TotpSecret, mark_of, message, signed_in_step
 from oncegate.tokens import Tokens
 
 __all__ = [
@@ -169,6 +169,7 @@ __all__ = [
     "event_adapter",
     "load_entry_point",
     "logger",
+    "mark_of",
     "message",
     "new_key",
     "next_row",

@@ -75,4 +75,8 @@ class AuditLog:
 
     def pseudonym(self, user: str) -> str:
         """Return the name of a user in the log, 16 hexadecimal digits."""
-        return self._keys.row_key("audit", same_name(user))[:16]
+        return self.pseudonyms(user)[0]
+
+    def pseudonyms(self, user: str) -> list[str]:
+        """Return `pseudonym`, and the names of the user in lines that were written with other keys."""
+        return [key[:16] for key in self._keys.row_keys("audit", same_name(user))]

@@ -35,8 +35,34 @@ _PRIVATE: Final = tuple(
 )
 """Addresses that many clients share (RFC 1918, 4193, 6598), or that are a proxy's on this machine."""
 
+_MOST_SPELLINGS = 4
+"""Users whose names differ in their spelling alone."""
+
 ALIAS_SECONDS = 90 * 86400.0
 """How long it is stored which user a typed name stands for."""
+
+
+class UserName(NamedTuple):
+    """A user's name, as limits count it.
+
+    Attributes:
+        kind: ``"typed"`` or ``"own"``.
+        text: folded if it was typed, because all spellings of it count together. The pool's own names
+            are exact: two users may differ in case alone.
+    """
+
+    kind: str
+    text: str
+
+    @classmethod
+    def typed(cls, name: str) -> UserName:
+        """Return a name that a user has typed."""
+        return cls("typed", same_name(name))
+
+    @classmethod
+    def own(cls, name: str) -> UserName:
+        """Return the pool's own name for a user."""
+        return cls("own", name)
 
 
 class CodeBudget(NamedTuple):
@@ -56,23 +82,29 @@ class CodeBudget(NamedTuple):
     window: float = 3600.0
     counts_private_sources: bool = False
 
-    def of_user(self, name: str, tag: str, keys: SealingKeys) -> Account:
+    def of_user(self, name: UserName, tag: str, keys: SealingKeys) -> Account:
         """Return the budget of one user.
 
         Args:
-            name: the pool's own name, or the name that was typed.
+            name: the user's name.
             tag: `password_tag` of the password; empty for codes that need none.
             keys: the application's.
         """
-        key = keys.row_key("codes of user", tag, same_name(name))
-        return Account(key, self.per_user, self.window, keys)
+        return Account(keys.row_key("codes of user", tag, *name), self.per_user, self.window, keys)
 
-    def of_source(self, address: str | None, keys: SealingKeys) -> Account | None:
-        """Return the budget of one source address; None if it is not limited."""
+    def of_source(
+        self, address: str | None, keys: SealingKeys, *, with_password: bool = True
+    ) -> Account | None:
+        """Return the budget of one source address; None if it is not limited.
+
+        Codes that need no password are counted apart: with made-up names they cost a caller nothing,
+        and must not use up those of users who have a password.
+        """
         source = _network(address, counts_private=self.counts_private_sources) if address else None
         if source is None:
             return None
-        return Account(keys.row_key("codes of source", source), self.per_source, self.window, keys)
+        what = "codes of source" if with_password else "codes without a password of source"
+        return Account(keys.row_key(what, source), self.per_source, self.window, keys)
 
 
 class GuessLimit(NamedTuple):
@@ -92,16 +124,16 @@ class GuessLimit(NamedTuple):
     most: int = 50
     forgotten_after: float = 7 * 86400.0
 
-    def of_user(self, name: str, kind: str, keys: SealingKeys) -> Guesses:
+    def of_user(self, name: UserName, kind: str, keys: SealingKeys) -> Guesses:
         """Return the count of one user.
 
         Args:
-            name: the pool's own name.
+            name: the user's name.
             kind: what is guessed, so that guesses at a code that needs no password do not count
                 against those who have entered the password.
             keys: the application's.
         """
-        return Guesses(keys.row_key("guesses of user", kind, same_name(name)), self, keys)
+        return Guesses(keys.row_key("guesses of user", kind, *name), self, keys)
 
 
 class Account(NamedTuple):
@@ -193,14 +225,15 @@ class Alias(NamedTuple):
         """Return the row of a typed name."""
         return cls(keys.row_key("alias", same_name(typed)), keys)
 
-    def user(self, row: StoredRecord | None) -> str:
-        """Return the user that codes were sent to under this name; empty if none is known."""
+    def users(self, row: StoredRecord | None) -> tuple[str, ...]:
+        """Return the users that codes were sent to under this name, or a spelling of it."""
         known = open_row(self.key, row, self.keys)
-        return known if isinstance(known, str) else ""
+        return tuple(map(str, known)) if isinstance(known, list) else ()
 
     def written(self, row: StoredRecord | None, user: str, now: float) -> StoredRecord:
-        """Return the row that names the user."""
-        return next_row(self.key, row, user, now + ALIAS_SECONDS, self.keys)
+        """Return the row with one more user."""
+        users = [user, *(other for other in self.users(row) if other != user)][:_MOST_SPELLINGS]
+        return next_row(self.key, row, users, now + ALIAS_SECONDS, self.keys)
 
 
 def same_name(name: str) -> str:
@@ -223,7 +256,7 @@ def password_tag(password: str, keys: SealingKeys) -> str:
 
 def _network(address: str, *, counts_private: bool) -> str | None:
     try:
-        ip: IPv4Address | IPv6Address = ip_address(address.partition("%")[0])
+        ip: IPv4Address | IPv6Address = ip_address(_without_port(address).partition("%")[0])
     except ValueError:
         return address  # a name of the application's own for the source
     if isinstance(ip, IPv6Address):
@@ -231,6 +264,15 @@ def _network(address: str, *, counts_private: bool) -> str | None:
     if not counts_private and any(ip in network for network in _PRIVATE):
         return None
     return str(ip_network((ip, 64), strict=False)) if isinstance(ip, IPv6Address) else str(ip)
+
+
+def _without_port(address: str) -> str:
+    """Return an address without the port that some servers and proxies add."""
+    address = address.strip()
+    if address.startswith("["):
+        return address[1:].partition("]")[0]
+    host, colon, port = address.partition(":")
+    return host if colon and port.isdigit() else address
 
 
 DEFAULT_BUDGET = CodeBudget()

@@ -105,12 +105,14 @@ class Rejected(_Outcome):
         reason: the rejection's meaning for the flow.
         detail: Cognito's words, for the log. A password policy's words are also for the user. Never a
             secret.
+        username: the pool's own name for the user, if the transport has learned it.
     """
 
     machine_event: ClassVar[str] = "rejected"
     type: Literal["rejected"] = "rejected"
     reason: RejectionReason
     detail: str = ""
+    username: str = ""
 
 
 class NotSent(_Outcome):

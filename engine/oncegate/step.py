@@ -6,6 +6,7 @@ and its JSON leaves them out.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -117,6 +118,7 @@ class Step(BaseModel):
             `SignIn.send` returns for the accepted answer, sent the first time or again. `SignIn.get`
             never returns it, so a caller who only knows the flow ID receives no session. It may
             open the session, so neither repr nor JSON has it.
+        session_mark: `mark_of` the ID of the flow's session, on every step from then on.
     """
 
     model_config = ConfigDict(defer_build=True, frozen=True)
@@ -142,6 +144,7 @@ class Step(BaseModel):
     password_changed: bool = False
     tokens: Tokens | None = ModelField(default=None, repr=False, exclude=True)
     session_id: str | None = ModelField(default=None, repr=False, exclude=True)
+    session_mark: str | None = ModelField(default=None, repr=False, exclude=True)
 
     @computed_field  # type: ignore[prop-decorator]
     @property
@@ -250,7 +253,13 @@ def step_of(
         password_changed=flow.password_changed,
         tokens=tokens,
         session_id=flow.session_id if hands_over else None,
+        session_mark=mark_of(flow.session_id) if flow.session_id else None,
     )
+
+
+def mark_of(session_id: str) -> str:
+    """Return what tells one session from another and opens none: a digest of its ID."""
+    return hashlib.sha256(session_id.encode()).hexdigest()
 
 
 def signed_in_step() -> Step:

@@ -4,8 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from oncegate import CodeBudget, RequestContext, SealingKeys, SignIn, Step, SubmitPassword
-from oncegate.adapters import CheckPassword, NotSent
+from oncegate import (
+    CodeBudget,
+    RequestContext,
+    RequestNewCode,
+    SealingKeys,
+    SignIn,
+    Step,
+    SubmitPassword,
+)
+from oncegate.adapters import ChallengeIssued, CheckPassword, NotSent, Outcome
 from oncegate_cognito import CognitoTransport
 from oncegate_sandbox import Sandbox, Seed, UserSeed
 from oncegate_stores import MemoryStore
@@ -75,10 +83,37 @@ def test_user_who_may_not_be_sent_a_code_is_not_asked_for_one() -> None:
         assert sandbox.calls() == {"InitiateAuth": 1}
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_requests_of_two_users_do_not_share_their_context(name: str) -> None:
+@pytest.mark.parametrize("status", ["RESET_REQUIRED", "UNCONFIRMED"])
+def test_codes_for_a_recovery_count_for_the_user_whatever_name_is_typed(status: str) -> None:
+    user = ANA.model_copy(update={"status": status, "mfa": ()})
+    with Sandbox(Seed(users=(user,))) as sandbox:
+        _, sign_in = _signing_in(sandbox, per_user=3)
+        for name in NAMES:
+            for _ in range(4):
+                step = _enter(sign_in, name)
+                assert step.state in {"awaiting_reset", "awaiting_confirmation"}
+                sign_in.send(step, RequestNewCode())
+        assert len(sandbox.messages()) == 3
+
+
+def test_user_without_a_texted_factor_is_charged_for_no_name() -> None:
+    user = ANA.model_copy(update={"mfa": ()})
+    with Sandbox(Seed(users=(user,))) as sandbox:
+        _, sign_in = _signing_in(sandbox, per_user=2)
+        assert [_enter(sign_in, NAMES[1]).state for _ in range(5)] == ["authenticated"] * 5
+
+
+def test_requests_at_once_do_not_share_their_context() -> None:
     with Sandbox(Seed(users=(ANA,))) as sandbox:
-        transport, sign_in = _signing_in(sandbox, per_user=2)
-        call = CheckPassword.model_validate({"username": name, "password": "Correct-horse-1"})
-        transport.perform(call, RequestContext(may_send=lambda _: False))
-        assert _enter(sign_in, name).state == "awaiting_mfa"
+        transport, _ = _signing_in(sandbox, per_user=2)
+        call = CheckPassword.model_validate({"username": "ana", "password": "Correct-horse-1"})
+        inner: list[Outcome] = []
+
+        def may_send(_: str) -> bool:
+            # While this request is under way, another user's begins and ends.
+            inner.append(transport.perform(call, RequestContext(may_send=lambda _: False)))
+            return True
+
+        outer = transport.perform(call, RequestContext(may_send=may_send))
+        assert inner == [NotSent(cause="too_many_codes")]
+        assert isinstance(outer, ChallengeIssued)

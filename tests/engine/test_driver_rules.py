@@ -57,7 +57,7 @@ from oncegate.adapters import (
     parse_event,
 )
 from oncegate.budget import CodeBudget as Budget
-from oncegate.budget import password_tag
+from oncegate.budget import UserName, password_tag
 from oncegate.driver.script import LEASE_MARGIN
 from oncegate.machine.advance import NotAllowed, advance
 from oncegate.record import Flow, read_record, write_record
@@ -127,7 +127,7 @@ NO_KEYS = SealingKeys(None).bound_to("scripted")
 TAG = password_tag("Correct-horse-1", NO_KEYS)
 
 
-def count(store: DictStore, user: str) -> int:
+def count(store: DictStore, user: UserName) -> int:
     row = store.rows.get(Budget().of_user(user, TAG, NO_KEYS).key)
     return len(json.loads(row.sealed)) if row else 0
 
@@ -137,7 +137,10 @@ def test_lost_code_is_charged_to_the_user_of_the_challenge(clock: ManualClock) -
     sign_in, _ = driver(clock, CHOICE, OutcomeUnknown(), store=store)
     step = sign_in.send(sign_in.start(), password(username="ana@example.com"))
     sign_in.send(step, ChooseFactor(factor=Factor.SMS))
-    assert (count(store, "u"), count(store, "ana@example.com")) == (1, 1)
+    assert (count(store, UserName.own("u")), count(store, UserName.typed("ana@example.com"))) == (
+        1,
+        1,
+    )
 
 
 def test_preselected_factor_is_not_requested_once_the_budget_is_used_up(clock: ManualClock) -> None:
@@ -146,7 +149,7 @@ def test_preselected_factor_is_not_requested_once_the_budget_is_used_up(clock: M
     sms = a_text(username="u")
 
     def challenge_while_another_flow_uses_the_budget_up(_call: Call) -> Outcome:
-        account = budget.of_user("u", TAG, NO_KEYS)
+        account = budget.of_user(UserName.own("u"), TAG, NO_KEYS)
         for _ in range(2):
             store.rows[account.key] = account.charged(store.rows.get(account.key), clock.now())
         return CHOICE
@@ -162,7 +165,7 @@ def test_preselected_factor_is_not_requested_once_the_budget_is_used_up(clock: M
 
 
 def test_budget_row_is_not_durable_and_ignores_times_from_the_future(clock: ManualClock) -> None:
-    account = Budget(window=60, per_user=1).of_user("ana", "", NO_KEYS)
+    account = Budget(window=60, per_user=1).of_user(UserName.own("ana"), "", NO_KEYS)
     row = account.charged(None, clock.now() + 1000)
     assert row.durable is False
     assert account.remains(row, clock.now())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from oncegate import (
     RequestNewCode,
     SealingKeys,
     SignIn,
+    StoreUnavailable,
     SubmitPassword,
     SubmitUsername,
 )
@@ -21,6 +23,7 @@ from oncegate.adapters import (
     Call,
     ChallengeIssued,
     CheckPassword,
+    FlowId,
     NotSent,
     Outcome,
     OutcomeUnknown,
@@ -28,6 +31,7 @@ from oncegate.adapters import (
     Rejected,
     RejectionReason,
     StartSignIn,
+    StoredRecord,
 )
 from oncegate.budget import same_name
 from oncegate.challenges import Delivery
@@ -139,11 +143,15 @@ class Pool:
         self.clock = ManualClock()
         self.lock = threading.Lock()
         self.lost = False
-        more = {"budget": CodeBudget(), "keys": KEYS, **more}
+        self.own_names_are_exact = False
+        self.more = {"budget": CodeBudget(), "keys": KEYS, **more}
+        self.sign_in = self.made()
+
+    def made(self) -> SignIn:
         transport = ScriptedTransport(*[self.perform] * 2000)
         transport.is_passwordless = True
-        self.sign_in = SignIn(
-            transport=transport, store=self.store, clock=self.clock, listeners=[], **more
+        return SignIn(
+            transport=transport, store=self.store, clock=self.clock, listeners=[], **self.more
         )
 
     def perform(self, call: Call) -> Outcome:
@@ -159,6 +167,8 @@ class Pool:
             self.sent += 1
         # Cognito answers for an unknown user as for any other (PreventUserExistenceErrors).
         user = "ana-own" if name in self.NAMES else name
+        if self.own_names_are_exact:
+            user = call.username
         return a_text(username=user)
 
     def enter(self, name: str, secret: str = "right", context: RequestContext = OFFICE) -> str:
@@ -166,11 +176,9 @@ class Pool:
         step = self.sign_in.send(self.sign_in.start(), event, context=context)
         return step.reason.code if step.reason else step.state
 
-    def begin(self, name: str, *known_users: str) -> str:
-        event, context = (
-            SubmitUsername(username=name),
-            RequestContext(known_users=frozenset(known_users)),
-        )
+    def begin(self, name: str, *known_users: str, context: RequestContext | None = None) -> str:
+        context = context or RequestContext(known_users=frozenset(known_users))
+        event = SubmitUsername(username=name)
         step = self.sign_in.send(self.sign_in.start(), event, context=context)
         return step.reason.code if step.reason else step.state
 
@@ -261,6 +269,152 @@ def test_strangers_do_not_use_up_the_codes_of_the_users_own_browser() -> None:
     assert pool.sent == 20
 
 
+# Two users of a pool whose names differ in spelling alone.
+TWINS = [("dora", "Dora"), ("dora", "ｄｏｒａ")]
+
+
+@pytest.mark.parametrize(("name", "twin"), TWINS)
+def test_browser_known_to_one_user_is_not_known_to_another_spelled_alike(
+    name: str, twin: str
+) -> None:
+    pool = Pool()
+    pool.own_names_are_exact = True
+    assert pool.begin(twin, twin) == "awaiting_mfa"
+    while pool.begin(name) != "too_many_codes":
+        pass
+    sent = pool.sent
+    for _ in range(12):
+        pool.begin(name, twin)
+    assert pool.sent == sent
+    assert [pool.begin(name, name) for _ in range(9)] == ["awaiting_mfa"] * 9
+
+
+def test_codes_without_a_password_do_not_use_up_a_source_for_passwords() -> None:
+    pool = Pool(budget=CodeBudget(per_source=5))
+    for number in range(8):
+        pool.begin(f"made up {number}", context=OFFICE)
+    assert pool.begin("bob", context=OFFICE) == "too_many_codes"
+    assert pool.enter("ana") == "awaiting_mfa"
+    assert pool.enter("ana", "wrong") == pool.enter("unknown", "wrong") == "idle"
+
+
+def test_known_browser_is_not_refused_for_its_source() -> None:
+    pool = Pool(budget=CodeBudget(per_source=2))
+    assert pool.begin("ana", context=OFFICE) == "awaiting_mfa"
+    for number in range(3):
+        pool.begin(f"made up {number}", context=OFFICE)
+    assert pool.begin("bob", context=OFFICE) == "too_many_codes"
+    known = replace(OFFICE, known_users=frozenset({"ana-own"}))
+    assert pool.begin("ana", context=known) == "awaiting_mfa"
+
+
+class CountingStore(MemoryStore):
+    """Counts its operations."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.operations = 0
+
+    def load(self, key: str) -> StoredRecord | None:
+        self.operations += 1
+        return super().load(key)
+
+    def swap(self, key: str, expected: int, row: StoredRecord) -> bool:
+        self.operations += 1
+        return super().swap(key, expected, row)
+
+
+@pytest.mark.parametrize("start", ["enter", "begin"])
+def test_known_alias_costs_the_work_of_an_unknown_name(start: str) -> None:
+    """Otherwise the time of the answer tells who is a user (P6)."""
+    pool = Pool()
+    pool.store = store = CountingStore()
+    pool.sign_in = pool.made()
+    pool.enter("ana@example.com")
+    work = []
+    for name in ("ana@example.com", "unknown@example.com"):
+        before = store.operations
+        pool.enter(name, "wrong")
+        work.append(store.operations - before)
+    assert work[0] == work[1]
+
+
+def test_store_that_fails_within_a_call_costs_no_code() -> None:
+    """The transport asks for the user's own name, and the store does not answer."""
+    store = FailingStore()
+
+    class Asking(ScriptedTransport):
+        def perform(self, call: Call, context: RequestContext) -> Outcome:
+            self.calls.append(call)
+            store.fails = len(self.calls) <= 12
+            may_send = context.may_send("ana-own")
+            store.fails = False
+            return a_text(username="ana-own") if may_send else NotSent(cause="too_many_codes")
+
+    sign_in = SignIn(transport=Asking(), store=store, keys=KEYS, clock=ManualClock(), listeners=[])
+    states = []
+    for _ in range(23):
+        step = sign_in.send(sign_in.start(), password(username="ana@example.com"))
+        code = step.message or step.reason
+        states.append(code.code if code else step.state)
+    assert states == ["unreachable"] * 12 + ["awaiting_mfa"] * 10 + ["too_many_codes"]
+
+
+class FailingStore(MemoryStore):
+    fails = False
+
+    def load(self, key: str) -> StoredRecord | None:
+        if self.fails:
+            raise StoreUnavailable("down")
+        return super().load(key)
+
+
+def test_reservation_within_a_call_is_given_back_if_nothing_was_sent() -> None:
+    class Asking(ScriptedTransport):
+        def perform(self, call: Call, context: RequestContext) -> Outcome:
+            self.calls.append(call)
+            assert context.may_send("ana-own")
+            return a_text(kind="SOFTWARE_TOKEN_MFA", delivery=None, username="ana-own")
+
+    sign_in = SignIn(
+        transport=Asking(), store=MemoryStore(), keys=KEYS, clock=ManualClock(), listeners=[]
+    )
+    for _ in range(25):
+        step = sign_in.send(sign_in.start(), password(username="ana@example.com"))
+        assert step.state == "awaiting_mfa"
+
+
+def test_limit_reached_within_a_call_is_logged_as_a_warning(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    class Asking(ScriptedTransport):
+        def perform(self, call: Call, context: RequestContext) -> Outcome:
+            return NotSent(cause="too_many_codes")
+
+    sign_in = SignIn(transport=Asking(), store=MemoryStore(), clock=ManualClock())
+    sign_in.send(sign_in.start(), password(username="ana"))
+    assert [r.levelname for r in caplog.records if "too_many_codes" in r.getMessage()] == [
+        "WARNING"
+    ]
+
+
+def test_known_browser_of_one_user_says_nothing_about_the_next_in_the_same_flow() -> None:
+    pool = Pool(budget=None)
+    step = pool.sign_in.start()
+    step = pool.sign_in.send(
+        step,
+        SubmitPassword(username="eve", password="wrong"),
+        context=RequestContext(known_users=frozenset({"eve"})),
+    )
+    pool.sign_in.send(step, SubmitUsername(username="ana"))
+    rows = [
+        FlowId.parse(step.flow_id).unseal(row.sealed, row.version, KEYS.bound_to("scripted"))
+        for row in [pool.store.load(FlowId.parse(step.flow_id).key)]
+        if row
+    ]
+    assert [row.from_known_browser for row in rows] == [False]
+
+
 def test_lost_reply_of_the_first_half_of_srp_costs_nothing() -> None:
     pool = Pool()
     pool.lost = True
@@ -271,6 +425,19 @@ def test_lost_reply_of_the_first_half_of_srp_costs_nothing() -> None:
 
 
 # ── sources ──
+
+
+@pytest.mark.parametrize(
+    ("address", "same"),
+    [
+        ("198.51.100.7:1000", "198.51.100.7"),
+        (" 198.51.100.7", "198.51.100.7"),
+        ("[2001:db8::1]:443", "2001:db8::2"),
+        ("[2001:db8::1]", "2001:db8::1"),
+    ],
+)
+def test_port_and_blanks_make_no_other_source(address: str, same: str) -> None:
+    assert len(addresses(address, same)) == 1
 
 
 def addresses(*texts: str) -> set[str | None]:

@@ -16,22 +16,39 @@ from tests.doubles import (
     the_tokens,
 )
 
-from oncegate import RequestContext, SealingKeys, SignIn, Step
+from oncegate import (
+    RequestContext,
+    SealingKeys,
+    SignIn,
+    Step,
+    SubmitAnswer,
+    SubmitPassword,
+    SubmitUsername,
+)
 from oncegate.adapters import (
     Call,
+    ChallengeIssued,
+    CheckAnswer,
     CheckCode,
     ConfirmSignUp,
+    CustomChallenge,
     NotSent,
     Outcome,
     OutcomeUnknown,
     Rejected,
     RejectionReason,
 )
-from oncegate.budget import GuessLimit
+from oncegate.budget import GuessLimit, UserName
 
 WRONG = Rejected(reason=RejectionReason.WRONG_CODE)
 LIMIT = GuessLimit(free=3, pause=30, longest_pause=100, most=6, forgotten_after=1000)
 KEYS = SealingKeys("q3Fh0pL8vJ2xTnC5sWbY7uKdE1rGmA9zXoQf6iHtVw4")
+
+
+def _transport(perform: Any) -> ScriptedTransport:
+    transport = ScriptedTransport(*[perform] * 5000)
+    transport.is_passwordless = True
+    return transport
 
 
 class Pool:
@@ -40,14 +57,14 @@ class Pool:
     def __init__(self, outcome: Outcome | None = None, **more: Any) -> None:
         self.guesses = 0
         self.outcome = outcome
-        self.counts: type[CheckCode | ConfirmSignUp] = CheckCode
+        self.counts: type[CheckCode | ConfirmSignUp | CheckAnswer] = CheckCode
         self.context = RequestContext()
         self.clock = ManualClock()
         self.store = DictStore()
         self.challenge: Outcome = a_text(kind="SOFTWARE_TOKEN_MFA", delivery=None)
         more = {"guess_limit": LIMIT, "keys": KEYS, **more}
         self.sign_in = SignIn(
-            transport=ScriptedTransport(*[self.perform] * 5000),
+            transport=_transport(self.perform),
             store=self.store,
             clock=self.clock,
             listeners=[],
@@ -58,7 +75,7 @@ class Pool:
         if not isinstance(call, self.counts):
             return self.challenge
         self.guesses += 1
-        is_right = call.code.get_secret_value() == "123456"
+        is_right = not isinstance(call, CheckAnswer) and call.code.get_secret_value() == "123456"
         return self.outcome or (the_tokens() if is_right else WRONG)
 
     def guess(self, digits: str, user: str = "ana") -> Step:
@@ -164,11 +181,42 @@ def test_strangers_do_not_use_up_the_guesses_of_the_users_own_browser(kind: str)
     for _ in range(3):
         assert pool.reason() is None
     assert pool.reason() == "too_many_guesses"
-    pool.context = RequestContext(known_users=frozenset({"Ana"}))
+    pool.context = RequestContext(known_users=frozenset({"ana"}))
     for _ in range(3):
         assert pool.reason() is None
     assert pool.reason() == "too_many_guesses"
     assert pool.guesses == 6
+
+
+@pytest.mark.parametrize("twin", ["Ana", "ａｎａ"])
+def test_user_spelled_alike_has_guesses_of_its_own(twin: str) -> None:
+    pool = Pool()
+    pool.challenge = a_text(kind="SOFTWARE_TOKEN_MFA", delivery=None, username="ana")
+    for _ in range(3):
+        assert pool.reason() is None
+    pool.challenge = a_text(kind="SOFTWARE_TOKEN_MFA", delivery=None, username=twin)
+    assert pool.guess("123456", user=twin).state == "authenticated"
+    pool.challenge = a_text(kind="SOFTWARE_TOKEN_MFA", delivery=None, username="ana")
+    assert pool.reason() == "too_many_guesses"
+
+
+def test_custom_answers_without_a_password_do_not_use_up_those_after_one() -> None:
+    pool = Pool()
+    pool.counts = CheckAnswer
+    pool.outcome = Rejected(reason=RejectionReason.WRONG_CREDENTIALS)
+    pool.challenge = ChallengeIssued(
+        challenge=CustomChallenge.model_validate({"username": "ana", "session": "s"})
+    )
+
+    def reason(first: SubmitPassword | SubmitUsername) -> str | None:
+        step = pool.sign_in.send(pool.sign_in.start(), first)
+        step = pool.sign_in.send(step, SubmitAnswer(answer="x"))
+        return step.reason.code if step.reason else None
+
+    for _ in range(3):
+        assert reason(SubmitUsername(username="ana")) is None
+    assert reason(SubmitUsername(username="ana")) == "too_many_guesses"
+    assert reason(password(username="ana")) is None
 
 
 def test_password_is_needed_before_a_known_browser_matters_for_second_factors() -> None:
@@ -183,8 +231,11 @@ def test_rows_are_sealed_and_found_by_the_applications_key_only() -> None:
     pool = Pool()
     pool.guess("000000")
     label = "scripted"
-    mine = LIMIT.of_user("the-pools-own-name", "second factor", KEYS.bound_to(label))
+    mine = LIMIT.of_user(UserName.own("the-pools-own-name"), "second factor", KEYS.bound_to(label))
     assert mine.key in pool.store.rows
     assert b"[" not in pool.store.rows[mine.key].sealed[:1]
     other = SealingKeys("Zm9vYmFyYmF6cXV4Y29yZ2VncmF1bHR3YWxkb2ZyZWQ").bound_to(label)
-    assert LIMIT.of_user("the-pools-own-name", "second factor", other).key not in pool.store.rows
+    assert (
+        LIMIT.of_user(UserName.own("the-pools-own-name"), "second factor", other).key
+        not in pool.store.rows
+    )

@@ -15,6 +15,7 @@ from tests.web.pages import Visit
 from tests.web.test_sessions import TOKENS, ScriptedTokens, sessions
 
 from oncegate import CodeBudget, LogListener, SealingKeys, SignedOut
+from oncegate.adapters import Rejected, RejectionReason
 from oncegate.audit import AuditLog
 
 SENT = {
@@ -140,6 +141,35 @@ def test_reached_limit_is_a_line(framework: str, lines: Any) -> None:
             _send(browser, 0, "submit_password", **ANA)
     assert (lines()[-1]["event"], lines()[-1]["reason"]) == ("submit_password", "too_many_codes")
     assert lines()[-1]["address"]
+    assert lines()[-1]["user"] == web.audit.pseudonym("ana")
+
+
+def test_line_of_a_reached_limit_names_the_user_of_the_event(lines: Any) -> None:
+    wrong = Rejected(reason=RejectionReason.WRONG_CREDENTIALS)
+    web = _web(wrong, a_text(username="ana"), budget=CodeBudget(per_user=1))
+    with client_of("flask", web) as client:
+        other = _browser(client)
+        first = _browser(client)
+        first.post("/auth/flows")
+        step = _send(first, 0, "submit_password", username="fay", password="wrong")
+        other.post("/auth/flows")
+        _send(other, 0, "submit_password", **ANA)
+        _send(first, step["version"], "submit_password", **ANA)
+    assert lines()[-1]["reason"] == "too_many_codes"
+    assert lines()[-1]["user"] == web.audit.pseudonym("ana")
+
+
+def test_all_lines_of_a_sign_in_by_an_alias_but_the_first_have_one_pseudonym(lines: Any) -> None:
+    web = _web(a_text(username="ana"), the_tokens())
+    with client_of("flask", web) as client:
+        browser = _browser(client)
+        browser.post("/auth/flows")
+        step = _send(
+            browser, 0, "submit_password", username="ana@example.com", password="Correct-horse-1"
+        )
+        _send(browser, step["version"], "submit_code", code="123456")
+    assert {line["user"] for line in lines()[1:]} == {web.audit.pseudonym("ana")}
+    assert lines()[0]["user"] == web.audit.pseudonym("ana@example.com")
 
 
 def test_sessions_that_a_user_ends_are_lines(framework: str, lines: Any) -> None:
@@ -154,7 +184,10 @@ def test_sessions_that_a_user_ends_are_lines(framework: str, lines: Any) -> None
         assert there.get("/auth/session").status_code == 401
         assert web.end_sessions_of("1") == 1
         assert here.get("/auth/session").status_code == 401
-        assert (lines()[-1]["event"], lines()[-1]["number"]) == ("sessions_ended", 1)
+        last = next(line for line in reversed(lines()) if line["event"] == "sessions_ended")
+        assert (last["number"], last["user"]) == (1, web.audit.pseudonym("ana"))
+        assert web.end_sessions_of("ana") == 0
+        assert [line["event"] for line in lines()].count("sessions_ended") == 1
 
 
 def test_audit_is_off_unless_it_is_switched_on(framework: str, lines: Any) -> None:
@@ -201,11 +234,18 @@ def test_session_that_cognito_ends_is_a_line(lines: Any, how: str, reason: str) 
     assert lines()[0]["user"] == audit.pseudonym("ana")
 
 
+def test_pseudonyms_of_all_keys_are_known_while_one_is_replaced() -> None:
+    other = "Wk7sPz0RbT4mYcE9vNqL2xHdG6uJfA1oSi8KrQe5MwU"
+    before, after = AuditLog(SealingKeys(KEY)), AuditLog(SealingKeys(other, KEY))
+    assert after.pseudonym("ana") != before.pseudonym("ana")
+    assert set(after.pseudonyms("ana")) == {before.pseudonym("ana"), after.pseudonym("ana")}
+
+
 def test_lines_cost_nothing_while_the_logger_is_off(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.WARNING, "oncegate.audit")
 
     class Keys(SealingKeys):
-        def row_key(self, *names: str) -> str:
+        def row_keys(self, *names: str) -> list[str]:
             raise AssertionError(names)
 
     AuditLog(Keys(KEY)).write("signed_out", user="ana")

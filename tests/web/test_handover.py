@@ -15,6 +15,7 @@ from oncegate.adapters import (
     CheckPassword,
     Device,
     DeviceRegistered,
+    DeviceRemembered,
     FlowId,
     NewDevice,
     Rejected,
@@ -362,3 +363,73 @@ def test_page_after_a_sign_in_by_the_api_says_that_the_user_is_signed_in(framewo
         assert "oncegate_flow" not in client.cookies
         client.delete("/auth/session")
         assert visit.open() == "idle"
+
+
+# ── the device's cookie, which replaces the second factor ──
+
+
+def _device(client: httpx.Client) -> str | None:
+    found = [one.value for one in client.cookies.jar if "oncegate_device" in one.name]
+    return found[0] if found else None
+
+
+@pytest.mark.parametrize("asks_user", [False, True], ids=["always", "opt_in"])
+def test_noted_flow_id_receives_no_device(
+    framework: str, interface: Interface, asks_user: bool
+) -> None:
+    offered = _offers_device()
+    offered[-1] = offered[-1].model_copy(update={"ask_user": asks_user})
+    transport = ScriptedTransport(*offered, *[DeviceRemembered()] * 3)
+    with client_of(framework, web_for(transport)) as client:
+        victim = interface(client)
+        victim.open()
+        noted = dict(client.cookies)
+        victim.say("submit_password", **ANA)
+        victim.say("submit_code", **CODE)
+        assert _device(client)
+        thief = _browser(client, noted)
+        _tries_all(thief)
+        assert _device(thief) is None
+        assert _session(thief) is None
+
+
+def test_second_click_receives_the_device_of_the_first(
+    framework: str, interface: Interface
+) -> None:
+    """The browser sees only the response to the last click."""
+    with client_of(framework, web_for(ScriptedTransport(*_offers_device()))) as client:
+        user = interface(client)
+        user.open()
+        user.say("submit_password", **ANA)
+        before = dict(client.cookies)
+        user.say("submit_code", **CODE)
+        again = interface(_browser(client, before))
+        again.last = user.last
+        again.say_again()
+        assert _device(again.client) == _device(client)
+
+
+# ── a session of before, and a response that was lost ──
+
+
+def test_older_session_of_the_browser_is_not_taken_for_that_of_the_flow(framework: str) -> None:
+    transport = ScriptedTransport(a_text(), the_tokens(), a_text(), the_tokens())
+    with client_of(framework, web_for(transport)) as client:
+        first = Program(client)
+        first.open()
+        first.say("submit_password", **ANA)
+        first.say("submit_code", **CODE)
+        client.cookies.delete("oncegate_flow")
+        second = Program(client)
+        second.open()
+        second.say("submit_password", username="gil", password="Correct-horse-7")
+        before = dict(client.cookies)
+        second.say("submit_code", **CODE)
+        lost = _browser(client, before)  # with the first session, and without the response
+        page = Visit(lost)
+        page.open()
+        assert "submit-code" in page.page.forms, page.page.text
+        status = lost.get("/auth/status").json()
+        assert [one["event"] for one in status["step"]["actions"]] == ["submit_code"]
+        page.say("submit_code", **CODE)
+        assert _session(lost) == _session(client)

@@ -78,6 +78,14 @@ def test_cookie_that_the_sign_in_did_not_seal_counts_for_nothing() -> None:
         assert known_users(forged, KEYS) == ()
 
 
+def test_cookie_fits_into_a_browser_whatever_the_names_are() -> None:
+    value = None
+    for number in range(8):
+        value = with_user(value, f"{number}" + "用" * 127, KEYS)
+    assert len(value or "") < 3900
+    assert known_users(value, KEYS)[0].startswith("7")
+
+
 def test_cookie_has_the_last_eight_users_of_a_browser() -> None:
     value = None
     for number in range(12):

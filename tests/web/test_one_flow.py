@@ -79,6 +79,21 @@ def test_name_that_no_flow_can_have_is_not_found(framework: str, name: str) -> N
         assert _send(browser, step, "submit_password", **ANA).status_code == 404
 
 
+def test_flow_that_another_key_issued_is_not_found(framework: str) -> None:
+    """After a leaked key was replaced: an application begins anew, instead of an error."""
+    with client_of(framework, web_for(ScriptedTransport())) as client:
+        browser = _browser(client)
+        browser.cookies.set("oncegate_flow", "A" * 43, domain="shop.localhost")
+        for answer in (
+            browser.get("/auth/flows/current"),
+            _send(browser, {"flow_id": "current", "version": 0}, "submit_password", **ANA),
+            _send(browser, {"flow_id": "0" * 32, "version": 0}, "cancel"),
+        ):
+            assert (answer.status_code, answer.json()["code"]) == (404, "no_such_flow")
+        assert _status(browser)["step"]["state"] == "idle"
+        assert browser.post("/auth/flows").status_code == 200
+
+
 @pytest.mark.parametrize("end", ["cancelled", "refused", "signed in", "expired"])
 def test_flow_that_is_over_is_followed_by_a_new_one(framework: str, end: str) -> None:
     clock = ManualClock()

@@ -146,6 +146,12 @@ def test_visitor_without_a_session_is_refused(application: Application) -> None:
         assert visitor.request(method, f"/auth/sessions{path}").status_code == 401
 
 
+def test_empty_name_ends_nothing(application: Application) -> None:
+    laptop = application.signed_in()
+    assert laptop.delete("/auth/sessions/").status_code == 404
+    assert _is_signed_in(laptop)
+
+
 def test_another_site_cannot_end_sessions(application: Application) -> None:
     laptop = application.signed_in()
     name = _listed(laptop)[0]["name"]
@@ -278,6 +284,15 @@ def test_rows_of_a_list_show_nothing_to_a_reader_of_the_store() -> None:
         assert not any(told in row for row in rows)
 
 
+def test_session_from_before_a_key_was_introduced_is_listed_once_it_was_used() -> None:
+    store = MemoryStore()
+    before = sessions(ScriptedTokens(), SealingKeys(None, KEY), store=store)
+    after = sessions(ScriptedTokens(), SealingKeys(KEY, accept_unkeyed=True), store=store)
+    session_id = _entered(before)
+    assert after.find(session_id) is not None
+    assert len(after.listed(session_id)) == 1
+
+
 @pytest.mark.parametrize("keys", [None, SealingKeys(None, KEY)], ids=["none", "only opens"])
 def test_without_a_key_that_seals_there_is_no_list(keys: Any) -> None:
     store = MemoryStore()
@@ -309,6 +324,36 @@ def test_one_session_too_many_ends_the_one_unseen_for_longest() -> None:
     assert own.find(ids[0]) is None
     assert own.find(ids[1]) is not None
     assert len(own.listed(ids[-1])) == MOST_SESSIONS
+
+
+def test_session_in_use_is_ended_whatever_its_idle_limit_is() -> None:
+    """The list is told every five minutes only."""
+    own = sessions(ScriptedTokens(), KEYS, idle=600.0, recheck=None)
+    session_id = _entered(own)
+    for _ in range(4):
+        own.clock.advance(590)
+        assert own.find(session_id) is not None
+        own.clock.advance(9)
+        assert len(own.listed(session_id)) == 1
+        assert own.find(session_id) is not None
+    own.clock.advance(580)
+    assert len(own.end_user("1")) == 1
+    assert own.find(session_id) is None
+
+
+def test_session_whose_user_is_verified_later_is_listed_then_and_ends_the_others_it_owes() -> None:
+    """The pool's public keys could not be fetched when the user signed in with a new password."""
+    service = ScriptedTokens()
+    own = sessions(service, KEYS)
+    thief = _entered(own)
+    service.keys_are_unreachable = True
+    session_id = _entered(own)
+    own.end_others(session_id)
+    assert own.find(thief) is not None
+    service.keys_are_unreachable = False
+    assert own.find(session_id) is not None
+    assert [one.name for one in own.listed(session_id)] == [own._parse(session_id).key]
+    assert own.find(thief) is None
 
 
 @pytest.mark.parametrize("change", ["first deployment", "second deployment", "back"])

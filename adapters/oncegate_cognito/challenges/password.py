@@ -57,15 +57,22 @@ def check(call: CheckPassword, requests: Requests) -> Outcome:
     user = user_id(response["ChallengeParameters"], username)
     if not requests.context.may_send(user):
         return NotSent(cause="too_many_codes")
-    response = requests.prove(
-        srp,
-        response,
-        group=requests.app.pool_name,
-        identity=user,
-        password=password,
-        username=user,
-        device_key=call.device_key,
-    )
+    try:
+        response = requests.prove(
+            srp,
+            response,
+            group=requests.app.pool_name,
+            identity=user,
+            password=password,
+            username=user,
+            device_key=call.device_key,
+        )
+    except (ClientError, BotoCoreError) as failure:
+        outcome = outcome_of_exception(failure)
+        if isinstance(outcome, Rejected):
+            # A recovery that follows is for this user, whatever name was typed.
+            outcome = outcome.model_copy(update={"username": user})
+        return outcome
     return requests.outcome(response, user)
 
 

@@ -270,6 +270,9 @@ def _problems(error: ValidationError) -> Iterator[str]:
         inner = problem.get("ctx", {}).get("error")
         if isinstance(inner, InvalidEvent):  # the event of a union, refused by its own constructor
             yield from (f"{where}.{one}" for one in inner.problems)
+        elif problem["type"].startswith("union_tag"):
+            expected = problem.get("ctx", {}).get("expected_tags", "")
+            yield f"type: one of {expected}" if expected else "type: missing"
         else:
             yield f"{where or 'event'}: {problem['type']}"
 

@@ -16,6 +16,7 @@ from oncegate.budget import (
     CodeBudget,
     Guesses,
     GuessLimit,
+    UserName,
     password_tag,
     same_name,
 )
@@ -43,6 +44,7 @@ from oncegate.challenges import (
 )
 from oncegate.context import RequestContext
 from oncegate.driver.effects import Effect, Load, Swap
+from oncegate.errors import StoreUnavailable
 from oncegate.outcomes import (
     ChallengeIssued,
     Confirmed,
@@ -79,7 +81,7 @@ class Reserved(NamedTuple):
     """
 
     accounts: tuple[tuple[Account, float], ...] = ()
-    names: tuple[str, ...] = ()
+    names: tuple[UserName, ...] = ()
 
 
 class Permit:
@@ -93,12 +95,14 @@ class Permit:
 
     Attributes:
         reserved: what is charged now.
+        has_failed: whether the store did not answer, so that nothing may be sent.
     """
 
     def __init__(
         self, limits: Limits, flow: Flow, reserved: Reserved, perform: Callable[[Effect], Any]
     ) -> None:
         self.reserved = reserved
+        self.has_failed = False
         self._limits = limits
         self._flow = flow
         self._perform = perform
@@ -112,7 +116,11 @@ class Permit:
             except StopIteration as end:
                 self.reserved = end.value or self.reserved
                 return end.value is not None
-            result = self._perform(effect)
+            try:
+                result = self._perform(effect)
+            except StoreUnavailable:
+                self.has_failed = True
+                return False
 
 
 class Limits:
@@ -147,28 +155,39 @@ class Limits:
 
     def codes_remain(self, flow: Flow, event: Event, context: RequestContext) -> CodesRemain:
         """Return whether an event may cause a code, and whether its browser is known to the user."""
-        is_unlimited = self._budget is None and not context.known_users
-        if is_unlimited or not _can_cause_a_code(flow, event):
+        if not _can_cause_a_code(flow, event):
             return True, flow.from_known_browser
+        is_first = isinstance(event, (SubmitPassword, SubmitUsername))
+        if self._budget is None and not context.known_users:
+            return True, flow.from_known_browser and not is_first
         typed, tag, is_known = flow.username, _tag_of(flow), flow.from_known_browser
-        if isinstance(event, (SubmitPassword, SubmitUsername)):
-            typed = event.username or typed
-        names, receives_codes = yield from self._names(typed, flow)
-        if isinstance(event, (SubmitPassword, SubmitUsername)):
-            is_known = not {same_name(user) for user in context.known_users}.isdisjoint(names)
+        if is_first:
+            typed = event.username or typed  # type: ignore[union-attr]
+        names, users = yield from self._names(typed, flow)
+        if is_first:
+            # Two users may differ in the spelling of their names alone.
+            is_known = typed in context.known_users or (
+                len(users) == 1 and users[0] in context.known_users
+            )
             tag = self.tag_of(event) or _browser_tag(is_known)
         if self._budget is None:
             return True, is_known
         for name in names:
             if not (yield from self._remains(self._budget.of_user(name, tag, self._keys))):
                 return False, is_known
-        # With a password, a code is sent only to some users. No other user is refused for the codes of
-        # others at the same address.
-        if isinstance(event, SubmitPassword) and not receives_codes:
-            return True, is_known
-        account = self._budget.of_source(context.source_address, self._keys)
+        account = self._source(flow, context.source_address, event)
         remains = account is None or (yield from self._remains(account))
-        return remains, is_known
+        # With a password, a code is sent only to some users. No other user is refused for the codes of
+        # others at the same address, and none in the user's own browser. The row is read in any case,
+        # so that the time of the answer tells nothing.
+        is_exempt = is_known or (isinstance(event, SubmitPassword) and not users)
+        return remains or is_exempt, is_known
+
+    def _source(self, flow: Flow, address: str | None, event: Event | None) -> Account | None:
+        if self._budget is None:
+            return None
+        with_password = isinstance(event, SubmitPassword) or bool(_password_tag_of(flow))
+        return self._budget.of_source(address, self._keys, with_password=with_password)
 
     def reserve_code(self, flow: Flow, call: Call) -> Generator[Effect, Any, Reserved | None]:
         """Charge the user's budget before a call that can send; return None if it is used up."""
@@ -195,7 +214,7 @@ class Limits:
             flow: the flow in flight.
             reserved: what is charged already.
         """
-        name = same_name(user)
+        name = UserName.own(user)
         if self._budget is None or not reserved.accounts or name in reserved.names:
             return reserved
         account = self._budget.of_user(name, _tag_of(flow), self._keys)
@@ -225,33 +244,41 @@ class Limits:
             return
         now = self._clock.now()
         if challenge is not None:
-            if same_name(challenge.username) not in reserved.names:
-                own = self._budget.of_user(challenge.username, _tag_of(flow), self._keys)
+            name = UserName.own(challenge.username)
+            if name not in reserved.names:
+                own = self._budget.of_user(name, _tag_of(flow), self._keys)
                 yield from self._update(own.key, lambda row: own.charged(row, now))
             if flow.username:
                 yield from self._learn(flow.username, challenge.username, now)
-        account = self._budget.of_source(source, self._keys)
+        account = self._source(flow, source, None)
         if account is not None:
             yield from self._update(account.key, lambda row: account.charged(row, now))
 
     def _names(
         self, typed: str, flow: Flow
-    ) -> Generator[Effect, Any, tuple[tuple[str, ...], bool]]:
-        """Return the names that a code counts against, and whether codes were sent to the user."""
-        names = [same_name(typed)] if typed else []
-        if flow.challenge is not None:
-            return tuple(dict.fromkeys([*names, same_name(flow.challenge.username)])), True
-        if not typed:
-            return (), False
-        alias = Alias.of(typed, self._keys)
-        user = alias.user((yield Load(alias.key)))
-        known = [same_name(user)] if user else []
-        return tuple(dict.fromkeys([*names, *known])), bool(user)
+    ) -> Generator[Effect, Any, tuple[tuple[UserName, ...], tuple[str, ...]]]:
+        """Return the names that a code counts against, and the users that codes were sent to.
+
+        There are always two or more, so that the work for an unknown name is that for a known one.
+        """
+        challenge = flow.challenge
+        if challenge is not None and not isinstance(challenge, RecoveryChallenge):
+            users: tuple[str, ...] = (challenge.username,)
+        elif typed:
+            alias = Alias.of(typed, self._keys)
+            users = alias.users((yield Load(alias.key)))
+            if challenge is not None and challenge.username != typed:
+                users = tuple(dict.fromkeys((challenge.username, *users)))
+        else:
+            return (), ()
+        names = [UserName.typed(typed)] if typed else []
+        own = users or (f"\0{same_name(typed)}",)
+        return (*names, *map(UserName.own, own)), users
 
     def _learn(self, typed: str, user: str, now: float) -> Generator[Effect, Any, None]:
         alias = Alias.of(typed, self._keys)
         row: StoredRecord | None = yield Load(alias.key)
-        if alias.user(row) != user:
+        if user not in alias.users(row):
             yield Swap(alias.key, row.version if row else 0, alias.written(row, user, now))
 
     def _remains(self, account: Account) -> Result:
@@ -321,14 +348,17 @@ class Limits:
             case CodeChallenge(is_first_factor=is_first):
                 kind = f"first factor{tag}" if is_first else "second factor"
             case CustomChallenge():
-                kind = "custom" if flow.account_tag else f"custom{tag}"
+                kind = "custom after a password" if flow.account_tag else f"custom{tag}"
             case RecoveryChallenge():
                 kind = f"recovery{tag}"
             case _:
                 return None
         if self._guesses is None:
             return None
-        return self._guesses.of_user(flow.challenge.username, kind, self._keys)
+        name = UserName.own(flow.challenge.username)
+        if isinstance(flow.challenge, RecoveryChallenge) and name.text == flow.username:
+            name = UserName.typed(flow.username)  # it may be an alias
+        return self._guesses.of_user(name, kind, self._keys)
 
     # ── rows ──
 
@@ -342,9 +372,12 @@ class Limits:
 
 
 def _tag_of(flow: Flow) -> str:
+    return _password_tag_of(flow) or _browser_tag(flow.from_known_browser)
+
+
+def _password_tag_of(flow: Flow) -> str:
     # Cognito asks for a recovery before it has checked the password.
-    tag = "" if isinstance(flow.challenge, RecoveryChallenge) else flow.account_tag
-    return tag or _browser_tag(flow.from_known_browser)
+    return "" if isinstance(flow.challenge, RecoveryChallenge) else flow.account_tag
 
 
 def _browser_tag(is_known: bool) -> str:

@@ -287,6 +287,8 @@ class Driver:
                     permit = Permit(self._limits, flow, reserved, self.perform)
                     outcome = yield CallTransport(call, replace(context, may_send=permit))
                     reserved = permit.reserved
+                    if permit.has_failed and isinstance(outcome, NotSent):
+                        outcome = NotSent(cause="unreachable", detail="the store did not answer")
                 else:
                     # This worker stalled after saving; its call could overlap with another worker's.
                     outcome = NotSent(cause="stalled")
@@ -463,7 +465,7 @@ class Driver:
                     detail=getattr(outcome, "detail", ""),
                     delivered=_delivered(outcome),
                     context=context,
-                    user=_user_of(after) or _user_of(before),
+                    user=_user_of(after, before),
                 )
             )
         return saved
@@ -510,13 +512,15 @@ def _suppressed(
         detail="",
         suppressed=reason,
         context=context,
-        user=_user_of(flow),
+        user=getattr(event, "username", None) or _user_of(flow),
     )
 
 
-def _user_of(flow: Flow) -> str:
-    """The pool's own name for the user, or the name that was typed."""
-    return flow.challenge.username if flow.challenge else flow.username
+def _user_of(*flows: Flow) -> str:
+    """The pool's own name for the user if one of the flows has it, or the name that was typed."""
+    own = (flow.challenge.username for flow in flows if flow.challenge)
+    typed = (flow.username for flow in flows)
+    return next((name for name in (*own, *typed) if name), "")
 
 
 def _with_held(seen: Step | StepRef, result: Step) -> Step:

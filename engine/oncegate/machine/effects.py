@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from oncegate.budget import same_name
 from oncegate.challenges import (
     ChooseFactor,
     CodeChallenge,
@@ -161,7 +160,9 @@ class Effects:
         context = self.model
         assert context.rejection_reason is not None
         self.note_rejection()
-        recovery = RECOVERIES[context.rejection_reason](username=context.flow.username)
+        assert isinstance(context.trigger, Rejected)
+        username = context.trigger.username or context.flow.username
+        recovery = RECOVERIES[context.rejection_reason](username=username)
         self._set_challenge(recovery, context.now)
 
     def offer_device(self) -> None:
@@ -286,7 +287,7 @@ class Effects:
     def _forget_choices_of_another(self, username: str | None) -> None:
         """Forget what was chosen in this flow under another username."""
         before = self.model.flow.username
-        if username and before and same_name(username) != same_name(before):
+        if username and before and username != before:
             self.model.change(
                 remember_device=None,
                 factor=None,

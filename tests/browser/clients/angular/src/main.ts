@@ -1,0 +1,77 @@
+// A sign-in in Angular, without zones. Buttons are never disabled: whatever is clicked, one code is sent.
+
+import { Component, inject, provideZonelessChangeDetection } from "@angular/core";
+import { bootstrapApplication } from "@angular/platform-browser";
+
+import { type Action, type Step, eventOf, passkey } from "oncegate";
+
+import { Auth } from "./auth";
+
+@Component({
+  selector: "shop-root",
+  template: `
+    @let now = auth.snapshot();
+    <main [attr.data-state]="now.step?.state" [attr.data-status]="now.status"
+          [attr.aria-busy]="now.isPending">
+      @if (now.error; as error) { <p role="alert">{{ error.message }}</p> }
+      @if (now.status === "authenticated") {
+        <p>Orders of {{ now.user.username }} <button (click)="auth.client.signOut()">Sign out</button></p>
+      } @else if (now.step) {
+        @let step = now.step;
+        <h1>{{ step.title }}</h1>
+        <p role="status">{{ (step.reason ?? step.message)?.text }}</p>
+        @if (step.totp) { <code>{{ step.totp.secret }}</code> }
+        @for (action of actionsOf(step); track action) {
+          <form (submit)="submit($event, step, action)">
+            @for (field of action.fields; track field.name) {
+              @switch (field.type) {
+                @case ("passkey") {}
+                @case ("choice") {
+                  <fieldset>
+                    <legend>{{ field.label }}</legend>
+                    @for (choice of field.choices; track choice.value) {
+                      <label>
+                        <input type="radio" [name]="field.name" [value]="choice.value" required>
+                        {{ choice.label }}
+                      </label>
+                    }
+                  </fieldset>
+                }
+                @default {
+                  <label>
+                    {{ field.label }}
+                    <input [name]="field.name" [type]="field.type" [required]="field.required"
+                           [autocomplete]="field.autocomplete" [attr.inputmode]="field.inputmode"
+                           [attr.value]="field.value">
+                    {{ now.error?.fields?.[field.name] }}
+                  </label>
+                }
+              }
+            }
+            <button>{{ action.label }}</button>
+          </form>
+        }
+        @if (step.state === "failed") { <button (click)="auth.client.start()">Start again</button> }
+      }
+    </main>
+  `,
+})
+export class Shop {
+  protected readonly auth = inject(Auth);
+
+  /** The actions of any state, as one type. */
+  protected actionsOf(step: Step): readonly Action[] {
+    return step.actions;
+  }
+
+  protected async submit(submitted: Event, step: Step, action: Action): Promise<void> {
+    submitted.preventDefault();
+    const values = new FormData(submitted.currentTarget as HTMLFormElement);
+    if (action.event === "submit_passkey") {
+      values.set("credential", await passkey(step.passkey_options ?? ""));
+    }
+    await this.auth.client.send(eventOf(action, values));
+  }
+}
+
+await bootstrapApplication(Shop, { providers: [provideZonelessChangeDetection()] });

@@ -1,0 +1,111 @@
+// A program that uses the types as pages do. Each @ts-expect-error is a mistake that has to be found.
+
+import {
+  Problem, SignIn, createOncegate, eventOf, passkey,
+  type Action, type Choice, type EventOf, type Factor, type Field, type ListedSession, type Medium,
+  type Message, type MessageCode, type News, type Oncegate, type ProblemCode, type SignInEvent,
+  type Snapshot, type State, type Status, type Step, type StepOf, type User,
+} from "oncegate";
+
+const signIn = new SignIn("/auth", { fetch: (...request) => fetch(...request) });
+
+export async function page(): Promise<string> {
+  let step: Step = await signIn.resume();
+  switch (step.state) {
+    case "idle":
+      step = await signIn.send({ type: "submit_password", username: "ana", password: "p", keep_signed_in: true });
+      break;
+    case "awaiting_mfa": {
+      const factor: "SMS_MFA" | "EMAIL_OTP" | "SOFTWARE_TOKEN_MFA" | "SMS_OTP" = step.challenge;
+      const medium: Medium | undefined = step.delivery?.medium;
+      const [main] = step.actions;
+      if (main?.event === "submit_code") return `${factor} ${medium} ${main.fields[0]?.name satisfies "code" | undefined}`;
+      // @ts-expect-error: no such action at this step
+      if (main?.event === "submit_password") return "";
+      break;
+    }
+    case "setting_up_totp":
+      return step.totp.uri; // not null here
+    case "awaiting_passkey":
+      await signIn.send({ type: "submit_passkey", credential: await passkey(step.passkey_options) });
+      break;
+    case "awaiting_answer":
+      return step.parameters["question"] ?? "";
+    case "failed":
+      // @ts-expect-error: nothing can be done any more
+      return step.actions[0]?.event.length;
+    case "checking_password":
+      return step.title;
+    default:
+      // @ts-expect-error: null in some states
+      return step.totp.uri;
+  }
+  // @ts-expect-error: a state that does not exist
+  if (step.state === "signed_in") return "";
+  return step.title;
+}
+
+export async function mistakes(): Promise<void> {
+  // @ts-expect-error: a field of another event
+  await signIn.send({ type: "submit_code", password: "p" });
+  // @ts-expect-error: a required field is missing
+  await signIn.send({ type: "submit_code" });
+  // @ts-expect-error: a factor that does not exist
+  await signIn.send({ type: "choose_factor", factor: "SMS" });
+  // @ts-expect-error: an event that does not exist
+  await signIn.send({ type: "submit" });
+  // @ts-expect-error: set by the module alone
+  signIn.step = null;
+}
+
+export async function errors(): Promise<string> {
+  try {
+    const user: User | null = await signIn.session();
+    const { step }: Status = await signIn.status();
+    const listed: ListedSession[] = await signIn.sessions();
+    return `${user?.username} ${String(user?.claims["email"])} ${step.version} ${listed[0]?.browser}`;
+  } catch (error) {
+    if (!(error instanceof Problem)) throw error;
+    const code: ProblemCode = error.code;
+    // @ts-expect-error: a code that does not exist
+    if (error.code === "no_such_code") return "";
+    return `${code} ${error.status} ${error.message} ${error.fields["email"]} ${error.retryAfter ?? 0}`;
+  }
+}
+
+export function store(): () => void {
+  const auth: Oncegate = createOncegate({ prefix: "/auth", channel: new BroadcastChannel("mine") });
+  const { getSnapshot, send, start } = auth;
+  const show = ({ type, from }: News): void => {
+    const snapshot: Snapshot = getSnapshot();
+    if (snapshot.status === "authenticated") console.log(type, from, snapshot.user.username);
+    // @ts-expect-error: null if no user is signed in
+    else console.log(snapshot.user.username);
+    // @ts-expect-error: frozen
+    snapshot.isPending = false;
+  };
+  void start().then(({ error }) => error?.code);
+  void send({ type: "cancel" });
+  return auth.subscribe(show);
+}
+
+export function form(step: StepOf<"awaiting_mfa">, data: FormData): SignInEvent[] {
+  const events: SignInEvent[] = [];
+  for (const action of step.actions) {
+    events.push(eventOf(action, data));
+    for (const field of action.fields satisfies readonly Field[]) {
+      const choices: readonly Choice[] = field.choices;
+      console.log(field.label, field.pattern, choices.length);
+    }
+  }
+  const code: EventOf<"submit_code"> = { type: "submit_code", code: "123456", remember_device: true };
+  const cancel: Action<"cancel"> | undefined = step.actions.find((action) => action.event === "cancel");
+  const state: State = step.state;
+  const factor: Factor = step.challenge;
+  const message: Message | null = step.reason;
+  const messageCode: MessageCode | undefined = message?.code;
+  console.log(cancel?.label, state, factor, messageCode);
+  return [...events, code];
+}
+
+export const newEvent: Event = new Event("click"); // The DOM's own name is free.

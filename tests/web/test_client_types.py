@@ -1,0 +1,172 @@
+"""The types of the script module: compiled, and compared with the models and the OpenAPI document."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+from typing import get_args
+
+import pytest
+from tests.web.npm import node_modules, run
+
+import oncegate_web
+from oncegate import Event, FlowState
+from oncegate.adapters import TEXTS
+from oncegate.challenges import EVENT_TYPES, Factor
+from oncegate.challenges._base import EventBase
+from oncegate.machine.advance import _OFFERED
+from oncegate_web._openapi import document
+
+STATIC = Path(oncegate_web.__file__).with_name("static")
+CLIENT = Path(__file__).with_name("client")
+COMPILERS = ("typescript", "typescript-latest")
+OPTIONS = {
+    "strict": True,
+    "noEmit": True,
+    "exactOptionalPropertyTypes": True,
+    "noUncheckedIndexedAccess": True,
+    "noPropertyAccessFromIndexSignature": True,
+    "target": "es2022",
+    "module": "esnext",
+    "moduleResolution": "bundler",
+    "lib": ["es2022", "dom", "dom.iterable"],
+    "types": [],
+    "paths": {"oncegate": ["./oncegate.d.ts"]},
+}
+
+pytestmark = [pytest.mark.needs("node"), pytest.mark.needs("npm")]
+
+
+@pytest.fixture(scope="module")
+def modules() -> Path:
+    return node_modules(CLIENT)
+
+
+def compile_types(folder: Path, modules: Path, compiler: str, *files: str) -> None:
+    """Compile files of a folder with the types beside them. Mistakes fail with the compiler's output."""
+    shutil.copy(STATIC / "oncegate.d.ts", folder)
+    config = {"compilerOptions": OPTIONS, "files": list(files)}
+    (folder / "tsconfig.json").write_text(json.dumps(config))
+    run(
+        folder,
+        "node",
+        str(modules / compiler / "bin" / "tsc"),
+        "--project",
+        ".",
+        "--pretty",
+        "false",
+    )
+
+
+@pytest.mark.parametrize("compiler", COMPILERS)
+def test_types_compile_in_a_strict_program(compiler: str, modules: Path, tmp_path: Path) -> None:
+    shutil.copy(CLIENT / "usage.ts", tmp_path)
+    compile_types(tmp_path, modules, compiler, "usage.ts")
+
+
+@pytest.mark.parametrize("compiler", COMPILERS)
+def test_types_and_openapi_document_say_the_same(
+    compiler: str, modules: Path, tmp_path: Path
+) -> None:
+    schema = tmp_path / "schema.json"
+    schema.write_text(json.dumps(document("/auth")))
+    generator = modules / "openapi-typescript" / "bin" / "cli.js"
+    run(
+        modules,
+        "node",
+        str(generator),
+        str(schema),
+        "--default-non-nullable=false",
+        "--output",
+        str(tmp_path / "schema.d.ts"),
+    )
+    shutil.copy(CLIENT / "contract.ts", tmp_path)
+    compile_types(tmp_path, modules, compiler, "contract.ts")
+
+
+def test_types_have_the_literals_of_the_engine(modules: Path, tmp_path: Path) -> None:
+    """Codes, factors, and for each state the events that the machine can offer."""
+    with_answer = {
+        kind.machine_event
+        for kind in EVENT_TYPES
+        if kind.answered_with is not EventBase.answered_with and kind.can_be_repeated
+    }
+    offered = {
+        state: {event for event, _ in _OFFERED[state]}
+        & {kind.machine_event for kind in EVENT_TYPES}
+        for state in FlowState
+        if state is not FlowState.DECIDING
+    }
+    offered[FlowState.AUTHENTICATED] = with_answer  # if the response was lost
+    codes = {code.partition(".")[2] for code in TEXTS if code.startswith("message.")}
+    checks = [
+        'import type { EventType, Factor, MessageCode, State, Step, StepOf } from "oncegate";',
+        'import { type Same, check } from "./same";',
+        f"check<Same<MessageCode, {union(codes)}>>();",
+        f"check<Same<Factor, {union(Factor)}>>();",
+        f"check<Same<EventType, {union(kind.machine_event for kind in get_args(Event))}>>();",
+        f"check<Same<State, {union(offered)}>>();",
+        *(
+            f"check<Same<{part}, {union(events)}>>();"
+            for state, events in offered.items()
+            for part in (
+                f'StepOf<"{state}">["events"][number]',
+                f'StepOf<"{state}">["actions"][number]["event"]',
+            )
+        ),
+        'export type Used = Step["title"];',
+    ]
+    (tmp_path / "literals.ts").write_text("\n".join(checks))
+    contract = (CLIENT / "contract.ts").read_text()
+    same = re.search(r"/\*\* Whether two types.*?=> \{\};\n", contract, re.DOTALL)
+    assert same is not None
+    (tmp_path / "same.ts").write_text(same[0])
+    compile_types(tmp_path, modules, "typescript-latest", "literals.ts")
+
+
+def union(texts: Iterable[str]) -> str:
+    """Return a TypeScript union of literals."""
+    return " | ".join(f'"{text}"' for text in sorted(texts)) or "never"
+
+
+def test_types_have_the_codes_of_every_problem() -> None:
+    source = "".join(file.read_text() for file in STATIC.parent.glob("*.py"))
+    made = set(re.findall(r'problem\(\s*\d{3}, "(\w+)"', source))
+    refused = re.search(r"_REFUSED = \{(.*?)\}", source, re.DOTALL)
+    assert refused is not None
+    made |= set(re.findall(r'"(\w+)":', refused[1]))
+    made |= set(re.findall(r'_error_page\(request, \d{3}, "(\w+)"', source))
+    types = (STATIC / "oncegate.d.ts").read_text()
+    written = re.search(r"type ProblemCode =(.*?);", types, re.DOTALL)
+    assert written is not None
+    listed = set(re.findall(r'"(\w+)"', written[1]))
+    assert made - listed == set()
+    assert listed - made <= {"no_answer", "not_oncegate", "bad_answer", "unknown"} | set(
+        re.findall(r'"(\w+)"', source)
+    )
+
+
+def test_every_function_of_the_module_has_types() -> None:
+    """What the module exports, it declares, and nothing shadows a name of the DOM."""
+    types = (STATIC / "oncegate.d.ts").read_text()
+    declared = set(re.findall(r"^export (?:class|function|const) (\w+)", types, re.MULTILINE))
+    program = (
+        f'import("{STATIC}/oncegate.js").then((m) => console.log(JSON.stringify(Object.keys(m))))'
+    )
+    exported = json.loads(run(CLIENT, "node", "--input-type=module", "--eval", program))
+    assert set(exported) == declared
+    names = set(re.findall(r"^export (?:\w+) (\w+)", types, re.MULTILINE))
+    names_of_the_dom = {
+        "Event",
+        "Element",
+        "Node",
+        "Response",
+        "Request",
+        "Text",
+        "Option",
+        "Location",
+    }
+    assert not names & names_of_the_dom
