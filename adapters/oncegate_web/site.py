@@ -173,7 +173,7 @@ class Site:
             return self._driver.get(flow_id, patience=patience if has_place else 0.0)
 
     def step(self, request: Request, patience: float = 0.0) -> Step | None:
-        """Return the step of the browser's flow; None if it has none, or only one that is over.
+        """Return the step of the browser's flow; None if it has none, or only one that has ended.
 
         Args:
             request: the browser's request.
@@ -207,8 +207,8 @@ class Site:
     ) -> tuple[Step, bool]:
         """Return the step of the browser's flow, or begin one; and whether it is new.
 
-        A browser has one flow: however often its scripts start one, they get the same, until it is
-        over.
+        A browser has one flow: however often its scripts start one, they get the same, until it
+        has ended.
         """
         step = self.step(request, patience)
         if step is not None and step.state != "failed":

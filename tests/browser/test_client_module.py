@@ -29,7 +29,7 @@ from tests.web.example_apps import web_at
 from tests.web.npm import node_modules, run
 
 import oncegate_web
-from oncegate.adapters import TEXTS
+from oncegate.adapters import TEXTS, SystemClock
 from oncegate_sandbox import PoolSeed, Sandbox, Seed, UserSeed
 from oncegate_sandbox.seed import DEMO_SEED
 from oncegate_stores import SQLiteStore
@@ -475,6 +475,51 @@ def test_expired_code_leads_back_to_the_password(client: str, open_shop: Open, p
     state(page, "awaiting_mfa")
     answer(page, shop)
     is_signed_in(page)
+    assert shop.messages == 2
+
+
+class LaterClock(SystemClock):
+    """The system's clock, moved forward."""
+
+    def __init__(self) -> None:
+        self.moved = 0.0
+
+    def now(self) -> float:
+        return super().now() + self.moved
+
+
+@pytest.mark.parametrize("hours", [1, 24])
+def test_page_that_was_open_for_long_takes_the_password(
+    client: str, hours: int, open_shop: Open, page: Page
+) -> None:
+    clock = LaterClock()
+    shop = open_shop(client, clock=clock)
+    page.goto(shop.url)
+    fill_in(page)
+    clock.moved = hours * 3600.0
+    double_click(page, SIGN_IN, 80)
+    state(page, "awaiting_mfa")
+    answer(page, shop)
+    is_signed_in(page)
+    assert shop.messages == 1
+
+
+def test_code_page_that_was_open_for_long_leads_to_a_new_sign_in(
+    client: str, open_shop: Open, page: Page
+) -> None:
+    clock = LaterClock()
+    shop = open_shop(client, clock=clock)
+    page.goto(shop.url)
+    fill_in(page)
+    click(page, SIGN_IN)
+    state(page, "awaiting_mfa")
+    clock.moved = 86400.0
+    answer(page, shop)
+    expect(page.get_by_role("status")).to_have_text(TEXTS["message.flow_expired"])
+    click(page, START)
+    fill_in(page)
+    click(page, SIGN_IN)
+    state(page, "awaiting_mfa")
     assert shop.messages == 2
 
 

@@ -18,6 +18,7 @@ from tests.doubles import (
 
 from oncegate import (
     RequestContext,
+    RequestNewCode,
     SealingKeys,
     SignIn,
     Step,
@@ -217,6 +218,22 @@ def test_custom_answers_without_a_password_do_not_use_up_those_after_one() -> No
         assert reason(SubmitUsername(username="ana")) is None
     assert reason(SubmitUsername(username="ana")) == "too_many_guesses"
     assert reason(password(username="ana")) is None
+
+
+def test_new_code_does_not_reset_the_failures() -> None:
+    """NIST SP 800-63B-4, 3.1.3.2."""
+    pool = Pool(new_code_cooldown=0, retain_password=True)
+    pool.challenge = a_text(username="ana")
+    step = pool.sign_in.send(pool.sign_in.start(), password(username="ana"))
+    for digits in ("000000", "000001", "000002"):
+        step = pool.sign_in.send(step, code(digits))
+        assert step.reason is None
+        step = pool.sign_in.send(step, RequestNewCode())
+        assert step.state == "awaiting_mfa"
+    step = pool.sign_in.send(step, code("000003"))
+    assert step.reason is not None
+    assert step.reason.code == "too_many_guesses"
+    assert pool.guesses == 3
 
 
 def test_password_is_needed_before_a_known_browser_matters_for_second_factors() -> None:

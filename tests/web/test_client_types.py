@@ -170,3 +170,11 @@ def test_every_function_of_the_module_has_types() -> None:
         "Location",
     }
     assert not names & names_of_the_dom
+
+
+def test_guide_has_the_recipes_that_the_applications_use() -> None:
+    guide = STATIC.with_name("README.md").read_text()
+    recipes = re.findall(r"<!-- (tests/browser/clients/\S+) -->\n```ts\n(.*?)```", guide, re.DOTALL)
+    assert len(recipes) == 3
+    for path, shown in recipes:
+        assert shown == (CLIENT.parents[2] / path).read_text(), path

@@ -10,6 +10,7 @@ import pytest
 from tests.doubles import a_text, the_tokens
 from tests.web.example_apps import client_of, web_for
 from tests.web.pages import Program, Visit
+from tests.web.test_sessions import ScriptedTokens
 
 from oncegate.adapters import (
     CheckPassword,
@@ -433,3 +434,29 @@ def test_older_session_of_the_browser_is_not_taken_for_that_of_the_flow(framewor
         assert [one["event"] for one in status["step"]["actions"]] == ["submit_code"]
         page.say("submit_code", **CODE)
         assert _session(lost) == _session(client)
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_cookies_of_every_kind_are_protected(framework: str, scheme: str) -> None:
+    """OWASP ASVS 5.0, 3.3.1 to 3.3.4."""
+    transport = ScriptedTransport(*_offers_device())
+    transport.token_service = ScriptedTokens()
+    with client_of(framework, web_for(transport), f"{scheme}://shop.localhost") as client:
+        seen: list[str] = []
+        client.event_hooks["response"].append(
+            lambda response: seen.extend(response.headers.get_list("set-cookie"))
+        )
+        visit = Visit(client)
+        visit.open()
+        visit.say("submit_password", **ANA, _keep_signed_in="on")
+        visit.say("submit_code", **CODE)
+    set_here = {one.partition("=")[0].strip(): one for one in seen if "oncegate" in one}
+    prefix = "__Host-" if scheme == "https" else ""
+    kinds = ("flow", "session", "device", "keep", "known")
+    assert set(set_here) == {f"{prefix}oncegate_{kind}" for kind in kinds}
+    for cookie in set_here.values():
+        parts = {part.strip().lower() for part in cookie.split(";")}
+        assert {"httponly", "samesite=lax", "path=/"} <= parts
+        assert ("secure" in parts) is (scheme == "https")
+        assert "domain" not in cookie.lower()
+        assert "ana" not in cookie.partition(";")[0].partition("=")[2].lower().split("_")

@@ -119,8 +119,24 @@ def test_loopback_host_may_use_plain_http(framework: str, host: str) -> None:
     with client_of(framework, web_for(ScriptedTransport()), f"http://{host}") as client:
         assert client.get("/auth/").status_code == 200
         # An undeclared proxy that passes its own address on as the host.
-        answer = client.get("/auth/", headers={"x-forwarded-proto": "https"})
-        assert answer.status_code == 403
+        for sent in (
+            {"x-forwarded-proto": "https"},
+            {"x-forwarded-proto": "HTTPS"},
+            {"x-forwarded-ssl": "on"},
+            {"x-forwarded-for": "198.51.100.7"},
+            {"x-real-ip": "198.51.100.7"},
+            {"via": "1.1 proxy"},
+            {"forwarded": "for=198.51.100.7"},
+        ):
+            assert client.get("/auth/", headers=sent).status_code == 403, sent
+        # A development server that forwards, and says so.
+        sent = {"x-forwarded-proto": "http", "x-forwarded-for": "127.0.0.1"}
+        assert client.get("/auth/", headers=sent).status_code == 200
+        # nginx without further settings: the page has another host.
+        sent = {"origin": "https://shop.example", "sec-fetch-site": "same-origin"}
+        assert client.post("/auth/flows", headers=sent).status_code == 403
+        sent = {"origin": "https://localhost:5173", "sec-fetch-site": "same-origin"}
+        assert client.post("/auth/flows", headers=sent).status_code == 200
 
 
 @pytest.mark.parametrize("more", [{"allow_insecure": True}, {"secure": True}])

@@ -408,6 +408,14 @@ test("the window is listened to only while there is a subscriber", async () => {
   }
 });
 
+test("a server that renders asks for nothing", async () => {
+  delete globalThis.document;
+  const auth = storeAt();
+  auth.subscribe(() => {})();
+  await sleep(5);
+  assert.deepEqual([auth.getSnapshot(), server.requests], [auth.getServerSnapshot(), []]);
+});
+
 test("the step is asked for again when its time is over", async () => {
   const auth = storeAt();
   server.faults.push(() => answer(200, { user: null, step: { ...server.live(), expires_in: 0 } }));
