@@ -324,6 +324,28 @@ class CountingStore(MemoryStore):
         return super().swap(key, expected, row)
 
 
+def test_known_alias_costs_the_work_of_an_unknown_name_within_a_call_too() -> None:
+    store = CountingStore()
+
+    class Asking(ScriptedTransport):
+        def perform(self, call: Call, context: RequestContext) -> Outcome:
+            assert isinstance(call, CheckPassword)
+            user = "ana-own" if call.username == "ana@example.com" else call.username
+            assert context.may_send(user)
+            if call.password.get_secret_value() == "right":
+                return a_text(username=user)
+            return Rejected(reason=RejectionReason.WRONG_CREDENTIALS)
+
+    sign_in = SignIn(transport=Asking(), store=store, keys=KEYS, clock=ManualClock(), listeners=[])
+    sign_in.send(sign_in.start(), SubmitPassword(username="ana@example.com", password="right"))
+    work = []
+    for name in ("ana@example.com", "unknown@example.com"):
+        before = store.operations
+        sign_in.send(sign_in.start(), SubmitPassword(username=name, password="wrong"))
+        work.append(store.operations - before)
+    assert work[0] == work[1]
+
+
 @pytest.mark.parametrize("start", ["enter", "begin"])
 def test_known_alias_costs_the_work_of_an_unknown_name(start: str) -> None:
     """Otherwise the time of the answer tells who is a user (P6)."""
