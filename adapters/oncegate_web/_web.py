@@ -202,6 +202,19 @@ class WebSignIn:
         """
         return self._site.end_sessions_of(sub)
 
+    def is_same_origin(self, request: Request) -> bool:
+        """Return whether a request comes from a page of this origin, or of one of ``origins``.
+
+        Programs that are no browsers, which send neither Origin nor Sec-Fetch-Site, pass: they have no
+        user's cookies.
+        """
+        origin, site = request.headers.get("origin"), request.headers.get("sec-fetch-site")
+        if origin in self._origins:
+            return site != "cross-site"  # browsers do not send the cookies there
+        if site is not None:
+            return site in {"same-origin", "none"}
+        return origin in {None, self._as_seen(request).origin}
+
     def sign_in_first(self, request: Request) -> Response:
         """Return a redirect to sign-in (HTML) or a 401 (JSON).
 
@@ -290,7 +303,7 @@ class WebSignIn:
         return self._error_page(request, status, code, retry_after=60 if status == 429 else None)
 
     def _why_refused(self, request: Request) -> str | None:
-        if request.method in {"POST", "DELETE"} and not self._is_same_origin(request):
+        if request.method in {"POST", "DELETE"} and not self.is_same_origin(request):
             self._explain_cross_site(request)
             return "cross_site"
         if not request.path.startswith("/static/") and self._is_insecure(request):
@@ -309,15 +322,6 @@ class WebSignIn:
         else:
             answer = self._html.respond(request)
         return answer or self._error_page(request, 404, "not_found")
-
-    def _is_same_origin(self, request: Request) -> bool:
-        """Return whether a request comes from this origin, or from one that is configured."""
-        origin, site = request.headers.get("origin"), request.headers.get("sec-fetch-site")
-        if origin in self._origins:
-            return site != "cross-site"  # browsers do not send the cookies there
-        if site is not None:
-            return site in {"same-origin", "none"}
-        return origin in {None, request.origin}
 
     def _explain_cross_site(self, request: Request) -> None:
         """Tell the developer, once for each origin, why its scripts are refused."""

@@ -1,4 +1,7 @@
-"""FastAPI, Starlette: ``mount``, ``current_user``, ``login_required``. Extra: ``oncegate[fastapi]``."""
+"""FastAPI, Starlette: ``mount``, and dependencies for routes, sub-applications and websockets.
+
+Extra: ``oncegate[fastapi]``.
+"""
 
 from __future__ import annotations
 
@@ -11,11 +14,11 @@ from typing import Annotated
 from oncegate import Misconfigured, MissingExtra
 
 try:
-    from fastapi import Depends, FastAPI, HTTPException
+    from fastapi import Depends, FastAPI, HTTPException, WebSocketException
     from fastapi import Request as FastAPIRequest
     from fastapi.responses import Response as FastAPIResponse
     from starlette.middleware import Middleware
-    from starlette.requests import ClientDisconnect
+    from starlette.requests import ClientDisconnect, HTTPConnection
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 except ModuleNotFoundError as error:
     raise MissingExtra("fastapi") from error
@@ -40,19 +43,29 @@ _SEEN = "oncegate"
 
 
 class _Seen:
-    """What the middleware, the pages and the dependencies tell each other about one request."""
+    """What the middleware, the pages and the dependencies tell each other about one request.
 
-    def __init__(self, cookies: Fields) -> None:
+    It is in the scope, which sub-applications share; the application's state is not.
+    """
+
+    def __init__(self, web: WebSignIn, prefix: str, cookies: Fields) -> None:
+        self.web = web
+        self.prefix = prefix
         self.cookies = cookies
         self.depends_on_user = False
         self.is_shared = False
 
 
 class NotSignedIn(HTTPException):
-    """Raised if the user has to sign in first; ``mount`` registers its handler."""
+    """Raised if the user has to sign in first.
 
-    def __init__(self) -> None:
-        super().__init__(status_code=401, detail="sign in first")
+    ``mount`` registers its handler. Where that does not reach, as in a sub-application, status and
+    headers say the same.
+    """
+
+    def __init__(self, answer: Response) -> None:
+        super().__init__(answer.status, "sign in first", answer.headers)
+        self.answer = answer
 
 
 def mount(app: FastAPI, web: WebSignIn, prefix: str = "/auth") -> None:
@@ -65,58 +78,87 @@ def mount(app: FastAPI, web: WebSignIn, prefix: str = "/auth") -> None:
     """
     if app.middleware_stack is not None:
         raise Misconfigured("mount the sign-in before the application's first request")
-    app.state.oncegate, app.state.oncegate_prefix = web, prefix
     # Innermost, so that a cache among the application's middleware sees the headers of a page that
     # depends on the user; outermost, so that none of them adds a cookie to a static file.
-    app.user_middleware.append(Middleware(_Middleware, name=web.name))
+    app.user_middleware.append(Middleware(_Middleware, web=web, prefix=prefix))
     build = app.build_middleware_stack
-    app.build_middleware_stack = lambda: _Middleware(build(), name=web.name)  # type: ignore[method-assign]
+    app.build_middleware_stack = lambda: _Middleware(build(), web, prefix)  # type: ignore[method-assign]
     app.add_exception_handler(NotSignedIn, _sign_in_first)
     app.mount(prefix, _Pages(web), name="oncegate")
 
 
-def current_user(request: FastAPIRequest) -> User | None:
-    """A dependency that returns the user who is signed in, or None."""
-    if not hasattr(request.app.state, "oncegate"):
-        raise Misconfigured("call oncegate_web.fastapi.mount(app, web) first")
-    web: WebSignIn = request.app.state.oncegate
-    request.scope[_SEEN].depends_on_user = True
-    return web.user_of(_translated(request))
+def current_user(connection: HTTPConnection) -> User | None:
+    """A dependency that returns the user who is signed in, or None.
+
+    It works in routes, in mounted sub-applications, and in websockets. Browsers let pages of every site
+    open a websocket with the cookies; one of another origin has no user here.
+    """
+    seen = _seen(connection)
+    seen.depends_on_user = True
+    request = _translated(connection)
+    if connection.scope["type"] == "websocket" and not seen.web.is_same_origin(request):
+        return None
+    return seen.web.user_of(request)
 
 
-def login_required(user: Annotated[User | None, Depends(current_user)]) -> User:
+def login_required(
+    connection: HTTPConnection, user: Annotated[User | None, Depends(current_user)]
+) -> User:
     """A dependency that returns the user who is signed in.
 
-    Unauthenticated users sign in, then return to the page that they requested.
+    Unauthenticated users sign in, then return to the page that they requested. A websocket is refused
+    (code 1008).
     """
-    if user is None:
-        raise NotSignedIn
-    return user
+    if user is not None:
+        return user
+    if connection.scope["type"] == "websocket":
+        raise WebSocketException(1008, "sign in first")
+    seen = _seen(connection)
+    root = connection.scope.get("app_root_path", connection.scope.get("root_path", ""))
+    raise NotSignedIn(
+        seen.web.sign_in_first(replace(_translated(connection), prefix=root + seen.prefix))
+    )
+
+
+def same_origin(connection: HTTPConnection) -> None:
+    """A dependency that refuses requests from pages of other origins (403), as the pages do.
+
+    For the application's own routes that change something on behalf of the user.
+    """
+    if not _seen(connection).web.is_same_origin(_translated(connection)):
+        raise HTTPException(403, "this request came from another site")
 
 
 CurrentUser = Annotated[User, Depends(login_required)]
 """For signatures: ``def orders(user: CurrentUser)``."""
 
 
-def _sign_in_first(request: FastAPIRequest, _: Exception) -> FastAPIResponse:
-    state, root = request.app.state, request.scope.get("root_path", "")
-    web: WebSignIn = state.oncegate
-    asked = replace(_translated(request), prefix=root + state.oncegate_prefix)
-    return _native(web.sign_in_first(asked))
+def _seen(connection: HTTPConnection) -> _Seen:
+    if _SEEN not in connection.scope:
+        raise Misconfigured("call oncegate_web.fastapi.mount(app, web) first")
+    seen: _Seen = connection.scope[_SEEN]
+    return seen
+
+
+def _sign_in_first(_: FastAPIRequest, error: Exception) -> FastAPIResponse:
+    assert isinstance(error, NotSignedIn)
+    return _native(error.answer)
 
 
 class _Middleware:
     """Takes the sign-in's cookies out of the request, and keeps users' pages out of shared caches."""
 
-    def __init__(self, app: ASGIApp, name: str) -> None:
+    def __init__(self, app: ASGIApp, web: WebSignIn, prefix: str) -> None:
         self._app = app
-        self._name = name
+        self._web = web
+        self._prefix = prefix
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] in {"http", "websocket"}:
+            _take_cookies(scope, self._web, self._prefix)
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        _take_cookies(scope, self._name)
         seen: _Seen = scope[_SEEN]
 
         async def send_guarded(message: Message) -> None:
@@ -132,12 +174,12 @@ class _Middleware:
         await self._app(scope, receive, send_guarded)
 
 
-def _take_cookies(scope: Scope, name: str) -> None:
+def _take_cookies(scope: Scope, web: WebSignIn, prefix: str) -> None:
     """Move our cookies out of the scope, which error reporters store whole, into `_Seen`."""
     headers = scope["headers"]
     sent = b"; ".join(value for key, value in headers if key == b"cookie").decode("latin-1")
-    scope.setdefault(_SEEN, _Seen(Fields({"cookie": sent})))
-    others = without_cookies(sent, name)
+    scope.setdefault(_SEEN, _Seen(web, prefix, Fields({"cookie": sent})))
+    others = without_cookies(sent, web.name)
     if others != sent:
         kept = [(key, value) for key, value in headers if key != b"cookie"]
         scope["headers"] = [*kept, (b"cookie", others.encode("latin-1"))] if others else kept
@@ -192,17 +234,17 @@ async def _body(asked: FastAPIRequest) -> Body:
 
 
 def _translated(
-    asked: FastAPIRequest, prefix: str | None = None, body: Body | None = None
+    asked: HTTPConnection, prefix: str | None = None, body: Body | None = None
 ) -> Request:
     path = asked.scope["path"]
     whole = encoded_path(path, asked.url.query)
     body = body or Body()
     return Request(
-        method=asked.method,
+        method=asked.scope.get("method", "GET"),
         path=path.removeprefix(prefix) if prefix is not None else whole,
         prefix=prefix or "",
         host=asked.headers.get("host", ""),
-        is_secure=asked.url.scheme == "https",
+        is_secure=asked.url.scheme in {"https", "wss"},
         client=asked.client.host if asked.client else None,
         headers=Fields({**asked.headers, "cookie": asked.scope[_SEEN].cookies["cookie"]}),
         query=dict(asked.query_params),
@@ -219,4 +261,11 @@ def _native(answer: Response) -> FastAPIResponse:
     return made
 
 
-__all__ = ["CurrentUser", "NotSignedIn", "current_user", "login_required", "mount"]
+__all__ = [
+    "CurrentUser",
+    "NotSignedIn",
+    "current_user",
+    "login_required",
+    "mount",
+    "same_origin",
+]
