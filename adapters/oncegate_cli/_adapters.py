@@ -134,3 +134,18 @@ def web_demo(cognito: Sandbox, *, hint: str, port: int) -> Demo:
         hint=hint,
         port=port,
     )
+
+
+def web_client(folder: Path) -> list[Path]:
+    """Write the npm package of the script module, and return its files.
+
+    Args:
+        folder: new, empty, or written before.
+
+    Raises:
+        Misconfigured: the folder has other files, or cannot be written.
+        MissingExtra: the extra ``web`` is not installed.
+    """
+    with needs_extra("web"):
+        from oncegate_web.client import write_package
+    return write_package(folder)

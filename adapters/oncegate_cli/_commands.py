@@ -117,3 +117,9 @@ def diagram(form: Format, *, write: Path | None, as_json: bool) -> None:
         return
     drawn = draw(form)
     print(json.dumps({"format": form, "diagram": drawn}) if as_json else drawn)
+
+
+def web_client(folder: Path, *, as_json: bool) -> None:
+    """Run ``oncegate web-client``."""
+    files = [str(path) for path in adapters.web_client(folder)]
+    print(json.dumps(files) if as_json else "\n".join(files))

@@ -160,6 +160,19 @@ def diagram(
     commands.diagram(form, write=write, as_json=as_json)
 
 
+@app.command()
+def web_client(
+    folder: Annotated[
+        Path, typer.Argument(metavar="DIR", help="New or empty folder, or one written before.")
+    ],
+    as_json: JsonOption = False,
+) -> None:
+    """Write the npm package for single-page applications, for ``npm install ./DIR``."""
+    from oncegate_cli import _commands as commands
+
+    commands.web_client(folder, as_json=as_json)
+
+
 def run(arguments: list[str] | None = None) -> int:
     """Run a command line and return its exit code. No user input causes a traceback."""
     try:

@@ -31,6 +31,9 @@ def document(prefix: str) -> dict[str, Any]:
             "anyOf": [{"type": "integer", "minimum": 0}, {"type": "null"}],
             "description": f"Whole seconds until {time}_at: the clock of a browser may be wrong.",
         }
+    for model in (step, *steps["$defs"].values()):
+        if "properties" in model:
+            model["required"] = list(model["properties"])  # the API sends all of them
     steps["$defs"]["FlowState"]["enum"].remove(FlowState.DECIDING)  # never stored, so never shown
     models = events.pop("$defs")
     for model in models.values():
@@ -74,7 +77,10 @@ def document(prefix: str) -> dict[str, Any]:
                 },
                 "User": {
                     "type": "object",
-                    "properties": {"username": {"type": "string"}, "claims": {"type": "object"}},
+                    "properties": {
+                        "username": {"type": "string"},
+                        "claims": {"type": "object", "additionalProperties": True},
+                    },
                     "required": ["username", "claims"],
                 },
                 "ListedSession": {

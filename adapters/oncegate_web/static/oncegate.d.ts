@@ -1,59 +1,214 @@
 /** Types of oncegate.js. The OpenAPI document, at `<prefix>/openapi.json`, describes the whole API. */
 
-export interface Message { code: string; text: string; detail: string }
-export interface Choice { value: string; label: string }
-export interface Field {
-  name: string;
-  label: string;
-  type: "text" | "password" | "email" | "tel" | "choice" | "passkey";
-  autocomplete: string;
-  inputmode: "text" | "numeric" | "email" | "tel";
-  pattern: string | null;
-  secret: boolean;
-  required: boolean;
-  value: string;
-  choices: Choice[];
+/** Code of a message: stable, for programs. Texts may change, and are in the user's language. */
+export type MessageCode =
+  | "administrator_must_act" | "already_tried" | "answer_already_tried" | "answer_outcome_unknown"
+  | "answer_refused" | "cancelled" | "challenge_dead" | "challenge_expired" | "code_already_used"
+  | "code_expired" | "code_used" | "confirm_answer" | "confirmed" | "device_forgotten"
+  | "factor_unusable" | "finished" | "firewall" | "flow_expired" | "in_flight" | "invalid_input"
+  | "locked" | "misconfigured" | "new_password_refused" | "no_more_codes" | "not_accepted"
+  | "not_allowed" | "not_confirmed" | "not_offered" | "not_the_same_answer" | "outcome_unknown"
+  | "password_for_new_code" | "password_reset_required" | "recovery_code_expired"
+  | "recovery_refused" | "recovery_unavailable" | "refused" | "sign_up_not_confirmed" | "signed_in"
+  | "stale" | "stalled" | "throttled" | "too_many_codes" | "too_many_guesses"
+  | "too_many_wrong_answers" | "too_many_wrong_codes" | "too_soon" | "trigger_refused"
+  | "unknown_challenge" | "unreachable" | "username_missing" | "wrong_answer" | "wrong_code"
+  | "wrong_credentials";
+
+/** Code of a problem. The last four are the module's own. */
+export type ProblemCode =
+  | "cross_site" | "insecure_connection" | "invalid_event" | "no_such_flow" | "no_such_session"
+  | "not_found" | "not_json" | "not_signed_in" | "store_unavailable" | "too_large"
+  | "too_many_requests" | "updating" | "wrong_method"
+  /** No answer arrived: the connection broke off, or the server is down. */
+  | "no_answer"
+  /** Something else answers at this prefix, such as a web server with a page for every path. */
+  | "not_oncegate"
+  /** The answer is not one of this API, such as a proxy's error page. */
+  | "bad_answer"
+  /** A problem without a code. */
+  | "unknown";
+
+/** A factor of the user pool, by Cognito's name. */
+export type Factor =
+  | "SMS_MFA" | "EMAIL_OTP" | "SOFTWARE_TOKEN_MFA" | "SMS_OTP" | "WEB_AUTHN" | "PASSWORD";
+
+/** How Cognito sent a code. */
+export type Medium = "SMS" | "EMAIL";
+
+/** What to tell the user. */
+export interface Message {
+  readonly code: MessageCode;
+  readonly text: string;
+  /** Cognito's own words, if they are for users; the name of a challenge. */
+  readonly detail: string;
 }
-export interface Action {
-  event: Event["type"];
-  label: string;
-  fields: Field[];
-  is_main: boolean;
-  available_at: string | null;
+
+/** One value that a field can take. */
+export interface Choice {
+  readonly value: string;
+  readonly label: string;
 }
-export type State =
-  | "idle" | "checking_password" | "password_verified" | "choosing_first_factor"
-  | "awaiting_password" | "requesting_challenge" | "awaiting_mfa" | "setting_up_totp"
-  | "setting_up_email" | "awaiting_passkey" | "awaiting_answer" | "awaiting_confirmation"
-  | "checking_answer" | "awaiting_new_password" | "awaiting_reset" | "setting_password"
-  | "checking_device" | "registering_device" | "offering_device" | "remembering_device"
-  | "authenticated" | "failed";
-export interface Step {
-  flow_id: string;
-  version: number;
-  state: State;
-  title: string;
-  actions: Action[];
-  events: Event["type"][];
-  fields: Field[];
-  delivery: { medium: string; destination: string } | null;
-  challenge: string | null;
-  challenge_id: number | null;
-  attempts_left: number | null;
-  expires_at: string | null;
-  new_code_at: string | null;
-  new_codes_left: number | null;
-  passkey_options: string | null;
-  totp: { secret: string; uri: string } | null;
-  parameters: Record<string, string> | null;
-  message: Message | null;
-  reason: Message | null;
-  password_changed: boolean;
+
+/** One input of an action. `eventOf` makes an event of the values. */
+export interface Field<Name extends string = string> {
+  readonly name: Name;
+  readonly label: string;
+  /** An HTML input type; `choice` if `choices` has the values; `passkey` for the result of `passkey()`. */
+  readonly type: "text" | "password" | "email" | "tel" | "choice" | "passkey";
+  readonly autocomplete: string;
+  readonly inputmode: "text" | "numeric" | "email" | "tel";
+  /** Regular expression for the whole value. */
+  readonly pattern: string | null;
+  /** Whether to hide what is typed. */
+  readonly secret: boolean;
+  readonly required: boolean;
+  /** Initial value; always empty for a secret. */
+  readonly value: string;
+  readonly choices: readonly Choice[];
 }
-export type Event =
-  | { type: "submit_password"; username?: string; password: string }
-  | { type: "submit_username"; username: string; preferred?: string; access_token?: string }
-  | { type: "choose_factor"; factor: string }
+
+/** Names of the fields of each event. */
+interface FieldNames {
+  submit_username: "username";
+  submit_password: "username" | "password";
+  choose_factor: "factor";
+  submit_email: "email";
+  submit_code: "code";
+  submit_passkey: "credential";
+  submit_answer: "answer";
+  submit_new_password: "new_password" | `attributes.${string}`;
+  reset_password: "code" | "new_password";
+  remember_device: "remember";
+  request_new_code: never;
+  cancel: never;
+}
+
+/** Type of an event. */
+export type EventType = keyof FieldNames;
+
+/** Something that the user can do at a step; a union, by `event`. */
+export type Action<Types extends EventType = EventType> = {
+  [Type in Types]: {
+    readonly event: Type;
+    /** Text of the button. */
+    readonly label: string;
+    readonly fields: readonly Field<FieldNames[Type]>[];
+    /** Whether the step is for this action. The main action comes first. */
+    readonly is_main: boolean;
+    /** Earliest time for it (ISO 8601); null if it is available now. */
+    readonly available_at: string | null;
+    /** Whole seconds until then, from the time of the answer. */
+    readonly available_in: number | null;
+  };
+}[Types];
+
+/** What all steps have. */
+interface StepParts {
+  /** Names the flow, and opens nothing; empty if the user is signed in and has none. */
+  readonly flow_id: string;
+  readonly version: number;
+  /** Heading for the step. */
+  readonly title: string;
+  /** Fields of the main action. */
+  readonly fields: readonly Field[];
+  /** Destination of the code, masked by Cognito. */
+  readonly delivery: { readonly medium: Medium; readonly destination: string } | null;
+  /** Cognito's name for what it asks. */
+  readonly challenge: string | null;
+  /** Differs between any two challenges of a flow. */
+  readonly challenge_id: number | null;
+  /** Answers that the challenge still takes, if it counts them. */
+  readonly attempts_left: number | null;
+  /** End of the challenge (ISO 8601). */
+  readonly expires_at: string | null;
+  /** Whole seconds until then, from the time of the answer: a browser's clock may be wrong. */
+  readonly expires_in: number | null;
+  /** Earliest time for a new code (ISO 8601); null if there can be none. */
+  readonly new_code_at: string | null;
+  readonly new_code_in: number | null;
+  readonly new_codes_left: number | null;
+  /** Argument of `passkey()`. */
+  readonly passkey_options: string | null;
+  /** Secret for an authenticator app: base32 to be typed, and a URI to be drawn as a QR code. */
+  readonly totp: { readonly secret: string; readonly uri: string } | null;
+  /** Public parameters of a custom challenge, from the pool's Lambda. */
+  readonly parameters: Readonly<Record<string, string>> | null;
+  /** Why the flow is here. */
+  readonly message: Message | null;
+  /** Why the event that was sent changed nothing. */
+  readonly reason: Message | null;
+  /** Whether the user has set a new password in this flow. */
+  readonly password_changed: boolean;
+}
+
+interface StepIn<State extends string, Types extends EventType> extends StepParts {
+  readonly state: State;
+  /** The user's possible actions; the main one first. */
+  readonly actions: readonly Action<Types>[];
+  /** The events of the actions. */
+  readonly events: readonly Types[];
+}
+
+/** A call to Cognito is under way. The module waits for it, so these steps are seen by subscribers only. */
+type InFlight =
+  | "checking_password" | "requesting_challenge" | "checking_answer" | "setting_password"
+  | "checking_device" | "registering_device" | "remembering_device";
+
+/** The current step of a sign-in, and what the user can do there; a union, by `state`. */
+export type Step =
+  | StepIn<"idle", "submit_username" | "submit_password" | "cancel">
+  | StepIn<"password_verified", "choose_factor" | "cancel">
+  | StepIn<"choosing_first_factor", "choose_factor" | "cancel">
+  | StepIn<"awaiting_password", "submit_password" | "cancel">
+  | (StepIn<"awaiting_mfa", "submit_code" | "request_new_code" | "cancel"> & {
+      readonly challenge: "SMS_MFA" | "EMAIL_OTP" | "SOFTWARE_TOKEN_MFA" | "SMS_OTP";
+    })
+  | (StepIn<"setting_up_totp", "submit_code" | "cancel"> & {
+      readonly totp: { readonly secret: string; readonly uri: string };
+    })
+  | StepIn<"setting_up_email", "submit_email" | "cancel">
+  | (StepIn<"awaiting_passkey", "submit_passkey" | "cancel"> & { readonly passkey_options: string })
+  | (StepIn<"awaiting_answer", "submit_answer" | "cancel"> & {
+      readonly parameters: Readonly<Record<string, string>>;
+    })
+  | StepIn<"awaiting_confirmation", "submit_code" | "request_new_code" | "cancel">
+  | StepIn<"awaiting_new_password", "submit_new_password" | "cancel">
+  | StepIn<"awaiting_reset", "reset_password" | "request_new_code" | "cancel">
+  | StepIn<"offering_device", "remember_device">
+  /** With an action, the response was lost: the user enters the same answer once more. */
+  | StepIn<
+      "authenticated",
+      "submit_password" | "submit_code" | "submit_answer" | "submit_new_password" | "reset_password"
+    >
+  /** The sign-in has ended; `start()` begins another. */
+  | StepIn<"failed", never>
+  | StepIn<InFlight, never>;
+
+/** State of a sign-in. */
+export type State = Step["state"];
+
+/** The step of one state. */
+export type StepOf<Of extends State> = Extract<Step, { readonly state: Of }>;
+
+/** What the user does, for `send`; a union, by `type`. */
+export type SignInEvent =
+  | {
+      type: "submit_password";
+      username?: string;
+      password: string;
+      /** Whether the session outlives the browser. */
+      keep_signed_in?: boolean;
+    }
+  | {
+      type: "submit_username";
+      username: string;
+      /** First factor to begin with. */
+      preferred?: Factor;
+      access_token?: string;
+      keep_signed_in?: boolean;
+    }
+  | { type: "choose_factor"; factor: Factor }
   | { type: "submit_email"; email: string }
   | { type: "submit_code"; code: string; remember_device?: boolean }
   | { type: "submit_passkey"; credential: string }
@@ -63,31 +218,167 @@ export type Event =
   | { type: "remember_device"; remember?: boolean }
   | { type: "request_new_code" }
   | { type: "cancel" };
-export interface User { username: string; claims: Record<string, unknown> }
-export interface ListedSession {
-  name: string;
-  is_current: boolean;
-  begun_at: string;
-  seen_at: string;
-  address: string;
-  browser: string;
-  platform: string;
+
+/** The event of one type. */
+export type EventOf<Type extends EventType> = Extract<SignInEvent, { type: Type }>;
+
+/** The user who is signed in. */
+export interface User {
+  readonly username: string;
+  /** Claims of the ID token. */
+  readonly claims: Readonly<Record<string, unknown>>;
 }
 
-export class Problem extends Error {
-  readonly status: number;
-  readonly code: string;
+/** The user who is signed in, or null, and the step that a page would show. */
+export interface Status {
+  readonly user: User | null;
+  readonly step: Step;
 }
+
+/** One session of a user. Browser and platform may be made up. */
+export interface ListedSession {
+  readonly name: string;
+  readonly is_current: boolean;
+  readonly begun_at: string;
+  readonly seen_at: string;
+  readonly address: string;
+  readonly browser: string;
+  readonly platform: string;
+}
+
+/** An error that the server reports (RFC 9457), or that the answer is not the server's. */
+export class Problem extends Error {
+  /** HTTP status; 0 if no answer arrived. */
+  readonly status: number;
+  readonly code: ProblemCode;
+  /** What happened, for the user, in the user's language; codes of the module's own are in English. */
+  override readonly message: string;
+  /** What happened, for developers. */
+  readonly detail: string;
+  /** Texts for the user, by names of fields, if fields are invalid. */
+  readonly fields: Readonly<Record<string, string>>;
+  /** Seconds after which the request can be made again (Retry-After). */
+  readonly retryAfter: number | null;
+}
+
+/** One user's sign-in. Objects with the same prefix share what is under way. */
 export class SignIn {
+  /**
+   * @param prefix Where the sign-in is mounted. Default: `/auth`.
+   * @param options.fetch Makes the requests. Default: the browser's.
+   */
   constructor(prefix?: string, options?: { fetch?: typeof fetch });
+  /** The step that this object received last, which is what its user saw. */
   readonly step: Step | null;
+  /** Begin a sign-in; this browser's own if it has one that is not over. Sends nothing. */
   start(): Promise<Step>;
+  /** Return the step that a page would show. Waits for a call under way. Sends nothing. */
   resume(): Promise<Step>;
-  send(event: Event & { keep_signed_in?: boolean }): Promise<Step>;
+  /** Send an event for the step that the user saw. A double click is one request. */
+  send(event: SignInEvent): Promise<Step>;
+  /** Return the user who is signed in, or null, and the step that a page would show. */
+  status(): Promise<Status>;
+  /** Return the user who is signed in, or null. */
   session(): Promise<User | null>;
   signOut(): Promise<void>;
+  /** Return the sessions of the user, the one seen last first. */
   sessions(): Promise<ListedSession[]>;
   endSession(name: string): Promise<void>;
+  /** End all sessions of the user: here, and wherever else this user pool is used. */
   signOutEverywhere(): Promise<void>;
 }
+
+interface SnapshotParts {
+  /** What went wrong last; null after the next success. */
+  readonly error: Problem | null;
+  /** Whether something that the user asked for is under way: buttons are disabled. */
+  readonly isPending: boolean;
+  /** When the step arrived, in milliseconds (`Date.now()`); its seconds count from there. */
+  readonly receivedAt: number;
+}
+
+/** The state of a sign-in. Frozen; a new object only on a change. */
+export type Snapshot =
+  | (SnapshotParts & { readonly status: "loading"; readonly step: null; readonly user: null })
+  | (SnapshotParts & {
+      /** No user is signed in, or the sign-in still has a question (`offering_device`). */
+      readonly status: "unauthenticated";
+      readonly step: Step | null;
+      readonly user: User | null;
+    })
+  | (SnapshotParts & {
+      readonly status: "authenticated";
+      readonly step: Step;
+      readonly user: User;
+    });
+
+/** What happened, and whether this tab or another one did it. */
+export interface News {
+  readonly type:
+    | "loaded" | "signed_in" | "signed_out" | "step_changed" | "session_renewed" | "state_changed";
+  readonly from: "here" | "elsewhere";
+}
+
+/** The part of a BroadcastChannel that is used. */
+export interface Channel {
+  postMessage(message: unknown): void;
+  addEventListener(type: "message", listener: (event: MessageEvent) => void): void;
+  removeEventListener(type: "message", listener: (event: MessageEvent) => void): void;
+}
+
+/** A sign-in to subscribe to. Its methods can be passed on as they are. */
+export interface Oncegate {
+  /**
+   * Call a function after each change, until the function that is returned is called. The first
+   * subscription asks for the status; while there is one, other tabs' news are followed.
+   */
+  readonly subscribe: (listener: (news: News) => void) => () => void;
+  readonly getSnapshot: () => Snapshot;
+  /** For rendering on a server, where the user is not known yet. */
+  readonly getServerSnapshot: () => Snapshot;
+  /** Ask for the status. Errors are in the snapshot. */
+  readonly resume: () => Promise<Snapshot>;
+  /** Begin a sign-in, if this browser has none that is not over. Errors are in the snapshot. */
+  readonly start: () => Promise<Snapshot>;
+  /** Send an event for the step of the snapshot. Errors are in the snapshot. */
+  readonly send: (event: SignInEvent) => Promise<Snapshot>;
+  /** Return user and step; throws a `Problem`. */
+  readonly status: () => Promise<Status>;
+  /** Return the user or null; throws a `Problem`. */
+  readonly session: () => Promise<User | null>;
+  /** Sign out. Errors are in the snapshot. */
+  readonly signOut: () => Promise<Snapshot>;
+  readonly sessions: () => Promise<ListedSession[]>;
+  readonly endSession: (name: string) => Promise<void>;
+  /** End all sessions of the user, everywhere. Errors are in the snapshot. */
+  readonly signOutEverywhere: () => Promise<Snapshot>;
+}
+
+/**
+ * Return a sign-in to subscribe to. Touches no browser until it is used, so modules can make it.
+ *
+ * @param options.prefix Where the sign-in is mounted. Default: `/auth`.
+ * @param options.fetch Makes the requests. Default: the browser's.
+ * @param options.channel Brings news from other tabs; false for none. Default: a BroadcastChannel.
+ */
+export function createOncegate(options?: {
+  prefix?: string;
+  fetch?: typeof fetch;
+  channel?: Channel | false;
+}): Oncegate;
+
+/**
+ * Return the event of an action, with the values that the user entered.
+ *
+ * @param values A FormData, or an object by the names of the action's fields.
+ */
+export function eventOf<Type extends EventType>(
+  action: { readonly event: Type; readonly fields: readonly Field[] },
+  values: FormData | Readonly<Record<string, string>>,
+): EventOf<Type>;
+
+/** Ask the browser for a passkey: the value of a field of type `passkey`. */
 export function passkey(options: string): Promise<string>;
+
+// Only what says `export` is exported.
+export {};

@@ -1,88 +1,80 @@
 // The JSON API for your own pages, with or without a framework. Types are in oncegate.d.ts.
 
-/** An error that the server reports (RFC 9457). */
-export class Problem extends Error {
-  constructor(status, about) {
-    super(about.detail || about.title || `HTTP ${status}`);
-    this.status = status;
-    this.code = about.code || "unknown";
-  }
-}
+import { Place, connectionTo } from "./connection.js";
 
-/** One user's sign-in. The flow is in an HttpOnly cookie, so any page can resume it. */
+export { Problem } from "./connection.js";
+export { createOncegate, eventOf } from "./client.js";
+/** Ask the browser for a passkey; returns the value of a field of type `passkey`. */
+export { passkey } from "./passkey.js";
+
+/**
+ * One user's sign-in. The flow is in an HttpOnly cookie, so any page can resume it. Objects with the
+ * same prefix share what is under way: a second click joins the first.
+ */
 export class SignIn {
-  constructor(prefix = "/auth", { fetch: call = globalThis.fetch.bind(globalThis) } = {}) {
-    this.prefix = prefix.replace(/\/$/, "");
-    this.call = call;
-    this.step = null;
+  #connection;
+  #place = new Place();
+
+  constructor(prefix = "/auth", { fetch } = {}) {
+    this.#connection = connectionTo(prefix, fetch);
   }
 
-  /** Begin a new sign-in. Sends nothing. */
+  /** The step that this object received last, which is what its user saw. */
+  get step() {
+    return this.#place.step;
+  }
+
+  /** Begin a sign-in; this browser's own if it has one that is not over. Sends nothing. */
   async start() {
-    return (this.step = await this.ask("POST", "/flows"));
+    return this.#take(await this.#connection.start());
   }
 
-  /** Return the current step of this browser's sign-in, or start a new one. Sends nothing. */
+  /** Return the step that a page would show. Waits for a call under way. Sends nothing. */
   async resume() {
-    try {
-      this.step = await this.ask("GET", "/flows/current");
-    } catch (problem) {
-      if (problem.code !== "no_such_flow") throw problem;
-      return this.start();
-    }
-    return this.step.message?.code === "flow_expired" ? this.start() : this.step;
+    return (await this.status()).step;
   }
 
-  /** Send an event for the current step, with its version. A double click returns the same step twice. */
+  /** Return the user who is signed in, or null, and the step that a page would show. */
+  async status() {
+    const answer = await this.#connection.status();
+    return { user: answer.user, step: this.#take(answer) };
+  }
+
+  /** Send an event for the step that the user saw, with its version. A double click is one request. */
   async send(event) {
-    const { flow_id: id, version } = this.step || (await this.resume());
-    return (this.step = await this.ask("POST", `/flows/${id}/events`, { ...event, version }));
+    const step = this.step ?? (await this.resume());
+    return this.#take(await this.#connection.send(step, event));
   }
 
   /** Return the user who is signed in, or null. */
   async session() {
-    try {
-      return await this.ask("GET", "/session");
-    } catch (problem) {
-      if (problem.code === "not_signed_in") return null;
-      throw problem;
-    }
+    return (await this.status()).user;
   }
 
   /** Sign out. */
   async signOut() {
-    this.step = null;
-    await this.ask("DELETE", "/session");
+    await this.#connection.signOut("/session");
+    this.#place.clear(this.#connection.tick());
   }
 
   /** Return the sessions of the user, the one seen last first. */
-  async sessions() {
-    return (await this.ask("GET", "/sessions")).sessions;
+  sessions() {
+    return this.#connection.sessions();
   }
 
   /** End one of the user's sessions, by its name. */
-  async endSession(name) {
-    await this.ask("DELETE", `/sessions/${encodeURIComponent(name)}`);
+  endSession(name) {
+    return this.#connection.end(`/sessions/${encodeURIComponent(name)}`);
   }
 
   /** End all sessions of the user: here, and wherever else this user pool is used. */
   async signOutEverywhere() {
-    this.step = null;
-    await this.ask("DELETE", "/sessions");
+    await this.#connection.signOut("/sessions");
+    this.#place.clear(this.#connection.tick());
   }
 
-  async ask(method, path, body) {
-    const response = await this.call(this.prefix + path, {
-      method,
-      credentials: "include",
-      headers: body ? { "Content-Type": "application/json" } : {},
-      body: body ? JSON.stringify(body) : undefined,
-    });
-    const answer = response.status === 204 ? null : await response.json().catch(() => ({}));
-    if (!response.ok) throw new Problem(response.status, answer || {});
-    return answer;
+  #take(answer) {
+    this.#place.take(answer);
+    return this.#place.step;
   }
 }
-
-/** Ask the browser for a passkey; returns the value of a field of type `passkey`. */
-export { passkey } from "./passkey.js";

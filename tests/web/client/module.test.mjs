@@ -93,13 +93,33 @@ test("another event waits for the one under way, and has the version that the us
   const signIn = signInAt();
   await signIn.resume();
   await signIn.send(PASSWORD);
-  server.latency = 40;
-  const [, step] = await Promise.all([
+  const sent = () => server.requests.filter((one) => one.includes("events")).length;
+  const release = server.hold(/events/);
+  const both = Promise.all([
     signIn.send({ type: "submit_code", code: "000000" }),
     signIn.send({ type: "request_new_code" }),
   ]);
+  await sleep(20);
+  assert.equal(sent(), 2); // The password, and the code.
+  release();
+  const [, step] = await both;
   assert.equal(step.reason.code, "stale");
   assert.equal(server.texts, 1);
+});
+
+test("answers are ordered by version within a flow, and by the time of asking between flows", async () => {
+  const { Place } = await import(`${STATIC}/connection.js`);
+  const place = new Place();
+  const take = (flow_id, version, asked, arrived) => place.take({ step: { flow_id, version }, asked, arrived });
+  assert.ok(take("one", 1, 2, 3));
+  assert.ok(take("one", 2, 1, 4)); // Asked for earlier, but made later.
+  assert.ok(!take("one", 1, 3, 5));
+  assert.ok(!take("other", 9, 0, 6));
+  assert.ok(take("other", 0, 7, 8));
+  assert.ok(take("other", 0, 9, 10)); // The same step again, such as with a reason.
+  place.clear(11);
+  assert.ok(!take("other", 1, 9, 12));
+  assert.ok(take("other", 0, 13, 14)); // Whatever the server says now is so.
 });
 
 test("a late answer never turns the step back", async () => {
@@ -141,6 +161,21 @@ test("a late answer does not bring a user back who has signed out", async () => 
   await late;
   assert.equal(auth.getSnapshot().user, null);
   assert.equal(auth.getSnapshot().step.state, "idle");
+});
+
+test("a status that was asked for before a sign-out is not the one after it", async () => {
+  const signIn = signInAt();
+  await signIn.resume();
+  await signIn.send(PASSWORD);
+  await signIn.send(CODE);
+  const release = server.hold(/status/);
+  const before = signIn.session();
+  await sleep(5);
+  await signIn.signOut();
+  const after = await signIn.session();
+  release();
+  assert.equal(after, null);
+  assert.equal((await before).username, "ana"); // What was so when it was asked.
 });
 
 test("a step of a call under way is waited for", async () => {
@@ -439,6 +474,37 @@ test("an event is made of an action and of what the user entered", () => {
   const remember = { event: "remember_device", fields: [field("remember")] };
   assert.deepEqual(eventOf(remember, { remember: "false" }), { type: "remember_device", remember: false });
   assert.deepEqual(eventOf({ event: "cancel", fields: [] }, new FormData()), { type: "cancel" });
+});
+
+test("without locks, tabs take turns by the storage that they share", async () => {
+  const stored = new Map();
+  globalThis.localStorage = {
+    getItem: (name) => stored.get(name) ?? null,
+    setItem: (name, value) => stored.set(name, value),
+    removeItem: (name) => stored.delete(name),
+  };
+  try {
+    server.latency = 40;
+    const tabs = [0, 1, 2].map(() => signInAt(ofOtherTab()));
+    let most = 0;
+    let now = 0;
+    const { fetch } = server;
+    server.fetch = async (...request) => {
+      most = Math.max(most, (now += 1));
+      return fetch(...request).finally(() => (now -= 1));
+    };
+    await Promise.all(tabs.map((tab) => tab.start()));
+    assert.equal(most, 1);
+    assert.equal(stored.size, 0);
+    stored.set("oncegate /auth", `other ${Date.now() + 1e9}`); // A tab that was closed.
+    await signInAt(ofOtherTab()).start();
+    server.faults.push(() => answer(503, { code: "store_unavailable" }));
+    stored.clear();
+    await problemOf(signInAt(ofOtherTab()).start());
+    assert.equal(stored.size, 0);
+  } finally {
+    delete globalThis.localStorage;
+  }
 });
 
 test("locks are used where they exist, and never wait for a tab that sleeps", async () => {
