@@ -564,11 +564,11 @@ class StoreSessions:
         Returns:
             Whether the user has such a session.
         """
-        session = self._parse(session_id)
+        found = self._found(session_id)
         del session_id
-        record = self._load(session)[1] if session else None
-        if session is None or record is None:
+        if found is None:
             return False
+        session, _, record = found
         if not any(one.name == name for one in self._list.of(record.subject)):
             return False
         self._list.end(name)
@@ -591,15 +591,13 @@ class StoreSessions:
 
     def end_others(self, session_id: str | None, context: RequestContext = NO_REQUEST) -> int:
         """End the other sessions of the user of a session, and return how many."""
-        session = self._parse(session_id)
+        found = self._found(session_id)
         del session_id
-        record = self._load(session)[1] if session else None
-        if session is None or record is None:
+        if found is None:
             return 0
+        session, version, record = found
         if not record.subject:
-            version, newest = self._load(session)
-            if newest:
-                self._swap(session, version, newest.but(ends_others=True))
+            self._swap(session, version, record.but(ends_others=True))
             return 0
         ended = len(self.end_user(record.subject, but=session.key))
         self._note("other_sessions_ended", session, record, context, number=ended)
@@ -622,11 +620,11 @@ class StoreSessions:
             Unreachable: Cognito did not answer. The other sessions here have ended; this one goes on,
                 so that the user can try again.
         """
-        session = self._parse(session_id)
+        found = self._found(session_id)
         del session_id
-        record = self._load(session)[1] if session else None
-        if session is None or record is None:
+        if found is None:
             return
+        session, _, record = found
         failure = self._signed_out_everywhere(record.tokens or tokens)
         self.end_user(record.subject, but=session.key)
         if failure:
@@ -686,6 +684,15 @@ class StoreSessions:
             return FlowId.parse(session_id or "", self._keys)
         except InvalidInput:
             return None
+
+    def _found(self, session_id: str | None) -> tuple[FlowId, int, SessionRecord] | None:
+        """Return a session with the version and the record that are stored, or None if it has ended."""
+        session = self._parse(session_id)
+        del session_id
+        if session is None:
+            return None
+        version, record = self._load(session)
+        return (session, version, record) if record else None
 
     def _load(self, session: FlowId) -> tuple[int, SessionRecord | None]:
         row = self._store.load(session.key)
