@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from types import SimpleNamespace
@@ -21,6 +22,7 @@ __all__ = ["ScriptedTransport"]
 
 USERNAME = "ana"
 PASSWORD = "Correct-horse-1"
+EPOCH = "00000000"
 
 
 class ManualClock:
@@ -40,16 +42,24 @@ class ManualClock:
 
 
 class DictStore:
-    """A record store whose rows tests can read, replace and lose."""
+    """A record store whose rows tests can read, replace and lose.
+
+    Attributes:
+        rows: the rows.
+        now_epoch: the epoch, which a test changes when it loses rows.
+    """
 
     def __init__(self) -> None:
         self.rows: dict[str, StoredRecord] = {}
+        self.now_epoch = EPOCH
         self._lock = threading.Lock()
 
     def load(self, key: str) -> StoredRecord | None:
         return self.rows.get(key)
 
     def swap(self, key: str, expected: int, row: StoredRecord) -> bool:
+        if row.epoch not in {None, self.now_epoch}:
+            return False
         with self._lock:
             stored = self.rows.get(key)
             if (stored.version if stored else 0) != expected:
@@ -57,8 +67,11 @@ class DictStore:
             self.rows[key] = row
             return True
 
-    def durable_since(self) -> float:
-        return 0.0
+    def epoch(self, key: str) -> str:
+        return self.now_epoch
+
+    def now(self) -> float:
+        return time.time()
 
 
 class UnconditionalStore(DictStore):

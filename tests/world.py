@@ -138,8 +138,11 @@ class RecordingStore:
         self.written.append(row.sealed)
         return self.store.swap(key, expected, row)
 
-    def durable_since(self) -> float:
-        return self.store.durable_since()
+    def epoch(self, key: str) -> str:
+        return self.store.epoch(key)
+
+    def now(self) -> float:
+        return self.store.now()
 
 
 class RecordingVault(MemoryVault):
@@ -174,6 +177,34 @@ class ForgetfulStore(DictStore):
     def forget(self) -> None:
         """Lose everything that is not on the disk."""
         self.rows = dict(self._on_disk)
+
+
+class LosingStore(DictStore):
+    """A store that can lose the latest writes, durable or not, as in a failover to a stale replica."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._before: list[dict[str, StoredRecord]] = []
+        self._losses = 0
+
+    def swap(self, key: str, expected: int, row: StoredRecord) -> bool:
+        before = dict(self.rows)
+        saved = super().swap(key, expected, row)
+        if saved:
+            self._before.append(before)
+        return saved
+
+    @property
+    def writes(self) -> int:
+        """The number of writes that can be lost."""
+        return len(self._before)
+
+    def lose(self, writes: int) -> None:
+        """Lose that many of the latest writes, and change the epoch."""
+        self.rows = self._before[-writes]
+        del self._before[-writes:]
+        self._losses += 1
+        self.now_epoch = f"{self._losses:08x}"
 
 
 class World:
@@ -245,6 +276,7 @@ class World:
         self._issued_to: set[str] = set()
         self._handed_over: Counter[str] = Counter()
         self._seen: set[str] = set()
+        self._has_lost = False
 
     # ── what can happen ──
 
@@ -369,6 +401,13 @@ class World:
         # A flow that lost its final state may sign in once more, with other tokens.
         self._handed_over.clear()
 
+    def lose_writes(self, writes: int) -> None:
+        """Let the store lose its latest writes. All workers go on."""
+        store = self.store.store
+        assert isinstance(store, LosingStore)
+        store.lose(writes)
+        self._has_lost = True
+
     def _resume(self, worker: Worker, result: Any) -> None:
         try:
             worker.effect = worker.script.send(result)
@@ -390,12 +429,11 @@ class World:
     def _a_call_leaves(self, worker: Worker, call: Call) -> None:
         self.calls.append(call)
         flow = self.flow(worker.flow_id)
-        if not flow.is_in_flight:
+        if not (flow.is_in_flight or self._has_lost):
             raise Broken("P1: sent before it was saved")
         if self.clock.now() < self._under_way.get(worker.flow_id, 0):
             raise Broken("P2: two calls of one flow at once")
-        assert flow.lease_until is not None
-        self._under_way[worker.flow_id] = flow.lease_until
+        self._under_way[worker.flow_id] = flow.lease_until or self.clock.now() + self.sign_in.lease
         if worker.outcome is not None:
             # It continues after its own last call; the codes that it causes are counted above.
             _may_go_on(worker.outcome, call)
@@ -407,7 +445,7 @@ class World:
         cooled = self._sent_at.get(worker.flow_id, 0.0) + self._cooldown - 1
         if isinstance(worker.event, RequestNewCode) and self.clock.now() < cooled:
             raise Broken("P1: a new code during the cooldown")
-        if worker.version is not None and worker.version < flow.version - 1:
+        if worker.version < flow.version - 1:
             raise Broken("P2: sent for an earlier step")
         # From one step, at most one answer and one request for a code may leave.
         self._left[worker.flow_id, worker.version] += 1

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import secrets
 import threading
 import time
 
@@ -9,13 +11,21 @@ from oncegate.adapters import StoredRecord
 
 
 class MemoryStore:
-    """Stores records in a dictionary. All are lost when the process exits."""
+    """Stores records in a dictionary. All are lost when the process exits.
+
+    Each store, and each process that a fork made of it, has an epoch of its own: a flow that another
+    worker began is over here.
+    """
 
     def __init__(self) -> None:
+        self._begin()
+
+    def _begin(self) -> None:
+        self._pid = os.getpid()
         self._rows: dict[str, StoredRecord] = {}
         self._lock = threading.Lock()
         self._swept_at = 0.0
-        self._since = time.time()
+        self._epoch = secrets.token_hex(4)
 
     def load(self, key: str) -> StoredRecord | None:
         """See `oncegate.adapters.RecordStore.load`."""
@@ -23,17 +33,29 @@ class MemoryStore:
 
     def swap(self, key: str, expected: int, row: StoredRecord) -> bool:
         """See `oncegate.adapters.RecordStore.swap`."""
+        if row.epoch not in {None, self.epoch(key)}:
+            return False
+        row = row._replace(epoch=None)
         with self._lock:
             stored = self._rows.get(key)
+            if stored is not None and stored[:2] == row[:2]:
+                return True
             if (stored.version if stored else 0) != expected:
                 return False
             self._rows[key] = row
             self._sweep()
             return True
 
-    def durable_since(self) -> float:
-        """Return when this store was made: its records do not outlive the process."""
-        return self._since
+    def epoch(self, key: str) -> str:
+        """See `oncegate.adapters.RecordStore.epoch`."""
+        if self._pid != os.getpid():
+            # A forked process has a copy: what it saves, no other worker sees.
+            self._begin()
+        return self._epoch
+
+    def now(self) -> float:
+        """Return the time of this machine."""
+        return time.time()
 
     def _sweep(self) -> None:
         # At most once a minute, so that a swap stays cheap with any number of records.

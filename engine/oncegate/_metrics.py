@@ -14,20 +14,31 @@ NAMES = (
     "lockouts",
     "sign_ins",
     "failures",
+    "limits_reached",
+    "epoch_changes",
 )
 
 _UNKNOWN = {"outcome_unknown", "answer_outcome_unknown"}
 _LOCKOUTS = {"locked", "too_many_wrong_codes", "too_many_wrong_answers"}
+_LIMITS = {"too_many_codes", "too_many_guesses"}
+
+EPOCH_CHANGED = "epoch_changed"
+"""The cause of a `Transition` that reports that the store's epoch changed."""
 
 
 def counted(transition: Transition) -> tuple[str, ...]:
     """Return the names of the counters that a transition counts for.
 
     ``events_suppressed`` counts double clicks, repeated posts and other late events; ``lockouts``
-    counts Cognito's own, and flows without attempts left.
+    counts Cognito's own, and flows without attempts left; ``limits_reached`` counts codes and guesses
+    that a `oncegate.CodeBudget` or `oncegate.GuessLimit` refused; ``epoch_changes`` counts how often
+    this process noticed that its store may have lost writes.
     """
+    if transition.cause == EPOCH_CHANGED:
+        return ("epoch_changes",)
+    limit = ("limits_reached",) if _LIMITS & {transition.suppressed, transition.message} else ()
     if transition.suppressed:
-        return ("events_suppressed",)
+        return ("events_suppressed", *limit)
     facts = {
         "codes_sent": bool(transition.delivered),
         "outcomes_unknown": transition.message in _UNKNOWN,
@@ -35,7 +46,7 @@ def counted(transition: Transition) -> tuple[str, ...]:
         "sign_ins": transition.target == "authenticated",
         "failures": transition.target == "failed",
     }
-    return tuple(name for name, is_so in facts.items() if is_so)
+    return (*(name for name, is_so in facts.items() if is_so), *limit)
 
 
 class CountingListener:

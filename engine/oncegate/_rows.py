@@ -6,6 +6,7 @@ Each holds one JSON value, sealed under the application's key and bound to its p
 from __future__ import annotations
 
 import json
+import secrets
 from typing import Any
 
 from oncegate._seal import SealingKeys
@@ -24,9 +25,10 @@ def open_row(key: str, row: StoredRecord | None, keys: SealingKeys) -> Any:
     if row is None:
         return None
     try:
-        plain = keys.unseal(row.sealed, f"{key}/{row.version}".encode()) if keys.can_seal else None
-        return json.loads(row.sealed if plain is None else plain)
-    except (RecordUnreadable, ValueError, RecursionError):
+        if keys.can_seal:
+            return json.loads(keys.unseal(row.sealed, f"{key}/{row.version}".encode()))
+        return json.loads(row.sealed)["value"]
+    except (RecordUnreadable, ValueError, RecursionError, TypeError, KeyError):
         return None
 
 
@@ -50,6 +52,9 @@ def next_row(
         durable: see `StoredRecord`.
     """
     version = (row.version if row else 0) + 1
-    plain = json.dumps(value).encode()
-    sealed = keys.seal(plain, f"{key}/{version}".encode()) if keys.can_seal else plain
+    if keys.can_seal:
+        sealed = keys.seal(json.dumps(value).encode(), f"{key}/{version}".encode())
+    else:
+        # A store takes a row with equal bytes for its own. No two saves may have equal ones.
+        sealed = json.dumps({"value": value, "save": secrets.token_hex(8)}).encode()
     return StoredRecord(version, sealed, ends, durable=durable)

@@ -1,15 +1,15 @@
 """Flow IDs, and what they open.
 
-A flow ID is 4 bytes of time, 16 random bytes and 12 bytes of an HMAC under the application's key, so
-that an ID which the application did not issue is refused before the store is touched. Without a key
-it is 4 bytes of time and 20 random bytes. It is given to one user and stored nowhere: the store's key
-for the flow, the key that seals its record, and the key that digests answers are derived from it
-(HKDF-SHA256, RFC 5869). A thief of the store has neither the IDs nor a key to any record. The record
-is sealed with AES-256-GCM and bound to its key and version, so that it cannot be read, changed, moved
-to another flow or replayed as another version.
+A flow ID is 4 bytes of time, 4 bytes of the store's epoch, 16 random bytes and 12 bytes of an HMAC under
+the application's key, so that an ID which the application did not issue is refused before the store
+is touched. Without a key it has 19 random bytes and no HMAC. It is given to one user and stored
+nowhere: the store's key for the flow, the key that seals its record, and the key that digests answers
+are derived from it (HKDF-SHA256, RFC 5869). A thief of the store has neither the IDs nor a key to any
+record. The record is sealed with AES-256-GCM and bound to its key and version, so that it cannot be
+read, changed, moved to another flow or replayed as another version.
 
-The time in the ID is when it was issued. A flow that was never saved costs the store nothing; its age
-distinguishes it from one whose row was lost (`FlowId.issued_at`).
+A flow that was never saved costs the store nothing. Time and epoch distinguish it from one whose row
+expired or was lost. The IDs of sessions, and of flows that workers of 0.1 share, have no epoch.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import hmac
 import os
 import re
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from copy import copy
 from dataclasses import dataclass, field
@@ -30,12 +30,22 @@ from oncegate._keys import check_key
 from oncegate.errors import InvalidInput, Misconfigured, RecordUnreadable
 from oncegate.record import SCHEMA, Flow, SchemaNumber, read_record, write_record
 
-_TIME, _RANDOM, _MAC, _RANDOM_UNKEYED = 4, 16, 12, 20
+_TIME, _EPOCH, _RANDOM, _MAC = 4, 4, 16, 12
+_RANDOM_UNKEYED, _RANDOM_UNKEYED_WITH_EPOCH = 20, 19
 _NONCE, _KEY_ID, _SALT = 12, 4, 16
 _FORMAT, _FORMAT_2 = b"\x01", b"\x02"
-# 24 or 32 bytes in URL-safe base64, without padding and with one spelling for each ID: the last of 43
-# characters has two bits to spare, which are zero.
-_FORM = re.compile(r"[A-Za-z0-9_-]{32}|[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]")
+# 24, 32, 27 or 36 bytes in URL-safe base64, without padding and with one spelling for each ID: the last
+# of 43 characters has two bits to spare, which are zero.
+_FORM = re.compile(
+    r"[A-Za-z0-9_-]{32}|[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]|[A-Za-z0-9_-]{36}|[A-Za-z0-9_-]{48}"
+)
+_HAS_EPOCH_HAS_MAC = {
+    _TIME + _RANDOM_UNKEYED: (False, False),
+    _TIME + _RANDOM + _MAC: (False, True),
+    _TIME + _EPOCH + _RANDOM_UNKEYED_WITH_EPOCH: (True, False),
+    _TIME + _EPOCH + _RANDOM + _MAC: (True, True),
+}
+"""What an ID contains, by its length in bytes."""
 
 
 def _derive(length: int, secret: bytes, what: bytes, salt: bytes | None = None) -> bytes:
@@ -260,32 +270,20 @@ def _text(key: str | SecretStr) -> str:
     return key.get_secret_value() if isinstance(key, SecretStr) else key
 
 
-def new_flow_id(now: float, keys: SealingKeys | None = None) -> str:
-    """Return a new ID.
-
-    Args:
-        now: seconds since the epoch.
-        keys: the application's, to recognise the ID as issued by it.
-    """
-    issued_at = int(now).to_bytes(_TIME, "big")
-    if keys is None or not keys.issues_ids:
-        return base64.urlsafe_b64encode(issued_at + secrets.token_bytes(_RANDOM_UNKEYED)).decode()
-    raw = issued_at + secrets.token_bytes(_RANDOM)
-    return base64.urlsafe_b64encode(raw + keys.issue(raw)).decode().rstrip("=")
-
-
 @dataclass(frozen=True, slots=True)
 class FlowId:
     """A parsed flow ID.
 
     Attributes:
-        text: the ID itself; 43 characters, 32 without an application's key; safe in URLs.
-        issued_at: seconds since the epoch.
+        text: the ID itself; 48 characters, 36 without an application's key; safe in URLs.
+        issued_at: seconds since the Unix epoch.
+        epoch: the store's epoch when it was issued, 8 hexadecimal digits; None if it has none.
         key: the store's key for the flow, 32 hexadecimal digits; safe to log.
     """
 
     text: str
     issued_at: float
+    epoch: str | None
     key: str
     _cipher: _Cipher = field(compare=False)
     _digesting: bytes
@@ -294,9 +292,31 @@ class FlowId:
         return f"FlowId(key={self.key!r})"
 
     @classmethod
-    def new(cls, now: float, keys: SealingKeys | None = None) -> FlowId:
-        """Return a new ID; see `new_flow_id`."""
-        return cls.parse(new_flow_id(now, keys))
+    def new(
+        cls,
+        now: float,
+        keys: SealingKeys | None = None,
+        epoch_of: Callable[[str], str] | None = None,
+    ) -> FlowId:
+        """Return a new ID.
+
+        Args:
+            now: seconds since the Unix epoch.
+            keys: the application's, to recognise the ID as issued by it.
+            epoch_of: returns the store's epoch for a key (`oncegate.adapters.RecordStore.epoch`).
+                None: the ID has no epoch.
+        """
+        is_keyed = keys is not None and keys.issues_ids
+        issued_at = int(now).to_bytes(_TIME, "big")
+        if epoch_of is None:
+            raw = issued_at + secrets.token_bytes(_RANDOM if is_keyed else _RANDOM_UNKEYED)
+        else:
+            rest = secrets.token_bytes(_RANDOM if is_keyed else _RANDOM_UNKEYED_WITH_EPOCH)
+            key = _derive_with_epoch(issued_at, rest)[:16].hex()
+            raw = issued_at + bytes.fromhex(epoch_of(key)) + rest
+        if keys is not None and is_keyed:
+            raw += keys.issue(raw)
+        return cls.parse(base64.urlsafe_b64encode(raw).decode().rstrip("="))
 
     @classmethod
     def parse(cls, text: str, keys: SealingKeys | None = None) -> FlowId:
@@ -312,12 +332,20 @@ class FlowId:
         if not isinstance(text, str) or not _FORM.fullmatch(text):
             raise InvalidInput("not a flow ID: start a new flow and use the ID of its step")
         raw = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
-        if keys is not None and not _is_accepted(raw, keys):
+        has_epoch, has_mac = _HAS_EPOCH_HAS_MAC[len(raw)]
+        issued, mac = (raw[:-_MAC], raw[-_MAC:]) if has_mac else (raw, b"")
+        if keys is not None and not _is_accepted(issued, mac, keys):
             raise InvalidInput("not a flow ID of this application: start a new flow")
-        derived = _derive(80, raw, b"oncegate flow id 1")
+        if has_epoch:
+            epoch = issued[_TIME : _TIME + _EPOCH].hex()
+            derived = _derive_with_epoch(issued[:_TIME], issued[_TIME + _EPOCH :])
+        else:
+            epoch = None
+            derived = _derive(80, raw, b"oncegate flow id 1")
         return cls(
             text=text,
             issued_at=float(int.from_bytes(raw[:_TIME], "big")),
+            epoch=epoch,
             key=derived[:16].hex(),
             _cipher=_Cipher(derived[16:48]),
             _digesting=derived[48:],
@@ -375,8 +403,13 @@ class FlowId:
         return f"{self.key}/{version}".encode()
 
 
-def _is_accepted(raw: bytes, keys: SealingKeys) -> bool:
+def _derive_with_epoch(issued_at: bytes, rest: bytes) -> bytes:
+    # Not from the epoch: the node that has the epoch depends on the store's key, which is derived here.
+    return _derive(80, issued_at + rest, b"oncegate flow id 2")
+
+
+def _is_accepted(issued: bytes, mac: bytes, keys: SealingKeys) -> bool:
     """Whether the keys issued an ID. One of 0.1, or made without a key, has no MAC."""
-    if len(raw) == _TIME + _RANDOM_UNKEYED:
+    if not mac:
         return keys.accept_unkeyed or not keys.issues_ids
-    return keys.is_issued(raw[: _TIME + _RANDOM], raw[_TIME + _RANDOM :])
+    return keys.is_issued(issued, mac)

@@ -132,18 +132,25 @@ class StoredRecord(NamedTuple):
         durable: whether the save has to be on disk when `RecordStore.swap` returns, as every save
             before a call has to. A power cut may undo a save that is not, but never without those
             after it. A store may ignore this, and need not store it.
+        epoch: the epoch under which alone `RecordStore.swap` may save the row; None for any. It is not
+            stored: a row that was loaded has None.
     """
 
     version: int
     sealed: bytes
     expires_at: float
     durable: bool = True
+    epoch: str | None = None
 
 
 class RecordStore(Protocol):
     """Stores sealed records: flows, budgets, sessions. Safe to share between threads.
 
-    All methods raise `oncegate.StoreUnavailable` if the store cannot answer.
+    A store may lose what it has acknowledged: in a failover, a restart, an eviction. It then changes
+    its epoch, and the flows from before end.
+
+    All methods raise `oncegate.StoreUnavailable` if the store cannot answer, and
+    `oncegate.Misconfigured`, with the cure, if it lacks a table, a right or a setting.
     """
 
     def load(self, key: str) -> StoredRecord | None:
@@ -153,21 +160,33 @@ class RecordStore(Protocol):
     def swap(self, key: str, expected: int, row: StoredRecord) -> bool:
         """Save a row if the stored version is still the expected one, as one atomic operation.
 
+        The same operation compares the row's epoch, if it has one, with the store's.
+
         Args:
             key: 32 hexadecimal digits.
             expected: version that must be stored; 0 if there must be no row.
             row: the new row.
 
         Returns:
-            True if it was saved; False if another version is stored, and then nothing changed.
+            True if it was saved, or if exactly this row is stored: an earlier attempt was applied, and
+            its answer was lost. False if another version is stored or the epoch is another, and then
+            nothing changed.
         """
         ...
 
-    def durable_since(self) -> float:
-        """Return the Unix time since which no durable write was lost.
+    def epoch(self, key: str) -> str:
+        """Return the epoch of the data that this key belongs to: 8 lower-case hexadecimal digits.
 
-        0.0 if the store never loses one. A store that can lose its data returns when it last came up
-        empty: a flow from before, whose row is missing, may have been lost, and has ended.
+        It changes whenever a write that was acknowledged may have been lost. It is what the last answer
+        for this key said, at least as recent as the last `load` or `swap`. A store that loses nothing
+        returns a constant.
+        """
+        ...
+
+    def now(self) -> float:
+        """Return the seconds since the Unix epoch by the store's clock, as far as its answers told.
+
+        All workers of a store compare times by it. A store on the same machine returns the machine's.
         """
         ...
 
@@ -265,3 +284,17 @@ class SystemClock:
 
     def sleep(self, seconds: float) -> None:
         time.sleep(seconds)
+
+
+class StoreClock(SystemClock):
+    """The clock of a store, which is the same for all workers.
+
+    Args:
+        store: the store.
+    """
+
+    def __init__(self, store: RecordStore) -> None:
+        self._store = store
+
+    def now(self) -> float:
+        return self._store.now()

@@ -40,7 +40,7 @@ HANDOVERS_PER_FLOW = 5
 
 _NOT_IN_1: Final = (
     *("schema_number", "accepted_event", "accepted_digest", "handovers_left", "account_tag"),
-    *("from_known_browser", "password_changed"),
+    *("from_known_browser", "password_changed", "worker"),
 )
 
 # Names of schema 1, and what became of them.
@@ -96,6 +96,7 @@ class Flow(StoredModel):
         device_key: key of the device that the last call was made from.
         remember_device: the user's answer about remembering this device, if given in advance.
         lease_until: end of the lease of a call under way, in seconds since the epoch.
+        worker: name of the process that makes the call under way; empty if it has none.
         challenge_ends: deadline for answers, in seconds since the epoch.
         saved_at: time of this version, in seconds since the epoch.
         message: message for the user: a code of `oncegate.messages.TEXTS`, without ``message.``.
@@ -128,6 +129,7 @@ class Flow(StoredModel):
     device_key: str | None = None
     remember_device: bool | None = None
     lease_until: float | None = None
+    worker: str = ""
     challenge_ends: float | None = None
     saved_at: float = 0.0
     message: str | None = None

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from tests.doubles import (
+    EPOCH,
     DictStore,
     ManualClock,
     ScriptedTransport,
@@ -46,7 +47,7 @@ from oncegate.adapters import (
     StoredRecord,
     Transition,
 )
-from oncegate.driver.effects import CallTransport, GetDurableSince, Load, Notify, Sleep, Swap
+from oncegate.driver.effects import CallTransport, GetEpoch, Load, Notify, Sleep, Swap
 from oncegate_stores import MemoryStore
 
 WRONG_CODE = Rejected(reason=RejectionReason.WRONG_CODE)
@@ -86,11 +87,11 @@ def test_password_and_code_sign_in_as_the_contract_shows(clock: ManualClock) -> 
 
 
 def test_event_with_a_call_is_saved_before_the_call(clock: ManualClock) -> None:
-    sign_in, _ = driver(clock, budget=None)
+    sign_in, _ = driver(clock, budget=None, store=DictStore())
     script = sign_in.sending(sign_in.start(), password())
     assert isinstance(next(script), Load)
-    assert isinstance(script.send(None), GetDurableSince)
-    assert isinstance(script.send(0.0), Swap)
+    assert isinstance(script.send(None), GetEpoch)
+    assert isinstance(script.send(EPOCH), Swap)
     assert isinstance(script.send(True), Notify)
     assert isinstance(script.send(None), CallTransport)
 
@@ -118,21 +119,24 @@ def test_write_ahead_and_cancel_are_durable_and_outcomes_are_not(
 
 
 def test_worker_that_loses_the_swap_makes_no_call(clock: ManualClock) -> None:
-    sign_in, _ = driver(clock, budget=None)
+    sign_in, _ = driver(clock, budget=None, store=DictStore())
     script = sign_in.sending(sign_in.start(), password())
     next(script)
     script.send(None)
-    swap = script.send(0.0)
+    swap = script.send(EPOCH)
     assert isinstance(swap, Swap)
     assert isinstance(script.send(False), Load)
-    assert isinstance(script.send(swap.row), Notify)
+    assert isinstance(script.send(swap.row), GetEpoch)
+    assert isinstance(script.send(EPOCH), Notify)
     assert isinstance(script.send(None), Load)
     for _ in range(3):  # the other worker's call is still under way
-        assert isinstance(script.send(swap.row), Sleep)
+        assert isinstance(script.send(swap.row), GetEpoch)
+        assert isinstance(script.send(EPOCH), Sleep)
         assert isinstance(script.send(None), Load)
     clock.advance(11)  # longer than the patience
+    script.send(swap.row)
     with pytest.raises(StopIteration) as end:
-        script.send(swap.row)
+        script.send(EPOCH)
     step: Step = end.value.value
     assert step.state == "checking_password"
     assert step.reason is not None

@@ -1,7 +1,8 @@
 """Every interleaving of a few workers on one flow, over the real driver and machine.
 
 A *schedule* is a sequence of happenings: a worker performs its next effect (its call may suffer a
-fault), a worker dies, a lease expires, or a power cut undoes what is not durable. The explorer tries
+fault), a worker dies, a lease expires, a power cut undoes what is not durable, or the store loses
+writes that it has acknowledged. The explorer tries
 all schedules within bounds, breadth first, so the first violation that it finds has the shortest
 schedule. A generator cannot be copied, so each schedule is played from the start in a new world.
 Schedules that reach the same state are followed once.
@@ -13,13 +14,13 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
-from tests.world import Broken, ForgetfulStore, Worker, World
+from tests.world import Broken, ForgetfulStore, LosingStore, Worker, World
 
 from oncegate.adapters import RecordStore
 from oncegate.driver.effects import (
     CallTransport,
     FindDevice,
-    GetDurableSince,
+    GetEpoch,
     Notify,
     Sleep,
     StoreDevice,
@@ -30,6 +31,9 @@ from oncegate_stores import MemoryStore
 LEASE = 200.0
 LEASE_EXPIRES, POWER_CUT = "the lease expires", "the power is cut"
 ACTS, DIES = "acts", "dies"
+LOSSES = {"the last write is lost": 1, "two writes are lost": 2, "all writes are lost": None}
+"""How many of the latest writes a store loses, in one loss."""
+
 FAULTS = ("lost", "throttled")
 FIREWALL = ("blocked",)
 
@@ -38,7 +42,8 @@ class Happening(NamedTuple):
     """One thing that happens.
 
     Attributes:
-        what: ``acts`` or ``dies``, of a worker; ``the lease expires`` or ``the power is cut``.
+        what: ``acts`` or ``dies``, of a worker; ``the lease expires``, ``the power is cut``, or one of
+            `LOSSES`.
         worker: index of the worker in the script.
         fault: fault of the worker's call, if it makes one.
     """
@@ -85,6 +90,7 @@ class Explorer:
         faults: number of calls that may suffer a fault.
         waits: number of times that a lease may expire.
         cuts: number of power cuts; the store must be a `ForgetfulStore` then.
+        losses: how often the store loses acknowledged writes; it must be a `LosingStore` then.
         kinds: kinds of faults (`tests.doubles.InProcessClient`).
         most: maximum number of schedules.
         new_store: makes the store of each world.
@@ -99,13 +105,20 @@ class Explorer:
         faults: int = 1,
         waits: int = 1,
         cuts: int = 0,
+        losses: int = 0,
         kinds: tuple[str, ...] = FAULTS,
         most: int = 200_000,
         new_store: Callable[[], RecordStore] = MemoryStore,
         **world: Any,
     ) -> None:
         self._script = script
-        self._bounds = {DIES: crashes, "fault": faults, LEASE_EXPIRES: waits, POWER_CUT: cuts}
+        self._bounds = {
+            DIES: crashes,
+            "fault": faults,
+            LEASE_EXPIRES: waits,
+            POWER_CUT: cuts,
+            "loss": losses,
+        }
         self._kinds = kinds
         self._most = most
         self._new_store = new_store
@@ -166,6 +179,9 @@ class Explorer:
         if happening.what == POWER_CUT:
             world.cut_the_power()
             return
+        if happening.what in LOSSES:
+            world.lose_writes(LOSSES[happening.what] or _store(world).writes)
+            return
         worker = workers[happening.worker]
         if happening.what == DIES:
             world.kill(worker)
@@ -179,6 +195,7 @@ class Explorer:
         used = {
             DIES: sum(step.what == DIES for step in schedule),
             "fault": sum(step.fault is not None for step in schedule),
+            "loss": sum(step.what in LOSSES for step in schedule),
             **{
                 what: sum(step.what == what for step in schedule)
                 for what in (LEASE_EXPIRES, POWER_CUT)
@@ -198,6 +215,8 @@ class Explorer:
         for what in (LEASE_EXPIRES, POWER_CUT):
             if left[what] and world.workers:
                 yield Happening(what)
+        if left["loss"] and world.workers:
+            yield from _losses(_store(world))
 
     def _state(self, world: World, workers: list[Worker]) -> object:
         """Return what determines the rest of a schedule. IDs, sessions and codes differ in each world."""
@@ -215,6 +234,7 @@ class Explorer:
             flow.challenge_ends is not None and world.clock.now() >= flow.challenge_ends,
             len(world.pool.inbox.messages()),
             len(world.calls),
+            world.store.epoch("") if self._bounds["loss"] else None,
             tuple(_state_of(worker, world) for worker in workers),
         )
 
@@ -231,9 +251,20 @@ class Explorer:
                 raise Violation(f"P4: {step.state} is a dead end", schedule)
 
 
+def _store(world: World) -> LosingStore:
+    assert isinstance(world.store.store, LosingStore)
+    return world.store.store
+
+
+def _losses(store: LosingStore) -> Iterator[Happening]:
+    for what, writes in LOSSES.items():
+        if store.writes >= (writes or 3):  # all of two writes are two writes
+            yield Happening(what)
+
+
 def _skip(world: World, worker: Worker) -> None:
     """Perform the effects that no other worker can observe; interleaving them makes no difference."""
-    while isinstance(worker.effect, (GetDurableSince, FindDevice, StoreDevice)):
+    while isinstance(worker.effect, (GetEpoch, FindDevice, StoreDevice)):
         world.do_one_thing(worker)
 
 

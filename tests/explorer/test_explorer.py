@@ -11,7 +11,7 @@ from tests.doubles import UnconditionalStore
 from tests.explorer.explorer import Explorer, Violation
 from tests.explorer.scripts import CHOOSING, THREE, TWO
 from tests.flows import GUARDS, chart_with, constant
-from tests.world import Broken, ForgetfulStore
+from tests.world import Broken, ForgetfulStore, LosingStore
 
 import oncegate.driver.script as script_module
 import oncegate.machine.advance as advance_module
@@ -77,6 +77,25 @@ def test_power_cut_breaks_no_promise(
 ) -> None:
     script, world = TWO[name]
     covered = Explorer(script, **POWER_CUTS, **world).explore()  # type: ignore[arg-type]
+    record_property("explored", [name, covered.schedules, covered.states])
+    assert covered.ends > 1
+
+
+LOSSES: dict[str, Any] = {
+    "crashes": 0,
+    "faults": 0,
+    "waits": 0,
+    "losses": 1,
+    "new_store": LosingStore,
+}
+
+
+@pytest.mark.parametrize("name", TWO)
+def test_loss_of_acknowledged_writes_breaks_no_promise(
+    name: str, record_property: Callable[[str, object], None]
+) -> None:
+    script, world = TWO[name]
+    covered = Explorer(script, **LOSSES, **world).explore()  # type: ignore[arg-type]
     record_property("explored", [name, covered.schedules, covered.states])
     assert covered.ends > 1
 
@@ -160,12 +179,35 @@ class NeverDurableStore(ForgetfulStore):
         return super().swap(key, expected, row._replace(durable=False))
 
 
+class StoreThatNoticesNoLoss(LosingStore):
+    """A store that keeps its epoch when it loses writes."""
+
+    def lose(self, writes: int) -> None:
+        epoch = self.now_epoch
+        super().lose(writes)
+        self.now_epoch = epoch
+
+
+class StoreThatSavesUnderAnyEpoch(LosingStore):
+    """A store that knows its epoch, and does not compare it when it saves."""
+
+    def swap(self, key: str, expected: int, row: StoredRecord) -> bool:
+        return super().swap(key, expected, row._replace(epoch=None))
+
+
 FAULTY_STORES: dict[str, tuple[Callable[[], RecordStore], str, dict[str, Any]]] = {
     "the compare-and-swap": (UnconditionalStore, "the password twice", {}),
     "the compare-and-swap, of an answer": (UnconditionalStore, "two wrong codes", {}),
     "the compare-and-swap, of a factor": (UnconditionalStore, "two factors", {}),
     "the write-ahead": (StoreWithoutWriteAhead, "the password twice", {}),
     "durable writes": (NeverDurableStore, "the password twice", POWER_CUTS),
+    "the epoch": (StoreThatNoticesNoLoss, "the password twice", LOSSES),
+    "the epoch, of a new code": (
+        StoreThatNoticesNoLoss,
+        "a new code by one click, twice",
+        LOSSES,
+    ),
+    "the epoch in the swap": (StoreThatSavesUnderAnyEpoch, "the password twice", LOSSES),
 }
 """For each property that a store must have: a store without it, a script, and bounds."""
 

@@ -27,7 +27,7 @@ PUBLIC_NAMES = frozenset(
         *("key", "group_key", "device_key", "medium", "destination", "options", "passkey_options"),
         *("title", "title_code", "label", "label_code", "event", "value", "autocomplete"),
         *("pattern", "message", "text", "detail", "challenge", "session_id", "token_type"),
-        *("attempted_digests", "accepted_digest", "accepted_event", "account_tag"),
+        *("attempted_digests", "accepted_digest", "accepted_event", "account_tag", "worker"),
     }
 )
 """Fields that are not secret in any model."""

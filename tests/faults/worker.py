@@ -85,8 +85,10 @@ def _carry_out(sign_in: SignIn, order: dict[str, Any]) -> dict[str, Any]:
         if "event" in order:
             event = parse_event(order["event"])
             step = sign_in.send(StepRef(order["flow_id"], order["version"]), event)
-        else:
+        elif "flow_id" in order:
             step = sign_in.get(order["flow_id"])
+        else:
+            step = sign_in.start()
     except OncegateError as error:
         return {"error": type(error).__name__}
     return {**step.model_dump(mode="json"), "signed_in": step.tokens is not None}

@@ -7,7 +7,8 @@ for a code may have been sent.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable
-from typing import Any, Final, NamedTuple
+from contextlib import suppress
+from typing import Any, Final, Literal, NamedTuple
 
 from oncegate._seal import SealingKeys
 from oncegate.budget import (
@@ -78,10 +79,12 @@ class Reserved(NamedTuple):
     Attributes:
         accounts: each with the time of its charge, in seconds since the epoch.
         names: users that the accounts are of.
+        is_guess: whether the guess, if the call is one, was counted.
     """
 
     accounts: tuple[tuple[Account, float], ...] = ()
     names: tuple[UserName, ...] = ()
+    is_guess: bool = False
 
 
 class Permit:
@@ -151,6 +154,35 @@ class Limits:
             return ""
         return password_tag(event.password.get_secret_value(), self._keys)
 
+    def reserve(
+        self, flow: Flow, call: Call
+    ) -> Generator[
+        Effect, Any, tuple[Reserved, Literal["too_many_codes", "too_many_guesses"] | None]
+    ]:
+        """Charge what a call may use up; return what was charged, and why the call must not be made."""
+        reserved = yield from self._reserve_code(flow, call)
+        if reserved is None:
+            return Reserved(), "too_many_codes"
+        if not (yield from self._reserve_guess(flow, call)):
+            return reserved, "too_many_guesses"
+        return reserved._replace(is_guess=_is_guess(call)), None
+
+    def settle(
+        self, reserved: Reserved, flow: Flow, outcome: Outcome, source: str | None
+    ) -> Generator[Effect, Any, None]:
+        """Settle what `reserve` charged. A store that does not answer leaves the reservation.
+
+        Args:
+            reserved: what is charged.
+            flow: the flow in flight, before the outcome.
+            outcome: outcome of the call.
+            source: address of the client.
+        """
+        with suppress(StoreUnavailable):
+            if reserved.is_guess:
+                yield from self._settle_guess(flow, outcome)
+            yield from self._settle_code(reserved, flow, outcome, source)
+
     # ── codes ──
 
     def codes_remain(self, flow: Flow, event: Event, context: RequestContext) -> CodesRemain:
@@ -189,7 +221,7 @@ class Limits:
         with_password = isinstance(event, SubmitPassword) or bool(_password_tag_of(flow))
         return self._budget.of_source(address, self._keys, with_password=with_password)
 
-    def reserve_code(self, flow: Flow, call: Call) -> Generator[Effect, Any, Reserved | None]:
+    def _reserve_code(self, flow: Flow, call: Call) -> Generator[Effect, Any, Reserved | None]:
         """Charge the user's budget before a call that can send; return None if it is used up."""
         if self._budget is None or not _can_send(call):
             return Reserved()
@@ -224,19 +256,13 @@ class Limits:
         at = self._clock.now()
         if not (yield from self._charge(account, at)):
             return None
-        return Reserved((*reserved.accounts, (account, at)), (*reserved.names, name))
+        accounts, names = (*reserved.accounts, (account, at)), (*reserved.names, name)
+        return reserved._replace(accounts=accounts, names=names)
 
-    def settle_code(
+    def _settle_code(
         self, reserved: Reserved, flow: Flow, outcome: Outcome, source: str | None
     ) -> Generator[Effect, Any, None]:
-        """Give the reservation back if nothing was sent; otherwise charge who else is concerned.
-
-        Args:
-            reserved: what `reserve_code` returned.
-            flow: the flow in flight, before the outcome.
-            outcome: outcome of the call.
-            source: address of the client.
-        """
+        """Give the reservation back if nothing was sent; otherwise charge who else is concerned."""
         if self._budget is None or not reserved.accounts:
             return
         challenge = outcome.challenge if isinstance(outcome, ChallengeIssued) else None
@@ -318,7 +344,7 @@ class Limits:
             return True
         return guesses.allows((yield Load(guesses.key)), self._clock.now())
 
-    def reserve_guess(self, flow: Flow, call: Call) -> Result:
+    def _reserve_guess(self, flow: Flow, call: Call) -> Result:
         """Count a guess before the call; return False if it must not be made."""
         guesses = self._guesses_of(flow)
         if guesses is None or not _is_guess(call):
@@ -333,12 +359,10 @@ class Limits:
                 return True
         return False
 
-    def settle_guess(
-        self, flow: Flow, call: Call, outcome: Outcome
-    ) -> Generator[Effect, Any, None]:
+    def _settle_guess(self, flow: Flow, outcome: Outcome) -> Generator[Effect, Any, None]:
         """Forget the wrong codes after a right one, and a guess that was none."""
         guesses = self._guesses_of(flow)
-        if guesses is None or not _is_guess(call) or _is_wrong(flow, outcome):
+        if guesses is None or _is_wrong(flow, outcome):
             return
         by = 0 if isinstance(outcome, (ChallengeIssued, TokensIssued, Confirmed)) else -1
         yield from self._update(

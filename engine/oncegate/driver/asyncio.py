@@ -31,7 +31,10 @@ class AsyncSignIn(Driver):
 
     async def start(self) -> Step:
         """See `SignIn.start`."""
-        return self.starting()
+        import asyncio
+
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, copy_context().run, self.starting)
 
     async def get(self, flow_id: str, *, patience: float = 0.0) -> Step:
         """See `SignIn.get`."""

@@ -9,6 +9,7 @@ from oncegate._log import LogListener, logger
 from oncegate.challenges import Call
 from oncegate.context import RequestContext
 from oncegate.devices import Device
+from oncegate.errors import Misconfigured, StoreUnavailable
 from oncegate.outcomes import Outcome, OutcomeUnknown
 from oncegate.ports import (
     Clock,
@@ -29,8 +30,10 @@ class Load(NamedTuple):
     key: str
 
 
-class GetDurableSince(NamedTuple):
-    """Ask since when the store has lost no durable write; returns seconds since the epoch."""
+class GetEpoch(NamedTuple):
+    """Ask for the store's epoch of a key; returns 8 hexadecimal digits."""
+
+    key: str
 
 
 class Swap(NamedTuple):
@@ -83,7 +86,7 @@ class Sleep(NamedTuple):
 
 Effect = (
     Load
-    | GetDurableSince
+    | GetEpoch
     | Swap
     | CallTransport
     | CreateSession
@@ -121,16 +124,13 @@ class Performer:
         self._listeners = (LogListener(),) if listeners is None else tuple(listeners)
         self._clock = clock
         self._log = logger()
+        self._failing: set[type[Effect]] = set()
 
     def perform(self, effect: Effect) -> Any:
         """Perform one effect and return its result."""
         match effect:
-            case Load():
-                return self._store.load(effect.key)
-            case GetDurableSince():
-                return self._store.durable_since()
-            case Swap():
-                return self._store.swap(effect.key, effect.expected, effect.row)
+            case Load() | GetEpoch() | Swap():
+                return self._use_store(effect)
             case CallTransport():
                 return self._call(effect)
             case CreateSession():
@@ -143,6 +143,26 @@ class Performer:
                 return self._notify(effect.transition)
             case Sleep():
                 return self._clock.sleep(effect.seconds)
+
+    def _use_store(self, effect: Load | GetEpoch | Swap) -> Any:
+        try:
+            match effect:
+                case Load():
+                    result: Any = self._store.load(effect.key)
+                case GetEpoch():
+                    result = self._store.epoch(effect.key)
+                case Swap():
+                    result = self._store.swap(effect.key, effect.expected, effect.row)
+        except (StoreUnavailable, Misconfigured) as error:
+            # Once per outage: each request of it fails the same way. Of reads and writes, one may fail.
+            if type(effect) not in self._failing:
+                self._failing.add(type(effect))
+                self._log.error("the store failed", error=type(error).__name__, reason=str(error))
+            raise
+        if type(effect) in self._failing:
+            self._failing.discard(type(effect))
+            self._log.warning("the store answers again")
+        return result
 
     def _call(self, effect: CallTransport) -> Outcome:
         try:

@@ -13,12 +13,13 @@ about transitions: the machine does.
 from __future__ import annotations
 
 import hmac
-from collections.abc import Generator, Iterable
+from collections.abc import Callable, Generator, Iterable
 from dataclasses import replace
-from functools import cache
-from typing import Any, get_args
+from functools import cache, partial
+from typing import Any, TypeVar, get_args
 
-from oncegate._seal import FlowId, SealingKeys, new_flow_id
+from oncegate._log import logger
+from oncegate._seal import FlowId, SealingKeys
 from oncegate.budget import DEFAULT_BUDGET, DEFAULT_GUESS_LIMIT, CodeBudget, GuessLimit
 from oncegate.challenges import (
     EVENT_TYPES,
@@ -32,13 +33,14 @@ from oncegate.challenges import (
 )
 from oncegate.context import RequestContext, StepRef
 from oncegate.devices import Device
-from oncegate.driver._limits import Limits, Permit
+from oncegate.driver._limits import Limits, Permit, Reserved
+from oncegate.driver._worker import is_gone, this_worker
 from oncegate.driver.effects import (
     CallTransport,
     CreateSession,
     Effect,
     FindDevice,
-    GetDurableSince,
+    GetEpoch,
     Load,
     Notify,
     Performer,
@@ -46,7 +48,7 @@ from oncegate.driver.effects import (
     StoreDevice,
     Swap,
 )
-from oncegate.errors import InvalidInput, Misconfigured
+from oncegate.errors import InvalidInput, Misconfigured, RecordUnreadable, StoreUnavailable
 from oncegate.machine.advance import NotAllowed, advance
 from oncegate.machine.context import TIME_PASSED, GuardInputs, Policy
 from oncegate.machine.guards import CLOCK_SKEW, is_due
@@ -65,14 +67,15 @@ from oncegate.ports import (
     Listener,
     RecordStore,
     SessionKeeper,
+    StoreClock,
     StoredRecord,
-    SystemClock,
     Transition,
     Transport,
 )
 from oncegate.record import NEW_CODES_PER_FLOW, SCHEMA, Flow, SchemaNumber
 from oncegate.states import FlowState
 from oncegate.step import Step, step_of
+from oncegate.tokens import Tokens
 
 START_WITHIN = 10.0
 """Seconds after a save within which a worker must start the call. Later, it makes none."""
@@ -83,10 +86,11 @@ LEASE_MARGIN = 10.0
 EXPIRED = Flow.model_construct(state=FlowState.FAILED, message="flow_expired")
 """Stands for a flow whose record has expired or is missing. It is never stored."""
 
-_ID_RESOLUTION = 2.0
-"""Seconds by which a flow may seem older than the store: IDs have whole seconds, and clocks differ."""
+SAVE_WITHIN = 10.0
+"""Seconds within which the outcome of a call is saved again and again if the store does not answer."""
 
 Script = Generator[Effect, Any, Step]
+_T = TypeVar("_T")
 
 
 @cache
@@ -129,7 +133,7 @@ class Driver:
             vault: stores the devices of this program's user. A web application passes each browser's
                 in `RequestContext.device_vault`. None: no device is remembered.
             listeners: called with every transition. None: one that logs.
-            clock: tells the time. None: the operating system's.
+            clock: tells the time. None: the store's, by which all workers compare times.
             lifetime: seconds that a flow, and its row in the store, live after the last change.
             patience: seconds that a repeated event waits for the step of the first one.
             lease: seconds after which a call counts as orphaned. None: what the transport's longest
@@ -152,7 +156,7 @@ class Driver:
         if lease is not None and lease < shortest:
             raise Misconfigured(f"lease must be at least {shortest:g} s: a call can take that long")
         _build_models()
-        self._clock = clock or SystemClock()
+        self._clock = clock or StoreClock(store)
         self._performer = Performer(transport, store, keeper, listeners, self._clock)
         self._has_keeper = keeper is not None
         self._vault = vault
@@ -161,6 +165,7 @@ class Driver:
         as_in_0_1 = record_schema == 1
         self._keys = keys and keys.bound_to(transport.app_id, as_in_0_1=as_in_0_1)
         self._schema = record_schema
+        self._logged_epochs: set[str] = set()
         # Without a key, rows are found under a plain digest, and are not sealed.
         row_keys = self._keys or SealingKeys(None).bound_to(transport.app_id)
         self._limits = Limits(budget, guess_limit, row_keys, self._clock)
@@ -182,7 +187,14 @@ class Driver:
 
     def starting(self) -> Step:
         """Return the first step of a new flow. Nothing is stored."""
-        return step_of(new_flow_id(self._clock.now(), self._keys), self._unsaved)
+        # Workers of 0.1 do not know epochs.
+        epoch_of = None if self._schema == 1 else self._epoch_of
+        flow_id = FlowId.new(self._clock.now(), self._keys, epoch_of)
+        return step_of(flow_id.text, self._unsaved)
+
+    def _epoch_of(self, key: str) -> str:
+        epoch: str = self.perform(GetEpoch(key))
+        return epoch
 
     def getting(self, flow_id: str, patience: float = 0.0) -> Script:
         """The script of `SignIn.get`."""
@@ -276,30 +288,13 @@ class Driver:
         hands_over = False
         while flow.is_in_flight:
             call = call_for(flow, memory)
-            outcome: Outcome
-            reserved = yield from self._limits.reserve_code(flow, call)
-            if reserved is None:
-                outcome = NotSent(cause="too_many_codes")
-            elif not (yield from self._limits.reserve_guess(flow, call)):
-                outcome = NotSent(cause="too_many_guesses")
-            else:
-                if self._clock.now() <= flow.saved_at + START_WITHIN:
-                    permit = Permit(self._limits, flow, reserved, self.perform)
-                    outcome = yield CallTransport(call, replace(context, may_send=permit))
-                    reserved = permit.reserved
-                    if permit.has_failed and isinstance(outcome, NotSent):
-                        outcome = NotSent(cause="unreachable", detail="the store did not answer")
-                else:
-                    # This worker stalled after saving; its call could overlap with another worker's.
-                    outcome = NotSent(cause="stalled")
-                yield from self._limits.settle_guess(flow, call, outcome)
-            if reserved is not None:
-                source = context.source_address
-                yield from self._limits.settle_code(reserved, flow, outcome, source)
+            outcome, reserved = yield from self._call(flow, call, context)
             outcome, memory = yield from self._store_results(flow, outcome, memory, vault)
             hands_over = hands_over or isinstance(outcome, TokensIssued)
+            settling = self._limits.settle(reserved, flow, outcome, context.source_address)
             if flow.preselected_factor and isinstance(outcome, ChallengeIssued):
                 # The junction may request a code right away, for a user who is known only now.
+                yield from settling
                 chosen = flow.model_copy(update={"challenge": outcome.challenge})
                 event = ChooseFactor(factor=flow.preselected_factor)
                 remains, _ = yield from self._limits.codes_remain(chosen, event, context)
@@ -311,13 +306,59 @@ class Driver:
                 outcome = OutcomeUnknown(detail=f"unexpected outcome {outcome.type}")
                 after = self._after(flow_id, flow, outcome, memory, vault)
             memory = yield from self._remove_rejected_device(flow, after, memory, vault)
-            if not (yield from self._save(flow_id, flow, after, outcome.type, context, outcome)):
+            save = partial(self._save, flow_id, flow, after, outcome.type, context, outcome)
+            saved = yield from self._in_time(flow, save)
+            yield from settling
+            if not saved:
                 # The lease expired before this worker was done, and the flow went on without it.
                 flow = yield from self._current(flow_id)
                 return step_of(flow_id.text, flow, reason="stale")
             flow = after
         tokens = None if self._has_keeper else memory.tokens
         return step_of(flow_id.text, flow, tokens=tokens, hands_over=hands_over)
+
+    def _call(
+        self, flow: Flow, call: Call, context: RequestContext
+    ) -> Generator[Effect, Any, tuple[Outcome, Reserved]]:
+        """Reserve what a call may use up, and make it; return what was reserved."""
+        try:
+            reserved, refused = yield from self._limits.reserve(flow, call)
+        except StoreUnavailable:
+            return NotSent(cause="unreachable", detail="the store did not answer"), Reserved()
+        if refused:
+            return NotSent(cause=refused), reserved
+        if self._clock.now() > flow.saved_at + START_WITHIN:
+            # This worker stalled after saving; its call could overlap with another worker's.
+            return NotSent(cause="stalled"), reserved
+        permit = Permit(self._limits, flow, reserved, self.perform)
+        outcome: Outcome = yield CallTransport(call, replace(context, may_send=permit))
+        if permit.has_failed and isinstance(outcome, NotSent):
+            outcome = NotSent(cause="unreachable", detail="the store did not answer")
+        return outcome, permit.reserved
+
+    def _in_time(
+        self, flow: Flow, save: Callable[[], Generator[Effect, Any, _T]]
+    ) -> Generator[Effect, Any, _T]:
+        """Save what a call brought, again and again while the store does not answer.
+
+        A code was sent, or the user was signed in: one failed write must not lose that. To save twice
+        is safe: `RecordStore.swap` recognises its own row.
+
+        Raises:
+            StoreUnavailable: it did not answer within `SAVE_WITHIN` seconds, or before the lease ends.
+        """
+        until = self._clock.now() + SAVE_WITHIN
+        if flow.lease_until is not None:
+            until = min(until, flow.lease_until)
+        pause = 0.05
+        while True:
+            try:
+                return (yield from save())
+            except StoreUnavailable:
+                if self._clock.now() + pause >= until:
+                    raise
+            yield Sleep(pause)
+            pause = min(pause * 2, 1.0)
 
     def _after(
         self,
@@ -345,7 +386,7 @@ class Driver:
             key = outcome.new_device.key if outcome.new_device else flow.device_key
             tokens = outcome.tokens.model_copy(update={"device_key": key})
             if self._has_keeper:
-                session_id = yield CreateSession(tokens)
+                session_id = yield from self._in_time(flow, partial(_created, tokens))
                 outcome = outcome.model_copy(update={"session_id": session_id})
             update = {
                 "tokens": tokens,
@@ -386,6 +427,7 @@ class Driver:
             tokens=memory.tokens,
             answer_event=memory.event.type,
             answer_digest=flow_id.digest("accepted", *answer) if answer else "",
+            worker=this_worker(),
         )
 
     def _find_device(
@@ -408,23 +450,44 @@ class Driver:
         """Return the flow as it is now: loaded, and moved on if its deadline has passed."""
         while True:
             row: StoredRecord | None = yield Load(flow_id.key)
+            epoch: str = yield GetEpoch(flow_id.key)
             now = self._clock.now()
+            if flow_id.epoch not in {None, epoch}:
+                # The flow may have been saved, and the row lost: going on could send a second code.
+                self._log_lost(epoch)
+                return EXPIRED
             if row is None:
-                age = now - flow_id.issued_at
-                if not -CLOCK_SKEW <= age < self._lifetime:
-                    return EXPIRED
-                # It was never saved, or its row was lost with all others. Treating a lost flow as new
-                # could send a second code.
-                since: float = yield GetDurableSince()
-                return self._unsaved if flow_id.issued_at + _ID_RESOLUTION >= since else EXPIRED
+                # An ID without an epoch is of 0.1, or of a worker beside it.
+                is_new = flow_id.epoch is not None or self._schema == 1
+                is_recent = -CLOCK_SKEW <= now - flow_id.issued_at < self._lifetime
+                return self._unsaved if is_new and is_recent else EXPIRED
             if row.expires_at <= now:
                 return EXPIRED
-            flow = flow_id.unseal(row.sealed, row.version, self._keys)
-            if not is_due(flow, now):
+            flow = self._opened(flow_id, row)
+            gone = flow.is_in_flight and is_gone(flow.worker)
+            if not (gone or is_due(flow, now)):
                 return flow
-            later = advance(flow, TIME_PASSED, now=now, policy=self._policy)
+            inputs = GuardInputs(worker_is_gone=gone)
+            later = advance(flow, TIME_PASSED, now=now, policy=self._policy, inputs=inputs)
             if (yield from self._save(flow_id, flow, later, TIME_PASSED.machine_event, None)):
                 return later
+
+    def _opened(self, flow_id: FlowId, row: StoredRecord) -> Flow:
+        try:
+            return flow_id.unseal(row.sealed, row.version, self._keys)
+        except RecordUnreadable as error:
+            logger().error("record unreadable", error=type(error).__name__, reason=str(error))
+            raise
+
+    def _log_lost(self, epoch: str) -> None:
+        if epoch in self._logged_epochs:
+            return
+        self._logged_epochs.add(epoch)
+        logger().warning(
+            "flows have ended: the store may have lost writes, or each worker has a store of its own",
+            epoch=epoch,
+            cure="after a restart or failover nothing; otherwise let all workers use one shared store",
+        )
 
     def _at_rest(self, flow_id: FlowId, context: RequestContext) -> Generator[Effect, Any, Flow]:
         """Return the flow once no call is under way, or as it is when patience ends."""
@@ -474,7 +537,8 @@ class Driver:
         self, flow_id: FlowId, before: Flow, after: Flow, *, durable: bool
     ) -> Generator[Effect, Any, bool]:
         sealed = flow_id.seal(after, self._keys, self._schema)
-        row = StoredRecord(after.version, sealed, after.saved_at + self._lifetime, durable)
+        ends = after.saved_at + self._lifetime
+        row = StoredRecord(after.version, sealed, ends, durable, flow_id.epoch)
         saved: bool = yield Swap(flow_id.key, before.version, row)
         return saved
 
@@ -487,15 +551,25 @@ class Driver:
     def run_until_sleep(self, script: Script) -> Step | Sleep:
         """Run a script until it returns a step, or only waits, for which no thread is held."""
         result: Any = None
+        error: StoreUnavailable | None = None
         while True:
             try:
-                effect = script.send(result)
+                effect = script.send(result) if error is None else script.throw(error)
             except StopIteration as end:
                 step: Step = end.value
                 return step
             if isinstance(effect, Sleep):
                 return effect
-            result = self.perform(effect)
+            result, error = None, None
+            try:
+                result = self.perform(effect)
+            except StoreUnavailable as failure:
+                error = failure
+
+
+def _created(tokens: Tokens) -> Generator[Effect, Any, str]:
+    session_id: str = yield CreateSession(tokens)
+    return session_id
 
 
 def _suppressed(

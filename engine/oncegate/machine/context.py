@@ -57,6 +57,8 @@ class GuardInputs(NamedTuple):
         tokens: those that wait with the flow for the user's answer about the device.
         answer_event: type of the event that the worker processes.
         answer_digest: keyed digest of the answer in it; empty if it brought none.
+        worker: name of the process that will make the call, if one follows; may be empty.
+        worker_is_gone: whether the process that made the call of this flow has ended.
     """
 
     device_key: str | None = None
@@ -69,6 +71,8 @@ class GuardInputs(NamedTuple):
     tokens: Tokens | None = None
     answer_event: str = ""
     answer_digest: str = ""
+    worker: str = ""
+    worker_is_gone: bool = False
 
 
 class TransitionContext:

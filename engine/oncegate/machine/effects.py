@@ -59,7 +59,8 @@ class Effects:
         """Start the lease of a call, and clear the last message."""
         context = self.model
         lease_until = context.now + context.policy.lease
-        context.change(lease_until=lease_until, message=None, detail="")
+        worker = context.inputs.worker
+        context.change(lease_until=lease_until, worker=worker, message=None, detail="")
 
     def write_request_ahead(self) -> None:
         """Write ahead a call that names the user's device."""

@@ -231,8 +231,8 @@ class Guards:
     # ── on time ──
 
     def deadline_has_passed(self) -> bool:
-        """In flight, the lease has expired; at rest, Cognito takes no more answers."""
-        return is_due(self.model.flow, self.model.now)
+        """In flight, the lease or its worker has ended; at rest, Cognito takes no more answers."""
+        return self.model.inputs.worker_is_gone or is_due(self.model.flow, self.model.now)
 
     def session_exists(self) -> bool:
         """The application's session keeper has the tokens, so the user is signed in in any case."""

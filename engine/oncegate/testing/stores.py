@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 import uuid
@@ -66,7 +67,7 @@ class StoreConformance:
         for version in range(4):
             row = _row(version + 1)._replace(durable=version % 2 == 1)
             assert store.swap(key, version, row)
-            assert not store.swap(key, version, row)
+            assert not store.swap(key, version, row._replace(sealed=b"another"))
             loaded = store.load(key)
             assert loaded is not None
             assert loaded[:3] == row[:3]
@@ -109,5 +110,62 @@ class StoreConformance:
         assert last is not None
         assert last.version == versions
 
-    def test_durable_since_is_a_time_in_the_past(self) -> None:
-        assert 0.0 <= self.make().durable_since() <= time.time() + 1
+    def test_repeated_save_of_the_same_row_is_recognised(self) -> None:
+        store, key = self.make(), _key()
+        for version in range(3):
+            row = _row(version + 1, f"sealed {version}".encode())
+            assert store.swap(key, version, row) is True
+            assert store.swap(key, version, row) is True
+        assert store.swap(key, 3, _row(4, b"four"))
+        assert not store.swap(key, 2, row)
+        loaded = store.load(key)
+        assert loaded is not None
+        assert loaded[:2] == (4, b"four")
+
+    # ── losses, and clocks ──
+
+    def test_epoch_is_eight_hexadecimal_digits_and_stays(self) -> None:
+        store, key = self.make(), _key()
+        epoch = store.epoch(key)
+        assert re.fullmatch("[0-9a-f]{8}", epoch)
+        store.swap(key, 0, _row(1))
+        store.load(key)
+        assert store.epoch(key) == epoch
+        if self.is_shared:
+            assert self.make().epoch(key) == epoch
+
+    def test_swap_under_the_epoch_is_saved(self) -> None:
+        store, key = self.make(), _key()
+        row = _row(1)._replace(epoch=store.epoch(key))
+        assert store.swap(key, 0, row)
+        assert store.load(key) == row._replace(epoch=None)
+        assert store.swap(key, 1, _row(2, b"two")._replace(epoch=store.epoch(key)))
+
+    def test_swap_under_another_epoch_is_refused(self) -> None:
+        store, key, saved = self.make(), _key(), _key()
+        other = f"{int(store.epoch(key), 16) ^ 1:08x}"
+        store.swap(saved, 0, _row(1))
+        assert store.swap(key, 0, _row(1)._replace(epoch=other)) is False
+        assert store.load(key) is None
+        assert store.swap(saved, 1, _row(2)._replace(epoch=other)) is False
+        loaded = store.load(saved)
+        assert loaded is not None
+        assert loaded.version == 1
+
+    def test_epoch_changes_when_the_store_loses_its_data(self) -> None:
+        store, key, lost = self.make(), _key(), _key()
+        before = store.epoch(key)
+        store.swap(lost, 0, _row(1)._replace(epoch=before))
+        if not self.lose():
+            return
+        again = self.make() if not self.is_shared else store
+        assert again.load(lost) is None
+        assert again.epoch(lost) != before
+        assert not again.swap(lost, 0, _row(1)._replace(epoch=before))
+
+    def lose(self) -> bool:
+        """Make the store lose what it has acknowledged; return False if it cannot."""
+        return False
+
+    def test_time_is_that_of_the_store(self) -> None:
+        assert abs(self.make().now() - time.time()) < 2

@@ -61,7 +61,10 @@ class StoreWithoutVersions:
     def swap(self, key: str, row: StoredRecord) -> bool:
         return True
 
-    def durable_since(self) -> float:
+    def epoch(self, key: str) -> float:
+        return 0.0
+
+    def now(self) -> float:
         return 0.0
 
 
