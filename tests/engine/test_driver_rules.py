@@ -129,7 +129,7 @@ TAG = password_tag("Correct-horse-1", NO_KEYS)
 
 def count(store: DictStore, user: UserName) -> int:
     row = store.rows.get(Budget().of_user(user, TAG, NO_KEYS).key)
-    return len(json.loads(row.sealed)) if row else 0
+    return len(json.loads(row.sealed)["value"]) if row else 0
 
 
 def test_lost_code_is_charged_to_the_user_of_the_challenge(clock: ManualClock) -> None:

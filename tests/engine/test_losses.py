@@ -313,9 +313,9 @@ class TestWorkers:
         other_worker.wait()
         assert is_gone(name)
 
-    @pytest.mark.parametrize("name", ["", "0123456789abcdef", "../../etc/passwd", this_worker()])
-    def test_unknown_worker_and_this_one_are_not_gone(self, name: str) -> None:
-        assert not is_gone(name)
+    def test_unknown_worker_and_this_one_are_not_gone(self) -> None:
+        for name in ("", "0123456789abcdef", "../../etc/passwd", this_worker()):
+            assert not is_gone(name)
 
     def test_call_of_a_worker_that_is_gone_is_led_on_before_its_lease_ends(
         self, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
