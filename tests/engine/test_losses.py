@@ -208,6 +208,27 @@ class TestFailedWrites:
         step = sign_in.send(sign_in.start(), password())
         assert (step.state, store.failed, len(transport.calls)) == ("awaiting_mfa", 3, 1)
 
+    @pytest.mark.parametrize("lost", [1, 2, 3, 4])
+    def test_save_whose_answer_was_lost_is_recognised_as_ours(
+        self, lost: int, clock: ManualClock
+    ) -> None:
+        class Loses(MemoryStore):
+            swaps = 0
+
+            def swap(self, key: str, expected: int, row: StoredRecord) -> bool:
+                saved = super().swap(key, expected, row)
+                self.swaps += 1
+                if self.swaps == lost:
+                    raise StoreUnavailable("the connection was reset")
+                return saved
+
+        transport = ScriptedTransport(a_text(), the_tokens())
+        sign_in = SignIn(transport=transport, store=Loses(), clock=clock, **UNLIMITED)
+        step = sign_in.send(sign_in.start(), password())
+        step = sign_in.send(step, code())
+        assert (step.state, step.tokens is not None) == ("authenticated", True)
+        assert len(transport.calls) == 2
+
     def test_store_that_stays_away_is_given_up_within_seconds(self, clock: ManualClock) -> None:
         store, transport = FailingStore(), ScriptedTransport(a_text())
         sign_in = SignIn(transport=transport, store=store, clock=clock, **UNLIMITED)

@@ -13,10 +13,10 @@ about transitions: the machine does.
 from __future__ import annotations
 
 import hmac
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Generator, Iterable
 from dataclasses import replace
-from functools import cache, partial
-from typing import Any, TypeVar, get_args
+from functools import cache
+from typing import Any, get_args
 
 from oncegate._log import logger
 from oncegate._seal import FlowId, SealingKeys
@@ -75,7 +75,6 @@ from oncegate.ports import (
 from oncegate.record import NEW_CODES_PER_FLOW, SCHEMA, Flow, SchemaNumber
 from oncegate.states import FlowState
 from oncegate.step import Step, step_of
-from oncegate.tokens import Tokens
 
 START_WITHIN = 10.0
 """Seconds after a save within which a worker must start the call. Later, it makes none."""
@@ -89,8 +88,10 @@ EXPIRED = Flow.model_construct(state=FlowState.FAILED, message="flow_expired")
 SAVE_WITHIN = 10.0
 """Seconds within which the outcome of a call is saved again and again if the store does not answer."""
 
+REPEAT_WITHIN = 0.5
+"""Seconds within which any other save is repeated: long enough for a connection that was dropped."""
+
 Script = Generator[Effect, Any, Step]
-_T = TypeVar("_T")
 
 
 @cache
@@ -306,8 +307,7 @@ class Driver:
                 outcome = OutcomeUnknown(detail=f"unexpected outcome {outcome.type}")
                 after = self._after(flow_id, flow, outcome, memory, vault)
             memory = yield from self._remove_rejected_device(flow, after, memory, vault)
-            save = partial(self._save, flow_id, flow, after, outcome.type, context, outcome)
-            saved = yield from self._in_time(flow, save)
+            saved = yield from self._save(flow_id, flow, after, outcome.type, context, outcome)
             yield from settling
             if not saved:
                 # The lease expired before this worker was done, and the flow went on without it.
@@ -336,30 +336,6 @@ class Driver:
             outcome = NotSent(cause="unreachable", detail="the store did not answer")
         return outcome, permit.reserved
 
-    def _in_time(
-        self, flow: Flow, save: Callable[[], Generator[Effect, Any, _T]]
-    ) -> Generator[Effect, Any, _T]:
-        """Save what a call brought, again and again while the store does not answer.
-
-        A code was sent, or the user was signed in: one failed write must not lose that. To save twice
-        is safe: `RecordStore.swap` recognises its own row.
-
-        Raises:
-            StoreUnavailable: it did not answer within `SAVE_WITHIN` seconds, or before the lease ends.
-        """
-        until = self._clock.now() + SAVE_WITHIN
-        if flow.lease_until is not None:
-            until = min(until, flow.lease_until)
-        pause = 0.05
-        while True:
-            try:
-                return (yield from save())
-            except StoreUnavailable:
-                if self._clock.now() + pause >= until:
-                    raise
-            yield Sleep(pause)
-            pause = min(pause * 2, 1.0)
-
     def _after(
         self,
         flow_id: FlowId,
@@ -386,7 +362,7 @@ class Driver:
             key = outcome.new_device.key if outcome.new_device else flow.device_key
             tokens = outcome.tokens.model_copy(update={"device_key": key})
             if self._has_keeper:
-                session_id = yield from self._in_time(flow, partial(_created, tokens))
+                session_id = yield from self._in_time(flow, CreateSession(tokens))
                 outcome = outcome.model_copy(update={"session_id": session_id})
             update = {
                 "tokens": tokens,
@@ -539,8 +515,32 @@ class Driver:
         sealed = flow_id.seal(after, self._keys, self._schema)
         ends = after.saved_at + self._lifetime
         row = StoredRecord(after.version, sealed, ends, durable, flow_id.epoch)
-        saved: bool = yield Swap(flow_id.key, before.version, row)
+        saved: bool = yield from self._in_time(before, Swap(flow_id.key, before.version, row))
         return saved
+
+    def _in_time(self, flow: Flow, effect: Swap | CreateSession) -> Generator[Effect, Any, Any]:
+        """Perform an effect, and again while the store does not answer.
+
+        After a call, a code was sent, or the user was signed in: one failed write must not lose that.
+        Before it, the first attempt may have been applied. To repeat a swap is safe: the store
+        recognises its own row.
+
+        Raises:
+            StoreUnavailable: it does not answer within `SAVE_WITHIN` seconds and the lease after a
+                call, or `REPEAT_WITHIN` seconds before it.
+        """
+        until = self._clock.now() + (SAVE_WITHIN if flow.is_in_flight else REPEAT_WITHIN)
+        if flow.is_in_flight and flow.lease_until is not None:
+            until = min(until, flow.lease_until)
+        pause = 0.05
+        while True:
+            try:
+                return (yield effect)
+            except StoreUnavailable:
+                if self._clock.now() + pause >= until:
+                    raise
+            yield Sleep(pause)
+            pause = min(pause * 2, 1.0)
 
     # ── running it ──
 
@@ -565,11 +565,6 @@ class Driver:
                 result = self.perform(effect)
             except StoreUnavailable as failure:
                 error = failure
-
-
-def _created(tokens: Tokens) -> Generator[Effect, Any, str]:
-    session_id: str = yield CreateSession(tokens)
-    return session_id
 
 
 def _suppressed(
