@@ -92,6 +92,37 @@ def device_vault(account: Account) -> DeviceVault:
     return keyring
 
 
+def issuer(pool_id: str, endpoint_url: str | None) -> str:
+    """Return the URL of a user pool, below which its public keys are.
+
+    Args:
+        pool_id: user pool ID.
+        endpoint_url: URL of a Cognito replacement; None for Cognito.
+
+    Raises:
+        Misconfigured: the pool ID is malformed, or the endpoint is not secure.
+        MissingExtra: the extra ``cognito`` is not installed.
+    """
+    with needs_extra("cognito"):
+        from oncegate_cognito import TokenVerifier
+    TokenVerifier(pool_id=pool_id, client_id="unused", endpoint_url=endpoint_url)
+    region = pool_id.partition("_")[0]
+    host = endpoint_url or f"https://cognito-idp.{region}.amazonaws.com"
+    return f"{host.rstrip('/')}/{pool_id}"
+
+
+def store_from_url(url: str) -> RecordStore:
+    """Make the store of a URL.
+
+    Raises:
+        Misconfigured: the URL is invalid.
+        MissingExtra: the extra of the store is not installed.
+    """
+    from oncegate_stores import store_from_url as make
+
+    return make(url)
+
+
 def memory_store() -> RecordStore:
     """Make a store for one run of the command."""
     from oncegate_stores import MemoryStore

@@ -10,7 +10,9 @@ from rich.console import Console
 from rich.table import Table
 
 from oncegate import SignIn, Step
+from oncegate.adapters import check_store
 from oncegate_cli import _adapters as adapters
+from oncegate_cli import _check as checks
 from oncegate_cli import _demo as scenes
 from oncegate_cli._diagram import draw, write_all
 from oncegate_cli._options import Account, DeviceAction, Exit, Format
@@ -117,6 +119,18 @@ def diagram(form: Format, *, write: Path | None, as_json: bool) -> None:
         return
     drawn = draw(form)
     print(json.dumps({"format": form, "diagram": drawn}) if as_json else drawn)
+
+
+def check(store: str | None, account: Account, *, as_json: bool) -> Exit:
+    """Run ``oncegate check``; empty IDs are not checked."""
+    findings = check_store(adapters.store_from_url(store)) if store else []
+    if account.pool_id:
+        transport = adapters.cognito_transport(account) if account.client_id else None
+        pool = checks.check_pool(adapters.issuer(account.pool_id, account.endpoint_url))
+        findings += pool
+        if transport and all(finding.status != "failed" for finding in pool):
+            findings += checks.check_client(transport, account.auth_flow)
+    return Exit.SIGNED_IN if checks.report(findings, as_json=as_json) else Exit.REFUSED
 
 
 def web_client(folder: Path, *, as_json: bool) -> None:

@@ -110,6 +110,39 @@ def devices(
     raise typer.Exit(commands.devices(action, account, key=key, as_json=as_json))
 
 
+@app.command()
+def check(
+    store: Annotated[
+        str | None,
+        typer.Option(
+            envvar="ONCEGATE_STORE", help="URL of the store, such as redis://localhost:6379/0."
+        ),
+    ] = None,
+    pool_id: Annotated[
+        str, typer.Option(envvar="ONCEGATE_POOL_ID", help="User pool ID. Default: none is checked.")
+    ] = "",
+    client_id: Annotated[
+        str, typer.Option(envvar="ONCEGATE_CLIENT_ID", help="App client ID. Default: none.")
+    ] = "",
+    endpoint_url: EndpointUrl = None,
+    auth_flow: AuthFlowOption = "USER_SRP_AUTH",
+    as_json: JsonOption = False,
+) -> None:
+    """Check a store, a user pool and an app client. Needs no AWS credentials, and sends no code.
+
+    A store in ONCEGATE_STORE does not show its password in the process list. The client secret is
+    read from ONCEGATE_CLIENT_SECRET. Exit codes: 0 all is well, 1 a check failed, 2 usage.
+    """
+    if not store and not pool_id:
+        raise typer.BadParameter("pass --store, --pool-id, or both")
+    if client_id and not pool_id:
+        raise typer.BadParameter("--client-id needs --pool-id")
+    from oncegate_cli import _commands as commands
+
+    account = Account(pool_id, client_id, endpoint_url, None, auth_flow)
+    raise typer.Exit(commands.check(store, account, as_json=as_json))
+
+
 @app.command("sandbox")
 def run_sandbox(
     port: Annotated[

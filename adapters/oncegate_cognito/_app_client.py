@@ -11,6 +11,7 @@ from pydantic import SecretStr
 
 from oncegate import Misconfigured
 from oncegate_cognito._boto import check_client, check_endpoint, make_client, unlogged
+from oncegate_cognito._connections import limit_connections
 
 if TYPE_CHECKING:
     from mypy_boto3_cognito_idp.client import CognitoIdentityProviderClient
@@ -36,11 +37,11 @@ class AppClient:
 
     Attributes:
         pool_name: part of the pool ID after the underscore; SRP hashes it.
-        boto: boto3 client whose calls leave no DEBUG lines.
+        boto: boto3 client whose calls keep to the limit in force, and leave no DEBUG lines.
 
     Raises:
-        Misconfigured: an ID is malformed, the client would repeat requests, or the endpoint is
-            http on another host and that is not allowed.
+        Misconfigured: an ID is malformed, the client would repeat requests or cannot be given a
+            limit, or the endpoint is http on another host and that is not allowed.
     """
 
     def __init__(
@@ -79,6 +80,7 @@ class AppClient:
         effective = getattr(client.meta, "endpoint_url", None)  # a double may have none
         if effective and not allow_insecure_endpoint:
             check_endpoint(effective)
+        limit_connections(client)
         self.boto = unlogged(client)
 
     def secret_hash(self, username: str) -> str | None:

@@ -13,9 +13,14 @@ from urllib.parse import urlsplit
 import botocore
 from boto3.session import Session
 from botocore.config import Config
+from botocore.credentials import RefreshableCredentials
+from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
 
 from oncegate import Misconfigured
 from oncegate.adapters import THREADS
+from oncegate_cognito._deadlines import CallLimit, current_limit, run_in_time
+from oncegate_cognito.errors import NEVER_SENT, MalformedResponse, NeverSent
 
 if TYPE_CHECKING:
     from mypy_boto3_cognito_idp.client import CognitoIdentityProviderClient
@@ -111,7 +116,7 @@ def _is_loopback(host: str) -> bool:
 
 
 def unlogged(client: CognitoIdentityProviderClient) -> CognitoIdentityProviderClient:
-    """Return a client whose calls leave no line below WARNING in a log, whatever the log's level.
+    """Return a client whose calls keep to the call's limit, and leave no line below WARNING in a log.
 
     At DEBUG, botocore logs passwords, codes and tokens. Other boto3 calls of the application are
     logged as before. OWASP ASVS 5.0, 16.2.5.
@@ -128,16 +133,63 @@ class _Unlogged:
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(self._client, name)
-        return partial(_call, found) if callable(found) else found
+        return partial(self._call, found) if callable(found) else found
+
+    def _call(self, operation: Callable[..., Any], **request: Any) -> Any:
+        limit = current_limit()
+        if limit is not None:
+            limit.begin_request()
+            self._fetch_credentials(limit)
+            if limit.remaining() <= 0:
+                raise NeverSent(cause="the call takes too long")
+        _add_filter()
+        before = _IS_OUR_CALL.set(True)
+        try:
+            response = operation(**request)
+        except (ClientError, *NEVER_SENT):
+            raise
+        except ResponseParserError:
+            error: Exception = MalformedResponse(cause="not understood")
+        except Exception as failure:
+            if limit is None or limit.has_left is not False:
+                if limit is not None and limit.was_reused:
+                    # Something on the way has dropped it, and with it all that were idle for as long.
+                    self._client.close()
+                raise
+            error = NeverSent(cause=type(failure).__name__)
+        else:
+            _check_origin(response)
+            return response
+        finally:
+            _IS_OUR_CALL.reset(before)
+        raise error  # not within `except`: the frames of its context hold the request
+
+    def _fetch_credentials(self, limit: CallLimit) -> None:
+        """Renew credentials that are about to expire, now, and no longer than the call may take.
+
+        botocore renews them while it signs, with requests of its own to STS or to the instance's
+        metadata, which no limit of ours reaches.
+        """
+        signer = getattr(self._client, "_request_signer", None)
+        credentials = getattr(signer, "_credentials", None)
+        if not isinstance(credentials, RefreshableCredentials):
+            return
+        try:
+            run_in_time(id(credentials), credentials.get_frozen_credentials, limit.remaining())
+        except (TimeoutError, BotoCoreError) as error:
+            raise NeverSent(cause=f"no credentials: {type(error).__name__}") from None
 
 
-def _call(operation: Callable[..., Any], **request: Any) -> Any:
-    _add_filter()
-    before = _IS_OUR_CALL.set(True)
-    try:
-        return operation(**request)
-    finally:
-        _IS_OUR_CALL.reset(before)
+def _check_origin(response: Any) -> None:
+    """Check that a response is Cognito's: some of its operations return nothing else to check.
+
+    Raises:
+        MalformedResponse: it is a page, such as of a proxy that asks for a sign-in.
+    """
+    if isinstance(response, dict):
+        headers = response.get("ResponseMetadata", {}).get("HTTPHeaders", {})
+        if "html" in headers.get("content-type", ""):
+            raise MalformedResponse(cause="a page in HTML")
 
 
 class _OnlyWarnings(logging.Filter):

@@ -7,7 +7,9 @@ from copy import copy
 from datetime import UTC, datetime
 from typing import Any, Final, Literal, Self
 
+from botocore.exceptions import BotoCoreError, ClientError
 from tenacity import (
+    RetryCallState,
     Retrying,
     retry_if_exception,
     stop_after_attempt,
@@ -25,8 +27,9 @@ from oncegate.adapters import (
     SetPassword,
 )
 from oncegate_cognito._app_client import AppClient
+from oncegate_cognito._deadlines import current_limit
 from oncegate_cognito._responses import outcome_of_response
-from oncegate_cognito.errors import outcome_of_exception
+from oncegate_cognito.errors import NEVER_SENT, outcome_of_exception
 from oncegate_cognito.srp import ClientSrp
 
 AuthFlow = Literal["USER_SRP_AUTH", "USER_PASSWORD_AUTH", "USER_AUTH", "CUSTOM_AUTH"]
@@ -37,9 +40,6 @@ PASSWORD_SRP: Final = "PASSWORD_SRP"
 
 _MAX_ATTEMPTS = 2
 _MAX_WAIT = 1.0
-# SRP makes the first factor two requests, and setting up an authenticator app also takes two. Every
-# other call is one.
-_MAX_REQUESTS = 2
 
 
 class Requests:
@@ -85,23 +85,28 @@ class Requests:
         own.context = context
         return own
 
-    @property
-    def max_call_seconds(self) -> float:
-        """Upper bound for the duration of one call, in seconds."""
-        config: Any = self.boto.meta.config
-        one_request = _MAX_ATTEMPTS * (config.connect_timeout + _MAX_WAIT) + config.read_timeout
-        return float(_MAX_REQUESTS * one_request)
-
-    def send(self, operation: Callable[..., Any], **request: Any) -> Any:
+    def send(
+        self, operation: Callable[..., Any], *, can_have_effect: bool = True, **request: Any
+    ) -> Any:
         """Send a request once, and again only if it provably had no effect.
 
         Args:
             operation: method of `boto`.
-            **request: its arguments.
+            can_have_effect: whether the request has an effect if it arrives. If not, it is repeated
+                also if its connection had been open before and brought no response: a NAT gateway or
+                a firewall has dropped it.
+            **request: arguments of the operation.
 
         Returns:
             The response, as boto3 returns it.
         """
+        try:
+            return _REPEATING(operation, **request)
+        except (ClientError, *NEVER_SENT):
+            raise
+        except BotoCoreError:
+            if can_have_effect or not _was_reused():
+                raise
         return _REPEATING(operation, **request)
 
     def initiate(
@@ -110,6 +115,8 @@ class Requests:
         parameters: Mapping[str, str],
         device_key: str | None,
         session: str | None = None,
+        *,
+        can_have_effect: bool = True,
     ) -> Any:
         """Send InitiateAuth.
 
@@ -118,6 +125,7 @@ class Requests:
             parameters: AuthParameters, except USERNAME, SECRET_HASH and DEVICE_KEY.
             device_key: key of the user's device, if it is known.
             session: Session of a sign-up that was just confirmed.
+            can_have_effect: see `send`.
         """
         request: dict[str, Any] = {
             "AuthFlow": self.auth_flow,
@@ -126,7 +134,7 @@ class Requests:
         }
         if session:
             request["Session"] = session
-        return self.send(self._initiate_auth, **request)
+        return self.send(self._initiate_auth, can_have_effect=can_have_effect, **request)
 
     def respond(
         self,
@@ -266,14 +274,26 @@ class AdminRequests(Requests):
         return self.boto.admin_respond_to_auth_challenge(UserPoolId=self.app.pool_id, **request)
 
 
+def _was_reused() -> bool:
+    limit = current_limit()
+    return limit is not None and limit.was_reused
+
+
 def _had_no_effect(failure: BaseException) -> bool:
     return isinstance(failure, Exception) and isinstance(outcome_of_exception(failure), NotSent)
 
 
+def _wait(state: RetryCallState) -> float:
+    limit = current_limit()
+    wait: float = _BACK_OFF(state)
+    return wait if limit is None else min(wait, max(0.0, limit.remaining()))
+
+
+_BACK_OFF = wait_random_exponential(multiplier=0.1, max=_MAX_WAIT)
 # Safe to share: tenacity's state between calls is per thread, and holds nothing of a request.
 _REPEATING = Retrying(
     retry=retry_if_exception(_had_no_effect),
     stop=stop_after_attempt(_MAX_ATTEMPTS),
-    wait=wait_random_exponential(multiplier=0.1, max=_MAX_WAIT),
+    wait=_wait,
     reraise=True,
 )

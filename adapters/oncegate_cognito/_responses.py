@@ -20,7 +20,7 @@ from oncegate.adapters import (
 from oncegate_cognito._registry import ReceivedChallenge, parser_of
 
 # Raised by reading a response of another shape; pydantic's ValidationError is a ValueError.
-_MALFORMED = (AttributeError, KeyError, TypeError, ValueError)
+MALFORMED = (AttributeError, KeyError, TypeError, ValueError)
 
 
 def outcome_of_response(
@@ -49,7 +49,7 @@ def outcome_of_response(
             "valid_for": valid_for,
         }
         not_understood = UnknownChallenge(name=f"{name}, not understood", **common)
-    except _MALFORMED:
+    except MALFORMED:
         # The request succeeded, so a code may have been sent; but the flow cannot use the response.
         return OutcomeUnknown(detail="the response has neither tokens nor a challenge")
     parser = parser_of(name)
@@ -61,7 +61,7 @@ def outcome_of_response(
         challenge = parser(
             ReceivedChallenge(name, parameters, available, common, replaces_password)
         )
-    except _MALFORMED:
+    except MALFORMED:
         pass
     return ChallengeIssued(challenge=challenge)
 

@@ -87,9 +87,31 @@ ERRORS: Final = (
     ErrorRow("CodeDeliveryFailureException", "", UNKNOWN),
 )
 
-# Raised before a request leaves: refused, unresolved or timed out while connecting. botocore raises
-# them for urllib3's NewConnectionError and ConnectTimeoutError only.
-_NEVER_SENT = (aws.EndpointConnectionError, aws.ConnectTimeoutError, aws.ProxyConnectionError)
+
+class NeverSent(aws.BotoCoreError):
+    """A request failed before its first byte left, such as in the TLS handshake."""
+
+    fmt = "the request did not leave: {cause}"
+
+
+class MalformedResponse(aws.BotoCoreError):
+    """The response is none of Cognito's, such as the page of a proxy or of a firewall."""
+
+    fmt = "the response is not Cognito's: {cause}"
+
+
+# Raised before a request leaves: refused, unresolved or timed out while connecting, or without
+# credentials to sign it. botocore raises the first three for urllib3's NewConnectionError and
+# ConnectTimeoutError only.
+NEVER_SENT: Final = (
+    aws.EndpointConnectionError,
+    aws.ConnectTimeoutError,
+    aws.ProxyConnectionError,
+    aws.NoCredentialsError,
+    aws.PartialCredentialsError,
+    aws.CredentialRetrievalError,
+    NeverSent,
+)
 
 
 def outcome_of_exception(failure: Exception) -> Outcome:
@@ -105,9 +127,16 @@ def outcome_of_exception(failure: Exception) -> Outcome:
     if isinstance(failure, aws.ParamValidationError):
         # botocore did not send the request: it does not fit the service model.
         return Rejected(reason=RejectionReason.MISCONFIGURED, detail=type(failure).__name__)
-    if isinstance(failure, _NEVER_SENT):
-        return NotSent(cause="unreachable", detail=type(failure).__name__)
-    return OutcomeUnknown(detail=type(failure).__name__)
+    if isinstance(failure, NEVER_SENT):
+        return NotSent(cause="unreachable", detail=name_of(failure))
+    return OutcomeUnknown(detail=name_of(failure))
+
+
+def name_of(failure: Exception) -> str:
+    """Return the type of an exception, and of its cause if we wrapped it: nothing of a request."""
+    kind = type(failure).__name__
+    cause = failure.kwargs["cause"] if isinstance(failure, NeverSent | MalformedResponse) else ""
+    return f"{kind}: {cause}" if cause else kind
 
 
 def outcome_of_error(code: str, message: str, status: int) -> Outcome:

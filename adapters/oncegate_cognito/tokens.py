@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Literal, TypeVar
+from typing import Any, Final, Literal, TypeVar
 
 import jwt
-from botocore.exceptions import ClientError, ParamValidationError
+from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 
 from oncegate import (
     InvalidToken,
@@ -23,10 +23,19 @@ from oncegate import (
 from oncegate.adapters import ListedDevice, Outcome, Rejected, RejectionReason
 from oncegate_cognito._app_client import AppClient, issuer_of
 from oncegate_cognito._boto import check_endpoint
+from oncegate_cognito._deadlines import (
+    clocks,
+    limited,
+    run_in_time,
+    seconds_since,
+)
 from oncegate_cognito._responses import tokens_of
-from oncegate_cognito.errors import outcome_of_exception
+from oncegate_cognito.errors import MalformedResponse, name_of, outcome_of_exception
 
 _Result = TypeVar("_Result")
+
+_RETRY_AFTER = 1.0
+"""Seconds after a failed fetch of the public keys for which none is tried again."""
 
 
 class TokenVerifier:
@@ -41,7 +50,8 @@ class TokenVerifier:
         endpoint_url: URL of a local Cognito. Default: Cognito itself.
         leeway: allowed difference between this machine's clock and Cognito's, in seconds.
         keys_for: seconds for which the pool's public keys are cached.
-        timeout: limit for fetching them, in seconds.
+        timeout: limit for fetching them, in seconds, however slowly they arrive. If they cannot be
+            fetched, every token is `Unreachable` for the next second, and then they are fetched anew.
         allow_insecure_endpoint: whether they may come over plain http from another host.
 
     Raises:
@@ -64,7 +74,7 @@ class TokenVerifier:
         self._client_id = client_id
         self._issuer = issuer_of(pool_id, endpoint_url)
         self._leeway = leeway
-        self._keys = jwt.PyJWKClient(
+        self._keys = _Keys(
             f"{self._issuer}/.well-known/jwks.json",
             cache_jwk_set=True,
             lifespan=keys_for,
@@ -118,6 +128,30 @@ class TokenVerifier:
         return claims
 
 
+class _Keys(jwt.PyJWKClient):
+    """Fetches the pool's public keys in bounded time, and understands no other response.
+
+    PyJWT fetches them under a lock. Its own timeout is for each packet, so that a slow server holds
+    that lock, and with it all who verify a token.
+    """
+
+    _failed_at: tuple[float, float] | None = None
+
+    def fetch_data(self) -> Any:
+        if self._failed_at and seconds_since(self._failed_at) < _RETRY_AFTER:
+            raise jwt.PyJWKClientConnectionError("they could not be fetched a moment ago")
+        try:
+            keys = run_in_time((id(self), self.uri), super().fetch_data, self.timeout)
+            if not any(key.get("kid") for key in keys["keys"]):
+                raise ValueError("no keys")
+        except Exception as failure:  # noqa: BLE001 - a page instead of keys, or none at all
+            self._failed_at = clocks()
+            if self.jwk_set_cache:
+                self.jwk_set_cache.put(None)  # empties it
+            raise jwt.PyJWKClientConnectionError(type(failure).__name__) from None
+        return keys
+
+
 class CognitoTokenService:
     """Renews, revokes and verifies the tokens of one app client. Thread-safe.
 
@@ -125,16 +159,24 @@ class CognitoTokenService:
 
     Args:
         app: app client that issued the tokens.
+        timeout: limit for a whole call, in seconds: all of its requests and waits together.
     """
 
-    def __init__(self, app: AppClient) -> None:
+    def __init__(self, app: AppClient, *, timeout: float = 10.0) -> None:
         self._app = app
+        self._timeout = float(timeout)
         self._verifier = TokenVerifier(
+            timeout=min(5.0, timeout),
             pool_id=app.pool_id,
             client_id=app.client_id,
             endpoint_url=app.endpoint_url,
             allow_insecure_endpoint=app.allow_insecure_endpoint,
         )
+
+    @property
+    def max_call_seconds(self) -> float:
+        """Upper bound for the duration of one call, in seconds."""
+        return self._timeout
 
     def renew(self, tokens: Tokens) -> Tokens:
         """See `oncegate.adapters.TokenService.renew`."""
@@ -142,7 +184,7 @@ class CognitoTokenService:
             raise SignedOut
         # Works with and without refresh token rotation. If the response of a rotation is lost, the
         # pool's grace period accepts the old token once more.
-        fresh = _call(
+        fresh = self._call(
             lambda: tokens_of(
                 self._boto.get_tokens_from_refresh_token(
                     RefreshToken=tokens.refresh_token,
@@ -161,7 +203,7 @@ class CognitoTokenService:
     def revoke(self, tokens: Tokens) -> None:
         """See `oncegate.adapters.TokenService.revoke`. Does nothing without a refresh token."""
         if tokens.refresh_token:
-            _call(
+            self._call(
                 lambda: self._boto.revoke_token(
                     Token=tokens.refresh_token, **self._client_credentials()
                 )
@@ -169,7 +211,7 @@ class CognitoTokenService:
 
     def check(self, tokens: Tokens) -> None:
         """See `oncegate.adapters.TokenService.check`. Calls GetUser."""
-        _call(lambda: self._boto.get_user(AccessToken=tokens.access_token))
+        self._call(lambda: self._boto.get_user(AccessToken=tokens.access_token)["Username"])
 
     def verify(self, token: str, use: Literal["access", "id"] = "access") -> dict[str, Any]:
         """See `oncegate.adapters.TokenService.verify`."""
@@ -179,14 +221,17 @@ class CognitoTokenService:
 
     def sign_out_everywhere(self, tokens: Tokens) -> None:
         """End every session of this user (GlobalSignOut); raises what `renew` raises."""
-        _call(lambda: self._boto.global_sign_out(AccessToken=tokens.access_token))
+        self._call(lambda: self._boto.global_sign_out(AccessToken=tokens.access_token))
 
     def devices(self, tokens: Tokens) -> list[ListedDevice]:
         """See `oncegate.adapters.TokenService.devices`."""
+        return self._call(partial(self._all_devices, tokens))
+
+    def _all_devices(self, tokens: Tokens) -> list[ListedDevice]:
         found: list[ListedDevice] = []
         more: dict[str, str] = {}
         while True:
-            page = _call(partial(self._page_of_devices, tokens, more))
+            page = self._boto.list_devices(AccessToken=tokens.access_token, Limit=60, **more)
             for device in page.get("Devices", []):
                 names = {item["Name"]: item["Value"] for item in device.get("DeviceAttributes", [])}
                 name = names.get("device_name", "")
@@ -196,15 +241,27 @@ class CognitoTokenService:
                 return found
             more = {"PaginationToken": page["PaginationToken"]}
 
-    def _page_of_devices(self, tokens: Tokens, more: dict[str, str]) -> dict[str, Any]:
-        page: dict[str, Any] = self._boto.list_devices(
-            AccessToken=tokens.access_token, Limit=60, **more
-        )
-        return page
-
     def forget_device(self, tokens: Tokens, key: str) -> None:
         """See `oncegate.adapters.TokenService.forget_device`."""
-        _call(lambda: self._boto.forget_device(AccessToken=tokens.access_token, DeviceKey=key))
+        self._call(lambda: self._boto.forget_device(AccessToken=tokens.access_token, DeviceKey=key))
+
+    def _call(self, operation: Callable[[], _Result]) -> _Result:
+        """Return what a call to Cognito returns; raise what `TokenService` declares.
+
+        The error is raised outside of ``except``, so that it leads to none of the frames that held
+        the request: error reporters store the local variables of a traceback, and botocore's messages
+        can quote the request.
+
+        Args:
+            operation: makes the call, and reads its response. Its own frame is none of those of the
+                error.
+        """
+        try:
+            with limited(self._timeout):
+                return operation()
+        except Exception as failure:  # noqa: BLE001 - whatever it is, the frames below hold tokens
+            error = _error_of(failure)
+        raise error
 
     @property
     def _boto(self) -> Any:
@@ -225,23 +282,6 @@ def _returned(result: dict[str, Any] | OncegateError) -> dict[str, Any]:
     return result
 
 
-def _call(operation: Callable[[], _Result]) -> _Result:
-    """Return what a call to Cognito returns; raise what `TokenService` declares.
-
-    The error is raised outside of ``except``, so that it leads to none of the frames that held the
-    request: error reporters store the local variables of a traceback, and botocore's messages can
-    quote the request.
-
-    Args:
-        operation: makes the call. Its own frame is none of those of the error.
-    """
-    try:
-        return operation()
-    except Exception as failure:  # noqa: BLE001 - whatever it is, the frames below hold tokens
-        error = _error_of(failure)
-    raise error
-
-
 def _error_of(failure: Exception) -> OncegateError:
     if isinstance(failure, ParamValidationError):
         return Misconfigured("the request does not fit Cognito's API: is the client secret right?")
@@ -253,9 +293,18 @@ def _error_of(failure: Exception) -> OncegateError:
             return SignedOut("reused")
         if _is_final(outcome_of_exception(failure)):
             return SignedOut()
-    return Unreachable(f"Cognito did not answer: {type(failure).__name__}")
+    if isinstance(failure, BotoCoreError | ClientError) and not isinstance(
+        failure, MalformedResponse
+    ):
+        return Unreachable(f"Cognito did not answer: {name_of(failure)}")
+    return Unreachable(f"Cognito's response is malformed: {name_of(failure)}")
+
+
+_NOT_OF_THE_SESSION: Final = frozenset(
+    {RejectionReason.FIREWALL, RejectionReason.TRIGGER_REFUSED, RejectionReason.MISCONFIGURED}
+)
 
 
 def _is_final(outcome: Outcome) -> bool:
-    """Return whether Cognito rejected the request. A firewall in front of it knows no session."""
-    return isinstance(outcome, Rejected) and outcome.reason is not RejectionReason.FIREWALL
+    """Return whether Cognito rejected the request for a reason that is about the session."""
+    return isinstance(outcome, Rejected) and outcome.reason not in _NOT_OF_THE_SESSION

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, get_args
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -9,10 +10,19 @@ from pydantic import SecretStr
 
 import oncegate_cognito.challenges  # noqa: F401 - registers how to parse and answer each challenge
 from oncegate import Misconfigured
-from oncegate.adapters import Call, Outcome, Rejected, RejectionReason, RequestContext
+from oncegate.adapters import (
+    Call,
+    Outcome,
+    OutcomeUnknown,
+    Rejected,
+    RejectionReason,
+    RequestContext,
+)
 from oncegate_cognito._app_client import AppClient
+from oncegate_cognito._deadlines import limited
 from oncegate_cognito._registry import performer_of
 from oncegate_cognito._requests import AuthFlow, Requests
+from oncegate_cognito._responses import MALFORMED
 from oncegate_cognito.errors import outcome_of_exception
 from oncegate_cognito.srp import BadParameters
 from oncegate_cognito.tokens import CognitoTokenService
@@ -45,14 +55,21 @@ class CognitoTransport:
         max_age: MAX_AGE of USER_AUTH, in seconds.
         totp_issuer: name of the account in authenticator apps.
         device_name: name of this program in `ListDevices`.
-        connect_timeout: limit for opening a connection, in seconds.
+        connect_timeout: limit for opening a connection, in seconds: DNS, all addresses of the name,
+            and TLS.
         read_timeout: limit for the wait for a response, in seconds. It includes the pool's Lambda
             triggers, each of which may take 5 seconds.
-        client: boto3 client to use instead of a new one; it must not repeat requests.
+        call_timeout: limit for a whole call, in seconds: all of its requests, repetitions and waits
+            together. No request leaves after it.
+        token_timeout: limit for a whole call of `token_service`, in seconds, and for fetching the
+            pool's public keys.
+        client: boto3 client to use instead of a new one; it must not repeat requests. Its own
+            timeouts hold, within ``call_timeout``.
 
     Raises:
-        Misconfigured: a setting is invalid, the client would repeat requests, or the endpoint
-            (of ``endpoint_url``, of the client or of AWS_ENDPOINT_URL) is http on another host.
+        Misconfigured: a setting is invalid, the client would repeat requests or cannot be given a
+            limit, or the endpoint (of ``endpoint_url``, of the client or of AWS_ENDPOINT_URL) is http
+            on another host.
     """
 
     _requests_type: type[Requests] = Requests
@@ -75,12 +92,16 @@ class CognitoTransport:
         device_name: str = "oncegate",
         connect_timeout: float = 3.0,
         read_timeout: float = 15.0,
+        call_timeout: float = 15.0,
+        token_timeout: float = 10.0,
         client: CognitoIdentityProviderClient | None = None,
     ) -> None:
         if auth_flow not in _AUTH_FLOWS:
             raise Misconfigured(f"auth_flow has to be one of {', '.join(_AUTH_FLOWS)}")
         if not 3 <= auth_session_minutes <= 15:
             raise Misconfigured("auth_session_minutes has to be from 3 to 15")
+        if not (0 < call_timeout < math.inf and 0 < token_timeout < math.inf):
+            raise Misconfigured("call_timeout and token_timeout have to be seconds, above 0")
         app = AppClient(
             pool_id=pool_id,
             client_id=client_id,
@@ -97,7 +118,8 @@ class CognitoTransport:
             "MAX_AGE": None if max_age is None else str(max_age),
         }
         self._app = app
-        self._token_service = CognitoTokenService(app)
+        self._call_timeout = float(call_timeout)
+        self._token_service = CognitoTokenService(app, timeout=token_timeout)
         self._requests = self._requests_type(
             app,
             auth_flow=auth_flow,
@@ -107,7 +129,6 @@ class CognitoTransport:
             totp_issuer=totp_issuer,
             device_name=device_name,
         )
-        self._max_call_seconds = self._requests.max_call_seconds
 
     def __repr__(self) -> str:
         flow = self._requests.auth_flow
@@ -121,7 +142,7 @@ class CognitoTransport:
     @property
     def max_call_seconds(self) -> float:
         """See `oncegate.adapters.Transport.max_call_seconds`."""
-        return self._max_call_seconds
+        return self._call_timeout
 
     @property
     def is_passwordless(self) -> bool:
@@ -136,8 +157,11 @@ class CognitoTransport:
     def perform(self, call: Call, context: RequestContext) -> Outcome:
         """See `oncegate.adapters.Transport.perform`."""
         try:
-            return performer_of(call)(call, self._requests.within(context))
+            with limited(self._call_timeout, context.deadline):
+                return performer_of(call)(call, self._requests.within(context))
         except BadParameters as bad:
             return Rejected(reason=RejectionReason.MISCONFIGURED, detail=str(bad))
         except (ClientError, BotoCoreError) as failure:
             return outcome_of_exception(failure)
+        except MALFORMED as failure:
+            return OutcomeUnknown(detail=f"malformed response: {type(failure).__name__}")

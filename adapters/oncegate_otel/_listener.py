@@ -10,8 +10,9 @@ from oncegate.adapters import COUNTERS, Transition, counted
 class OpenTelemetryListener:
     """Adds to OpenTelemetry counters: ``oncegate.codes_sent`` and so on, one per name.
 
-    A counted code has the attribute ``medium``, a suppressed event the attribute ``reason``. Users and
-    flows are not attributes, because metrics are kept for long and read by many.
+    A counted code has the attribute ``medium``; a suppressed event and a limit that was reached have
+    the attribute ``reason``. Users and flows are not attributes, because metrics are kept for long and
+    read by many.
 
     Args:
         provider: OpenTelemetry meter provider. Default: the global one.
@@ -22,7 +23,11 @@ class OpenTelemetryListener:
         self._counters = {name: meter.create_counter(f"oncegate.{name}") for name in COUNTERS}
 
     def __call__(self, transition: Transition, /) -> None:
-        facts = {"medium": transition.delivered, "reason": transition.suppressed}
-        attributes = {name: fact for name, fact in facts.items() if fact}
+        limit = transition.suppressed or transition.message or ""
+        attributes = {
+            "codes_sent": {"medium": transition.delivered},
+            "events_suppressed": {"reason": transition.suppressed},
+            "limits_reached": {"reason": limit},
+        }
         for name in counted(transition):
-            self._counters[name].add(1, attributes)
+            self._counters[name].add(1, attributes.get(name))

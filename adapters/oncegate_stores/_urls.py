@@ -9,13 +9,15 @@ from oncegate.adapters import RecordStore, load_entry_point
 from oncegate_stores._memory import MemoryStore
 from oncegate_stores._sqlite import SQLiteStore
 
+_REDIS = {"redis", "rediss", "unix", "valkey", "valkeys"}
+
 
 def store_from_url(url: str) -> RecordStore:
     """Make a store from its URL.
 
     Args:
-        url: ``memory://``, ``sqlite:///path/to/flows.db``, ``redis://host:6379/0`` (or ``rediss``,
-            ``valkey``, ``unix``), ``postgresql://user:password@host/database``, or
+        url: ``memory://``, ``sqlite:///path/to/flows.db``, ``redis://host:6379/0`` (`RedisStore` has
+            those for TLS, Sentinel and Cluster), ``postgresql://user:password@host/database``, or
             ``dynamodb://table?region=eu-west-1`` (with ``&endpoint_url=…`` for a replacement). Any
             other scheme names an entry point of the group ``oncegate.stores``, which is called with
             the URL.
@@ -37,10 +39,8 @@ def store_from_url(url: str) -> RecordStore:
             if not path:
                 raise Misconfigured("an SQLite store needs a path, as in sqlite:///flows.db")
             return SQLiteStore(path)
-        case "redis" | "rediss" | "valkey" | "valkeys" | "unix":
-            from oncegate_stores import RedisStore
-
-            return RedisStore(url.replace("valkey", "redis", 1))
+        case scheme if scheme.partition("+")[0] in _REDIS:
+            return _redis(url)
         case "postgresql" | "postgres":
             from oncegate_stores import PostgresStore
 
@@ -50,13 +50,27 @@ def store_from_url(url: str) -> RecordStore:
     return _third_party(parts.scheme, url)
 
 
+def _redis(url: str) -> RecordStore:
+    from oncegate_stores import RedisStore
+
+    return RedisStore(url)
+
+
 def _dynamodb(parts: SplitResult) -> RecordStore:
     from oncegate_stores import DynamoDBStore
 
     options = dict(parse_qsl(parts.query))
-    return DynamoDBStore(
-        parts.netloc, region=options.get("region"), endpoint_url=options.get("endpoint_url")
-    )
+    try:
+        timeout = float(options.pop("timeout", 2.0))
+    except ValueError:
+        timeout = 0.0
+    region, endpoint_url = options.pop("region", None), options.pop("endpoint_url", None)
+    if not parts.netloc or options or not timeout > 0:
+        raise Misconfigured(
+            "a DynamoDB store needs a table, as in dynamodb://flows?region=eu-west-1, and takes the "
+            "options region, endpoint_url and timeout (seconds)"
+        )
+    return DynamoDBStore(parts.netloc, region=region, endpoint_url=endpoint_url, timeout=timeout)
 
 
 def _third_party(scheme: str, url: str) -> RecordStore:

@@ -3,6 +3,7 @@
 Applications import from `oncegate`; this module is for transports, stores, vaults and user interfaces.
 """
 
+from oncegate._checks import CLOCK_DIFFERENCE, Finding, InspectedStore, check_store
 from oncegate._entry_points import load_entry_point
 from oncegate._keys import new_key
 from oncegate._log import logger
@@ -88,6 +89,7 @@ from oncegate.step import Action, Message, Step, TotpSecret, mark_of, message, s
 from oncegate.tokens import Tokens
 
 __all__ = [
+    "CLOCK_DIFFERENCE",
     "COUNTERS",
     "EVENT_TYPES",
     "FINAL",
@@ -123,7 +125,9 @@ __all__ = [
     "Factor",
     "FactorChoice",
     "Field",
+    "Finding",
     "FlowId",
+    "InspectedStore",
     "InvalidEvent",
     "ListedDevice",
     "Listener",
@@ -167,6 +171,7 @@ __all__ = [
     "Transport",
     "UnknownChallenge",
     "browser_of",
+    "check_store",
     "counted",
     "event_adapter",
     "load_entry_point",

@@ -49,6 +49,8 @@ class RequestContext:
             for them, so that others cannot use them up.
         may_send: asked by a transport that learns the user's own name within a call, before the request
             that can send a code: whether this user may be sent another one. The driver sets it.
+        deadline: seconds since the Unix epoch, by this machine's clock, after which the transport lets
+            no request leave. The driver sets it.
         patience: seconds that a repeated event waits for the step of the first one; by default the
             driver's own.
     """
@@ -61,6 +63,7 @@ class RequestContext:
     device_vault: DeviceVault | None = field(default=None, repr=False)
     known_users: frozenset[str] = field(default=frozenset(), repr=False)
     may_send: Callable[[str], bool] = field(default=_may_send, repr=False, compare=False)
+    deadline: float | None = None
     patience: float | None = None
 
 

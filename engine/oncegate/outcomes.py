@@ -116,7 +116,7 @@ class Rejected(_Outcome):
 
 
 class NotSent(_Outcome):
-    """The call provably had no effect: no connection was made, or Cognito throttled it.
+    """The call provably had no effect: no request left in time, or Cognito throttled it.
 
     Attributes:
         cause: ``"unreachable"`` or ``"throttled"``. The driver's own are ``"stalled"`` if it did not

@@ -258,6 +258,8 @@ class Transition(NamedTuple):
 class Listener(Protocol):
     """Is called with every transition, after it was saved, and with every suppressed event.
 
+    Also once for each new epoch of the store, with the cause ``"epoch_changed"``.
+
     What it raises is logged, not passed on.
     """
 

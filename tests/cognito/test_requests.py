@@ -84,8 +84,3 @@ def test_slow_connection_is_not_sent(perform: Perform) -> None:
         for waiting in queued:
             waiting.close()
     assert outcome == NotSent(cause="unreachable", detail="ConnectTimeoutError")
-
-
-def test_max_call_seconds_covers_the_longest_call(transport: CognitoTransport) -> None:
-    # Two requests, each with two connections of 3 s, two waits of 1 s, and 15 s for the response.
-    assert transport.max_call_seconds == 2 * (2 * (3 + 1) + 15)

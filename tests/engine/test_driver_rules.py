@@ -58,7 +58,7 @@ from oncegate.adapters import (
 )
 from oncegate.budget import CodeBudget as Budget
 from oncegate.budget import UserName, password_tag
-from oncegate.driver.script import LEASE_MARGIN
+from oncegate.driver.script import START_WITHIN
 from oncegate.machine.advance import NotAllowed, advance
 from oncegate.record import Flow, read_record, write_record
 from oncegate_vaults import MemoryVault
@@ -292,7 +292,7 @@ def test_flow_that_waits_for_a_password_keeps_its_user(clock: ManualClock) -> No
 
 
 def test_lease_shorter_than_a_call_is_refused() -> None:
-    shortest = ScriptedTransport.max_call_seconds + LEASE_MARGIN
+    shortest = ScriptedTransport.max_call_seconds + START_WITHIN
     with pytest.raises(Misconfigured, match="lease"):
         SignIn(transport=ScriptedTransport(), store=DictStore(), lease=shortest - 1)
     sign_in = SignIn(transport=ScriptedTransport(), store=DictStore(), lease=shortest)

@@ -200,6 +200,20 @@ class TestClock:
         assert other.send(step, code()).state == "authenticated"
 
 
+    def test_call_has_a_deadline_by_the_machines_clock_within_its_lease(self) -> None:
+        class Ahead(DictStore):
+            def now(self) -> float:
+                return super().now() + 86400
+
+        transport = ScriptedTransport(a_text())
+        sign_in = SignIn(transport=transport, store=Ahead())
+        before = time.time()
+        sign_in.send(sign_in.start(), password())
+        (context,) = transport.contexts
+        assert context.deadline is not None
+        assert before < context.deadline < before + sign_in.lease - script_module.SAVE_WITHIN + 1
+
+
 class TestFailedWrites:
     def test_outcome_is_saved_when_the_store_answers_again(self, clock: ManualClock) -> None:
         store, transport = FailingStore(), ScriptedTransport(a_text())

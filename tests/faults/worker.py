@@ -15,7 +15,6 @@ import botocore
 import botocore.session
 from botocore.config import Config
 
-import oncegate.driver.script
 from oncegate import OncegateError, SignIn, StepRef
 from oncegate.adapters import parse_event
 from oncegate_cognito import CognitoTransport
@@ -50,9 +49,6 @@ class Setup(NamedTuple):
 
 def serve(setup: Setup, orders: Connection) -> None:
     """Carry out orders until the other end of the pipe is closed."""
-    oncegate.driver.script.LEASE_MARGIN = (
-        0.5  # seconds; 10 by default, which the test would have to wait for
-    )
     client: Any = _MODELS.create_client(
         "cognito-idp",
         region_name="us-east-1",

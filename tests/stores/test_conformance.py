@@ -3,30 +3,18 @@
 from __future__ import annotations
 
 import sys
-import threading
 import time
-import uuid
-from collections.abc import Iterator
 from importlib.metadata import EntryPoint
-from pathlib import Path, PurePosixPath
-from typing import Any
+from pathlib import PurePosixPath
 
 import pytest
-from boto3.session import Session
-from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
-from tests.servers import PostgresServer, RedisServer
-from werkzeug.serving import make_server
 
 import oncegate_stores
 from oncegate import Misconfigured, MissingExtra
 from oncegate.adapters import RecordStore, StoredRecord
 from oncegate.testing import StoreConformance
 from oncegate_stores import (
-    DynamoDBStore,
     MemoryStore,
-    PostgresStore,
-    RedisStore,
-    SQLiteStore,
     store_from_url,
 )
 
@@ -38,97 +26,8 @@ class TestMemory(StoreConformance):
         return MemoryStore()
 
 
-class TestSQLite(StoreConformance):
-    @pytest.fixture(autouse=True)
-    def _a_file(self, tmp_path: Path) -> None:
-        self.path = tmp_path / "flows.db"
-
-    def make(self) -> RecordStore:
-        return SQLiteStore(self.path)
-
-
-@pytest.mark.needs("redis-server")
-class TestRedis(StoreConformance):
-    @pytest.fixture(autouse=True)
-    def _a_server(self, redis_server: RedisServer) -> None:
-        self.url = redis_server.url
-
-    def make(self) -> RecordStore:
-        return RedisStore(self.url)
-
-    def test_expired_record_is_deleted_by_redis(self) -> None:
-        store = self.make()
-        store.swap("a" * 32, 0, StoredRecord(1, b"x", time.time() + 1))
-        assert store.load("a" * 32) is not None
-        time.sleep(1.2)
-        assert store.load("a" * 32) is None
-
-
-@pytest.mark.needs("postgres")
-class TestPostgres(StoreConformance):
-    @pytest.fixture(autouse=True)
-    def _a_server(self, postgres_server: PostgresServer) -> Iterator[None]:
-        self.url = postgres_server.url
-        self.made: list[PostgresStore] = []
-        yield
-        for store in self.made:
-            store.close()
-
-    def make(self) -> RecordStore:
-        self.made.append(PostgresStore(self.url, max_size=8))
-        return self.made[-1]
-
-
-class OneAtATime:
-    """moto's server, with one request at a time.
-
-    DynamoDB's conditional writes are atomic. moto's are not: it checks the condition, and writes later,
-    so that two requests at the same moment can both win.
-    """
-
-    def __init__(self) -> None:
-        self._app: Any = DomainDispatcherApplication(create_backend_app)
-        self._lock = threading.Lock()
-
-    def __call__(self, environ: Any, start_response: Any) -> Any:
-        with self._lock:
-            return list(self._app(environ, start_response))
-
-
-class TestDynamoDB(StoreConformance):
-    @pytest.fixture(autouse=True)
-    def _a_server(self, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-            monkeypatch.setenv(name, "unused")
-        server = make_server("127.0.0.1", 0, OneAtATime(), threaded=True)
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
-        self.table = f"flows-{uuid.uuid4().hex}"
-        self.host = f"http://127.0.0.1:{server.server_port}"
-        store = self.make()
-        assert isinstance(store, DynamoDBStore)
-        store.create_table()
-        yield
-        server.shutdown()
-        thread.join()
-        server.server_close()
-
-    def make(self) -> RecordStore:
-        return store_from_url(f"dynamodb://{self.table}?region=eu-west-1&endpoint_url={self.host}")
-
-    def test_created_table_has_ttl_enabled(self) -> None:
-        store = self.make()
-        assert isinstance(store, DynamoDBStore)
-        client = Session(region_name="eu-west-1").client("dynamodb", endpoint_url=self.host)
-        ttl = client.describe_time_to_live(TableName=self.table)["TimeToLiveDescription"]
-        assert (ttl["TimeToLiveStatus"], ttl["AttributeName"]) == ("ENABLED", "drop_at")
-
-
-@pytest.mark.parametrize("kind", ["memory", "sqlite"])
-def test_expired_rows_are_deleted_by_next_create(
-    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    store: RecordStore = MemoryStore() if kind == "memory" else SQLiteStore(tmp_path / "f.db")
+def test_expired_rows_are_deleted_by_next_create(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = MemoryStore()
     store.swap("a" * 32, 0, StoredRecord(1, b"x", time.time() + 100))
     now = time.time()
     monkeypatch.setattr(time, "time", lambda: now + 200)

@@ -83,7 +83,16 @@ def _first_request(call: CheckPassword, requests: Requests, proof: dict[str, str
             "USER_AUTH": {"PREFERRED_CHALLENGE": PASSWORD_SRP, **requests.levels},
             "CUSTOM_AUTH": {"CHALLENGE_NAME": "SRP_A"},
         }.get(requests.auth_flow, {})
-        return requests.initiate(call.username, {**how, **proof}, call.device_key)
+        # USER_SRP_AUTH answers SRP_A with PASSWORD_VERIFIER, and Cognito sends nothing before the proof
+        # (AWS API reference, InitiateAuth). With USER_AUTH, a user without a password can be sent a code
+        # at once; with CUSTOM_AUTH, the pool's Lambda decides.
+        can_have_effect = "SRP_A" not in proof or requests.auth_flow != "USER_SRP_AUTH"
+        return requests.initiate(
+            call.username,
+            {**how, **proof},
+            call.device_key,
+            can_have_effect=can_have_effect,
+        )
     name = PASSWORD_SRP if "SRP_A" in proof else "PASSWORD"
     if challenge.kind == "SELECT_CHALLENGE":
         name, proof = challenge.kind, {"ANSWER": name, **proof}

@@ -13,12 +13,14 @@ about transitions: the machine does.
 from __future__ import annotations
 
 import hmac
+import time
 from collections.abc import Generator, Iterable
 from dataclasses import replace
 from functools import cache
 from typing import Any, get_args
 
 from oncegate._log import logger
+from oncegate._metrics import EPOCH_CHANGED
 from oncegate._seal import FlowId, SealingKeys
 from oncegate.budget import DEFAULT_BUDGET, DEFAULT_GUESS_LIMIT, CodeBudget, GuessLimit
 from oncegate.challenges import (
@@ -48,7 +50,7 @@ from oncegate.driver.effects import (
     StoreDevice,
     Swap,
 )
-from oncegate.errors import InvalidInput, Misconfigured, RecordUnreadable, StoreUnavailable
+from oncegate.errors import InvalidInput, Misconfigured, StoreUnavailable
 from oncegate.machine.advance import NotAllowed, advance
 from oncegate.machine.context import TIME_PASSED, GuardInputs, Policy
 from oncegate.machine.guards import CLOCK_SKEW, is_due
@@ -76,20 +78,17 @@ from oncegate.record import NEW_CODES_PER_FLOW, SCHEMA, Flow, SchemaNumber
 from oncegate.states import FlowState
 from oncegate.step import Step, step_of
 
-START_WITHIN = 10.0
+START_WITHIN = 5.0
 """Seconds after a save within which a worker must start the call. Later, it makes none."""
 
-LEASE_MARGIN = 10.0
-"""Seconds by which a lease exceeds the longest call, before it (to start) and after it (to save)."""
-
-EXPIRED = Flow.model_construct(state=FlowState.FAILED, message="flow_expired")
-"""Stands for a flow whose record has expired or is missing. It is never stored."""
-
 SAVE_WITHIN = 10.0
-"""Seconds within which the outcome of a call is saved again and again if the store does not answer."""
+"""Seconds within which the outcome of a call is saved, again and again if the store does not answer."""
 
 REPEAT_WITHIN = 0.5
 """Seconds within which any other save is repeated: long enough for a connection that was dropped."""
+
+EXPIRED = Flow.model_construct(state=FlowState.FAILED, message="flow_expired")
+"""Stands for a flow whose record has expired or is missing. It is never stored."""
 
 Script = Generator[Effect, Any, Step]
 
@@ -153,11 +152,12 @@ class Driver:
         """
         if record_schema not in get_args(SchemaNumber):
             raise Misconfigured("record_schema must be 1 or 2")
-        shortest = transport.max_call_seconds + LEASE_MARGIN
+        shortest = transport.max_call_seconds + START_WITHIN
         if lease is not None and lease < shortest:
             raise Misconfigured(f"lease must be at least {shortest:g} s: a call can take that long")
         _build_models()
         self._clock = clock or StoreClock(store)
+        self._max_call_seconds = transport.max_call_seconds
         self._performer = Performer(transport, store, keeper, listeners, self._clock)
         self._has_keeper = keeper is not None
         self._vault = vault
@@ -166,12 +166,12 @@ class Driver:
         as_in_0_1 = record_schema == 1
         self._keys = keys and keys.bound_to(transport.app_id, as_in_0_1=as_in_0_1)
         self._schema = record_schema
-        self._logged_epochs: set[str] = set()
+        self._reported_epochs: set[str] = set()
         # Without a key, rows are found under a plain digest, and are not sealed.
         row_keys = self._keys or SealingKeys(None).bound_to(transport.app_id)
         self._limits = Limits(budget, guess_limit, row_keys, self._clock)
         self._policy = Policy(
-            lease=shortest + LEASE_MARGIN if lease is None else lease,
+            lease=shortest + SAVE_WITHIN if lease is None else lease,
             cooldown=new_code_cooldown,
             retain_password=retain_password,
         )
@@ -327,11 +327,16 @@ class Driver:
             return NotSent(cause="unreachable", detail="the store did not answer"), Reserved()
         if refused:
             return NotSent(cause=refused), reserved
-        if self._clock.now() > flow.saved_at + START_WITHIN:
+        # Read first: if the worker stalls between the two, the deadline is too early, not too late.
+        local = time.time()
+        now = self._clock.now()
+        if now > flow.saved_at + START_WITHIN:
             # This worker stalled after saving; its call could overlap with another worker's.
             return NotSent(cause="stalled"), reserved
+        ends = flow.saved_at + START_WITHIN + self._max_call_seconds
         permit = Permit(self._limits, flow, reserved, self.perform)
-        outcome: Outcome = yield CallTransport(call, replace(context, may_send=permit))
+        bounded = replace(context, may_send=permit, deadline=local + ends - now)
+        outcome: Outcome = yield CallTransport(call, bounded)
         if permit.has_failed and isinstance(outcome, NotSent):
             outcome = NotSent(cause="unreachable", detail="the store did not answer")
         return outcome, permit.reserved
@@ -430,7 +435,7 @@ class Driver:
             now = self._clock.now()
             if flow_id.epoch not in {None, epoch}:
                 # The flow may have been saved, and the row lost: going on could send a second code.
-                self._log_lost(epoch)
+                yield from self._report_loss(flow_id, epoch, now)
                 return EXPIRED
             if row is None:
                 # An ID without an epoch is of 0.1, or of a worker beside it.
@@ -439,7 +444,7 @@ class Driver:
                 return self._unsaved if is_new and is_recent else EXPIRED
             if row.expires_at <= now:
                 return EXPIRED
-            flow = self._opened(flow_id, row)
+            flow = flow_id.unseal(row.sealed, row.version, self._keys)
             gone = flow.is_in_flight and is_gone(flow.worker)
             if not (gone or is_due(flow, now)):
                 return flow
@@ -448,17 +453,23 @@ class Driver:
             if (yield from self._save(flow_id, flow, later, TIME_PASSED.machine_event, None)):
                 return later
 
-    def _opened(self, flow_id: FlowId, row: StoredRecord) -> Flow:
-        try:
-            return flow_id.unseal(row.sealed, row.version, self._keys)
-        except RecordUnreadable as error:
-            logger().error("record unreadable", error=type(error).__name__, reason=str(error))
-            raise
-
-    def _log_lost(self, epoch: str) -> None:
-        if epoch in self._logged_epochs:
+    def _report_loss(self, flow_id: FlowId, epoch: str, now: float) -> Generator[Effect, Any, None]:
+        """Report a new epoch, once."""
+        if epoch in self._reported_epochs:
             return
-        self._logged_epochs.add(epoch)
+        self._reported_epochs.add(epoch)
+        yield Notify(
+            Transition(
+                flow=flow_id.key[:12],
+                source=EXPIRED.state,
+                target=EXPIRED.state,
+                cause=EPOCH_CHANGED,
+                version=0,
+                at=now,
+                message=EXPIRED.message,
+                detail="",
+            )
+        )
         logger().warning(
             "flows have ended: the store may have lost writes, or each worker has a store of its own",
             epoch=epoch,

@@ -84,9 +84,9 @@ class StoreConformance:
             return
         here.swap(key, 0, row)
         assert there.load(key) == row
-        assert not there.swap(key, 0, _row(1))
+        assert not there.swap(key, 0, _row(1, b"another"))
         assert there.swap(key, 1, _row(2))
-        assert not here.swap(key, 1, _row(2))
+        assert not here.swap(key, 1, _row(2, b"another"))
 
     is_shared = True
     """Whether two stores that `make` returned see each other's rows."""
