@@ -7,7 +7,7 @@ import secrets
 import threading
 import time
 
-from oncegate.adapters import StoredRecord
+from oncegate.adapters import Finding, StoredRecord
 
 
 class MemoryStore:
@@ -46,7 +46,7 @@ class MemoryStore:
             self._sweep()
             return True
 
-    def epoch(self, key: str) -> str:
+    def epoch(self, key: str) -> str:  # noqa: ARG002 - one epoch for all keys
         """See `oncegate.adapters.RecordStore.epoch`."""
         if self._pid != os.getpid():
             # A forked process has a copy: what it saves, no other worker sees.
@@ -56,6 +56,14 @@ class MemoryStore:
     def now(self) -> float:
         """Return the time of this machine."""
         return time.time()
+
+    def findings(self) -> list[Finding]:
+        """See `oncegate.adapters.InspectedStore.findings`."""
+        found, cure = (
+            "rows are in the memory of this process",
+            "use a shared store for more workers",
+        )
+        return [Finding("shared", "warning", found, cure)]
 
     def _sweep(self) -> None:
         # At most once a minute, so that a swap stays cheap with any number of records.
