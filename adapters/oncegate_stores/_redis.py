@@ -2,101 +2,332 @@
 
 from __future__ import annotations
 
+import hashlib
+import secrets
 import time
-from contextlib import suppress
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
+from weakref import finalize
 
-from redis import Redis
-from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
-from redis.retry import Retry
+from redis import Redis, RedisCluster
+from redis.exceptions import ConnectionError as Disconnected
+from redis.exceptions import (
+    MovedError,
+    NoPermissionError,
+    NoScriptError,
+    ReadOnlyError,
+    RedisClusterException,
+    RedisError,
+    ResponseError,
+)
+from redis.exceptions import TimeoutError as TimedOut
 
-from oncegate import StoreUnavailable
+from oncegate import Misconfigured, StoreUnavailable
 from oncegate.adapters import StoredRecord
+from oncegate_stores._redis_clients import parse_redis_url, reason_of
 
-# A script runs atomically. A missing record has version 0.
-_SWAP = """
-if (redis.call('HGET', KEYS[1], 'version') or '0') ~= ARGV[1] then return 0 end
-redis.call('HSET', KEYS[1], 'version', ARGV[2], 'sealed', ARGV[3], 'expires_at', ARGV[4])
-redis.call('PEXPIREAT', KEYS[1], ARGV[5])
-return 1
+# The epoch: what names the history of the row's data, as one script sees it.
+#
+# - `master_replid` is another after each start of a primary and after each promotion of a replica, also
+#   if a former primary is promoted again (Redis and Valkey, replication.c: changeReplicationId,
+#   shiftReplicationId). So it tells of restarts, with or without a snapshot, and of failovers.
+# - The mark is random. It is in the same slot as the row, so it is lost with FLUSHALL, FLUSHDB, or the
+#   shard. It is the member with the score +inf of a sorted set that also has the key of each flow, with
+#   its expiry: if the row is missing before that, it was evicted or deleted, and the mark is replaced.
+#
+# A script runs atomically. KEYS: row, sorted set. ARGV: key, a new mark.
+_EPOCH = """
+local info = redis.call('INFO', 'replication')
+if not string.find(info, 'role:master', 1, true) then
+  return redis.error_reply('READONLY not the primary')
+end
+local replid = string.match(info, 'master_replid:(%w+)')
+if not replid then return redis.error_reply('NOREPLID INFO has no master_replid') end
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local row = redis.call('HMGET', KEYS[1], 'version', 'sealed', 'expires_at')
+local mark = redis.call('ZRANGEBYSCORE', KEYS[2], '+inf', '+inf')[1]
+local expiry = redis.call('ZSCORE', KEYS[2], ARGV[1])
+if not mark or (not row[1] and expiry and tonumber(expiry) > now) then
+  redis.call('ZADD', KEYS[2], '+inf', ARGV[2])
+  if mark then redis.call('ZREM', KEYS[2], mark, ARGV[1]) end
+  mark = ARGV[2]
+end
+local epoch = string.sub(redis.sha1hex(replid .. mark), 1, 8)
 """
-# The marker of `durable_since`, set by the first worker that finds none.
-_SINCE = """
-redis.call('SET', KEYS[1], ARGV[1], 'NX')
-return redis.call('GET', KEYS[1])
+_LOAD = f"{_EPOCH} return {{epoch, time[1], time[2], row[1], row[2], row[3]}}"
+_ASK = f"""{_EPOCH}
+local memory = redis.call('INFO', 'memory')
+return {{epoch, time[1], time[2],
+  string.match(memory, '[\\r\\n]maxmemory:(%d+)') or '0',
+  string.match(memory, 'maxmemory_policy:(%S+)') or 'noeviction'}}
 """
+# More ARGV: expected version, version, sealed, expires_at as text, in ms, epoch. A missing row has
+# version 0. If this very row is stored, the answer was lost: it is written again, so that WAIT waits for
+# it. The sorted set loses up to 10 expired keys for each that it gains.
+_SWAP = f"""{_EPOCH}
+local expected, version, sealed, expires_at, until_ms, wanted = unpack(ARGV, 3)
+local function answer(saved) return {{epoch, time[1], time[2], saved}} end
+if wanted ~= '' and wanted ~= epoch then return answer(0) end
+local is_stored = row[1] == version and row[2] == sealed
+if not is_stored and (row[1] or '0') ~= expected then return answer(0) end
+redis.call('HSET', KEYS[1], 'version', version, 'sealed', sealed, 'expires_at', expires_at)
+redis.call('PEXPIREAT', KEYS[1], until_ms)
+if wanted ~= '' then
+  redis.call('ZADD', KEYS[2], until_ms, ARGV[1])
+  if expected == '0' then
+    local expired = redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', now, 'LIMIT', 0, 10)
+    if #expired > 0 then redis.call('ZREM', KEYS[2], unpack(expired)) end
+  end
+end
+return answer(1)
+"""
+_SHA = {
+    script: hashlib.sha1(script.encode(), usedforsecurity=False).hexdigest()
+    for script in (_LOAD, _ASK, _SWAP)
+}
+_RIGHTS = (
+    "~PREFIX* +evalsha +eval +info +time +hmget +hset +pexpireat +zadd +zrem +zscore +zrangebyscore "
+    "+wait +ping +select"
+)
+_FRESH = 1.0
+"""Seconds for which an answer tells the epoch."""
+_ANY_KEY = "0" * 32
+
+
+class _Answer(NamedTuple):
+    epoch: str
+    at: float
 
 
 class RedisStore:
     """Stores one hash per record, which Redis deletes when it expires.
 
-    Redis can lose acknowledged writes: all of them in a restart without persistence, the latest in a
-    failover. `durable_since` reads a marker that is lost together with the data, so that an older flow
-    is not treated as one that was never saved. Against losses in a failover, configure
-    ``min-replicas-to-write`` and ``appendfsync always``.
+    Redis can lose acknowledged writes: in a failover, in a restart, with FLUSHALL. Each of these changes
+    the epoch, and ends the flows from before. So does a restart, a failover or a first replica that
+    loses nothing. Redis must not evict: `Misconfigured` says so at first use.
+
+    Nothing connects before the first use. A forked process makes its own connections (redis-py).
 
     Args:
-        redis: URL such as ``redis://localhost:6379/0``, or your own client, with
-            ``decode_responses`` off and without retries.
-        prefix: prefix of all keys.
-        timeout: seconds to wait for a connection, and for an answer; used only with a URL.
+        redis: URL, or your own client: `redis.Redis`, `redis.RedisCluster`, or one from
+            ``Sentinel.master_for``. It may retry and may decode responses; it needs timeouts. URLs:
+            ``redis://user:password@host:6379/0``, ``rediss://`` for TLS, ``unix:///path?db=0``,
+            ``redis+sentinel://user:password@host:26379,host2:26379/mymaster/0`` (with
+            ``?sentinel_username=…&sentinel_password=…`` if Sentinel has its own), and
+            ``redis+cluster://user:password@host:6379,host2:6379``. ``rediss+sentinel`` and
+            ``rediss+cluster`` use TLS; ``valkey`` stands for ``redis``. The query takes redis-py's
+            options, and the arguments below.
+        prefix: prefix of all keys. With Cluster, a hash tag follows: three digits of the record's key.
+        timeout: seconds to wait for a connection, and for an answer; of your own client, only WAIT's.
+        wait_for_replicas: number of replicas that must confirm a durable write within half the timeout.
+            0: none.
+
+    Raises:
+        Misconfigured: the URL is malformed, or the client is of another kind.
     """
 
     def __init__(
-        self, redis: Redis | str, *, prefix: str = "oncegate:", timeout: float = 2.0
+        self,
+        redis: Redis | RedisCluster | str,
+        *,
+        prefix: str = "oncegate:",
+        timeout: float = 2.0,
+        wait_for_replicas: int = 0,
     ) -> None:
-        self._redis: Any = (
-            Redis.from_url(
-                redis,
-                socket_timeout=timeout,
-                socket_connect_timeout=timeout,
-                # A retry of a swap that succeeded would look like one that another worker won.
-                retry=Retry(NoBackoff(), 0),
-            )
-            if isinstance(redis, str)
-            else redis
-        )
+        self._connect: Callable[[], Any] | None = None
+        self._client: Any = None
+        self._close: Callable[[], Any] | None = None
+        self._is_cluster = isinstance(redis, RedisCluster)
+        if isinstance(redis, str):
+            self._connect, self._is_cluster, options = parse_redis_url(redis, timeout)
+            prefix = options.get("prefix", prefix)
+            timeout = options.get("timeout", timeout)
+            wait_for_replicas = options.get("wait_for_replicas", wait_for_replicas)
+        elif isinstance(redis, (Redis, RedisCluster)):
+            self._client = redis
+        else:
+            raise Misconfigured("RedisStore takes a URL, or redis-py's Redis or RedisCluster")
         self._prefix = prefix
-        self._swap = self._redis.register_script(_SWAP)
-        self._since = self._redis.register_script(_SINCE)
-        with suppress(
-            StoreUnavailable
-        ):  # Redis may start later; then the first flow sets the marker
-            self.durable_since()
+        self._timeout = timeout
+        self._wait_for_replicas = wait_for_replicas
+        # By hash tag: "" without Cluster, otherwise at most 4096.
+        self._answers: dict[str, _Answer] = {}
+        self._checked: dict[str, str] = {}
+        self._skew: float | None = None
+        self._failed_at = float("-inf")
 
     def load(self, key: str) -> StoredRecord | None:
         """See `oncegate.adapters.RecordStore.load`."""
-        names = ("version", "sealed", "expires_at")
-        try:
-            version, sealed, expires_at = self._redis.hmget(self._prefix + key, names)
-        except RedisError as error:
-            raise _unavailable(error) from error
+        self._check(key)
+        _, version, sealed, expires_at = self._run(_LOAD, key)
         return StoredRecord(int(version), sealed, float(expires_at)) if version else None
 
     def swap(self, key: str, expected: int, row: StoredRecord) -> bool:
-        """See `oncegate.adapters.RecordStore.swap`."""
+        """See `oncegate.adapters.RecordStore.swap`.
+
+        Raises:
+            StoreUnavailable: Redis did not answer, or too few replicas confirmed the write. The same
+                swap can be repeated.
+        """
+        self._check(key)
         until = int(row.expires_at * 1000)
-        arguments: list[int | bytes | str] = [
-            expected,
-            row.version,
-            row.sealed,
-            repr(row.expires_at),
-            until,
-        ]
+        columns = (row.version, row.sealed, repr(row.expires_at), until)
+        _, saved = self._run(
+            _SWAP, key, expected, *columns, row.epoch or "", is_durable=row.durable
+        )
+        return bool(saved)
+
+    def epoch(self, key: str) -> str:
+        """See `oncegate.adapters.RecordStore.epoch`."""
+        known = self._answers.get(self._tag(key))
+        if known and time.monotonic() - known.at <= _FRESH:
+            return known.epoch
         try:
-            return bool(self._swap(keys=[self._prefix + key], args=arguments))
-        except RedisError as error:
-            raise _unavailable(error) from error
+            return self._ask(key)
+        except StoreUnavailable:
+            if known is None:
+                raise
+            return known.epoch
 
-    def durable_since(self) -> float:
-        """Return when the marker was set: the data before it, if any, was lost."""
+    def now(self) -> float:
+        """Return the time by Redis' clock.
+
+        It is this machine's, if that differs by less than a second, or while Redis never answered.
+        """
+        if self._skew is None and time.monotonic() - self._failed_at > _FRESH:
+            try:
+                self._ask(_ANY_KEY)
+            except StoreUnavailable:
+                self._failed_at = time.monotonic()
+        return time.time() + (self._skew or 0.0)
+
+    def close(self) -> None:
+        """Close the connections of this process, except for those of your own client.
+
+        The next use of the store opens them again.
+        """
+        if self._close is not None:
+            self._client = None
+            self._close()
+
+    def _check(self, key: str) -> None:
+        """Ask the server that has this key whether it evicts, if its data is new to this store."""
+        tag = self._tag(key)
+        known = self._answers.get(tag)
+        if known is None or self._checked.get(tag) != known.epoch:
+            self._ask(key)
+
+    def _ask(self, key: str) -> str:
+        epoch, maxmemory, policy = self._run(_ASK, key)
+        tag = self._tag(key)
+        if int(maxmemory) and policy != b"noeviction":
+            self._answers.pop(tag, None)  # so that the next use asks again
+            raise Misconfigured(
+                f"Redis may evict sign-ins (maxmemory-policy is {policy.decode()}), which could send a "
+                "code twice. Run CONFIG SET maxmemory-policy noeviction, and set it in redis.conf; in "
+                "ElastiCache, use a parameter group with maxmemory-policy=noeviction"
+            )
+        self._checked[tag] = epoch
+        return str(epoch)
+
+    def _tag(self, key: str) -> str:
+        return key[:3] if self._is_cluster else ""
+
+    def _run(
+        self, script: str, key: str, *arguments: int | str | bytes, is_durable: bool = False
+    ) -> list[Any]:
+        """Run a script; return the epoch and the script's own part of the answer."""
+        tag = self._tag(key)
+        prefix = self._prefix + f"{{{tag}}}:" if tag else self._prefix
+        names = (prefix + key, prefix + "epoch")
+        command = (2, *names, key, secrets.token_hex(8), *arguments)
+        until = time.monotonic() + 2 * self._timeout
+        while True:
+            try:
+                began = time.time()
+                send = self._send_and_wait if is_durable and self._wait_for_replicas else self._send
+                reply = send(script, command)
+                break
+            except (Disconnected, TimedOut, ReadOnlyError) as error:
+                # A repeated swap is recognised, so that it can be repeated whatever became of it.
+                if time.monotonic() > until:
+                    raise _typed(error) from error
+                until = float("-inf")
+                self._drop_idle_connections()
+            except (RedisError, RedisClusterException, OSError) as error:
+                raise _typed(error) from error
+        digits, seconds, microseconds, *own = reply
+        epoch = digits.decode()
+        self._answers[tag] = _Answer(epoch, time.monotonic())
+        self._set_skew(int(seconds) + int(microseconds) / 1e6, began, time.time())
+        return [epoch, *own]
+
+    def _set_skew(self, server: float, began: float, ended: float) -> None:
+        skew = self._skew or 0.0
+        if not began + skew - 1 <= server <= ended + skew + 1:
+            skew = server - (began + ended) / 2
+        self._skew = skew if abs(skew) >= 1 else 0.0
+
+    def _current_client(self) -> Any:
+        client = self._client
+        if client is None and self._connect is not None:
+            self._client = client = self._connect()
+            # With the store: Python warns of sockets that are left open.
+            self._close = finalize(self, client.close)
+        return client
+
+    def _send(self, script: str, command: tuple[Any, ...]) -> Any:
+        # NEVER_DECODE: records are binary, also for a client with decode_responses.
+        client = self._current_client()
         try:
-            return float(self._since(keys=[self._prefix + "since"], args=[repr(time.time())]))
-        except RedisError as error:
-            raise _unavailable(error) from error
+            return client.execute_command("EVALSHA", _SHA[script], *command, NEVER_DECODE=True)
+        except NoScriptError:
+            return client.execute_command("EVAL", script, *command, NEVER_DECODE=True)
+
+    def _send_and_wait(self, script: str, command: tuple[Any, ...]) -> Any:
+        """Save, and wait until the replicas have it. WAIT must follow on the same connection."""
+        whole = client = self._current_client()
+        if self._is_cluster:
+            client = whole.get_redis_connection(whole.get_node_from_key(command[1]))
+        patience = int(self._timeout * 500)
+        for evaluate in (("EVALSHA", _SHA[script]), ("EVAL", script)):
+            pipeline = client.pipeline(transaction=False)
+            pipeline.execute_command(*evaluate, *command, NEVER_DECODE=True)
+            pipeline.execute_command("WAIT", self._wait_for_replicas, patience)
+            reply, confirmed = pipeline.execute(raise_on_error=False)
+            if not isinstance(reply, NoScriptError):
+                break
+        for answer in (reply, confirmed):
+            if isinstance(answer, MovedError) and self._is_cluster:
+                whole.nodes_manager.initialize()
+                raise Disconnected from answer
+            if isinstance(answer, Exception):
+                raise answer
+        if reply[-1] and confirmed < self._wait_for_replicas:
+            raise StoreUnavailable(
+                f"Redis: {confirmed} of {self._wait_for_replicas} replicas confirmed the write in time"
+            )
+        return reply
+
+    def _drop_idle_connections(self) -> None:
+        # They may lead to a server that is gone, or to a former primary: the name, or Sentinel, is asked
+        # again. A cluster client does so by itself.
+        pool = getattr(self._client, "connection_pool", None)
+        if pool is not None:
+            pool.disconnect(inuse_connections=False)
 
 
-def _unavailable(error: RedisError) -> StoreUnavailable:
-    # Only the type: a connection error contains the address, which may include a password.
-    return StoreUnavailable(f"Redis did not answer: {type(error).__name__}")
+def _typed(error: Exception) -> StoreUnavailable | Misconfigured:
+    text = str(error)
+    if isinstance(error, NoPermissionError) or "can't run this command" in text:
+        return Misconfigured(f"Redis: the user lacks a right; ACL SETUSER user {_RIGHTS}")
+    if isinstance(error, MovedError) or "CROSSSLOT" in text or "same slot" in text:
+        return Misconfigured(
+            "this Redis is a Cluster: use redis+cluster://host:6379, or RedisCluster"
+        )
+    if "Cluster mode is not enabled" in text or "cluster support disabled" in text:
+        return Misconfigured("this Redis is not a Cluster: use redis://")
+    if isinstance(error, ResponseError) and text.startswith("NOREPLID"):
+        return Misconfigured("this server's INFO has no master_replid, which tells of failovers")
+    return StoreUnavailable(f"Redis did not answer: {reason_of(error)}")
