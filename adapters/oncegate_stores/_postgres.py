@@ -2,47 +2,171 @@
 
 from __future__ import annotations
 
+import math
+import os
+import re
+import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
+from contextlib import contextmanager, suppress
+from typing import Any, NamedTuple, TypeVar
+from weakref import finalize
 
-from psycopg import Connection, Error
+from psycopg import (
+    ClientCursor,
+    Connection,
+    Error,
+    InterfaceError,
+    OperationalError,
+    ProgrammingError,
+    errors,
+)
+from psycopg.abc import PQGen
+from psycopg.conninfo import conninfo_to_dict
+from psycopg.pq import TransactionStatus
+from psycopg.rows import tuple_row
 from psycopg_pool import ConnectionPool, PoolTimeout
 
-from oncegate import StoreUnavailable
+from oncegate import Misconfigured, StoreUnavailable
 from oncegate.adapters import StoredRecord
 
-_SCHEMA = """
+_T = TypeVar("_T")
+
+_SCHEMA = """\
 CREATE TABLE IF NOT EXISTS oncegate_flows (
     key text PRIMARY KEY, version integer NOT NULL, sealed bytea NOT NULL,
     expires_at double precision NOT NULL
+);
+CREATE INDEX IF NOT EXISTS oncegate_flows_expiry ON oncegate_flows (expires_at);
+CREATE TABLE IF NOT EXISTS oncegate_epoch (
+    is_row boolean PRIMARY KEY DEFAULT true CHECK (is_row),
+    epoch text NOT NULL DEFAULT '', history text NOT NULL DEFAULT ''
+);
+INSERT INTO oncegate_epoch DEFAULT VALUES ON CONFLICT DO NOTHING;
+CREATE OR REPLACE FUNCTION oncegate_row_deleted() RETURNS trigger
+LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+BEGIN
+    LOCK TABLE oncegate_epoch IN ACCESS EXCLUSIVE MODE;
+    UPDATE oncegate_epoch SET epoch = left(gen_random_uuid()::text, 8);
+    RETURN OLD;
+END $$;
+CREATE OR REPLACE TRIGGER oncegate_row_deleted BEFORE DELETE ON oncegate_flows FOR EACH ROW
+WHEN (OLD.expires_at > extract(epoch FROM now())) EXECUTE FUNCTION oncegate_row_deleted();
+"""
+
+_RIGHTS = """\
+GRANT SELECT, INSERT, UPDATE, DELETE ON oncegate_flows TO the_role;
+GRANT SELECT, UPDATE ON oncegate_epoch TO the_role;
+"""
+
+# The history that the server's data belong to. TRUNCATE, and a table dropped and made again, change
+# the file of the table. Each promotion of a standby begins a new timeline, which the names of WAL files
+# begin with. A server that does not tell its timeline (Amazon Aurora) has that of its process instead.
+_HISTORY = "concat_ws(' ', pg_relation_filenode('oncegate_flows'), {timeline})"
+_TIMELINE = "left(pg_walfile_name(pg_current_wal_insert_lsn()), 8)"
+_FLUSHED = "(pg_current_wal_flush_lsn() - '0/0')::bigint"
+_PROCESS = "pg_postmaster_start_time()"
+
+# Each statement answers with what the server says about itself, in the same snapshot and transaction.
+# epoch: NULL if the history is another than the one for which it was drawn.
+_HERE = """
+here AS (
+    SELECT pg_is_in_recovery() AS is_standby,
+        CASE WHEN NOT pg_is_in_recovery() AND history = {history} THEN epoch END AS epoch,
+        CASE WHEN NOT pg_is_in_recovery() THEN {flushed} END AS flushed
+    FROM oncegate_epoch
 )
 """
-_INDEX = "CREATE INDEX IF NOT EXISTS oncegate_flows_expiry ON oncegate_flows (expires_at)"
-_LOAD = "SELECT version, sealed, expires_at FROM oncegate_flows WHERE key = %s"
-_CREATE = "INSERT INTO oncegate_flows VALUES (%s, %s, %s, %s) ON CONFLICT (key) DO NOTHING"
-_SWAP = """
-UPDATE oncegate_flows SET version = %s, sealed = %s, expires_at = %s WHERE key = %s AND version = %s
+_ANSWER = "is_standby, here.epoch, flushed, extract(epoch FROM clock_timestamp())::float8"
+_LOAD = """
+WITH {here}
+SELECT {answer}, version, sealed, expires_at FROM here LEFT JOIN oncegate_flows ON key = %(key)s
 """
-_SWEEP = "DELETE FROM oncegate_flows WHERE expires_at < %s"
+
+# A row that is stored already was saved by an earlier attempt, whose answer was lost. The condition
+# is part of the write, because only there PostgreSQL sees what another transaction has just committed.
+_CREATE = """
+WITH {here}, saved AS (
+    INSERT INTO oncegate_flows AS stored (key, version, sealed, expires_at)
+    SELECT %(key)s, %(version)s, %(sealed)s, %(expires_at)s FROM here
+    WHERE %(epoch)s::text IS NULL OR here.epoch = %(epoch)s
+    ON CONFLICT (key) DO UPDATE SET version = excluded.version
+    WHERE stored.version = excluded.version AND stored.sealed = excluded.sealed
+    RETURNING 1
+)
+SELECT {answer}, EXISTS (SELECT FROM saved){durably} FROM here
+"""
+_UPDATE = """
+WITH {here}, saved AS (
+    UPDATE oncegate_flows
+    SET version = %(version)s, sealed = %(sealed)s, expires_at = %(expires_at)s FROM here
+    WHERE key = %(key)s AND (%(epoch)s::text IS NULL OR here.epoch = %(epoch)s)
+    AND (version = %(expected)s OR version = %(version)s AND sealed = %(sealed)s)
+    RETURNING 1
+)
+SELECT {answer}, EXISTS (SELECT FROM saved){durably} FROM here
+"""
+_DURABLY = """,
+    CASE WHEN current_setting('synchronous_commit') <> 'remote_apply'
+    THEN set_config('synchronous_commit', 'on', true) END
+"""
+_RENEW = """
+UPDATE oncegate_epoch SET epoch = left(gen_random_uuid()::text, 8), history = {history}
+WHERE history <> {history} OR epoch = %(rewound)s
+"""
+# The minute allows for the driver's idea of the time: it must see a row expired before it is deleted.
+# now() and not clock_timestamp(): only a stable function can use the index.
+_SWEEP = """
+DELETE FROM oncegate_flows WHERE key IN (
+    SELECT key FROM oncegate_flows WHERE expires_at < extract(epoch FROM now()) - 60
+    LIMIT %(most)s FOR UPDATE SKIP LOCKED
+)
+"""
+_MOST_SWEPT = 1000
 _LOCK = 0x6F6E6365
-"""Key of the advisory lock for creating the table: concurrent CREATE TABLE IF NOT EXISTS can fail."""
+"""Key of the advisory lock for creating the tables: concurrent CREATE TABLE IF NOT EXISTS can fail."""
+
+_ISOLATION = "SET TRANSACTION ISOLATION LEVEL READ COMMITTED;"
+"""A role's default can be another, in which a swap that waited for another fails."""
+_NOT_TOLD = {"0A000", "42501", "42883", "55000"}
+"""Codes of errors for a function that is not supported, not permitted or missing."""
+_NAMES = re.compile(
+    r"""(["'])[^"']*\1|\(?\b\d{1,3}(?:\.\d{1,3}){3}\b\)?|\(?[0-9a-fA-F]*:[0-9a-fA-F:]*:[0-9a-fA-F:]*\)?"""
+)
+"""Quoted names, and addresses."""
+
+_MAX_IDLE = 60.0
+"""Seconds after which an unused connection is not used again: firewalls and NAT drop idle ones, after
+350 s in AWS (docs.aws.amazon.com/vpc/latest/userguide/nat-gateway-troubleshooting.html)."""
+_MAX_LIFETIME = 1800.0
+"""Seconds after which a connection is replaced, so that workers follow DNS and load balancers."""
 
 
 class PostgresStore:
-    """Stores records in one table. Each statement is its own transaction; a swap needs no more.
+    """Stores records in one table. A swap is one statement, one transaction and one round trip.
+
+    The store keeps nothing in the server's session, so PgBouncer can be in transaction mode. Nothing
+    connects before the first use, and each process has its own connections: the store can be made
+    before a fork. A store with a pool of yours cannot.
 
     Args:
-        pool: connection pool with ``autocommit``, or a URL such as
-            ``postgresql://user:password@host/database``, for which the store makes its own pool.
-        timeout: seconds to wait for a connection, and for a statement; used only with a URL.
-        max_size: maximum number of connections; used only with a URL.
-        create: whether to create a missing table. If False, create it as in ``_SCHEMA``.
+        pool: URL such as ``postgresql://user:password@host/database``, with any of libpq's parameters
+            (``sslmode``, ``target_session_attrs``, several hosts), or a pool of yours.
+        timeout: seconds that a load or a swap may take, including the wait for a connection.
+        max_size: maximum number of connections of each process; used only with a URL.
+        create: whether to create missing tables. If False, or if the role may not, a database
+            administrator runs `SCHEMA` and `RIGHTS`.
 
     Raises:
-        StoreUnavailable: the table could not be created.
+        Misconfigured: the URL is malformed.
+
+    Attributes:
+        SCHEMA: the statement that creates what the store needs; running it again does no harm.
+        RIGHTS: the statement that grants a role what it needs.
     """
+
+    SCHEMA = _SCHEMA
+    RIGHTS = _RIGHTS
 
     def __init__(
         self,
@@ -52,73 +176,368 @@ class PostgresStore:
         max_size: int = 10,
         create: bool = True,
     ) -> None:
-        is_own = isinstance(pool, str)
-        if isinstance(pool, str):
-            pool = ConnectionPool(
-                pool,
-                kwargs={
-                    "autocommit": True,
-                    "connect_timeout": max(2, int(timeout)),
-                    "options": f"-c statement_timeout={int(timeout * 1000)}",
-                },
-                min_size=1,
-                max_size=max_size,
-                timeout=timeout,
-                check=ConnectionPool.check_connection,
-                open=True,
-            )
-        self._pool = pool
-        self._swept_at = 0.0
-        if create:
-            try:
-                self._create()
-            except StoreUnavailable:
-                if is_own:
-                    self.close()  # otherwise its threads keep trying to connect
-                raise
-
-    def _create(self) -> None:
-        with self._connection() as db, db.transaction():
-            db.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
-            db.execute(_SCHEMA)
-            db.execute(_INDEX)
+        self._own = _Pool(pool, timeout, max_size) if isinstance(pool, str) else None
+        self._given = pool if not isinstance(pool, str) else None
+        self._pid = os.getpid()
+        self._timeout = timeout
+        self._may_create = create
+        self._timeline, self._flushed = _TIMELINE, _FLUSHED
+        self._last: _Answer | None = None
+        self._swept_at = -math.inf
+        if self._own:
+            finalize(self, self._own.close)
 
     def close(self) -> None:
-        """Close the connection pool."""
-        self._pool.close()
+        """Close this process's connections. With a URL, the next use of the store opens them again."""
+        if self._own:
+            self._own.close()
+        elif self._given:
+            self._given.close()
 
     def load(self, key: str) -> StoredRecord | None:
         """See `oncegate.adapters.RecordStore.load`."""
-        with self._connection() as db:
-            row = db.execute(_LOAD, (key,)).fetchone()
-        return StoredRecord(row[0], bytes(row[1]), row[2]) if row else None
+        version, sealed, expires_at = self._ask(_LOAD, key=key)
+        return None if version is None else StoredRecord(version, bytes(sealed), expires_at)
 
     def swap(self, key: str, expected: int, row: StoredRecord) -> bool:
         """See `oncegate.adapters.RecordStore.swap`."""
-        columns = (row.version, row.sealed, row.expires_at)
-        with self._connection() as db:
-            if expected == 0:
-                self._sweep(db)
-                saved = db.execute(_CREATE, (key, *columns)).rowcount
-            else:
-                saved = db.execute(_SWAP, (*columns, key, expected)).rowcount
-        return saved == 1
+        if expected == 0:
+            self._sweep()
+        statement = (_CREATE if expected == 0 else _UPDATE).replace(
+            "{durably}", _DURABLY if row.durable else ""
+        )
+        saved: bool = self._ask(statement, key=key, expected=expected, **row._asdict())[0]
+        return saved
 
-    def durable_since(self) -> float:
-        """Return 0.0: PostgreSQL loses no acknowledged write."""
-        return 0.0
+    def epoch(self, key: str) -> str:
+        """See `oncegate.adapters.RecordStore.epoch`."""
+        last = self._recent(1.0)
+        if last is None:
+            self.load(key)  # which raises StoreUnavailable
+            last = self._recent(math.inf)
+        assert last is not None
+        return last.epoch
 
-    def _sweep(self, db: Connection[Any]) -> None:
-        now = time.time()
+    def now(self) -> float:
+        """Return the time by PostgreSQL's clock; by this machine's until PostgreSQL has answered."""
+        last = self._recent(60.0)
+        return time.time() + (last.skew if last else 0.0)
+
+    def _recent(self, seconds: float) -> _Answer | None:
+        """Return the last answer. If it is older, ask again; if that fails, it has to do."""
+        if self._last is None or time.monotonic() - self._last.at > seconds:
+            with suppress(StoreUnavailable):
+                self.load("")
+        return self._last
+
+    def _ask(self, statement: str, **values: Any) -> tuple[Any, ...]:
+        """Run a statement, learn from its answer, and return the other columns."""
+        last, sent = self._last, time.time()
+        for _ in range(3):
+            epoch, flushed, server_time, *columns = self._run(statement, values)
+            is_rewound = (
+                last is not None
+                and epoch == last.epoch
+                and flushed is not None
+                and flushed < last.flushed
+            )
+            if epoch is not None and not is_rewound:
+                # The server's clock was read after the request and before the answer. Of the
+                # differences that this allows, the least is taken.
+                low, high = server_time - time.time(), server_time - sent
+                skew = max(low, min(high, 0.0))
+                skew = skew if abs(skew) >= 1 else 0.0
+                self._last = _Answer(epoch, skew, flushed or 0, time.monotonic())
+                return tuple(columns)
+            # Another history than the one for which the epoch was drawn, or an earlier point of it.
+            self._run(_RENEW, {"rewound": epoch})
+        raise StoreUnavailable("PostgreSQL: its history changes from statement to statement")
+
+    def _sweep(self) -> None:
+        """Delete expired rows, at most once a minute as long as one statement can delete them all."""
+        now = time.monotonic()
         if now - self._swept_at >= 60:
             self._swept_at = now
-            db.execute(_SWEEP, (now,))
+            if self._run(_SWEEP, {"most": _MOST_SWEPT})[0] == _MOST_SWEPT:
+                self._swept_at = -math.inf
+
+    def _run(self, statement: str, values: dict[str, Any] | None = None) -> tuple[Any, ...]:
+        """Run a statement. Repeat it if its cause of failure is removed, each cause once.
+
+        It is safe to repeat: a swap recognises its own row.
+        """
+        until = time.monotonic() + self._timeout
+        removed: set[str] = set()
+        while True:
+            try:
+                with self._connection(until) as db:
+                    return self._execute(db, statement, values)
+            except Error as error:
+                if isinstance(error, errors.UndefinedTable) and self._may_create:
+                    cause = "missing table"
+                elif self._hides_timeline(error, until):
+                    cause = "hidden timeline"
+                elif _is_of_connection(error):
+                    cause = "connection"
+                else:
+                    raise _typed(error) from error
+                if cause in removed or time.monotonic() > until:
+                    raise _typed(error) from error
+                removed.add(cause)
+            if cause == "missing table":
+                self._create(until)
+            elif cause == "hidden timeline":
+                self._timeline, self._flushed = _PROCESS, "NULL::bigint"
+            elif self._own:
+                self._own.distrust()
+
+    def _execute(
+        self, db: Connection[Any], statement: str, values: dict[str, Any] | None
+    ) -> tuple[Any, ...]:
+        history = _HISTORY.format(timeline=self._timeline)
+        here = _HERE.format(history=history, flushed=self._flushed)
+        parts = {"{here}": here, "{answer}": _ANSWER, "{history}": history}
+        for name, part in parts.items():
+            statement = statement.replace(name, part)
+        # One string, which is one request and one transaction. A limit of the session would need a
+        # start-up option, which PgBouncer refuses.
+        limits = f"SET LOCAL statement_timeout = {int(self._timeout * 1000)};"
+        cursor = ClientCursor(db, row_factory=tuple_row)
+        cursor.execute(f"{_ISOLATION}{limits}{statement}".encode(), values)
+        while cursor.nextset():
+            pass
+        if cursor.description is None:
+            return (cursor.rowcount,)
+        row = cursor.fetchone()
+        if row is None:
+            raise errors.UndefinedTable("oncegate_epoch has no row")
+        if row[0]:
+            raise errors.ReadOnlySqlTransaction("the server is a standby, which is read-only")
+        return row[1:]
+
+    def _create(self, until: float) -> None:
+        statement = f"{_ISOLATION}SELECT pg_advisory_xact_lock({_LOCK}); {_SCHEMA}"
+        try:
+            with self._connection(until) as db:
+                ClientCursor(db).execute(statement.encode())
+        except Error as error:
+            raise _typed(error) from error
+
+    def _hides_timeline(self, error: Error, until: float) -> bool:
+        """Whether the server does not tell its timeline to this role."""
+        if self._timeline != _TIMELINE or error.sqlstate not in _NOT_TOLD:
+            return False
+        try:
+            with self._connection(until) as db:
+                ClientCursor(db).execute(f"SELECT {_TIMELINE}, {_FLUSHED}".encode())
+        except Error as failure:
+            return failure.sqlstate in _NOT_TOLD
+        return False
 
     @contextmanager
-    def _connection(self) -> Iterator[Connection[Any]]:
-        try:
-            with self._pool.connection() as db:
+    def _connection(self, until: float) -> Iterator[Connection[Any]]:
+        left = max(0.0, until - time.monotonic())
+        if self._own:
+            with self._own.connection(left) as db:
                 yield db
-        except (Error, PoolTimeout) as error:
-            # Only the type: the message of a connection error can contain the address.
-            raise StoreUnavailable(f"PostgreSQL: {type(error).__name__}") from error
+            return
+        assert self._given is not None
+        if self._pid != os.getpid():
+            raise Misconfigured(
+                "PostgreSQL: this pool was made before the process forked; give PostgresStore a URL, or "
+                "make the pool and the store after the fork"
+            )
+        with self._given.connection(left) as db:
+            yield db
+
+
+class _Answer(NamedTuple):
+    """What the server said about itself.
+
+    Attributes:
+        epoch: see `oncegate.adapters.RecordStore.epoch`.
+        skew: seconds by which its clock is ahead; 0.0 if under a second.
+        flushed: position up to which its WAL was on disk, in bytes; 0 if it does not tell.
+        at: when it answered, by this process's monotonic clock.
+    """
+
+    epoch: str
+    skew: float
+    flushed: int
+    at: float
+
+
+class _TimedOut(OperationalError):
+    """The server did not answer in time, and did not end the statement either: it is frozen."""
+
+
+class _Connection(Connection[Any]):
+    """A connection whose waits end. psycopg's own wait for as long as the connection is open."""
+
+    until = math.inf
+    used_at = 0.0
+    made_at = 0.0
+
+    def wait(self, gen: PQGen[_T], *args: Any, **kwargs: Any) -> _T:
+        return super().wait(_bounded(gen, self.until), *args, **kwargs)
+
+
+def _bounded(gen: PQGen[_T], until: float) -> PQGen[_T]:
+    """Run a generator of psycopg's, which is resumed at least every 0.1 s, until a time."""
+    try:
+        waits_for = next(gen)
+        while True:
+            ready = yield waits_for
+            if not ready and time.monotonic() > until:
+                raise _TimedOut("the server did not answer in time")
+            waits_for = gen.send(ready)
+    except StopIteration as end:
+        result: _T = end.value
+        return result
+
+
+class _Process:
+    """The connections of one process."""
+
+    def __init__(self, most: int) -> None:
+        self.places = threading.BoundedSemaphore(most)
+        self.idle: list[_Connection] = []
+        self.is_closed = False
+
+
+class _Pool:
+    """Connections to one URL, a few for each process, the last used first.
+
+    psycopg_pool's connects in threads of its own. They do not survive a fork; they hide why a server
+    cannot be reached; and each caller waits for the whole timeout while it cannot.
+    """
+
+    def __init__(self, url: str, timeout: float, most: int) -> None:
+        try:
+            given = conninfo_to_dict(url)
+        except ProgrammingError:
+            raise Misconfigured("invalid PostgreSQL URL") from None
+        defaults: dict[str, Any] = {
+            "connect_timeout": max(2, int(timeout) // 2),  # of each host
+            "fallback_application_name": "oncegate",
+            "keepalives_idle": 30,
+            "keepalives_interval": 10,
+            "keepalives_count": 3,
+            "tcp_user_timeout": int(timeout * 1000),
+        }
+        self._url, self._timeout, self._most = url, timeout, most
+        self._options = {name: value for name, value in defaults.items() if name not in given}
+        # A forked process never closes the connections that it inherits: they are its parent's.
+        self._processes: dict[int, _Process] = {}
+        self._trusted_since = 0.0
+
+    def distrust(self) -> None:
+        """Use no connection again that was used before now: the server went away, or is read-only."""
+        self._trusted_since = time.monotonic()
+
+    def close(self) -> None:
+        """Close the connections of this process."""
+        here = self._processes.pop(os.getpid(), None)
+        if here:
+            here.is_closed = True
+            self._close_idle(here)
+
+    @contextmanager
+    def connection(self, timeout: float) -> Iterator[_Connection]:
+        """Lend a connection.
+
+        Args:
+            timeout: seconds to wait for a place, and for each answer of the server.
+
+        Raises:
+            StoreUnavailable: all connections are in use, or the server cannot be reached.
+        """
+        until = time.monotonic() + timeout
+        pid = os.getpid()
+        here = self._processes.get(pid) or self._processes.setdefault(pid, _Process(self._most))
+        if not here.places.acquire(timeout=timeout):
+            raise StoreUnavailable(
+                f"PostgreSQL: all {self._most} connections were in use for {self._timeout:g} s"
+            )
+        try:
+            db = self._idle(here) or self._connect()
+            # A little more than the server has, whose own error leaves the connection usable.
+            db.until = until + 0.5
+            try:
+                yield db
+            except (ProgrammingError, errors.QueryCanceled):
+                self._put_back(here, db)
+                raise
+            except BaseException:
+                db.close()
+                raise
+            self._put_back(here, db)
+        finally:
+            here.places.release()
+
+    def _idle(self, here: _Process) -> _Connection | None:
+        now = time.monotonic()
+        oldest = max(self._trusted_since, now - _MAX_IDLE)
+        while here.idle:
+            db = here.idle.pop()
+            if not db.closed and db.used_at > oldest and db.made_at > now - _MAX_LIFETIME:
+                return db
+            db.close()
+        return None
+
+    def _put_back(self, here: _Process, db: _Connection) -> None:
+        if db.info.transaction_status != TransactionStatus.IDLE:
+            db.close()
+            return
+        db.used_at = time.monotonic()
+        here.idle.append(db)
+        if here.is_closed:
+            self._close_idle(here)
+
+    def _close_idle(self, here: _Process) -> None:
+        while here.idle:
+            here.idle.pop().close()
+
+    def _connect(self) -> _Connection:
+        try:
+            db = _Connection.connect(
+                self._url, autocommit=True, prepare_threshold=None, **self._options
+            )
+        except Error as error:
+            raise _typed(error) from error
+        db.made_at = db.used_at = time.monotonic()
+        return db
+
+
+def _is_of_connection(error: Error) -> bool:
+    """Whether another connection can do better: this one is lost, or leads to a standby."""
+    if isinstance(error, (_TimedOut, PoolTimeout)):
+        return False
+    if error.sqlstate is None:
+        return isinstance(error, (OperationalError, InterfaceError))
+    # Lost connections, aborted transactions (deadlocks), shutdowns, and read-only servers.
+    return error.sqlstate[:2] in {"08", "40"} or error.sqlstate in {
+        "57P01",
+        "57P02",
+        "57P03",
+        "25006",
+    }
+
+
+def _typed(error: Error) -> StoreUnavailable | Misconfigured:
+    """Return the exception for a failure, with its reason."""
+    reason = f"PostgreSQL: {type(error).__name__}: {_reason(error)}"
+    if isinstance(error, ProgrammingError):
+        return Misconfigured(
+            f"{reason}. PostgresStore needs these tables and rights; run this as a role that may create "
+            f"them:\n{_SCHEMA}{_RIGHTS}"
+        )
+    return StoreUnavailable(reason)
+
+
+def _reason(error: Error) -> str:
+    """Return what the server said, without names and addresses."""
+    if error.diag.message_primary:
+        return error.diag.message_primary
+    first = (str(error).splitlines() or [""])[0]
+    return _NAMES.sub("…", first.rpartition(" failed: ")[2]).strip()

@@ -2,23 +2,48 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import multiprocessing
 import os
 import sqlite3
 import stat
+import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from tests.doubles import password
 
-from oncegate import StoreUnavailable
-from oncegate.adapters import StoredRecord
+from oncegate import Misconfigured, SignIn, StoreUnavailable
+from oncegate.adapters import RecordStore, StoredRecord
+from oncegate.testing import StoreConformance
+from oncegate_cognito import CognitoTransport
+from oncegate_sandbox import Sandbox
 from oncegate_stores import SQLiteStore
 
 KEY = "a" * 32
 ROW = StoredRecord(1, b"sealed", time.time() + 3600)
+
+
+class TestSQLite(StoreConformance):
+    @pytest.fixture(autouse=True)
+    def _a_file(self, tmp_path: Path) -> None:
+        self.path = tmp_path / "flows.db"
+
+    def make(self) -> RecordStore:
+        return SQLiteStore(self.path)
+
+    def lose(self) -> bool:
+        self.path.unlink()
+        return True
+
+
+def test_nothing_is_opened_before_the_first_use(tmp_path: Path) -> None:
+    SQLiteStore(tmp_path / "flows.db")
+    assert not list(tmp_path.iterdir())
 
 
 def test_record_outlives_its_store_object(tmp_path: Path) -> None:
@@ -62,7 +87,8 @@ def _win(path: Path, versions: int, won: multiprocessing.Queue[int]) -> None:
     for version in range(versions):
         while (row := store.load(KEY)) is not None and row.version < version:
             pass
-        if store.swap(KEY, version, StoredRecord(version + 1, b"", time.time() + 60)):
+        own = str(os.getpid()).encode()
+        if store.swap(KEY, version, StoredRecord(version + 1, own, time.time() + 60)):
             won.put(version)
 
 
@@ -145,13 +171,13 @@ def test_file_that_is_not_a_database_raises_store_unavailable(
     path = tmp_path / "flows.db"
     path.write_bytes(content)
     with pytest.raises(StoreUnavailable, match=r"flows\.db"):
-        SQLiteStore(path)
+        SQLiteStore(path).load(KEY)
     assert path.read_bytes() == content
 
 
 def test_missing_folder_raises_store_unavailable(tmp_path: Path) -> None:
     with pytest.raises(StoreUnavailable):
-        SQLiteStore(tmp_path / "nowhere" / "flows.db")
+        SQLiteStore(tmp_path / "nowhere" / "flows.db").load(KEY)
 
 
 def test_locked_file_raises_store_unavailable_until_released(tmp_path: Path) -> None:
@@ -185,3 +211,167 @@ def test_locked_file_makes_threads_wait_in_parallel(tmp_path: Path) -> None:
     holder.execute("ROLLBACK")
     holder.close()
     assert store.swap(KEY, 0, ROW)
+
+
+# ── losses ──
+
+
+def _delete_file(path: Path) -> None:
+    for part in path.parent.glob("flows.db*"):
+        part.unlink()
+
+
+def _delete_only_the_database(path: Path) -> None:
+    path.unlink()
+
+
+def _replace_by_a_copy(path: Path) -> None:
+    _delete_file(path)
+    (path.parent / "copy").rename(path)
+
+
+def _run(*statements: str) -> Callable[[Path], None]:
+    def run(path: Path) -> None:
+        with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as db:
+            for statement in statements:
+                db.execute(statement)
+
+    return run
+
+
+@pytest.mark.parametrize(
+    "lose",
+    [
+        _delete_file,
+        _delete_only_the_database,
+        _replace_by_a_copy,
+        _run("DELETE FROM oncegate_flows"),
+        _run("DELETE FROM oncegate_flows WHERE version > 0"),
+        _run("DROP TABLE oncegate_flows"),
+        _run("DROP TABLE oncegate_flows", "DROP TABLE oncegate_epoch"),
+        _run(
+            "DROP TRIGGER oncegate_row_deleted",
+            "DELETE FROM oncegate_flows",
+            "DELETE FROM oncegate_epoch",
+        ),
+    ],
+)
+def test_lost_rows_end_the_flows_of_every_worker(
+    lose: Callable[[Path], None], tmp_path: Path, transport: CognitoTransport, sandbox: Sandbox
+) -> None:
+    path = tmp_path / "flows.db"
+    workers = [SignIn(transport=transport, store=SQLiteStore(path)) for _ in range(2)]
+    for worker in workers:
+        worker.get(worker.start().flow_id)
+    with (
+        contextlib.closing(sqlite3.connect(path)) as db,
+        contextlib.closing(sqlite3.connect(tmp_path / "copy")) as copy,
+    ):
+        db.backup(copy)
+    first = workers[0].start()
+    workers[0].send(first, password())
+    lose(path)
+    for worker in reversed(workers):
+        again = worker.send(first, password())
+        assert again.message is not None
+        assert (again.message.code, len(sandbox.messages())) == ("flow_expired", 1)
+    step = workers[0].send(workers[0].start(), password())
+    assert workers[1].get(step.flow_id).state == "awaiting_mfa"
+
+
+def test_single_deleted_row_changes_the_epoch(tmp_path: Path) -> None:
+    store = SQLiteStore(tmp_path / "flows.db")
+    before = store.epoch(KEY)
+    store.swap(KEY, 0, ROW._replace(epoch=before))
+    store.swap("b" * 32, 0, ROW)
+    _run(f"DELETE FROM oncegate_flows WHERE key = '{KEY}'")(tmp_path / "flows.db")
+    assert store.swap(KEY, 0, ROW._replace(epoch=before)) is False
+    assert store.load(KEY) is None
+    assert store.epoch(KEY) != before
+
+
+def test_worker_does_not_write_on_in_a_deleted_file(tmp_path: Path) -> None:
+    one, two = (SQLiteStore(tmp_path / "flows.db") for _ in range(2))
+    for store in (one, two):
+        store.swap(KEY, 0, ROW)
+        store.swap(KEY, 1, ROW._replace(version=2, durable=False))
+    _delete_file(tmp_path / "flows.db")
+    for durable in (True, False):
+        key = f"{durable:032x}"
+        assert one.swap(key, 0, ROW._replace(durable=durable))
+        assert two.load(key) is not None
+
+
+def test_expired_rows_are_deleted_without_a_new_epoch(tmp_path: Path) -> None:
+    store = SQLiteStore(tmp_path / "flows.db")
+    before = store.epoch(KEY)
+    now = time.time()
+    store.swap("b" * 32, 0, StoredRecord(1, b"", now - 61))
+    store.swap("c" * 32, 0, StoredRecord(1, b"", now - 30))
+    store._swept_at = -1e9
+    store.swap(KEY, 0, ROW)
+    assert [store.load(key) is None for key in ("b" * 32, "c" * 32, KEY)] == [True, False, False]
+    assert store.epoch(KEY) == before
+
+
+def test_epoch_outlives_restarts_and_vacuum(tmp_path: Path) -> None:
+    store = SQLiteStore(tmp_path / "flows.db")
+    before = store.epoch(KEY)
+    store.close()
+    _run("VACUUM")(tmp_path / "flows.db")
+    assert SQLiteStore(tmp_path / "flows.db").epoch(KEY) == before
+
+
+def test_workers_that_create_the_file_together_have_one_epoch(tmp_path: Path) -> None:
+    stores = [SQLiteStore(tmp_path / "flows.db") for _ in range(8)]
+    together = threading.Barrier(8)
+
+    def epoch(store: SQLiteStore) -> str:
+        together.wait()
+        return store.epoch(KEY)
+
+    with ThreadPoolExecutor(8) as threads:
+        assert len(set(threads.map(epoch, stores))) == 1
+
+
+def test_file_of_release_0_1_is_taken_over(tmp_path: Path) -> None:
+    _run(
+        "PRAGMA journal_mode = WAL",
+        "CREATE TABLE oncegate_flows (key TEXT PRIMARY KEY, version INTEGER NOT NULL, "
+        "sealed BLOB NOT NULL, expires_at REAL NOT NULL)",
+        f"INSERT INTO oncegate_flows VALUES ('{KEY}', 3, x'01', {ROW.expires_at})",
+    )(tmp_path / "flows.db")
+    store = SQLiteStore(tmp_path / "flows.db")
+    assert store.load(KEY) == StoredRecord(3, b"\x01", ROW.expires_at)
+    assert store.swap(KEY, 3, ROW._replace(version=4, epoch=store.epoch(KEY)))
+
+
+def test_file_without_write_permission_is_misconfigured(tmp_path: Path) -> None:
+    path = tmp_path / "flows.db"
+    store = SQLiteStore(path)
+    store.load(KEY)
+    with store._connection("durable") as db:
+        db.execute("PRAGMA query_only = on")  # root may write everywhere; the error is the same
+    with pytest.raises(Misconfigured, match="allowed to read and write the file"):
+        store.swap(KEY, 0, ROW)
+
+
+def test_a_day_of_sign_ins_leaves_file_and_log_as_they_were(tmp_path: Path) -> None:
+    """Each hour's rows take the place of the last hour's; the log is cut at each checkpoint."""
+    path = tmp_path / "flows.db"
+    store, reader = SQLiteStore(path), SQLiteStore(path)
+    sizes, logs = [], []
+    for hour in range(24):
+        sealed, expired = os.urandom(3000), time.time() - 61
+        for number in range(50):
+            key = f"{hour:016x}{number:016x}"
+            for version in range(3):
+                row = StoredRecord(version + 1, sealed, expired, durable=number == 0)
+                assert store.swap(key, version, row)
+            assert reader.load(key) is not None
+        store._swept_at = -1e9
+        store.swap(f"{hour:032x}", 0, StoredRecord(1, b"", expired))
+        sizes += [path.stat().st_size]
+        logs += [path.with_name("flows.db-wal").stat().st_size]
+    assert max(sizes[12:]) <= max(sizes[:12])
+    assert max(logs) < 6 << 20
