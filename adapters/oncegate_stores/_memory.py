@@ -13,8 +13,8 @@ from oncegate.adapters import Finding, StoredRecord
 class MemoryStore:
     """Stores records in a dictionary. All are lost when the process exits.
 
-    Each store, and each process that a fork made of it, has an epoch of its own: a flow that another
-    worker began is over here.
+    Each store has an epoch of its own, and so has each forked process: a flow that began in another
+    worker ends here.
     """
 
     def __init__(self) -> None:

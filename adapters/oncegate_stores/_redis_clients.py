@@ -220,9 +220,13 @@ def _within(seconds: float | None, connect: Callable[[], socket.socket]) -> sock
         except BaseException as error:  # noqa: BLE001 - raised by the caller
             made.set_exception(error)
 
-    Thread(target=run, name="oncegate-redis-connect", daemon=True).start()
+    thread = Thread(target=run, name="oncegate-redis-connect", daemon=True)
+    thread.start()
     try:
-        return made.result(seconds)
+        connection = made.result(seconds)
+        # A fork while OpenSSL cleans up after the thread would leave a lock of it held in the child.
+        thread.join()
+        return connection
     except TimeoutError:
         if not made.done():
             made.add_done_callback(_close)

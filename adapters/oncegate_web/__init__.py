@@ -11,7 +11,7 @@ try:
     from oncegate_web._cookie_vault import CookieVault
     from oncegate_web._jinja import JinjaRenderer
     from oncegate_web._sessions import User
-    from oncegate_web._web import WebSignIn
+    from oncegate_web._web import Readiness, WebSignIn
     from oncegate_web.http import Cookie, Request, Response
     from oncegate_web.pages import Page, Renderer
 except ModuleNotFoundError as error:
@@ -22,6 +22,7 @@ __all__ = [
     "CookieVault",
     "JinjaRenderer",
     "Page",
+    "Readiness",
     "Renderer",
     "Request",
     "Response",

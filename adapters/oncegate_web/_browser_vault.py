@@ -7,7 +7,6 @@ next response of the same flow brings it.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 
 from oncegate import SealingKeys
@@ -30,7 +29,7 @@ class BrowserVault:
         cookies: devices in the cookie that the browser sent.
         store: the store of the flows.
         key: the store's key of the row; see `pending_key`.
-        now: returns the seconds since the epoch.
+        now: returns the seconds since the epoch. None: the store's clock.
     """
 
     def __init__(
@@ -38,12 +37,12 @@ class BrowserVault:
         cookies: CookieVault,
         store: RecordStore,
         key: str,
-        now: Callable[[], float] = time.time,
+        now: Callable[[], float] | None = None,
     ) -> None:
         self._cookies = cookies
         self._store = store
         self._key = key
-        self._now = now
+        self._now = now or store.now
 
     def find(self, name: str) -> Device | None:
         """See `oncegate.adapters.DeviceVault.find`."""

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import Any
+from typing import Any, get_args
 
 from pydantic.json_schema import models_json_schema
 
 from oncegate import FlowState, Step
-from oncegate.adapters import event_adapter
+from oncegate.adapters import TEXTS, Challenge, event_adapter
+from oncegate_web.http import ProblemCode
+
+_CHALLENGES = get_args(Challenge)[0]
+"""The union, without its discriminator."""
 
 _REF = "#/components/schemas/{model}"
 
@@ -31,6 +35,13 @@ def document(prefix: str) -> dict[str, Any]:
             "anyOf": [{"type": "integer", "minimum": 0}, {"type": "null"}],
             "description": f"Whole seconds until {time}_at: the clock of a browser may be wrong.",
         }
+    # The models have any text where these are known: a later Cognito may have others.
+    kinds = [get_args(one.model_fields["kind"].annotation) for one in get_args(_CHALLENGES)]
+    step["properties"]["challenge"] = {"enum": [*sorted({*sum(kinds, ())}), None]}
+    media = steps["$defs"]["Delivery"]["properties"]
+    media["medium"] = {"type": "string", "enum": ["SMS", "EMAIL"]}
+    codes = [code.removeprefix("message.") for code in TEXTS if code.startswith("message.")]
+    steps["$defs"]["Message"]["properties"]["code"] = {"type": "string", "enum": codes}
     for model in (step, *steps["$defs"].values()):
         if "properties" in model:
             model["required"] = list(model["properties"])  # the API sends all of them
@@ -107,7 +118,7 @@ def document(prefix: str) -> dict[str, Any]:
                         "type": {"type": "string"},
                         "title": {"type": "string"},
                         "status": {"type": "integer"},
-                        "code": {"type": "string"},
+                        "code": {"type": "string", "enum": sorted(get_args(ProblemCode))},
                         "detail": {"type": "string", "description": "For developers."},
                         "message": {"type": "string", "description": "For the user, translated."},
                         "fields": {
@@ -145,7 +156,7 @@ def _paths() -> dict[str, Any]:
                 "parameters": [wait],
                 "responses": {
                     "200": _answer("Status", "The user, or null, and the step."),
-                    **_problems(503),
+                    **_problems(403, 503),
                 },
             }
         },
@@ -165,7 +176,7 @@ def _paths() -> dict[str, Any]:
                 "operationId": "getFlow",
                 "summary": "The current step. Never calls Cognito.",
                 "parameters": [name, wait],
-                "responses": {"200": _answer("Step", "The step."), **_problems(404, 503)},
+                "responses": {"200": _answer("Step", "The step."), **_problems(403, 404, 503)},
             }
         },
         "/flows/{id}/events": {
@@ -187,7 +198,7 @@ def _paths() -> dict[str, Any]:
             "get": {
                 "operationId": "getSession",
                 "summary": "The user who is signed in.",
-                "responses": {"200": _answer("User", "The user."), **_problems(401, 503)},
+                "responses": {"200": _answer("User", "The user."), **_problems(401, 403, 503)},
             },
             "delete": {
                 "operationId": "endSession",
@@ -217,7 +228,7 @@ def _paths() -> dict[str, Any]:
                             }
                         },
                     },
-                    **_problems(401, 503),
+                    **_problems(401, 403, 503),
                 },
             },
             "delete": {
@@ -255,4 +266,10 @@ def _answer(name: str, description: str) -> dict[str, Any]:
 
 def _problems(*statuses: int) -> dict[str, Any]:
     content = {"application/problem+json": {"schema": _ref("Problem")}}
-    return {str(status): {"description": "A problem.", "content": content} for status in statuses}
+    problem = {"description": "A problem.", "content": content}
+    wait = {
+        "description": "Seconds after which to try again.",
+        "schema": {"type": "integer", "minimum": 0},
+    }
+    with_wait = {**problem, "headers": {"Retry-After": wait}}
+    return {str(one): with_wait if one in {429, 503} else problem for one in statuses}

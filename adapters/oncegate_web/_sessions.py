@@ -10,6 +10,8 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
+from threading import BoundedSemaphore
 from typing import Any
 
 from pydantic import Field
@@ -17,6 +19,7 @@ from pydantic import Field
 from oncegate import (
     InvalidInput,
     InvalidToken,
+    Misconfigured,
     OncegateError,
     RecordUnreadable,
     RequestContext,
@@ -37,6 +40,8 @@ from oncegate.adapters import (
     Transport,
     logger,
 )
+from oncegate_web._calls import PATIENCE, Calls, NoCall
+from oncegate_web._quiet import Quiet
 from oncegate_web._session_list import ListedSession, SessionList, ended_elsewhere
 
 EARLY_SECONDS = 60.0
@@ -65,6 +70,16 @@ NO_REQUEST = RequestContext()
 
 _LEASE_SECONDS = 30.0
 """When another worker may take over a stalled call to Cognito; longer than a call can take."""
+
+_MOST_WAITING = 32
+"""Requests of a process that wait at once for what another worker is renewing."""
+
+_SAVE_PAUSES = (0.05, 0.1, 0.2, *[0.5] * 119)
+"""Seconds between the tries to save renewed tokens, for a minute: a failover takes less."""
+
+
+class _OfAnotherUser(InvalidToken):
+    """Renewed tokens are those of another user."""
 
 
 @dataclass(frozen=True)
@@ -100,6 +115,7 @@ class SessionRecord(StoredModel):
         listed_at: time at which it was last entered in the list of the user's sessions.
         ends_others: whether the user's other sessions are to end once it is known whose it is.
         claims: verified claims; None if they are not verified yet.
+        renewed_for: claim ``sub`` of the tokens before those that are not verified yet.
         session_id: in cookies, the ID of the row without which they are invalid.
     """
 
@@ -114,6 +130,7 @@ class SessionRecord(StoredModel):
     listed_at: float | None = None
     ends_others: bool | None = None
     claims: dict[str, Any] | None = Field(default=None, repr=False)
+    renewed_for: str | None = None
     session_id: str | None = Field(default=None, repr=False)
     expires_in: int | None = None
 
@@ -205,7 +222,7 @@ class StoreSessions:
             `PENDING_SECONDS` at most, and none once the browser has them.
         as_in_0_1: whether workers of 0.1 share the store.
         audit: is told how sessions begin and end; None for no audit log.
-        now: returns the seconds since the epoch.
+        now: returns the seconds since the epoch. None: the store's clock.
         sleep: waits for so many seconds.
     """
 
@@ -222,7 +239,7 @@ class StoreSessions:
         in_cookies: bool = False,
         as_in_0_1: bool = False,
         audit: AuditLog | None = None,
-        now: Callable[[], float] = time.time,
+        now: Callable[[], float] | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self.application = f"{transport.app_id} {name}"
@@ -234,11 +251,18 @@ class StoreSessions:
         self._idle = idle
         self._recheck = recheck
         self._in_cookies = in_cookies
-        self._now = now
+        self._now = now or store.now
         self._sleep = sleep
         self._log = logger()
         self._audit = audit
-        self._list = SessionList(store, keys, now)
+        self._list = SessionList(store, keys, self._now)
+        # Together they hold fewer threads than `oncegate_web.fastapi` has for users who are signed in.
+        self._renewals = Calls("renew tokens", most=8, waiting=32)
+        self._checks = Calls("check sessions", most=4, waiting=0)
+        self._verifications = Calls("verify tokens", most=8, waiting=8)
+        self._ends = Calls("sign out", most=8, waiting=16)
+        self._waiting = BoundedSemaphore(_MOST_WAITING)
+        self._unreadable = Quiet()
 
     def create(self, tokens: Tokens) -> str:
         """See `oncegate.adapters.SessionKeeper`. Each sign-in gets a new ID.
@@ -255,7 +279,7 @@ class StoreSessions:
             checked_at=now,
             application=self.application,
         )
-        verified = self._with_claims(record, tokens)
+        verified = self._verified_or_not_yet(session, record, tokens)
         if verified is not None:
             # By `enter`, at once, unless it is not known yet whose it is.
             is_listed = self._list.is_kept and verified.subject
@@ -289,7 +313,7 @@ class StoreSessions:
         del session_id
         if session is None:
             return None
-        has_tried = False
+        has_tried, wait = False, _Wait()
         while True:
             version, record = self._load(session)
             if record is None:
@@ -303,6 +327,8 @@ class StoreSessions:
             can_renew = bool(self._tokens and record.tokens and held.refresh_token)
             if now < record.renew_at or not can_renew or self._in_cookies or has_tried:
                 if not is_valid:
+                    if has_tried:
+                        raise Unreachable("the new tokens have expired already")
                     return None
                 current = self._upkept(session, version, record, held, context)
                 return user_of(current.claims or {}, held) if current else None
@@ -312,7 +338,17 @@ class StoreSessions:
             elif is_valid and record.claims is not None:
                 return user_of(record.claims, held)  # another worker is renewing the tokens
             else:
-                self._sleep(0.05)
+                self._wait_for_renewal(wait)
+
+    def _wait_for_renewal(self, wait: _Wait) -> None:
+        """Wait a little for another worker, or raise `Unreachable` if that took too long."""
+        self._renewals.check_not_paused()
+        if wait.is_over() or not self._waiting.acquire(blocking=False):
+            raise Unreachable("another worker is still renewing the tokens")
+        try:
+            self._sleep(wait.pause)
+        finally:
+            self._waiting.release()
 
     def _upkept(
         self,
@@ -329,11 +365,12 @@ class StoreSessions:
         """
         now, current = self._now(), record
         if current.claims is None:
-            verified = self._with_claims(record, tokens, can_wait=False)
-            if verified is None:
+            verify = partial(self._with_claims, record, tokens)
+            try:
+                current = self._verifications.run(session.key, verify)
+            except InvalidToken:
                 self._end(session, version, record)
                 return None
-            current = verified
         if self._in_cookies and current.tokens:
             # The browser has them: it sent them.
             current = current.but(tokens=None, expires_in=current.tokens.expires_in)
@@ -348,8 +385,10 @@ class StoreSessions:
             if current.ends_others:
                 self.end_user(current.subject, but=session.key)
             seen = current.but(seen_at=now, listed_at=listed_at, ends_others=None)
-            if self._swap(session, version, seen) and is_unlisted:  # or another worker has done so
-                with suppress(StoreUnavailable):  # entered with a later request
+            # A store that takes no writes for a while, such as on a full disk, ends no session: a later
+            # request saves the same.
+            with suppress(StoreUnavailable):
+                if self._swap(session, version, seen) and is_unlisted:  # or another worker has
                     self._enter(session, seen, context)
         return current
 
@@ -372,32 +411,60 @@ class StoreSessions:
         if self._tokens is None or not is_due or now < (record.checking_until or 0.0):
             return version, record
         asking = record.but(checking_until=now + _LEASE_SECONDS)
-        if not self._swap(session, version, asking):
-            return version, record  # another worker asks
+        try:
+            if not self._swap(session, version, asking):
+                return version, record  # another worker asks
+        except StoreUnavailable:
+            return version, record  # asked with a later request
+        check = partial(self._check, session, record, tokens, context)
+        try:
+            if not self._checks.run(session.key, check):
+                return None
+        except StoreUnavailable:
+            raise  # the session is to end, and could not be ended
+        except Exception:  # noqa: BLE001 - logged; the session goes on until its tokens expire
+            return version + 1, asking
+        return version + 1, asking.but(checking_until=None, checked_at=self._now())
+
+    def _check(
+        self, session: FlowId, record: SessionRecord, tokens: Tokens, context: RequestContext
+    ) -> bool:
+        """Ask Cognito, and return whether the session goes on; end it here otherwise."""
+        assert self._tokens is not None
         try:
             self._tokens.check(tokens)
         except SignedOut:
             self._end_newest(session)
             self._note("session_ended", session, record, context, reason="ended_at_cognito")
-            return None
-        except Exception as error:  # noqa: BLE001 - the session goes on until its tokens expire
-            self._log.warning("session not checked", error=type(error).__name__)
-            return version + 1, asking
-        return version + 1, asking.but(checking_until=None, checked_at=self._now())
+            return False
+        return True
 
-    def _with_claims(
-        self, record: SessionRecord, fresh: Tokens, *, can_wait: bool = True
+    def _verified_or_not_yet(
+        self, session: FlowId, record: SessionRecord, fresh: Tokens
     ) -> SessionRecord | None:
-        """Return a record with the verified claims of its tokens; None if they are invalid.
+        """Return a record with claims, or without them if the next request has to verify the tokens.
+
+        Returns:
+            None if the tokens are invalid.
+        """
+        verify = partial(self._with_claims, record, fresh)
+        try:
+            return self._verifications.run(session.key, verify)
+        except InvalidToken:
+            return None
+        except Unreachable:
+            return record.but(claims=None)
+
+    def _with_claims(self, record: SessionRecord, fresh: Tokens) -> SessionRecord:
+        """Return a record with the verified claims of its tokens.
 
         Args:
             record: what is known of the session.
             fresh: tokens that were not verified yet.
-            can_wait: whether to leave the claims unverified if the pool's keys cannot be fetched; the
-                next request verifies them.
 
         Raises:
-            Unreachable: the pool's keys could not be fetched.
+            InvalidToken: the tokens are invalid, or of another user (`_OfAnotherUser`).
+            Unreachable: the pool's keys could not be fetched, or the token service is faulty.
         """
         if self._tokens is None:
             return record.but(claims={})
@@ -408,18 +475,23 @@ class StoreSessions:
             else:
                 claims = {**self._tokens.verify(fresh.access_token, "access"), **before}
         except Unreachable:
-            if not can_wait:
-                raise
-            return record.but(claims=None)
+            raise
         except InvalidToken as error:
             # The message says why and quotes no token.
-            self._log.error("tokens not valid: no session", reason=str(error))
-            return None
+            self._log.error("tokens not valid", reason=str(error))
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever it is, it does not say "invalid"
+            self._log.error("tokens not verified", error=type(error).__name__)
+            raise Unreachable("the tokens could not be verified") from None
+        expected = before.get("sub") or record.renewed_for
+        if expected and not claims.get("sub"):
+            self._log.error("tokens not verified", error="claims without sub")
+            raise Unreachable("the tokens could not be verified")
         # OpenID Connect Core 12.2: a renewed ID token is for the same user.
-        if before.get("sub", claims.get("sub")) != claims.get("sub"):
-            self._log.error("tokens not valid: no session", reason="for another user")
-            return None
-        return record.but(claims=claims)
+        if expected and claims["sub"] != expected:
+            self._log.error("tokens not valid", reason="for another user")
+            raise _OfAnotherUser("the tokens are for another user")
+        return record.but(claims=claims, renewed_for=None)
 
     def _renew(
         self,
@@ -432,47 +504,116 @@ class StoreSessions:
     ) -> bool:
         """Renew the tokens, and return True; return False if another worker does.
 
-        The beginning is saved before Cognito is called.
+        Only Cognito's own word ends the session. While the tokens are valid, no failure is an error.
+        """
+        renew = partial(self._renew_now, session, version, record, context, is_valid=is_valid)
+        try:
+            self._renewals.run(session.key, renew)
+        except NoCall:
+            return False
+        except InvalidToken:
+            if not is_valid:
+                raise Unreachable("the new tokens are not valid") from None
+        except (StoreUnavailable, Unreachable, Misconfigured):
+            if not is_valid:
+                raise
+        return True
+
+    def _renew_now(
+        self,
+        session: FlowId,
+        version: int,
+        record: SessionRecord,
+        context: RequestContext,
+        *,
+        is_valid: bool,
+    ) -> None:
+        """Renew and save, on a thread of its own. The beginning is saved before Cognito is called.
+
+        Raises:
+            NoCall: another worker renews the tokens.
         """
         assert self._tokens is not None
         assert record.tokens is not None
         begun = record.but(renewing_until=self._now() + _LEASE_SECONDS)
         if not self._swap(session, version, begun):
-            return False
+            raise NoCall
         try:
             renewed = self._renewed(record, self._tokens.renew(record.tokens))
         except SignedOut as ended:
             if ended.reason == "reused":
                 self._log.warning("refresh token reused", session_name=session.key[:12])
-            self._end(session, version + 1, record)
+            self._end_unless_renewed(session, record)
             self._note("session_ended", session, record, context, reason=f"refresh_{ended.reason}")
-        except Exception as error:
-            if not isinstance(error, Unreachable):
-                self._log.error("token renewal failed", error=type(error).__name__)
-            if is_valid:
-                return True  # tried again when `renewing_until` has passed
-            self._swap(session, version + 1, record)
-            if isinstance(error, OncegateError):
-                raise
-            raise Unreachable("the tokens could not be renewed") from error
+            return
+        except _OfAnotherUser:
+            self._end(session, version + 1, record)
+            return
+        except Exception as error:  # noqa: BLE001 - raised below, without its frames
+            failure = error
         else:
             self._save_renewed(session, version + 1, record, renewed)
-        return True
+            return
+        if not is_valid:  # otherwise tried again when `renewing_until` has passed
+            with suppress(StoreUnavailable):
+                self._swap(session, version + 1, record)
+        if isinstance(failure, OncegateError):
+            raise failure.with_traceback(None)
+        self._log.error("token renewal failed", error=type(failure).__name__)
+        raise Unreachable("the tokens could not be renewed")
+
+    def _end_unless_renewed(self, session: FlowId, old: SessionRecord) -> None:
+        """End a session whose refresh token Cognito rejects, unless another worker has a newer one."""
+        while True:
+            version, current = self._load(session)
+            if current is None or not _has_same_refresh_token(current, old):
+                return
+            if self._end(session, version, current):
+                return
 
     def _save_renewed(
-        self, session: FlowId, version: int, record: SessionRecord, renewed: SessionRecord | None
+        self, session: FlowId, version: int, old: SessionRecord, renewed: SessionRecord
     ) -> None:
-        if renewed is None:
-            self._end(session, version, record)
-        elif not self._swap(session, version, renewed) and not self._load(session)[1]:
-            self.revoke(renewed.tokens)  # the user has signed out meanwhile
+        """Save renewed tokens, if need be for a minute.
 
-    def _renewed(self, record: SessionRecord, fresh: Tokens) -> SessionRecord | None:
-        """Return the record with new tokens, or None if they are invalid.
+        With refresh token rotation they are the only ones: Cognito takes the old ones for up to a
+        minute more, and then takes them for stolen.
 
-        What Cognito left out stays as it was.
+        Raises:
+            StoreUnavailable: the store did not take them.
+        """
+        for pause in _SAVE_PAUSES:
+            try:
+                self._save_over(session, version, old, renewed)
+            except StoreUnavailable:
+                self._sleep(pause)
+            else:
+                return
+        self._save_over(session, version, old, renewed)
+
+    def _save_over(
+        self, session: FlowId, version: int, old: SessionRecord, renewed: SessionRecord
+    ) -> None:
+        while not self._swap(session, version, renewed):
+            version, current = self._load(session)
+            if current is None:
+                self._revoke_now(renewed.tokens)  # the user has signed out meanwhile
+                return
+            if current.tokens != old.tokens:
+                return  # another worker was faster, or an earlier try was applied
+            renewed = renewed.but(listed_at=current.listed_at, ends_others=current.ends_others)
+
+    def _renewed(self, record: SessionRecord, fresh: Tokens) -> SessionRecord:
+        """Return the record with new tokens. What Cognito left out stays as it was.
+
+        Raises:
+            InvalidToken: the tokens are invalid, or of another user (`_OfAnotherUser`).
+            Unreachable: the token service returned no tokens.
         """
         assert record.tokens is not None
+        if not isinstance(fresh, Tokens):
+            self._log.error("token service returned no tokens", got=type(fresh).__name__)
+            raise Unreachable("the token service returned no tokens")
         update = {name: value for name, value in fresh if value is not None}
         now = self._now()
         changed = record.but(
@@ -483,7 +624,12 @@ class StoreSessions:
             checked_at=now,
             renewing_until=None,
         )
-        return self._with_claims(changed, fresh)
+        try:
+            return self._with_claims(changed, fresh)
+        except Unreachable:
+            # Verified with the next request.
+            subject = record.subject or record.renewed_for
+            return changed.but(claims=None, renewed_for=subject)
 
     def end(
         self,
@@ -636,7 +782,7 @@ class StoreSessions:
         if self._tokens is None or tokens is None:
             return None
         try:
-            self._tokens.sign_out_everywhere(tokens)
+            self._ends.run("", partial(self._tokens.sign_out_everywhere, tokens))
         except SignedOut:
             return None
         except Exception as error:  # noqa: BLE001 - raised without the frames that held the tokens
@@ -675,6 +821,14 @@ class StoreSessions:
         if self._tokens is None or tokens is None or not tokens.refresh_token:
             return
         try:
+            self._ends.run("", partial(self._revoke_now, tokens))
+        except Unreachable as error:
+            self._log.error("token revocation not confirmed", error=type(error).__name__)
+
+    def _revoke_now(self, tokens: Tokens | None) -> None:
+        if self._tokens is None or tokens is None or not tokens.refresh_token:
+            return
+        try:
             self._tokens.revoke(tokens)
         except Exception as error:  # noqa: BLE001 - the session has ended here in any case
             self._log.error("token revocation failed", error=type(error).__name__)
@@ -706,7 +860,12 @@ class StoreSessions:
         try:
             plain = session.unseal_bytes(row.sealed, row.version, self._keys)
             return read_session(plain, *self.accepts)
-        except (RecordUnreadable, ValueError):
+        except RecordUnreadable as error:
+            if self._unreadable.was_quiet():
+                cure = "give all workers the same keys"
+                self._log.error("records of sessions not readable", reason=str(error), cure=cure)
+            return None
+        except ValueError:
             return None
 
     def _end_of(self, record: SessionRecord) -> float:
@@ -728,3 +887,27 @@ class StoreSessions:
     def _save(self, session: FlowId, expected: int, plain: bytes, ends: float) -> bool:
         sealed = session.seal_bytes(plain, expected + 1, self._keys)
         return self._store.swap(session.key, expected, StoredRecord(expected + 1, sealed, ends))
+
+
+class _Wait:
+    """How long one request has waited for another worker.
+
+    Attributes:
+        pause: seconds until it looks again.
+    """
+
+    def __init__(self) -> None:
+        self.pause = 0.05
+        self._began = time.monotonic()
+        self._waited = 0.0
+
+    def is_over(self) -> bool:
+        """Return whether it has waited for long enough; call it before each pause."""
+        waited = max(self._waited, time.monotonic() - self._began)
+        self._waited += self.pause
+        return waited >= PATIENCE
+
+
+def _has_same_refresh_token(one: SessionRecord, other: SessionRecord) -> bool:
+    tokens, others = one.tokens, other.tokens
+    return bool(tokens and others and tokens.refresh_token == others.refresh_token)

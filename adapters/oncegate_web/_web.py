@@ -7,26 +7,30 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from http import HTTPStatus
+from ipaddress import IPv6Address
 from pathlib import Path
 from traceback import walk_tb
-from typing import Any, Literal
-from urllib.parse import quote, urlsplit
+from typing import Any, Literal, NamedTuple
+from urllib.parse import quote
 
 from oncegate import (
     Misconfigured,
     OncegateError,
     RecordTooNew,
+    RecordUnreadable,
     SealingKeys,
     StoreUnavailable,
     Unreachable,
 )
 from oncegate.adapters import AuditLog, RecordStore, Transport, logger
+from oncegate_web._quiet import Quiet
 from oncegate_web._sessions import IDLE_LIFETIME, LIFETIME, RECHECK, User
 from oncegate_web._translations import Translators
 from oncegate_web.api import Api
 from oncegate_web.html import Html
 from oncegate_web.http import (
     MAX_BODY_BYTES,
+    ProblemCode,
     Request,
     Response,
     problem,
@@ -40,18 +44,48 @@ _API = ("/flows", "/session", "/status", "/openapi.json")
 """Beginnings of the paths of the JSON API."""
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,32}")
-_REFUSED = {
+_REFUSED: dict[ProblemCode, int] = {
     "insecure_connection": 403,
     "cross_site": 403,
     "too_large": 413,
     "too_many_requests": 429,
 }
 """Requests that are not processed: code and HTTP status."""
+UNAVAILABLE = (StoreUnavailable, Unreachable, Misconfigured)
+"""Errors after which it is not known who is signed in: answered with 503."""
+
+RETRY_AFTER = 10
+"""Seconds, in the header Retry-After."""
+
+_IN_THE_LOG = "The server's log says why, and what to do."
+"""For developers, in a problem."""
+
+_ORIGIN = re.compile(
+    r"(?P<scheme>https?)://([a-z0-9._-]+|\[(?P<address>[0-9a-f:]+)\])(:(?P<port>[1-9][0-9]{0,4}))?"
+)
 _MOST_HOSTS = 20
 """Hosts for which an insecure request is logged: the client chooses the Host header."""
 _FILES = {
     path.name: path.read_bytes() for path in sorted(Path(__file__).with_name("static").glob("*.*"))
 }
+
+
+class Readiness(NamedTuple):
+    """Whether a worker can serve, for a readiness probe.
+
+    Attributes:
+        is_ready: whether the store answers, takes writes and has its settings.
+        reason: the check that failed, such as ``"store saves"``, or the type of the error, such as
+            ``"StoreUnavailable"``; empty if ready. The log has more.
+    """
+
+    is_ready: bool
+    reason: str = ""
+
+    @property
+    def status(self) -> int:
+        """HTTP status: 200, or 503."""
+        return 200 if self.is_ready else 503
 
 
 class WebSignIn:
@@ -155,6 +189,9 @@ class WebSignIn:
         self._rate_limit = rate_limit
         self._frame_ancestors = frame_ancestors
         self._log = logger()
+        self._unreadable = Quiet()
+        self._unready = Quiet()
+        self._was_ready = False
 
     @property
     def audit(self) -> AuditLog:
@@ -165,12 +202,35 @@ class WebSignIn:
         """Render with the framework's own templates, unless the application chose a renderer."""
         self._html.renderer = self._html.renderer or renderer
 
+    def check(self) -> Readiness:
+        """Return whether this worker can serve: for a readiness probe.
+
+        At first, and after a failure, it checks the store with its settings
+        (`oncegate.adapters.check_store`, which saves a row for a minute). Later it makes three requests
+        to the store, and changes nothing. If the store is down, it takes as long as its timeouts. Cognito
+        is not asked: its outage must not take every worker out of service.
+        """
+        was_ready, self._was_ready = self._was_ready, False
+        if not was_ready and (failed := self._site.check_set_up()):
+            if self._unready.was_quiet():
+                self._log.error(
+                    "not ready", check=failed.check, reason=failed.text, cure=failed.cure
+                )
+            return Readiness(False, failed.check)
+        try:
+            self._site.check()
+        except Exception as error:  # noqa: BLE001 - whatever it is, requests fail too
+            return Readiness(False, type(error).__name__)
+        self._was_ready = True
+        return Readiness(True)
+
     def user_of(self, request: Request) -> User | None:
         """Return the user who is signed in in the browser of a request, or None.
 
         Raises:
             StoreUnavailable: the store did not answer.
-            Unreachable: the tokens have expired, and Cognito did not answer.
+            Unreachable: the tokens have expired, and Cognito did not answer within a few seconds.
+            Misconfigured: the store lacks a table, a right or a setting.
         """
         request = self._as_seen(request)
         if self._is_insecure(request):
@@ -206,14 +266,25 @@ class WebSignIn:
         """Return whether a request comes from a page of this origin, or of one of ``origins``.
 
         Programs that are no browsers, which send neither Origin nor Sec-Fetch-Site, pass: they have no
-        user's cookies.
+        user's cookies. The log says once for each other origin what to do if it is yours.
         """
         origin, site = request.headers.get("origin"), request.headers.get("sec-fetch-site")
         if origin in self._origins:
-            return site != "cross-site"  # browsers do not send the cookies there
-        if site is not None:
-            return site in {"same-origin", "none"}
-        return origin in {None, self._as_seen(request).origin}
+            is_same = site != "cross-site"  # browsers do not send the cookies there
+        elif site is not None:
+            is_same = site in {"same-origin", "none"}
+        else:
+            is_same = origin in {None, self._as_seen(request).origin}
+        if not is_same:
+            self._explain_cross_site(request)
+        return is_same
+
+    def cross_site(self, request: Request) -> Response:
+        """Return the answer to a request that `is_same_origin` refuses: a problem (403)."""
+        translate = self._site.translators.best(request.languages)
+        response = translated_problem(_cross_site(), translate)
+        response.headers = {**self._headers(self._as_seen(request)), **response.headers}
+        return response
 
     def sign_in_first(self, request: Request) -> Response:
         """Return a redirect to sign-in (HTML) or a 401 (JSON).
@@ -230,12 +301,36 @@ class WebSignIn:
         response.headers = {**self._headers(self._as_seen(request)), **response.headers}
         return response
 
+    def unavailable(self, request: Request) -> Response:
+        """Return a 503 in place of a page of the application: a page (HTML) or a problem (JSON).
+
+        Args:
+            request: one whose user could not be determined (`UNAVAILABLE`). Its path is the whole path,
+                with the query.
+        """
+        request = self._as_seen(request)
+        if request.wants_html:
+            response = self._html.outage_page(request)
+            response.status = 503
+        else:
+            unavailable = problem(503, "store_unavailable", HTTPStatus(503).phrase)
+            translate = self._site.translators.best(request.languages)
+            response = translated_problem(unavailable, translate)
+        retry = {"Retry-After": str(RETRY_AFTER)}
+        response.headers = {**self._headers(request), **response.headers, **retry}
+        return response
+
+    def can_wait(self, request: Request) -> bool:
+        """Return whether a request for the pages or the API may wait for a sign-in's call to Cognito."""
+        return request.method == "POST" or "wait" in request.query
+
     def respond(self, request: Request) -> Response:
         """Answer one request below the mount point. Raises no `Exception`.
 
-        What fails is answered with 503, or 500 if trying again cannot help, and logged with one line:
-        the types of the error and of its cause, and where it was raised. The error itself is not
-        passed on, because error reporters store the variables of its frames: passwords and codes.
+        What fails is answered with 503, or 500 if trying again cannot help; a form with a redirect to a
+        page that says so. The log has the types of the error and of its cause, and where it was raised:
+        what is unexpected for each request, an outage once. The error itself is not passed on, because
+        error reporters store the variables of its frames: passwords and codes.
         """
         request = self._as_seen(request)
         try:
@@ -262,7 +357,10 @@ class WebSignIn:
                 host=host,
                 advice="Serve the pages by HTTPS. If a proxy ends TLS, declare it: "
                 f"{request.proxy_setting or 'set is_secure of each request'}. If every request uses "
-                "HTTPS, WebSignIn(secure=True) serves too. WebSignIn(allow_insecure=True) is for tests.",
+                "HTTPS, WebSignIn(secure=True) serves too, also behind a development server (Vite, ng "
+                "serve, Next) with a certificate. For a development server that other devices open by "
+                "plain HTTP, and for tests, there is WebSignIn(allow_insecure=True): then every user "
+                "on the network can read passwords.",
             )
         return True
 
@@ -276,15 +374,31 @@ class WebSignIn:
             # A rolling deployment. The flow and its cookie stay for the workers of that release.
             self._log.warning("request not answered", status=503, **about)
             return self._error_page(request, 503, "updating", retry_after=10)
-        is_temporary = isinstance(error, (StoreUnavailable, Unreachable))
+        is_temporary = isinstance(error, (*UNAVAILABLE, RecordUnreadable))
         status = 503 if is_temporary else 500
-        self._log.error("request failed", status=status, **about)
-        wait = 10 if is_temporary else None
+        if is_temporary:
+            # Logged once for each outage: by the driver, `SessionStore`, `Calls`, and here.
+            self._log.info("request not answered", status=status, **about)
+        else:
+            self._log.error("request failed", status=status, **about)
+        if isinstance(error, RecordUnreadable):
+            self._note_unreadable(error)
+        wait = RETRY_AFTER if is_temporary else None
         try:
             return self._error_page(request, status, "store_unavailable", retry_after=wait)
         except Exception as second:  # noqa: BLE001 - such as a mistake in the application's template
             self._log.error("error page failed", **_about(second))
             return Response(status, b"Internal Server Error", "text/plain; charset=utf-8")
+
+    def _note_unreadable(self, error: RecordUnreadable) -> None:
+        """Log an unreadable record, unless others were logged shortly before."""
+        if self._unreadable.was_quiet():
+            self._log.error(
+                "records of flows not readable",
+                error=type(error).__name__,
+                reason=str(error),
+                cure="give all workers the same keys, and retired ones as further keys of SealingKeys",
+            )
 
     def _refused(self, request: Request) -> Response | None:
         """Return the answer to a request that is not processed, or None."""
@@ -294,17 +408,19 @@ class WebSignIn:
         if code is None:
             return None
         status = _REFUSED[code]
-        self._site.note_refusal(request, status, code)
         match code:
             case "cross_site":
-                return problem(status, code, "This request came from another site.")
+                response = _cross_site()
             case "too_large":
-                return problem(status, code, "Content Too Large")
-        return self._error_page(request, status, code, retry_after=60 if status == 429 else None)
+                response = problem(status, code, "Content Too Large")
+            case _:
+                wait = 60 if status == 429 else None
+                response = self._error_page(request, status, code, retry_after=wait)
+        self._site.note_refusal(request, response.status, code)
+        return response
 
-    def _why_refused(self, request: Request) -> str | None:
+    def _why_refused(self, request: Request) -> ProblemCode | None:
         if request.method in {"POST", "DELETE"} and not self.is_same_origin(request):
-            self._explain_cross_site(request)
             return "cross_site"
         if not request.path.startswith("/static/") and self._is_insecure(request):
             return "insecure_connection"
@@ -334,21 +450,33 @@ class WebSignIn:
                 "This origin is of another site, and browsers do not send it SameSite cookies: serve "
                 "both below one registrable domain, or forward the API from that origin."
             )
+        elif origin == f"https://{request.host}":
+            advice = (
+                "The page was opened by HTTPS, so a proxy or development server ends TLS. Declare it: "
+                f"{request.proxy_setting or 'set is_secure'}. If every request uses HTTPS, "
+                "WebSignIn(secure=True) serves too."
+            )
         else:
             advice = (
                 "If it is yours and of the same site, add it to WebSignIn(origins=…). If it is this "
-                "application behind a proxy or a development server, let that keep the Host header, "
-                f"and declare it: {request.proxy_setting or 'set is_secure and host'}."
+                "application behind a development server, let that keep the Host header: in Vite, "
+                '{target: "http://…"} without changeOrigin, instead of a string; in Angular, '
+                '"changeOrigin": false. If it is behind another proxy, let that keep the header, and '
+                f"declare it: {request.proxy_setting or 'set is_secure and host'}."
             )
         self._log.warning(
             "cross-site request refused", origin=origin, host=request.host[:100], advice=advice
         )
 
     def _error_page(
-        self, request: Request, status: int, code: str, retry_after: int | None = None
+        self, request: Request, status: int, code: ProblemCode, retry_after: int | None = None
     ) -> Response:
         if request.path.startswith(_API) or not request.wants_html:
-            response = problem(status, code, HTTPStatus(status).phrase)
+            detail = _IN_THE_LOG if code == "insecure_connection" else ""
+            response = problem(status, code, HTTPStatus(status).phrase, detail)
+        elif request.method == "POST" and (status == 429 or status >= 500):
+            notice = "request_failed" if code == "store_unavailable" else code
+            return self._html.after_failure(request, notice)
         else:
             response = self._html.error_page(request, status, code)
         if retry_after is not None:
@@ -364,12 +492,13 @@ class WebSignIn:
                 "connect-src 'self'; form-action 'self'; base-uri 'none'; "
                 f"frame-ancestors {self._frame_ancestors}"
             ),
-            "Cross-Origin-Opener-Policy": "same-origin",
             "Cross-Origin-Resource-Policy": "same-origin",
             "Referrer-Policy": "same-origin",
             "Vary": "Accept-Language, Cookie, Origin",
             "X-Content-Type-Options": "nosniff",
         }
+        if request.is_trustworthy:  # browsers report it as an error elsewhere
+            headers["Cross-Origin-Opener-Policy"] = "same-origin"
         origin = request.headers.get("origin")
         if origin in self._origins and origin:
             headers |= {
@@ -410,33 +539,61 @@ def _check_seconds(name: str, value: object, *, more_than: float) -> None:
         raise Misconfigured(f"{name} is a number of seconds, greater than {more_than:g}")
 
 
+def checked_prefix(prefix: str) -> str:
+    """Return the mount point; raise `Misconfigured` if it cannot be one."""
+    if not (isinstance(prefix, str) and re.fullmatch(r"(/[^/?#\s]+)+", prefix)):
+        raise Misconfigured(
+            f'prefix: {prefix!r} is not a path such as "/auth", without a slash at the end'
+        )
+    return prefix
+
+
 def _checked_origins(origins: Iterable[str]) -> frozenset[str]:
     """Return the origins; raise `Misconfigured` for what no browser would send as Origin."""
-    if isinstance(origins, str):
-        raise Misconfigured(f"origins is a list: [{origins!r}]")
-    found = frozenset(origins)
+    found = _checked_list("origins", origins)
     for origin in found:
-        parts = urlsplit(origin) if isinstance(origin, str) else urlsplit("")
-        is_origin = f"{parts.scheme}://{parts.netloc}" == origin and origin == origin.lower()
-        if (
-            not (is_origin and parts.scheme in {"http", "https"} and parts.hostname)
-            or "*" in origin
-        ):
+        if not _is_origin(origin):
             raise Misconfigured(
                 f"origins: {origin!r} is not an origin such as 'https://app.example.com': scheme, host "
-                "and port in small letters, without a path or a slash at the end, and no *"
+                "in small letters (xn--… for other scripts) and a port unless it is the scheme's "
+                "default, without a path or a slash at the end, and no *"
             )
-    return found
+    return frozenset(found)
+
+
+def _is_origin(value: object) -> bool:
+    """Return whether browsers serialise an origin like this (RFC 6454, 6.2)."""
+    parts = _ORIGIN.fullmatch(value) if isinstance(value, str) else None
+    if parts is None:
+        return False
+    scheme, address, port = parts["scheme"], parts["address"], parts["port"]
+    if address:
+        try:
+            if str(IPv6Address(address)) != address:
+                return False
+        except ValueError:
+            return False
+    return port is None or (int(port) < 65536 and port != {"http": "80", "https": "443"}[scheme])
 
 
 def _checked_headers(names: Iterable[str]) -> list[str]:
-    if isinstance(names, str):
-        raise Misconfigured(f"allowed_headers is a list: [{names!r}]")
-    found = ["content-type", *(name.lower() for name in names)]
+    found = _checked_list("allowed_headers", names)
     for name in found:
-        if not re.fullmatch(r"[a-z0-9-]+", name):
+        if not (isinstance(name, str) and re.fullmatch(r"[A-Za-z0-9-]+", name)):
             raise Misconfigured(f"allowed_headers: {name!r} is not the name of a header")
-    return found
+    return ["content-type", *(name.lower() for name in found)]
+
+
+def _checked_list(setting: str, values: Iterable[str]) -> list[str]:
+    if isinstance(values, str):
+        raise Misconfigured(f"{setting} is a list: [{values!r}]")
+    if not isinstance(values, Iterable):
+        raise Misconfigured(f"{setting} is a list, not {values!r}")
+    return list(values)
+
+
+def _cross_site() -> Response:
+    return problem(403, "cross_site", "This request came from another site.", _IN_THE_LOG)
 
 
 def _about(error: BaseException) -> dict[str, object]:

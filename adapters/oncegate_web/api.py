@@ -12,13 +12,13 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from oncegate import Event, InvalidInput, RecordTooNew, RecordUnreadable, Step
+from oncegate import Event, InvalidInput, Step
 from oncegate.adapters import FlowId, InvalidEvent, message, parse_event, signed_in_step
 from oncegate_web._openapi import document
 from oncegate_web._session_list import ListedSession
 from oncegate_web._sessions import User
 from oncegate_web.http import JSON, Request, Response, as_json, problem
-from oncegate_web.site import Site
+from oncegate_web.site import Site, is_over
 
 _ONLY_IN_COOKIES = {"flow_id", "session_id"}
 
@@ -67,47 +67,50 @@ class Api:
         return response
 
     def _get(self, request: Request, name: str) -> Response:
-        own = self._site.own_flow(request)
-        if own is None or name not in {own.key, "current"}:
+        flows = self._site.flows(request)
+        if not flows or name not in {"current", *(flow.key for flow in flows)}:
             return _no_such_flow()
         try:
-            return self._step(request, self._site.get(own.text, _patience(request)))
-        except RecordTooNew:
-            raise
-        except (InvalidInput, RecordUnreadable):
+            step = self._site.get(flows[0].text, _patience(request))
+        except InvalidInput:
             return _no_such_flow()
+        return self._step(request, self._site.shown(request, step))
 
     def _send(self, request: Request, name: str) -> Response:
         if request.headers.get("content-type", "").partition(";")[0].strip().lower() != JSON:
             return problem(415, "not_json", "Unsupported Media Type", f"send {JSON}")
         own = self._site.own_flow(request)
-        # A flow that was never stored counts as the browser's own one: two tabs have started at once.
-        if own is None or not (name in {own.key, "current"} or self._site.was_never_stored(name)):
+        is_named = own is not None and name in {own.key, "current"}
+        if own is None or not (is_named or self._site.is_not_stored(name)):
             return _no_such_flow()
         try:
             event, version, kept = _event_of(request.body.bytes)
         except InvalidInput as error:
-            return self._invalid(request, own, error)
+            return self._invalid(request, own if is_named else None, error)
+        if not (is_named or version == 0):
+            return _no_such_flow()
+        # The first step of another flow that is not stored counts as that of the browser's own one: two
+        # tabs have started at once. A later step is of a flow that has ended.
         sent = Response()
         if kept is not None or "username" in event.model_fields_set:
             self._site.keep_signed_in(request, sent, bool(kept))
         try:
             step = self._site.send(request, sent, event, version)
-        except RecordTooNew:
-            raise
-        except (InvalidInput, RecordUnreadable):
+        except InvalidInput:
             return _no_such_flow()
         if step.session_id:
             self._site.begin_session(request, sent, step)
+        else:
+            step = self._site.shown(request, step)
         response = self._step(request, step)
         response.cookies = sent.cookies
         return response
 
-    def _invalid(self, request: Request, own: FlowId, error: InvalidInput) -> Response:
+    def _invalid(self, request: Request, own: FlowId | None, error: InvalidInput) -> Response:
         """Answer an event that cannot be sent: a mistyped code is a step with a reason."""
         fields = error.fields if isinstance(error, InvalidEvent) else {}
-        if set(fields) == {"code"}:
-            step = self._site.get(own.text)
+        if own is not None and set(fields) == {"code"}:
+            step = self._site.shown(request, self._site.get(own.text))
             return self._step(request, step.model_copy(update={"reason": message("invalid_input")}))
         texts = {
             name: f"notice.field_{'missing' if why == 'missing' else 'invalid'}"
@@ -122,8 +125,13 @@ class Api:
         user = self._site.user_of(request)
         if step is None and user is not None:
             step = signed_in_step()
-        elif step is None or step.state == "failed":
-            step = self._site.start(request, made)
+        elif step is None or is_over(step):
+            # The first step says why it begins anew.
+            if step is not None:
+                why = step.message
+            else:
+                why = message("flow_expired") if self._site.own_flow(request) else None
+            step = self._site.start(request, made).model_copy(update={"message": why})
         body = {"user": _user(user) if user else None, "step": self._as_json(request, step)}
         response = as_json(body)
         response.cookies = made.cookies

@@ -32,7 +32,7 @@ except ModuleNotFoundError as error:
     raise MissingExtra("django") from error
 
 from oncegate_web._sessions import User
-from oncegate_web._web import WebSignIn
+from oncegate_web._web import UNAVAILABLE, WebSignIn
 from oncegate_web.http import (
     MAX_BODY_BYTES,
     Body,
@@ -59,6 +59,7 @@ class _Seen:
         self.cookies = cookies
         self.depends_on_user = False
         self.user: User | None = None
+        self.failure: Exception | None = None
 
 
 def mount() -> Any:
@@ -74,7 +75,10 @@ def mount() -> Any:
 
 
 class OncegateMiddleware:
-    """Keeps pages that depend on the user out of shared caches, and our cookies out of the request."""
+    """Keeps pages that depend on the user out of shared caches, and our cookies out of the request.
+
+    If it cannot be determined who is signed in, it answers a view that asks for it with 503.
+    """
 
     sync_capable = True
     async_capable = True
@@ -91,6 +95,12 @@ class OncegateMiddleware:
             return self._answer(request, seen)
         return _as_private(self._get_response(request), seen)
 
+    def process_exception(
+        self, request: HttpRequest, exception: Exception
+    ) -> HttpResponseBase | None:
+        """Answer with 503 if `current_user` raised this exception in the view."""
+        return _unavailable(request) if exception is _seen(request).failure else None
+
     async def _answer(self, request: HttpRequest, seen: _Seen) -> HttpResponseBase:
         return _as_private(await self._get_response(request), seen)
 
@@ -99,6 +109,8 @@ def current_user(request: HttpRequest) -> User | None:
     """Return the user who is signed in, or None. The store is read once per request.
 
     Raises:
+        StoreUnavailable: the store failed. `OncegateMiddleware` answers with 503.
+        Unreachable: the tokens have expired, and Cognito did not answer. The same.
         Misconfigured: neither `OncegateMiddleware` nor `login_required` is there, so the page could be
             cached for all users.
     """
@@ -109,7 +121,12 @@ def current_user(request: HttpRequest) -> User | None:
         seen.depends_on_user = True
         # Also for a cache outside the middleware, such as `cache_page` around the view.
         request._cache_update_cache = False
-        seen.user = _web().user_of(_translated(request, ""))
+        try:
+            seen.user = _web().user_of(_translated(request, ""))
+        except UNAVAILABLE as error:
+            seen.failure = error
+    if seen.failure is not None:
+        raise seen.failure
     return seen.user
 
 
@@ -119,12 +136,20 @@ def login_required(view: View) -> View:
     @wraps(view)
     def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         seen = _seen(request)
-        if current_user(request) is not None:
+        try:
+            user = current_user(request)
+        except UNAVAILABLE:
+            return _as_private(_unavailable(request), seen)
+        if user is not None:
             return _as_private(view(request, *args, **kwargs), seen)
         answer = _web().sign_in_first(_translated(request, request.get_full_path()))
         return _as_private(_native(answer), seen)
 
     return guarded
+
+
+def _unavailable(request: HttpRequest) -> HttpResponse:
+    return _native(_web().unavailable(_translated(request, request.get_full_path())))
 
 
 def _seen(request: HttpRequest) -> _Seen:

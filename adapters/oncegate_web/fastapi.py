@@ -6,12 +6,13 @@ Extra: ``oncegate[fastapi]``.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import replace
-from typing import Annotated
+from typing import Annotated, TypeVar
 
-from oncegate import Misconfigured, MissingExtra
+from oncegate import Misconfigured, MissingExtra, StoreUnavailable, Unreachable
 
 try:
     from fastapi import Depends, FastAPI, HTTPException, WebSocketException
@@ -25,7 +26,7 @@ except ModuleNotFoundError as error:
 
 from oncegate.adapters import THREADS
 from oncegate_web._sessions import User
-from oncegate_web._web import WebSignIn
+from oncegate_web._web import UNAVAILABLE, WebSignIn, checked_prefix
 from oncegate_web.http import (
     MAX_BODY_BYTES,
     Body,
@@ -41,6 +42,34 @@ _PROXY = "run uvicorn with --proxy-headers --forwarded-allow-ips=ADDRESS-OF-THE-
 _SEEN = "oncegate"
 """Key of the `_Seen` of a request in its ASGI scope."""
 
+_USER_THREADS = 128
+"""Requests that call no sign-in and are answered at once: more than the limits of `Calls` hold."""
+
+_Result = TypeVar("_Result")
+
+
+class _Threads:
+    """Threads of one application. Sign-ins that hang never hold those that say who is signed in."""
+
+    def __init__(self) -> None:
+        self._sign_ins = ThreadPoolExecutor(THREADS, thread_name_prefix="oncegate")
+        self._users = ThreadPoolExecutor(_USER_THREADS, thread_name_prefix="oncegate-user")
+
+    async def run(
+        self, answer: Callable[[Request], _Result], request: Request, *, can_wait: bool
+    ) -> _Result:
+        """Return the answer to a request, which is made on a thread: the event loop is never blocked.
+
+        Args:
+            answer: makes it.
+            request: the request.
+            can_wait: whether it may wait for a sign-in's call to Cognito.
+        """
+        threads = self._sign_ins if can_wait else self._users
+        # The context variables of a middleware, such as the request ID, follow to the thread.
+        run = copy_context().run
+        return await asyncio.get_running_loop().run_in_executor(threads, run, answer, request)
+
 
 class _Seen:
     """What the middleware, the pages and the dependencies tell each other about one request.
@@ -48,8 +77,9 @@ class _Seen:
     It is in the scope, which sub-applications share; the application's state is not.
     """
 
-    def __init__(self, web: WebSignIn, prefix: str, cookies: Fields) -> None:
+    def __init__(self, web: WebSignIn, threads: _Threads, prefix: str, cookies: Fields) -> None:
         self.web = web
+        self.threads = threads
         self.prefix = prefix
         self.cookies = cookies
         self.depends_on_user = False
@@ -57,15 +87,42 @@ class _Seen:
 
 
 class NotSignedIn(HTTPException):
-    """Raised if the user has to sign in first.
-
-    ``mount`` registers its handler. Where that does not reach, as in a sub-application, status and
-    headers say the same.
-    """
+    """Raised if the user has to sign in first. Applications and sub-applications have its handler."""
 
     def __init__(self, answer: Response) -> None:
         super().__init__(answer.status, "sign in first", answer.headers)
         self.answer = answer
+
+
+class Unavailable(HTTPException):
+    """Raised if it cannot be determined who is signed in: 503, with Retry-After.
+
+    It also is the error that is its cause, so that an application's own handlers for
+    `oncegate.StoreUnavailable` and `oncegate.Unreachable` come first. Applications and sub-applications
+    have its handler.
+    """
+
+    def __init__(self, answer: Response) -> None:
+        headers = {"Retry-After": answer.headers["Retry-After"], "Cache-Control": "no-store"}
+        super().__init__(answer.status, "try again later", headers)
+        self.answer = answer
+
+
+class CrossSite(HTTPException):
+    """Raised if a request comes from a page of another origin: 403. Its handler is there as well."""
+
+    def __init__(self, answer: Response) -> None:
+        super().__init__(answer.status, "this request came from another site")
+        self.answer = answer
+
+
+class _StoreUnavailable(StoreUnavailable, Unavailable): ...
+
+
+class _Unreachable(Unreachable, Unavailable): ...
+
+
+class _Misconfigured(Misconfigured, Unavailable): ...
 
 
 def mount(app: FastAPI, web: WebSignIn, prefix: str = "/auth") -> None:
@@ -76,57 +133,73 @@ def mount(app: FastAPI, web: WebSignIn, prefix: str = "/auth") -> None:
         web: the sign-in.
         prefix: mount point; begins with a slash and does not end with one.
     """
+    checked_prefix(prefix)
     if app.middleware_stack is not None:
         raise Misconfigured("mount the sign-in before the application's first request")
     # Innermost, so that a cache among the application's middleware sees the headers of a page that
     # depends on the user; outermost, so that none of them adds a cookie to a static file.
-    app.user_middleware.append(Middleware(_Middleware, web=web, prefix=prefix))
+    threads = _Threads()
+    app.user_middleware.append(Middleware(_Middleware, web=web, threads=threads, prefix=prefix))
     build = app.build_middleware_stack
-    app.build_middleware_stack = lambda: _Middleware(build(), web, prefix)  # type: ignore[method-assign]
-    app.add_exception_handler(NotSignedIn, _sign_in_first)
-    app.mount(prefix, _Pages(web), name="oncegate")
+    app.build_middleware_stack = lambda: _Middleware(build(), web, threads, prefix)  # type: ignore[method-assign]
+    for error in _ANSWERED:
+        app.add_exception_handler(error, _answered)
+    app.mount(prefix, _Pages(web, threads), name="oncegate")
 
 
-def current_user(connection: HTTPConnection) -> User | None:
+async def current_user(connection: HTTPConnection) -> User | None:
     """A dependency that returns the user who is signed in, or None.
 
     It works in routes, in mounted sub-applications, and in websockets. Browsers let pages of every site
-    open a websocket with the cookies; one of another origin has no user here.
+    open a websocket with the cookies; one of another origin has no user here. It runs on threads of its
+    own, so that neither sign-ins nor the application's own routes delay it.
+
+    Raises:
+        Unavailable: the store failed, or the tokens have expired and Cognito did not answer (503). The
+            handshake of a websocket is refused.
     """
     seen = _seen(connection)
     seen.depends_on_user = True
     request = _translated(connection)
     if connection.scope["type"] == "websocket" and not seen.web.is_same_origin(request):
         return None
-    return seen.web.user_of(request)
+    try:
+        return await seen.threads.run(seen.web.user_of, request, can_wait=False)
+    except UNAVAILABLE as error:
+        failed = error
+    if connection.scope["type"] == "websocket":
+        raise WebSocketException(1013, "try again later")
+    answer = seen.web.unavailable(replace(request, prefix=_root(connection) + seen.prefix))
+    if isinstance(failed, StoreUnavailable):
+        raise _StoreUnavailable(answer)
+    raise (_Unreachable if isinstance(failed, Unreachable) else _Misconfigured)(answer)
 
 
-def login_required(
+async def login_required(
     connection: HTTPConnection, user: Annotated[User | None, Depends(current_user)]
 ) -> User:
     """A dependency that returns the user who is signed in.
 
-    Unauthenticated users sign in, then return to the page that they requested. A websocket is refused
-    (code 1008).
+    Unauthenticated users sign in, then return to the page that they requested. The handshake of a
+    websocket is refused: servers answer it with 403, and a script sees the close code 1006.
     """
     if user is not None:
         return user
     if connection.scope["type"] == "websocket":
         raise WebSocketException(1008, "sign in first")
     seen = _seen(connection)
-    root = connection.scope.get("app_root_path", connection.scope.get("root_path", ""))
-    raise NotSignedIn(
-        seen.web.sign_in_first(replace(_translated(connection), prefix=root + seen.prefix))
-    )
+    request = replace(_translated(connection), prefix=_root(connection) + seen.prefix)
+    raise NotSignedIn(seen.web.sign_in_first(request))
 
 
-def same_origin(connection: HTTPConnection) -> None:
+async def same_origin(connection: HTTPConnection) -> None:
     """A dependency that refuses requests from pages of other origins (403), as the pages do.
 
     For the application's own routes that change something on behalf of the user.
     """
-    if not _seen(connection).web.is_same_origin(_translated(connection)):
-        raise HTTPException(403, "this request came from another site")
+    web, request = _seen(connection).web, _translated(connection)
+    if not web.is_same_origin(request):
+        raise CrossSite(web.cross_site(request))
 
 
 CurrentUser = Annotated[User, Depends(login_required)]
@@ -136,26 +209,39 @@ CurrentUser = Annotated[User, Depends(login_required)]
 def _seen(connection: HTTPConnection) -> _Seen:
     if _SEEN not in connection.scope:
         raise Misconfigured("call oncegate_web.fastapi.mount(app, web) first")
+    # Those of a sub-application are its own: without ours, its answers would have another format.
+    handlers, _ = connection.scope.get("starlette.exception_handlers", ({}, {}))
+    for error in _ANSWERED:
+        handlers.setdefault(error, _answered)
     seen: _Seen = connection.scope[_SEEN]
     return seen
 
 
-def _sign_in_first(_: FastAPIRequest, error: Exception) -> FastAPIResponse:
-    assert isinstance(error, NotSignedIn)
+def _root(connection: HTTPConnection) -> str:
+    """Return the root path of the application, also in a sub-application."""
+    return str(connection.scope.get("app_root_path", connection.scope.get("root_path", "")))
+
+
+_ANSWERED = (NotSignedIn, Unavailable, CrossSite)
+
+
+async def _answered(_: FastAPIRequest, error: Exception) -> FastAPIResponse:
+    assert isinstance(error, _ANSWERED)
     return _native(error.answer)
 
 
 class _Middleware:
     """Takes the sign-in's cookies out of the request, and keeps users' pages out of shared caches."""
 
-    def __init__(self, app: ASGIApp, web: WebSignIn, prefix: str) -> None:
+    def __init__(self, app: ASGIApp, web: WebSignIn, threads: _Threads, prefix: str) -> None:
         self._app = app
         self._web = web
+        self._threads = threads
         self._prefix = prefix
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] in {"http", "websocket"}:
-            _take_cookies(scope, self._web, self._prefix)
+            _take_cookies(scope, self._web, self._threads, self._prefix)
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -174,11 +260,11 @@ class _Middleware:
         await self._app(scope, receive, send_guarded)
 
 
-def _take_cookies(scope: Scope, web: WebSignIn, prefix: str) -> None:
+def _take_cookies(scope: Scope, web: WebSignIn, threads: _Threads, prefix: str) -> None:
     """Move our cookies out of the scope, which error reporters store whole, into `_Seen`."""
     headers = scope["headers"]
     sent = b"; ".join(value for key, value in headers if key == b"cookie").decode("latin-1")
-    scope.setdefault(_SEEN, _Seen(web, prefix, Fields({"cookie": sent})))
+    scope.setdefault(_SEEN, _Seen(web, threads, prefix, Fields({"cookie": sent})))
     others = without_cookies(sent, web.name)
     if others != sent:
         kept = [(key, value) for key, value in headers if key != b"cookie"]
@@ -199,11 +285,11 @@ def _as_private(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]
 
 
 class _Pages:
-    """An ASGI application. It answers each request on a thread, so the event loop is never blocked."""
+    """The pages and the JSON API: an ASGI application."""
 
-    def __init__(self, web: WebSignIn) -> None:
+    def __init__(self, web: WebSignIn, threads: _Threads) -> None:
         self._web = web
-        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="oncegate")
+        self._threads = threads
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -215,10 +301,8 @@ class _Pages:
             return  # its traceback would hold what was received
         root = scope.get("root_path", "")
         request = _translated(asked, prefix=root, body=body)
-        loop = asyncio.get_running_loop()
-        # The context variables of a middleware, such as the request ID, follow to the thread.
-        run = copy_context().run
-        answer = await loop.run_in_executor(self._threads, run, self._web.respond, request)
+        can_wait = self._web.can_wait(request)
+        answer = await self._threads.run(self._web.respond, request, can_wait=can_wait)
         scope[_SEEN].is_shared = answer.is_shared
         await _native(answer)(scope, receive, send)
 
@@ -262,8 +346,10 @@ def _native(answer: Response) -> FastAPIResponse:
 
 
 __all__ = [
+    "CrossSite",
     "CurrentUser",
     "NotSignedIn",
+    "Unavailable",
     "current_user",
     "login_required",
     "mount",

@@ -7,19 +7,20 @@ from dataclasses import replace
 from functools import wraps
 from typing import Any
 
-from oncegate import Misconfigured, MissingExtra
+from oncegate import Misconfigured, MissingExtra, StoreUnavailable, Unreachable
 
 try:
-    from flask import Blueprint, Flask, abort, current_app, g
+    from flask import Blueprint, Flask, current_app, g
     from flask import Response as FlaskResponse
     from flask import request as asked
     from werkzeug.datastructures import Headers, ImmutableMultiDict
+    from werkzeug.exceptions import ServiceUnavailable
     from werkzeug.wsgi import LimitedStream
 except ModuleNotFoundError as error:
     raise MissingExtra("flask") from error
 
 from oncegate_web._sessions import User
-from oncegate_web._web import WebSignIn
+from oncegate_web._web import UNAVAILABLE, WebSignIn, checked_prefix
 from oncegate_web.http import (
     MAX_BODY_BYTES,
     Body,
@@ -38,6 +39,26 @@ _COOKIE = "oncegate.cookie"
 """Key of the Cookie header, as received, in the WSGI environment."""
 
 
+class Unavailable(ServiceUnavailable):
+    """Raised if it cannot be determined who is signed in: 503, with Retry-After.
+
+    It also is the error that is its cause, so that an application's own handlers for 503,
+    `oncegate.StoreUnavailable` and `oncegate.Unreachable` come first.
+    """
+
+    def __init__(self, answer: FlaskResponse) -> None:
+        super().__init__("try again later", answer)
+
+
+class _StoreUnavailable(StoreUnavailable, Unavailable): ...
+
+
+class _Unreachable(Unreachable, Unavailable): ...
+
+
+class _Misconfigured(Misconfigured, Unavailable): ...
+
+
 def mount(app: Flask, web: WebSignIn, prefix: str = "/auth") -> None:
     """Mount the pages and the JSON API under a prefix, and set up the functions below.
 
@@ -47,7 +68,7 @@ def mount(app: Flask, web: WebSignIn, prefix: str = "/auth") -> None:
         web: the sign-in.
         prefix: mount point; begins with a slash and does not end with one.
     """
-    app.extensions["oncegate"] = (web, prefix)
+    app.extensions["oncegate"] = (web, checked_prefix(prefix))
     app.wsgi_app = _Wsgi(app.wsgi_app, web.name, prefix)  # type: ignore[method-assign]
     app.after_request(_as_private)
     pages = Blueprint("oncegate", __name__, url_prefix=prefix)
@@ -67,11 +88,24 @@ def mount(app: Flask, web: WebSignIn, prefix: str = "/auth") -> None:
 
 
 def current_user() -> User | None:
-    """Return the user who is signed in, or None. The store is read once per request."""
+    """Return the user who is signed in, or None. The store is read once per request.
+
+    Raises:
+        Unavailable: the store failed, or the tokens have expired and Cognito did not answer (503).
+    """
     if "oncegate_user" not in g:
         web, prefix = _mounted()
         g.oncegate_failed = True  # unless it returns
-        g.oncegate_user = web.user_of(_translated(prefix, asked.path))
+        try:
+            g.oncegate_user = web.user_of(_translated(prefix, asked.path))
+        except UNAVAILABLE as error:
+            failed = error
+        else:
+            return g.oncegate_user  # type: ignore[no-any-return]
+        answer = _native(web.unavailable(_translated(prefix, _whole_path())))
+        if isinstance(failed, StoreUnavailable):
+            raise _StoreUnavailable(answer)
+        raise (_Unreachable if isinstance(failed, Unreachable) else _Misconfigured)(answer)
     user: User | None = g.oncegate_user
     return user
 
@@ -84,9 +118,7 @@ def login_required(view: Callable[..., Any]) -> Callable[..., Any]:
         if current_user() is not None:
             return current_app.ensure_sync(view)(*args, **kwargs)
         web, prefix = _mounted()
-        query = asked.query_string.decode("latin-1")
-        path = encoded_path(asked.root_path.rstrip("/") + asked.path, query)
-        return _native(web.sign_in_first(_translated(prefix, path)))
+        return _native(web.sign_in_first(_translated(prefix, _whole_path())))
 
     return guarded
 
@@ -100,11 +132,17 @@ def same_origin(view: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(view)
     def guarded(*args: Any, **kwargs: Any) -> Any:
         web, prefix = _mounted()
-        if not web.is_same_origin(_translated(prefix, asked.path)):
-            abort(403, "this request came from another site")
+        request = _translated(prefix, asked.path)
+        if not web.is_same_origin(request):
+            return _native(web.cross_site(request))
         return current_app.ensure_sync(view)(*args, **kwargs)
 
     return guarded
+
+
+def _whole_path() -> str:
+    query = asked.query_string.decode("latin-1")
+    return encoded_path(asked.root_path.rstrip("/") + asked.path, query)
 
 
 def _mounted() -> tuple[WebSignIn, str]:
@@ -202,4 +240,4 @@ def _native(answer: Response) -> FlaskResponse:
     return made
 
 
-__all__ = ["current_user", "login_required", "mount", "same_origin"]
+__all__ = ["Unavailable", "current_user", "login_required", "mount", "same_origin"]

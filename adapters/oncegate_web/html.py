@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from functools import cached_property
 from urllib.parse import urlencode
 
-from oncegate import Event, InvalidInput, RecordTooNew, RecordUnreadable, RememberDevice
+from oncegate import Event, InvalidInput, RememberDevice
 from oncegate.adapters import FlowId, parse_event
 from oncegate_web._sessions import User
 from oncegate_web.http import Fields, Request, Response, local_path, problem, redirect
@@ -17,6 +17,12 @@ from oncegate_web.site import Site
 
 _WITHOUT_NOTICE = {"stale", "in_flight", "signed_in", "finished"}
 """Reasons that no page shows: a double click is not an error, and the page is the answer."""
+
+_AFTER_FAILURES = {"request_failed", "updating"}
+"""Notices after a form whose request failed; see `Html.after_failure`."""
+
+_OF_LOST_CALLS = {"outcome_unknown", "answer_outcome_unknown", "stalled", "confirm_answer"}
+"""Messages of a step that say more than a notice after a failure."""
 
 _FRAMEWORK_FIELDS = {"csrf_token", "csrfmiddlewaretoken"}
 """What Flask-WTF and Django add to forms."""
@@ -59,22 +65,49 @@ class Html:
             status: HTTP status.
             code: code of the notice to show.
         """
-        response = self._rendered(self._builder(request, {}).error(code))
+        link = _with_query(request) if status >= 500 else ""
+        response = self._rendered(self._builder(request, {}).error(code, link=link))
         response.status = status
         return response
+
+    def outage_page(self, request: Request) -> Response:
+        """Return the page in place of one of the application, if its user cannot be determined.
+
+        Args:
+            request: its path is the whole path, with the query.
+        """
+        link = local_path(request.path) or ""
+        builder = self._builder(request, {})
+        return self._rendered(builder.error("store_unavailable", link=link, can_start=False))
+
+    def after_failure(self, request: Request, code: str) -> Response:
+        """Return the answer to a form that could not be processed: the page of the current step.
+
+        A page in the answer to a POST would be posted again by a reload.
+
+        Args:
+            request: the request that failed.
+            code: code of the notice to show.
+        """
+        return self._back(request, Response(), code)
 
     def _show(self, request: Request) -> Response:
         own, notice = self._site.own_flow(request), request.query.get("notice", "")
         step = self._site.step(request)
         if step is None and (user := self._site.user_of(request)):
-            response = self._signed_in(request, user)
+            response = self._signed_in(request, user, notice)
             if own:
                 self._site.set_flow(request, response, None)
             return response
         is_new = step is None
         step = step or self._site.new_step()
-        if own and is_new and not notice:
+        after_failure = notice in _AFTER_FAILURES
+        if own and is_new and (after_failure or not notice):
             notice = "flow_expired"
+        elif after_failure and (
+            not step.actions or (step.message and step.message.code in _OF_LOST_CALLS)
+        ):
+            notice = ""  # the step says what happened, or that a call is still under way
         hidden = {"_token": FlowId.parse(step.flow_id).digest("csrf")}
         response = self._rendered(self._builder(request, hidden).step(step, notice=notice))
         if is_new:
@@ -86,12 +119,14 @@ class Html:
         if form.get("_event") == "start":
             self._site.start(request, response)
             return self._back(request, response)
-        own = self._site.own_flow(request)
-        if own is None:
+        flows = self._site.flows(request)
+        if not flows:
             # The other tab has signed in already, or the browser has lost its cookies.
             notice = "" if self._site.user_of(request) else "page_outdated"
             return self._back(request, response, notice)
-        if not _has_token(form, own.digest("csrf")):
+        # Of any flow that the browser has: two first pages at once are of one flow each. The event is
+        # for the browser's own flow, whose version says whether it is late.
+        if not any(_has_token(form, flow.digest("csrf")) for flow in flows):
             self._site.note_refusal(request, 303, "page_outdated")
             return self._back(request, response, "page_outdated")
         try:
@@ -102,10 +137,6 @@ class Html:
             step = self._site.send(request, response, event, version)
         except InvalidInput:
             return self._back(request, response, "invalid_input")
-        except RecordTooNew:
-            raise
-        except RecordUnreadable:
-            return self._back(request, response)  # the next page starts a new flow
         # Only the request that carried the accepted answer receives the session.
         if step.session_id and not self._site.begin_session(request, response, step):
             self._site.set_flow(request, response, None)
@@ -128,13 +159,15 @@ class Html:
         self._site.set_flow(request, response, None)
         return redirect(local_path(request.query.get("next")) or self._home, response)
 
-    def _signed_in(self, request: Request, user: User) -> Response:
+    def _signed_in(self, request: Request, user: User, notice: str) -> Response:
         """Return a user who is signed in to where the sign-in was requested, or show the page."""
         if onward := local_path(request.query.get("next")):
             return redirect(onward)
         hidden = {"_token": self._site.sign_out_token(request)}
         name = str(user.claims.get("name") or user.claims.get("email") or user.username)
-        return self._rendered(self._builder(request, hidden).signed_in(name, self._home))
+        shown = notice if notice in _AFTER_FAILURES else ""
+        builder = self._builder(request, hidden)
+        return self._rendered(builder.signed_in(name, self._home, notice=shown))
 
     def _back(self, request: Request, response: Response, notice: str = "") -> Response:
         """Redirect to the page of the current step."""

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, ItemsView, Mapping
 from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
-from typing import Any, overload
+from typing import Any, Literal, overload
 from urllib.parse import parse_qsl, quote, urlsplit
 from urllib.request import parse_http_list
 
@@ -180,17 +180,25 @@ class Request:
         return f"{'https' if self.is_secure else 'http'}://{self.host}"
 
     @property
+    def is_trustworthy(self) -> bool:
+        """Whether browsers treat the origin as secure (W3C Secure Contexts, 3.1)."""
+        return self.is_secure or _is_loopback(self.host)
+
+    @property
     def is_protected(self) -> bool:
         """Whether the request was unreadable between the browser and the server.
 
         It used HTTPS, or never left the computer. Browsers treat loopback hosts as secure too (W3C
         Secure Contexts, 3.1). If a proxy has forwarded a request to a loopback address, the server has
-        to be told, except by a development server that says that the browser used plain HTTP.
+        to be told, except by a development server that says that the browser used plain HTTP, or a
+        loopback host and nothing else (Next).
         """
         if self.is_secure:
             return True
         schemes = self.headers.get("x-forwarded-proto", "").lower().split(",")
-        if schemes != ["http"] and any(name in self.headers for name in _OF_PROXIES):
+        of_proxy = [name for name in _OF_PROXIES if name in self.headers]
+        is_local = of_proxy == ["x-forwarded-host"] and _is_loopback(self.headers[of_proxy[0]])
+        if of_proxy and schemes != ["http"] and not is_local:
             return False
         origin = self.headers.get("origin", "")
         if origin.startswith("https://"):
@@ -329,13 +337,30 @@ def as_json(value: Any, status: int = 200, content_type: str = JSON) -> Response
     return Response(status, json.dumps(value).encode(), content_type)
 
 
+ProblemCode = Literal[
+    "cross_site",
+    "insecure_connection",
+    "invalid_event",
+    "no_such_flow",
+    "no_such_session",
+    "not_found",
+    "not_json",
+    "not_signed_in",
+    "store_unavailable",
+    "too_large",
+    "too_many_requests",
+    "updating",
+    "wrong_method",
+]
+"""Stable codes of problems, for programs."""
+
 _NOTICES = {"no_such_flow": "message.flow_expired", "invalid_event": "notice.invalid_input"}
 """Codes of problems whose text has another name."""
 
 
 def problem(
     status: int,
-    code: str,
+    code: ProblemCode,
     title: str,
     detail: str = "",
     fields: Mapping[str, str] | None = None,

@@ -208,12 +208,13 @@ class PageBuilder:
             words=json.dumps({name: text(f"hint.{name}") for name in _COUNTDOWNS}),
         )
 
-    def signed_in(self, name: str, link: str) -> Page:
+    def signed_in(self, name: str, link: str, *, notice: str = "") -> Page:
         """Return the page of a user who is signed in.
 
         Args:
             name: the user's name.
             link: URL to go on to.
+            notice: code of a notice to show.
         """
         text = self._translate
         heading = text("title.authenticated")
@@ -224,17 +225,20 @@ class PageBuilder:
             state="authenticated",
             action=self._sign_out,
             static=self._static,
+            error=text(f"notice.{notice}") if f"notice.{notice}" in TEXTS else "",
             status=text("hint.signed_in_as", name=name) if name else "",
             forms=(self._form("sign_out", text("action.sign_out"), is_main=True),),
             link=link,
             link_text=text("action.continue"),
         )
 
-    def error(self, notice: str) -> Page:
+    def error(self, notice: str, *, link: str = "", can_start: bool = True) -> Page:
         """Return an error page, for a request that has no step.
 
         Args:
             notice: code of the notice to show.
+            link: URL at which the user tries again; empty for no link.
+            can_start: whether the user can start a new sign-in.
         """
         text = self._translate
         own = f"title.{notice}"
@@ -247,7 +251,9 @@ class PageBuilder:
             action=self._action,
             static=self._static,
             error=text(f"notice.{notice}"),
-            forms=(self._start_form(),),
+            forms=(self._start_form(),) if can_start else (),
+            link=link,
+            link_text=text("action.continue") if link else "",
         )
 
     # ── parts ──

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -22,12 +23,24 @@ from oncegate import (
     StepRef,
     Tokens,
 )
-from oncegate.adapters import AuditLog, FlowId, RecordStore, SystemClock, Transport, mark_of
+from oncegate.adapters import (
+    AuditLog,
+    Finding,
+    FlowId,
+    RecordStore,
+    StoreClock,
+    StoredRecord,
+    Transport,
+    check_store,
+    mark_of,
+    signed_in_step,
+)
 from oncegate_web._browser_vault import BrowserVault, pending_key
 from oncegate_web._cookie_sessions import CookieSessions
 from oncegate_web._cookie_vault import CookieVault
 from oncegate_web._known_users import known_users, with_user
 from oncegate_web._session_list import ListedSession
+from oncegate_web._session_store import SessionStore
 from oncegate_web._sessions import (
     IDLE_LIFETIME,
     RECHECK,
@@ -44,6 +57,9 @@ _AFTER_A_DEVICE = {"offering_device", "authenticated"}
 """States of a flow that may have registered a device, perhaps by an earlier click."""
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_NO_KEY = "0" * 32
+"""A key under which nothing is stored."""
+
 _FLOW_NAME = re.compile(r"[0-9a-f]{32}")
 
 
@@ -70,13 +86,17 @@ class Site:
             raise Misconfigured("sessions in cookies need a key that seals")
         if not _NAME.fullmatch(name):
             raise Misconfigured("name: 1 to 64 letters, digits, hyphens and underscores")
-        clock = driver.setdefault("clock", SystemClock())
+        # Times that workers compare are the store's, which is one clock for all of them.
+        clock = driver.get("clock") or StoreClock(store)
+        driver["clock"] = clock
         as_in_0_1 = driver.get("record_schema") == 1
+        self._as_in_0_1 = as_in_0_1
         self.now: Callable[[], float] = clock.now
         self.translators = translators
         # Nothing of this sign-in opens in another one that has the same key and store.
         self._keys = keys.bound_to(f"{transport.app_id} {name}", as_in_0_1=as_in_0_1)
-        self._store = store
+        self._store = SessionStore(store)
+        self._bare_store = store
         # Named after the app client alone, as in 0.1, whose workers read these cookies while
         # `record_schema` is 1. Otherwise the keys bind them to this sign-in.
         self._devices_bound_to = transport.app_id.rpartition("/")[2]
@@ -95,7 +115,7 @@ class Site:
                 self.audit,
             ]
         self._sessions = StoreSessions(
-            store,
+            self._store,
             transport,
             self._keys,
             name=name,
@@ -129,6 +149,23 @@ class Site:
                 method=request.method,
             )
 
+    def check_set_up(self) -> Finding | None:
+        """Check the store and its settings, and return what is wrong, or None. It saves a row."""
+        found = check_store(self._bare_store)
+        return next((finding for finding in found if finding.status == "failed"), None)
+
+    def check(self) -> None:
+        """Use the store as a sign-in does, and change nothing.
+
+        Raises:
+            StoreUnavailable: it does not answer, or takes no writes.
+            Misconfigured: it lacks a table, a right or a setting.
+        """
+        self._store.load(_NO_KEY)
+        self._store.epoch(_NO_KEY)
+        # No such version is stored, so nothing is written; but what is not writable refuses it.
+        self._store.swap(_NO_KEY, 1, StoredRecord(2, b"", self.now()))
+
     # ── flows ──
 
     def start(self, request: Request, response: Response) -> Step:
@@ -138,16 +175,45 @@ class Site:
         return step
 
     def set_flow(self, request: Request, response: Response, step: Step | None) -> None:
-        """Bind a flow to the browser; None removes it."""
-        value = step.flow_id if step else None
-        response.cookies.append(self._cookie(self._flow, value, request))
+        """Bind a flow to the browser, in place of those that it had; None removes them.
+
+        Each flow has a cookie of its own name. If two tabs without a flow get one each, the later
+        cookie would otherwise replace that of a flow which has sent a code; see `flows`.
+        """
+        made = ""
+        if step is not None:
+            # Workers of 0.1 read one name.
+            suffix = "" if self._as_in_0_1 else f".{FlowId.parse(step.flow_id).key[:8]}"
+            made = f"{self._flow}{suffix}"
+            response.cookies.append(self._cookie(made, step.flow_id, request))
+        for name in self._flow_names(request):
+            if name != made:
+                response.cookies.append(self._cookie(name, None, request))
+
+    def flows(self, request: Request) -> list[FlowId]:
+        """Return the flows that the browser was given, its own one first.
+
+        Browsers send cookies in the order in which they received them (RFC 6265, 5.4). So the first one
+        is the same for all requests, also for one that left before the others arrived.
+        """
+        found = []
+        for name in self._flow_names(request):
+            with suppress(InvalidInput):
+                found.append(FlowId.parse(request.cookies[self._name(name, request)]))
+        return found
 
     def own_flow(self, request: Request) -> FlowId | None:
-        """Return the flow in the browser's cookie, or None."""
-        try:
-            return FlowId.parse(request.cookies.get(self._name(self._flow, request), ""))
-        except InvalidInput:
-            return None
+        """Return the flow of the browser, or None."""
+        return next(iter(self.flows(request)), None)
+
+    def _flow_names(self, request: Request) -> list[str]:
+        """Return the names of the flows' cookies, in the order of the request."""
+        own = self._name(self._flow, request)
+        return [
+            f"{self._flow}{name.removeprefix(own)}"
+            for name, _ in request.cookies.items()
+            if name == own or name.startswith(f"{own}.")
+        ]
 
     def keep_signed_in(self, request: Request, response: Response, chosen: bool) -> None:
         """Remember for the browser's flow whether the user stays signed in when the browser closes."""
@@ -180,43 +246,55 @@ class Site:
             patience: seconds to wait while a call to Cognito is under way.
 
         Raises:
-            RecordTooNew: a later release wrote the flow.
+            RecordUnreadable: the flow's record is corrupt, of a later release, or sealed with other
+                keys. A worker with other keys must not replace the flow: a second code would be sent.
         """
         own = self.own_flow(request)
         if own is None:
             return None
         try:
             step = self.get(own.text, patience)
-        except RecordTooNew:
-            raise
-        except (InvalidInput, RecordUnreadable):
+        except InvalidInput:
             return None
         if step.message is not None and step.message.code == "flow_expired":
             return None
-        # A browser that has the flow's session has received it, even if it has ended since.
-        has_received = step.session_mark == mark_of(self._session_id(request) or "")
-        is_over = step.state == "authenticated" and (has_received or not step.actions)
-        return None if is_over else step
+        is_signed_in = step.state == "authenticated" and not step.actions
+        return None if is_signed_in or self._has_received(request, step) else step
+
+    def shown(self, request: Request, step: Step) -> Step:
+        """Return what a browser sees of its flow's step: one that has the session is signed in."""
+        return signed_in_step() if self._has_received(request, step) else step
+
+    def _has_received(self, request: Request, step: Step) -> bool:
+        """Return whether the browser has received the flow's session, even if it has ended since."""
+        mark = mark_of(self._session_id(request) or "")
+        return step.state == "authenticated" and step.session_mark == mark
 
     def new_step(self) -> Step:
         """Return the first step of a new flow; see `set_flow`."""
         return self._driver.start()
 
-    def live_or_new(
-        self, request: Request, response: Response, patience: float = 0.0
-    ) -> tuple[Step, bool]:
+    def live_or_new(self, request: Request, response: Response) -> tuple[Step, bool]:
         """Return the step of the browser's flow, or begin one; and whether it is new.
 
         A browser has one flow: however often its scripts start one, they get the same, until it
         has ended.
         """
-        step = self.step(request, patience)
-        if step is not None and step.state != "failed":
+        try:
+            step = self.step(request)
+        except RecordTooNew:
+            raise
+        except RecordUnreadable:
+            step = None  # the user asks for another one
+        if step is not None and not is_over(step):
             return step, False
         return self.start(request, response), True
 
-    def was_never_stored(self, name: str) -> bool:
-        """Return whether no flow is stored under a name that a step had as its `flow_id`."""
+    def is_not_stored(self, name: str) -> bool:
+        """Return whether no flow is stored under a name that a step had as its `flow_id`.
+
+        It may never have been, or have expired.
+        """
         return _FLOW_NAME.fullmatch(name) is not None and self._store.load(name) is None
 
     def send(self, request: Request, response: Response, event: Event, version: int) -> Step:
@@ -320,7 +398,8 @@ class Site:
     def end_session(self, request: Request, response: Response) -> None:
         """Sign out: end the session, revoke its tokens, and delete the cookies."""
         self._end(request)
-        for name in (self._flow, self._keep, *self._session_names()):
+        self.set_flow(request, response, None)
+        for name in (self._keep, *self._session_names()):
             response.cookies.append(self._cookie(name, None, request))
 
     def sessions(self, request: Request) -> tuple[str, list[ListedSession]] | None:
@@ -415,6 +494,11 @@ class Site:
                 break
             pieces.append(piece)
         return pieces
+
+
+def is_over(step: Step | None) -> bool:
+    """Return whether a sign-in begins anew, if `Site.step` returned this."""
+    return step is None or step.state == "failed"
 
 
 def context_of(request: Request) -> RequestContext:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import resource
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -22,12 +20,15 @@ import redis
 from tests.benchmarks.least import Least
 from tests.benchmarks.side_by_side import Row, in_turn, in_words, row
 from tests.benchmarks.sign_ins import RemoteSandbox, code_sent, remote_sandbox
+from tests.deployments.cold_start import cold_start
+from tests.deployments.lambda_gateway import event as lambda_event
+from tests.deployments.servers import ServerProcess, served
 from tests.servers import RedisServer, free_port
 
 from oncegate import AsyncSignIn, RequestContext, SignIn, SubmitPassword
 from oncegate.adapters import Call, FlowId, Outcome, RecordStore
 from oncegate.testing import ScriptedTransport
-from oncegate_stores import MemoryStore, SQLiteStore, store_from_url
+from oncegate_stores import DynamoDBStore, MemoryStore, SQLiteStore, store_from_url
 
 PASSWORD = SubmitPassword.model_validate({"username": "ana", "password": "Correct-horse-1"})
 CODE_SENT = code_sent()
@@ -95,37 +96,24 @@ def _resident() -> int:
 CREDENTIALS = {"username": "ana", "password": "Correct-horse-1"}
 
 
-class Served:
+class Served(ServerProcess):
     """An application in its own process, whose CPU time is read from outside."""
 
     def __init__(self, kind: str, cognito: RemoteSandbox, store: str) -> None:
         port = free_port()
-        command = [
-            sys.executable,
-            "-m",
-            "tests.benchmarks.served",
-            kind,
-            str(port),
-            *cognito,
-            store,
-        ]
-        self._process = subprocess.Popen(command)
-        self.client = httpx.Client(base_url=f"http://127.0.0.1:{port}")
-        while True:
-            with contextlib.suppress(httpx.ConnectError):
-                self.client.get("/")
-                return
-            time.sleep(0.05)
+        command = (sys.executable, "-m", "tests.benchmarks.served", kind, str(port))
+        super().__init__((*command, *cognito, store), f"http://127.0.0.1:{port}")
+        self.wait_until_it_answers()
+        self.client = httpx.Client(base_url=self.url)
 
     def cpu_seconds(self) -> float:
         """Return the CPU time that the process has used, in seconds."""
-        fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def close(self) -> None:
         self.client.close()
-        self._process.kill()
-        self._process.wait()
+        self.kill()
 
 
 def web(quick: bool) -> list[Row]:
@@ -242,4 +230,40 @@ async def _crowd(driver: AsyncSignIn, crowd: int) -> float:
     return statistics.median(lateness)
 
 
-ROWS = {"pending": pending, "web": web, "at_once": at_once}
+# ── AWS Lambda ──
+
+
+def cold_starts(quick: bool) -> list[Row]:
+    """Measure a cold start on AWS Lambda: the handler's import and its first page, FastAPI."""
+    port, page = free_port(), lambda_event("GET", "/auth/", {"accept": "text/html"})
+    # The libraries look for credentials and a region before they ask any server.
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        os.environ.setdefault(name, "unused")
+    moto = (sys.executable, "-m", "moto.server", "-p", str(port))
+    with (
+        remote_sandbox() as cognito,
+        tempfile.TemporaryDirectory() as folder,
+        served(moto, f"http://127.0.0.1:{port}", log=Path(folder) / "log"),
+    ):
+        table = DynamoDBStore("flows", region="us-east-1", endpoint_url=f"http://127.0.0.1:{port}")
+        table.create_table()
+        variables = {
+            "FRAMEWORK": "fastapi",
+            "COGNITO_URL": cognito.endpoint,
+            "POOL_ID": cognito.pool_id,
+            "CLIENT_ID": cognito.client_id,
+            "STORE_URL": f"dynamodb://flows?region=us-east-1&endpoint_url=http://127.0.0.1:{port}",
+            "ONCEGATE_KEY": "q3Fh0pL8vJ2xTnC5sWbY7uKdE1rGmA9zXoQf6iHtVw4",
+        }
+
+        def start(module: str) -> None:
+            answer, _ = cold_start(variables, page, module)
+            assert answer["statusCode"] == 200
+
+        ours, bare = in_turn(
+            2 if quick else 20, lambda: start("lambda_handler"), lambda: start("lambda_bare")
+        )
+    return [row("a cold start on Lambda, compared with FastAPI, Mangum and boto3", 1.5, ours, bare)]
+
+
+ROWS = {"pending": pending, "web": web, "at_once": at_once, "cold_start": cold_starts}

@@ -1,20 +1,20 @@
 """The script module in chromium: as a plain module, and in applications built by bundlers.
 
-The applications in ``clients`` are written as the guide shows. They never disable a button, so that it
-is the module and the server alone that keep a second click from sending a second code.
+The applications in ``clients`` are written as the guide shows. While an event is under way they disable
+no button, so that it is the module and the server alone that keep a second click from sending a second
+code. React is built in development mode, in which strict mode mounts each component twice.
 """
 
 from __future__ import annotations
 
-import asyncio
 import fcntl
 import hashlib
-import itertools
+import json
 import shutil
-import threading
+import socket
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
@@ -22,22 +22,20 @@ from typing import Any
 
 import pyotp
 import pytest
-import uvicorn
-from fastapi import FastAPI, Request
-from fastapi.responses import FileResponse, HTMLResponse
 from playwright.sync_api import BrowserContext, Page, expect
+from tests.browser.spa import Worker, serving_app, spa, work
+from tests.faults.worker import FORKS
 from tests.servers import free_port
+from tests.walks.authenticator import Authenticator
 from tests.web.example_apps import web_at
-from tests.web.npm import node_modules, run
+from tests.web.npm import node_modules, npm, run
 
 import oncegate_web
 from oncegate.adapters import TEXTS, SystemClock
-from oncegate_sandbox import PoolSeed, Sandbox, Seed, UserSeed
+from oncegate_sandbox import Fault, PoolSeed, Sandbox, Seed, UserSeed
 from oncegate_sandbox.seed import DEMO_SEED
 from oncegate_stores import SQLiteStore
-from oncegate_web import WebSignIn
 from oncegate_web.client import write_package
-from oncegate_web.fastapi import mount
 
 CLIENTS = Path(__file__).with_name("clients")
 STATIC = Path(oncegate_web.__file__).with_name("static")
@@ -48,6 +46,7 @@ FINISH = TEXTS["action.submit_code.setting_up_totp"]
 CONTINUE = TEXTS["action.choose_factor"]
 SAVE_AND_SIGN_IN = TEXTS["action.submit_new_password"]
 NEW_CODE = TEXTS["action.request_new_code"]
+PASSKEY = TEXTS["action.submit_passkey"]
 CANCEL = TEXTS["action.cancel"]
 SIGN_OUT = TEXTS["action.sign_out"]
 START = "Start again"
@@ -61,6 +60,13 @@ CLICKS = [
     *product(["angular"], [0], LATENCIES),
 ]
 """Application, milliseconds between two clicks, and seconds of latency."""
+NEW_CODE_CLICKS = [
+    ("react", 0, 0.0),
+    ("react", 80, 0.2),
+    ("react", 200, 0.2),
+    ("vue", 0, 0.2),
+    ("angular", 80, 0.2),
+]
 
 pytestmark = [pytest.mark.needs("chromium"), pytest.mark.needs("npm")]
 
@@ -79,7 +85,11 @@ def build(name: str) -> Path:
         if not (folder / "built").exists():
             shutil.rmtree(folder, ignore_errors=True)
             shutil.copytree(packages, folder)
-            write_package(folder / "node_modules" / "oncegate")
+            write_package(folder / "oncegate-client")
+            # Only our package is installed here; the others are found in the folder above.
+            (folder / "package-lock.json").unlink()
+            (folder / "package.json").write_text(json.dumps({"private": True}))
+            npm(folder, "install", "./oncegate-client", "--offline")
             (_build_with_angular if name == "angular" else _build_with_vite)(folder, modules, name)
             (folder / "built").touch()
     return folder / "dist"
@@ -88,7 +98,9 @@ def build(name: str) -> Path:
 def _build_with_vite(folder: Path, modules: Path, name: str) -> None:
     run(folder, "node", str(modules / "typescript" / "bin" / "tsc"), "--project", ".")
     vite = str(modules / "vite" / "bin" / "vite.js")
-    run(folder / name, "node", vite, "build", "--outDir", "../dist", "--logLevel", "warn")
+    mode = "development" if name == "react" else "production"
+    command = ["env", f"NODE_ENV={mode}", "node", vite, "build", "--mode", mode]
+    run(folder / name, *command, "--outDir", "../dist", "--logLevel", "warn")
 
 
 def _build_with_angular(folder: Path, modules: Path, name: str) -> None:
@@ -113,49 +125,6 @@ class Shop:
     @property
     def code(self) -> str:
         return self.sandbox.messages()[-1].code
-
-
-def spa(web: WebSignIn, dist: Path | None, latency: list[float], requests: list[str]) -> FastAPI:
-    """Return an application that serves a page for every path, as single-page applications do."""
-    app = FastAPI()
-
-    @app.middleware("http")
-    async def slowly(request: Request, call_next: Callable[..., Any]) -> Any:
-        if request.url.path.startswith("/auth/") and "static" not in request.url.path:
-            requests.append(f"{request.method} {request.url.path}")
-            await asyncio.sleep(latency[0] / 2)
-            response = await call_next(request)
-            await asyncio.sleep(latency[0] / 2)
-            return response
-        return await call_next(request)
-
-    mount(app, web, prefix="/auth")
-
-    @app.get("/{path:path}")
-    def page(path: str) -> Any:
-        if dist is None:
-            return HTMLResponse("<!doctype html><title>Shop</title><button>Go</button>")
-        file = dist / path
-        return FileResponse(file if path and file.is_file() else dist / "index.html")
-
-    return app
-
-
-@contextmanager
-def serving_app(app: FastAPI, port: int) -> Iterator[str]:
-    config = uvicorn.Config(
-        app, port=port, log_level="critical", lifespan="off", timeout_graceful_shutdown=1
-    )
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    while not server.started:
-        time.sleep(0.01)
-    try:
-        yield f"http://localhost:{port}"
-    finally:
-        server.should_exit = True
-        thread.join(10)
 
 
 Open = Callable[..., Shop]
@@ -248,30 +217,31 @@ document.querySelector("button").onclick = async () => {{
 def test_two_lines_in_a_handler_clicked_twice_send_one_code(
     delay: int, latency: float, open_shop: Open, new_context: Callable[..., BrowserContext]
 ) -> None:
-    for which in ("shared", 'new SignIn("/auth")'):
-        for begin in ("start", "resume"):
-            shop = open_shop("plain")
-            shop.latency[0] = latency
-            page = new_context().new_page()
-            errors = errors_of(page)
-            page.goto(f"{shop.url}/login")
-            program = TWO_LINES.format(which=which, begin=begin)
-            page.evaluate(f"async () => {{ {program} }}")
-            double_click(page, "Go", delay)
-            page.wait_for_function("window.states.length === 2")
-            assert page.evaluate("window.states") == ["awaiting_mfa"] * 2, (which, begin)
-            assert shop.messages == 1, (which, begin)
-            assert errors == []
-            page.close()
+    shop = open_shop("plain")
+    shop.latency[0] = latency
+    ways = product(("shared", 'new SignIn("/auth")'), ("start", "resume"))
+    for texts, (which, begin) in enumerate(ways, 1):
+        page = new_context().new_page()
+        errors = errors_of(page)
+        page.goto(f"{shop.url}/login")
+        program = TWO_LINES.format(which=which, begin=begin)
+        page.evaluate(f"async () => {{ {program} }}")
+        double_click(page, "Go", delay)
+        page.wait_for_function("window.states.length === 2")
+        assert page.evaluate("window.states") == ["awaiting_mfa"] * 2, (which, begin)
+        assert shop.messages == texts, (which, begin)
+        assert errors == []
+        page.close()
 
 
 def test_two_lines_in_two_tabs_at_once_send_one_code(
     open_shop: Open, new_context: Callable[..., BrowserContext]
 ) -> None:
     """Also without locks, which browsers have only on secure origins; at any distance in time."""
-    for has_locks, delay in itertools.product((True, False), (0, 100, 190)):
-        shop = open_shop("plain")
-        shop.latency[0] = 0.2
+    shop = open_shop("plain")
+    shop.latency[0] = 0.2
+    ways = product((True, False), (0, 100, 190))
+    for texts, (has_locks, delay) in enumerate(ways, 1):
         context = new_context()
         tabs = [context.new_page(), context.new_page()]
         for tab in tabs:
@@ -286,7 +256,7 @@ def test_two_lines_in_two_tabs_at_once_send_one_code(
         for tab in tabs:
             tab.wait_for_function("window.states.length === 1")
             assert tab.evaluate("window.states") == ["awaiting_mfa"]
-        assert shop.messages == 1, (has_locks, delay)
+        assert shop.messages == texts, (has_locks, delay)
         context.close()
 
 
@@ -318,26 +288,48 @@ def test_every_button_clicked_twice_signs_in_with_one_code(
     assert errors == []
 
 
-@pytest.mark.parametrize(
-    ("client", "delay"),
-    [*product(["react"], DELAYS), ("vue", 0), ("angular", 80)],
-    indirect=["client"],
-)
+@pytest.mark.parametrize(("client", "delay", "latency"), NEW_CODE_CLICKS, indirect=["client"])
 def test_new_code_clicked_twice_sends_one_more(
-    client: str, delay: int, open_shop: Open, page: Page
+    client: str, delay: int, latency: float, open_shop: Open, page: Page
 ) -> None:
     shop = open_shop(client, retain_password=True, new_code_cooldown=1)
     page.goto(shop.url)
     fill_in(page)
     click(page, SIGN_IN)
     state(page, "awaiting_mfa")
-    time.sleep(1.1)
+    if client == "react":  # It counts down, and enables the button by itself.
+        expect(page.get_by_role("button", name=NEW_CODE)).to_be_disabled()
+        expect(page.get_by_role("button", name=NEW_CODE)).to_be_enabled()
+    else:
+        time.sleep(1.1)
+    shop.latency[0] = latency
     double_click(page, NEW_CODE, delay)
     page.wait_for_timeout(600)
     state(page, "awaiting_mfa")
     assert shop.messages == 2
     answer(page, shop)
     is_signed_in(page)
+
+
+@pytest.mark.parametrize(
+    ("client", "delay"),
+    [("react", 80), ("react", 200), ("vue", 200), ("angular", 80)],
+    indirect=["client"],
+)
+def test_response_of_cognito_is_lost_and_the_button_clicked_twice_sends_one_code(
+    client: str, delay: int, open_shop: Open, page: Page
+) -> None:
+    """The page asks for the password again, with the same button under the second click."""
+    shop = open_shop(client)
+    page.goto(shop.url)
+    fill_in(page)
+    shop.sandbox.lose_next_response("InitiateAuth")
+    double_click(page, SIGN_IN, delay)
+    expect(page.get_by_role("status")).to_have_text(TEXTS["message.outcome_unknown"])
+    page.wait_for_timeout(300)
+    state(page, "idle")
+    assert shop.messages == 1
+    assert shop.sandbox.calls()["InitiateAuth"] == 1
 
 
 def test_reload_at_every_step_shows_it_again_and_sends_nothing(
@@ -360,13 +352,19 @@ def test_reload_at_every_step_shows_it_again_and_sends_nothing(
     state(page, "offering_device")
     reload("offering_device")
     page.get_by_label("Yes").check()
+    shop.latency[0] = 0.2
     double_click(page, CONTINUE, 0)
     is_signed_in(page)
+    shop.latency[0] = 0.0
     page.reload()
     is_signed_in(page)
     assert shop.messages == 1
     click(page, SIGN_OUT)
     state(page, "idle")
+    page.reload()
+    state(page, "idle")
+    click(page, CANCEL)
+    state(page, "failed")
     page.reload()
     fill_in(page)
     click(page, SIGN_IN)
@@ -546,7 +544,10 @@ def test_authenticator_app_is_set_up(client: str, open_shop: Open, page: Page) -
     fill_in(page)
     click(page, SIGN_IN)
     state(page, "password_verified")
+    page.reload()
+    state(page, "password_verified")
     page.get_by_label("Authenticator app").check()
+    shop.latency[0] = 0.2
     double_click(page, CONTINUE, 80)
     state(page, "setting_up_totp")
     secret = page.locator("code").inner_text()
@@ -564,10 +565,13 @@ def test_temporary_password_is_replaced(client: str, open_shop: Open, page: Page
     fill_in(page, "emil", "Correct-horse-5")
     click(page, SIGN_IN)
     state(page, "awaiting_new_password")
+    page.reload()
+    state(page, "awaiting_new_password")
     page.get_by_label("New password").fill("weak")
     click(page, SAVE_AND_SIGN_IN)
     expect(page.get_by_role("status")).to_have_text(TEXTS["message.new_password_refused"])
     page.get_by_label("New password").fill("Better-horse-9")
+    shop.latency[0] = 0.2
     double_click(page, SAVE_AND_SIGN_IN, 80)
     state(page, "awaiting_mfa")
     answer(page, shop)
@@ -633,6 +637,100 @@ def test_server_that_restarts_between_two_steps_loses_nothing(
     assert shop.messages == 1
 
 
+def test_server_that_is_killed_in_a_call_sends_nothing_by_itself(
+    client: str, sandbox: Sandbox, page: Page, tmp_path: Path
+) -> None:
+    """The first text was sent, but its outcome is lost; the second is sent for a second click alone."""
+    port = free_port()
+    shop = Shop(f"http://localhost:{port}", sandbox)
+
+    def start() -> Any:
+        cognito = (sandbox.endpoint, sandbox.pool_id, sandbox.client_id)
+        worker = Worker(*cognito, store=f"{tmp_path}/flows.db", dist=build(client), port=port)
+        process = FORKS.Process(target=work, args=(worker,), daemon=True)
+        process.start()
+        until = time.monotonic() + 30
+        while time.monotonic() < until:
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", port)) == 0:
+                    return process
+            time.sleep(0.02)
+        raise TimeoutError
+
+    process = start()
+    page.goto(shop.url)
+    fill_in(page)
+    sandbox.order(Fault(operation="InitiateAuth", kind="delay", seconds=5))
+    click(page, SIGN_IN)
+    until = time.monotonic() + 10
+    while shop.messages == 0 and time.monotonic() < until:
+        time.sleep(0.02)
+    process.kill()
+    process.join()
+    expect(page.get_by_role("alert")).to_contain_text("connection broke off")
+    process = start()
+    page.reload()
+    expect(page.get_by_role("status")).to_have_text(TEXTS["message.outcome_unknown"])
+    assert shop.messages == 1
+    fill_in(page)
+    double_click(page, SIGN_IN, 80)
+    state(page, "awaiting_mfa")
+    answer(page, shop)
+    is_signed_in(page)
+    assert shop.messages == 2
+    process.kill()
+    process.join()
+
+
+def test_passkey_signs_in_and_a_declined_one_is_reported(
+    client: str, open_shop: Open, page: Page
+) -> None:
+    passkey = Authenticator()
+    user = UserSeed(username="ana", password="Correct-horse-1", passkeys=[passkey.seed()])
+    shop = open_shop(client, user, auth_flow="USER_AUTH")
+    errors = errors_of(page)
+    devtools = page.context.new_cdp_session(page)
+    devtools.send("WebAuthn.enable")
+    about = {
+        "protocol": "ctap2",
+        "transport": "internal",
+        "hasResidentKey": True,
+        "hasUserVerification": True,
+        "isUserVerified": False,
+        "automaticPresenceSimulation": True,
+    }
+    made = devtools.send("WebAuthn.addVirtualAuthenticator", {"options": about})
+    device = {"authenticatorId": made["authenticatorId"]}
+    devtools.send("WebAuthn.addCredential", {**device, "credential": passkey.for_devtools()})
+    page.goto(shop.url)
+    state(page, "idle")
+    page.get_by_label("Username").first.fill("ana")
+    click(page, TEXTS["action.submit_username"])
+    state(page, "choosing_first_factor")
+    page.get_by_label("Passkey").check()
+    click(page, CONTINUE)
+    state(page, "awaiting_passkey")
+    click(page, PASSKEY)  # The user's finger is not the right one.
+    expect(page.get_by_role("alert")).to_contain_text("passkey")
+    devtools.send("WebAuthn.setUserVerified", {**device, "isUserVerified": True})
+    double_click(page, PASSKEY, 0)
+    is_signed_in(page)
+    assert errors == []
+
+
+def test_choice_to_stay_signed_in_is_kept(open_shop: Open, page: Page) -> None:
+    shop = open_shop("react")
+    page.goto(shop.url)
+    fill_in(page)
+    page.get_by_label("Keep me signed in").check()
+    click(page, SIGN_IN)
+    state(page, "awaiting_mfa")
+    answer(page, shop)
+    is_signed_in(page)
+    cookies = {cookie["name"]: cookie for cookie in page.context.cookies()}
+    assert cookies["oncegate_session"]["expires"] > time.time() + 86400
+
+
 def test_answer_that_is_lost_on_its_way_to_the_browser_signs_in(
     client: str, open_shop: Open, page: Page
 ) -> None:
@@ -687,4 +785,6 @@ def test_first_visit_logs_no_errors(client: str, open_shop: Open, page: Page) ->
     state(page, "idle")
     page.wait_for_timeout(300)
     assert errors == []
-    assert shop.requests.count("GET /auth/status") == 1  # in strict mode, too
+    assert shop.requests.count("GET /auth/status") == 1
+    if client == "react":
+        assert page.content().count("<!--mounted-->") == 2  # In strict mode.

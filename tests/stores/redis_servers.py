@@ -367,6 +367,7 @@ def check_forks(store: RecordStore) -> None:
 
     first = uuid.uuid4().int >> 8
     store.load(f"{first:032x}")
+    time.sleep(0.2)  # a server forks seconds after its start; OpenSSL cleans up after a thread
     children = [fork(first + number) for number in range(1, 5)]
     use(first)
     assert [os.waitpid(child, 0)[1] for child in children] == [0] * 4

@@ -96,6 +96,12 @@ class Visit:
         return self.page.state
 
 
+def flow_cookie(client: httpx.Client, sign_in: str = "oncegate") -> str:
+    """Return the name of the cookie of the browser's flow, or an empty one if it has none."""
+    names = [cookie.name for cookie in client.cookies.jar]
+    return next((name for name in names if name.startswith(f"{sign_in}_flow.")), "")
+
+
 def event_of(event: str, fields: dict[str, str]) -> dict[str, Any]:
     """Return an event as JSON, with the fields that are named ``attributes.…`` in one mapping."""
     attributes = {

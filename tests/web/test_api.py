@@ -20,10 +20,11 @@ from tests.web.example_apps import client_of, fastapi_app, web_for
 from tests.web.pages import Program
 
 from oncegate import Action, Event, FlowState, RequestContext, Step
-from oncegate.adapters import Call, Choice, Field, Message, Outcome
+from oncegate.adapters import TEXTS, Call, Challenge, Choice, Field, Message, Outcome
 from oncegate.testing import ScriptedTransport
 from oncegate_web import Request
 from oncegate_web._openapi import document
+from oncegate_web.http import Body, Fields
 
 
 class AlwaysAsks(ScriptedTransport):
@@ -101,6 +102,77 @@ def test_document_and_models_have_the_same_fields(interface: str) -> None:
     in_seconds = {"Step": {"expires_in", "new_code_in"}, "Action": {"available_in"}}
     assert set(schema["properties"]) == fields - {"session_id"} | in_seconds.get(interface, set())
     assert set(schema["required"]) == set(schema["properties"])  # the API sends all of them
+
+
+def _paths_of(status: str) -> set[str]:
+    paths = document("/auth")["paths"]
+    return {
+        f"{method} {path}"
+        for path, methods in paths.items()
+        for method, operation in methods.items()
+        if status in operation["responses"]
+    }
+
+
+def test_document_has_the_refusals_of_every_operation() -> None:
+    """Each can be refused by plain HTTP, and each uses the store; those tell when to try again."""
+    operations = {name.lower() for name in OPERATIONS}
+    assert {name.lower() for name in _paths_of("403")} == operations
+    assert {name.lower() for name in _paths_of("503")} == operations
+    for methods in document("/auth")["paths"].values():
+        for operation in methods.values():
+            for status, response in operation["responses"].items():
+                assert ("Retry-After" in response.get("headers", {})) is (status in {"429", "503"})
+
+
+def _schema(name: str) -> Any:
+    return document("/auth")["components"]["schemas"][name]
+
+
+def test_document_has_the_literals_that_the_server_sends() -> None:
+    kinds = {
+        kind
+        for challenge in get_args(get_args(Challenge)[0])
+        for kind in get_args(challenge.model_fields["kind"].annotation)
+    }
+    step = _schema("Step")["properties"]
+    assert set(step["challenge"]["enum"]) == {*kinds, None}
+    assert "SMS_MFA" in kinds
+    codes = {code.removeprefix("message.") for code in TEXTS if code.startswith("message.")}
+    assert set(_schema("Message")["properties"]["code"]["enum"]) == codes
+    assert _schema("Delivery")["properties"]["medium"]["enum"] == ["SMS", "EMAIL"]
+
+
+def test_document_has_the_members_and_codes_of_problems() -> None:
+    web = web_for(AlwaysAsks())
+    asked = [
+        ("POST", "/flows/current/events", {"content-type": "application/json"}, b'{"version": 0}'),
+        ("POST", "/flows/current/events", {"content-type": "application/json"}, b"{"),
+        ("GET", "/session", {}, b""),
+        ("GET", "/flows/x", {}, b""),
+    ]
+    (flow,) = web.respond(Request(method="POST", path="/flows", host="localhost")).cookies
+    schema = _schema("Problem")
+    seen: set[str] = set()
+    for method, path, headers, body in asked:
+        sent = Fields({**headers, "cookie": f"{flow.name}={flow.value}"})
+        request = Request(method, path, host="localhost", headers=sent, body=Body(body))
+        problem = json.loads(web.respond(request).body)
+        assert set(schema["required"]) <= set(problem) <= set(schema["properties"])
+        assert problem["code"] in schema["properties"]["code"]["enum"]
+        seen |= set(problem)
+    typed = json.dumps({"type": "submit_password", "version": 0, "username": ["ana"]}).encode()
+    sent = Fields({"content-type": "application/json", "cookie": f"{flow.name}={flow.value}"})
+    path = "/flows/current/events"
+    request = Request("POST", path, host="localhost", headers=sent, body=Body(typed))
+    seen |= set(json.loads(web.respond(request).body))
+    assert seen == set(schema["properties"])
+
+
+def test_document_requires_the_list_of_sessions() -> None:
+    answer = document("/auth")["paths"]["/sessions"]["get"]["responses"]["200"]
+    listed = answer["content"]["application/json"]["schema"]
+    assert listed["required"] == list(listed["properties"]) == ["sessions"]
 
 
 def test_document_has_the_states_that_are_shown() -> None:

@@ -110,7 +110,7 @@ def test_failed_requests_leave_no_secret_in_sentry(
                 path = f"/auth/flows/{user.step['flow_id']}/events"
                 body = {"type": event, "version": user.step["version"], **fields}
                 status = _fails(store, lambda: client.post(path, json=body))  # noqa: B023
-            assert status == 500
+            assert status == (303 if isinstance(user, Visit) else 500)
             user.say(event, **fields)
         values += _values(client)
         assert _fails(store, lambda: client.get("/orders")) == 500

@@ -9,14 +9,14 @@ from typing import Any
 
 import httpx
 import pytest
-from fastapi import Depends, FastAPI, WebSocket
+from fastapi import Depends, FastAPI, Response, WebSocket
 from tests.doubles import ScriptedTransport, a_text, the_tokens
 from tests.web.example_apps import InLoop, web_for
 from tests.web.pages import Program
 from tests.web.test_sessions import ScriptedTokens
 
 from oncegate_web import WebSignIn
-from oncegate_web.fastapi import CurrentUser, mount, same_origin
+from oncegate_web.fastapi import CrossSite, CurrentUser, mount, same_origin
 
 ANA = {"username": "ana", "password": "Correct-horse-1"}
 ORIGIN = "http://shop.localhost"
@@ -96,10 +96,37 @@ def test_sub_application_knows_the_user() -> None:
         assert answer.headers["location"] == "/auth/?next=/below/orders"
         answer = client.get("/below/orders", headers={"accept": "application/json"})
         assert answer.status_code == 401
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert answer.json()["code"] == "not_signed_in"
         _sign_in(client)
         answer = client.get("/below/orders")
         assert answer.json() == {"user": "ana"}
         assert "private" in answer.headers["cache-control"]
+
+
+def test_sub_application_answers_as_the_application_does_unless_it_has_a_handler() -> None:
+    app, below, own = FastAPI(), FastAPI(), FastAPI()
+    mount(app, web_for(ScriptedTransport()), prefix="/auth")
+    for sub in (below, own):
+        sub.post("/orders", dependencies=[Depends(same_origin)])(lambda: "ordered")
+    own.add_exception_handler(CrossSite, lambda *_: Response("ours", 403))
+    app.mount("/below", below)
+    app.mount("/own", own)
+    headers = {"origin": "https://other.example"}
+    with httpx.Client(transport=InLoop(app), base_url=ORIGIN, headers=headers) as client:
+        assert client.post("/below/orders").json()["code"] == "cross_site"
+        assert client.post("/own/orders").text == "ours"
+
+
+def test_refused_websocket_is_explained_in_the_log(caplog: Any) -> None:
+    """Behind a development server that changes the Host header, a script sees 1006 and no reason."""
+    with _opened() as (app, client):
+        _sign_in(client)
+        for _ in range(2):
+            assert _live(app, client, origin="http://localhost:5173")[0]["code"] == 1008
+    lines = [r.getMessage() for r in caplog.records if r.name == "oncegate"]
+    (told,) = [line for line in lines if "refused" in line]
+    assert "changeOrigin" in told
 
 
 def test_websocket_knows_the_user_of_its_own_origin_only() -> None:
@@ -119,7 +146,7 @@ def test_websocket_knows_the_user_of_its_own_origin_only() -> None:
 
 
 @pytest.mark.parametrize("framework", ["fastapi", "flask"])
-def test_own_route_can_refuse_other_sites(framework: str) -> None:
+def test_own_route_can_refuse_other_sites(framework: str, caplog: Any) -> None:
     with _own_route(framework) as client:
         for allowed in ({"origin": ORIGIN}, {"sec-fetch-site": "same-origin"}, {}):
             assert client.post("/orders", headers=allowed).status_code in {303, 401}
@@ -128,7 +155,14 @@ def test_own_route_can_refuse_other_sites(framework: str) -> None:
             {"origin": ORIGIN, "sec-fetch-site": "same-site"},
             {"sec-fetch-site": "cross-site"},
         ):
-            assert client.post("/orders", headers=refused).status_code == 403
+            answer = client.post("/orders", headers=refused)
+            assert answer.status_code == 403
+            assert answer.headers["content-type"] == "application/problem+json"
+            assert answer.json()["code"] == "cross_site"
+            assert answer.json()["message"].startswith("Something went wrong")
+    lines = [r.getMessage() for r in caplog.records if r.name == "oncegate"]
+    told = [line for line in lines if "refused" in line]
+    assert len(told) == 3, "one for each origin"
 
 
 @contextmanager

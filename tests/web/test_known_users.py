@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 from tests.doubles import ScriptedTransport, a_text, the_tokens
 from tests.web.example_apps import KEY, client_of, web_for
+from tests.web.pages import flow_cookie
 from tests.web.test_sessions import ScriptedTokens
 
 from oncegate import SealingKeys
@@ -36,7 +37,8 @@ def _browser(client: httpx.Client) -> httpx.Client:
 
 
 def _begin(browser: httpx.Client) -> Any:
-    browser.cookies.delete("oncegate_flow") if "oncegate_flow" in browser.cookies else None
+    if name := flow_cookie(browser):
+        browser.cookies.delete(name)
     browser.post("/auth/flows")
     return _send(browser, 0, "submit_username", username="ana")
 

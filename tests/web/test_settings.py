@@ -45,8 +45,30 @@ WRONG: list[tuple[dict[str, Any], str]] = [
             "https://",
             "null",
             None,
+            5,
+            ["https://app.example.com"],
+            "https://app.example.com:443",
+            "http://app.example.com:80",
+            "https://app.example.com:",
+            "https://app.example.com:99999",
+            "https://app.example.com:080",
+            "https://user@app.example.com",
+            "https://app.example.com ",
+            "https://app.example.com\n",
+            "https://app example.com",
+            "https://bücher.example",
+            "https://[zz]",
+            "https://[0:0:0:0:0:0:0:1]",
+            "https://::1",
+            ":",
         )
     ],
+    *[
+        ({name: value}, f"{name} is a list")
+        for name in ("origins", "allowed_headers")
+        for value in (None, 5)
+    ],
+    *[({"allowed_headers": [value]}, "header") for value in (None, 5, b"traceparent", "", "x\n")],
 ]
 
 
@@ -65,6 +87,8 @@ def test_setting_that_cannot_work_is_refused(setting: dict[str, Any], advice: st
         {"session_recheck": 0},
         {"home": "https://www.example.com/"},
         {"origins": ["https://app.example.com", "http://localhost:5173", "https://[::1]:8443"]},
+        {"origins": {"https://xn--bcher-kva.example", "http://app_1.example:443", "http://[::1]"}},
+        {"origins": iter(["https://app.example.com:65535"]), "allowed_headers": ("X-Trace-2",)},
     ],
 )
 def test_setting_that_works_is_accepted(setting: dict[str, Any]) -> None:
@@ -120,6 +144,123 @@ def test_refused_origin_is_explained_in_the_log_once(
     told = [line for line in lines if "refused" in line]
     assert len(told) == 1
     assert advice in told[0]
+
+
+def test_origins_that_are_explained_are_bounded(caplog: Any) -> None:
+    with client_of("flask", web_for(ScriptedTransport())) as client:
+        for number in range(40):
+            sent = {"origin": f"https://{number}.example", "sec-fetch-site": "cross-site"}
+            assert client.post("/auth/flows", headers=sent).status_code == 403
+    lines = [r.getMessage() for r in caplog.records if r.name == "oncegate"]
+    assert len([line for line in lines if "refused" in line]) == 20
+
+
+# ── development servers ──
+
+
+@pytest.mark.parametrize(
+    ("headers", "is_served"),
+    [
+        # Next's rewrites name the host that the browser asked for, and nothing else.
+        ({"host": "127.0.0.1:8000", "x-forwarded-host": "localhost:3000"}, True),
+        ({"host": "127.0.0.1:8000", "x-forwarded-host": "[::1]:3000"}, True),
+        ({"host": "127.0.0.1:8000", "x-forwarded-host": "192.168.1.5:3000"}, False),
+        ({"host": "127.0.0.1:8000", "x-forwarded-host": "shop.example"}, False),
+        ({"host": "shop.example", "x-forwarded-host": "localhost:3000"}, False),
+        ({"host": "127.0.0.1:8000", "x-forwarded-host": "localhost", "via": "1.1 x"}, False),
+        (
+            {
+                "host": "127.0.0.1:8000",
+                "x-forwarded-host": "localhost",
+                "x-forwarded-ssl": "on",
+            },
+            False,
+        ),
+        ({"host": "127.0.0.1:8000", "x-forwarded-for": "10.0.0.1"}, False),
+    ],
+    ids=str,
+)
+def test_development_server_on_the_same_computer_is_served(
+    framework: str, headers: dict[str, str], is_served: bool
+) -> None:
+    with client_of(framework, web_for(ScriptedTransport())) as client:
+        answer = client.get("/auth/status", headers={"accept": "application/json", **headers})
+        assert answer.status_code == (200 if is_served else 403)
+        if is_served:
+            name = headers["x-forwarded-host"]
+            sent = {**headers, "origin": f"http://{name}", "sec-fetch-site": "same-origin"}
+            assert client.post("/auth/flows", headers=sent).status_code in {200, 201}
+
+
+@pytest.mark.parametrize(
+    ("sent", "code", "advice"),
+    [
+        # `vite --host`, with its proxy's string form, which changes the Host header, and without.
+        (
+            {"origin": "http://192.168.1.5:5173", "host": "localhost:8000"},
+            "cross_site",
+            "changeOrigin",
+        ),
+        (
+            {"origin": "http://192.168.1.5:5173", "host": "192.168.1.5:5173"},
+            "insecure_connection",
+            "allow_insecure=True",
+        ),
+        # Vite with a certificate, in front of plain HTTP.
+        (
+            {"origin": "https://localhost:5173", "host": "localhost:5173"},
+            "cross_site",
+            "secure=True",
+        ),
+        (
+            {
+                "origin": "https://localhost:5173",
+                "host": "localhost:5173",
+                "sec-fetch-site": "same-origin",
+            },
+            "insecure_connection",
+            "secure=True",
+        ),
+    ],
+    ids=str,
+)
+def test_development_server_that_is_refused_is_told_what_to_set(
+    sent: dict[str, str], code: str, advice: str, caplog: Any
+) -> None:
+    with client_of("fastapi", web_for(ScriptedTransport())) as client:
+        headers = {"accept": "application/json", **sent}
+        answer = client.post("/auth/flows", headers=headers)
+        assert (answer.status_code, answer.json()["code"]) == (403, code)
+        assert "log" in answer.json()["detail"]
+    lines = [r.getMessage() for r in caplog.records if r.name == "oncegate"]
+    told = [line for line in lines if "development server" in line]
+    assert len(told) == 1
+    assert advice in told[0]
+
+
+def test_opener_policy_is_sent_only_where_browsers_accept_it(framework: str) -> None:
+    """Chromium reports it as an error on a plain-HTTP page of another computer."""
+    web = web_for(ScriptedTransport(), allow_insecure=True)
+    with client_of(framework, web) as client:
+        for host, policy in {"192.168.1.5:8000": None, "localhost:8000": "same-origin"}.items():
+            headers = client.get("/auth/", headers={"host": host}).headers
+            assert headers.get("cross-origin-opener-policy") == policy
+
+
+@pytest.mark.parametrize("prefix", ["/auth/", "/", "", "auth", "/a//b", "/a?b", None])
+def test_prefix_that_cannot_be_one_is_refused(prefix: Any) -> None:
+    from fastapi import FastAPI
+    from flask import Flask
+
+    import oncegate_web.fastapi
+    import oncegate_web.flask
+
+    web = web_for(ScriptedTransport())
+    with pytest.raises(Misconfigured, match="prefix"):
+        oncegate_web.fastapi.mount(FastAPI(), web, prefix=prefix)
+    with pytest.raises(Misconfigured, match="prefix"):
+        oncegate_web.flask.mount(Flask(__name__), web, prefix=prefix)
+    oncegate_web.flask.mount(Flask(__name__), web, prefix="/a/b")
 
 
 # ── applications that are not set up ──

@@ -1,31 +1,48 @@
 // A sign-in as a store that frameworks subscribe to. Import it from oncegate.js.
 
-import { Problem, connectionTo, isInFlight } from "./connection.js";
+import { OWN_TEXTS, Problem, connectionTo, isInFlight, isSignedIn } from "./connection.js";
+import { passkey as ask } from "./passkey.js";
 
+/**
+ * @import { Action, Channel, News, Oncegate, OncegateOptions, SignInEvent, Snapshot, Step, User, Values }
+ *   from "oncegate"
+ */
+
+/** @type {Snapshot} */
 const LOADING = Object.freeze({
   status: "loading", step: null, user: null, error: null, isPending: false, receivedAt: 0,
 });
-const TOLD_BY_OTHER_TABS = new Set(["signed_in", "signed_out", "step_changed", "session_renewed"]);
-const OFFERS_DEVICE = new Set(["registering_device", "offering_device", "remembering_device"]);
+const NEWS_FOR_OTHER_TABS = new Set(["signed_in", "signed_out", "step_changed", "session_renewed"]);
+/** States in which the session has begun, but the sign-in has a question. @type {ReadonlySet<string>} */
+export const OFFERS_DEVICE = new Set(["registering_device", "offering_device", "remembering_device"]);
 const RELATIVE_TIMES = new Set(["expires_in", "new_code_in", "available_in"]);
-const LONGEST_TIMER = 2 ** 31 - 1; // Milliseconds; a browser's longer timers end at once.
+const WINDOW_EVENTS = ["focus", "pageshow", "online"];
+const TIMER_SLACK_MS = 100; // The server's clock and the browser's timers differ a little.
+const LONGEST_TIMER_MS = 2 ** 31 - 1; // A browser's longer timers end at once.
 
 const frozen = (value) => {
   if (typeof value === "object" && value !== null) Object.values(value).forEach(frozen);
   return Object.freeze(value);
 };
 
+/** Return a value as text, in which of a time only counts whether it has come. */
 const text = (value) =>
-  JSON.stringify(value, (name, part) => (RELATIVE_TIMES.has(name) ? undefined : part));
+  JSON.stringify(value, (name, part) => (RELATIVE_TIMES.has(name) ? part > 0 : part));
 const isSame = (one, other) => text(one) === text(other);
 
+/** @param {User | null} user @param {Step | null} step */
 const statusOf = (user, step) => {
-  // The session has begun, but the sign-in still has a question.
   const isAsked = step !== null && OFFERS_DEVICE.has(step.state);
   return user !== null && !isAsked ? "authenticated" : "unauthenticated";
 };
 
-/** Return what has happened between two snapshots. */
+/**
+ * Return what has happened between two snapshots.
+ *
+ * @param {Snapshot} before
+ * @param {Snapshot} after
+ * @returns {News["type"]}
+ */
 const newsOf = (before, after) => {
   if (before.status === "loading") return after.status === "loading" ? "state_changed" : "loaded";
   if (before.user === null && after.user !== null) return "signed_in";
@@ -36,22 +53,31 @@ const newsOf = (before, after) => {
 };
 
 /** The state of one sign-in in a tab, and its subscribers. */
-class Store {
+export class Store {
+  /** @param {import("./connection.js").Connection} connection */
   constructor(connection) {
     this.connection = connection;
     this.snapshot = LOADING;
+    /** @type {Set<(news: News) => void>} */
     this.listeners = new Set();
     this.writes = 0;
+    /** @type {Channel | null} */
     this.channel = null;
     this.ownsChannel = false;
-    this.timer = null;
+    /** @type {any} */
+    this.timer = undefined;
+    /** @type {Promise<string> | null} */
+    this.prompt = null; // The browser's dialog for a passkey.
+    /** @type {News["from"]} */
     this.origin = "here"; // Or "elsewhere", while another tab's news is looked at.
     this.onReturn = (event) => (event.type !== "pageshow" || event.persisted) && this.refresh();
     this.onVisibility = () => document.visibilityState === "visible" && this.refresh();
-    this.onMessage = ({ data }) => TOLD_BY_OTHER_TABS.has(data?.type) && this.refresh("elsewhere");
+    this.onMessage = ({ data }) => NEWS_FOR_OTHER_TABS.has(data?.type) && this.refresh("elsewhere");
   }
 
+  /** @param {(news: News) => void} listener @param {Channel | false | undefined} channel */
   subscribe(listener, channel) {
+    /** @type {(news: News) => void} */
     const entry = (news) => listener(news);
     this.listeners.add(entry);
     if (this.listeners.size === 1) this.open(channel);
@@ -62,9 +88,10 @@ class Store {
     };
   }
 
+  /** @param {Channel | false | undefined} channel */
   open(channel) {
     if (typeof window !== "undefined") {
-      for (const type of ["focus", "pageshow", "online"]) window.addEventListener(type, this.onReturn);
+      for (const type of WINDOW_EVENTS) window.addEventListener(type, this.onReturn);
       document.addEventListener("visibilitychange", this.onVisibility);
     }
     this.ownsChannel = !channel && channel !== false && typeof window !== "undefined"
@@ -73,38 +100,58 @@ class Store {
       ? new BroadcastChannel(`oncegate ${this.connection.prefix}`)
       : channel || null;
     this.channel?.addEventListener("message", this.onMessage);
-    this.setTimer(this.snapshot.step);
+    this.setTimer(this.snapshot.step, false);
     if (this.snapshot !== LOADING) this.refresh(); // It was not listening since it closed.
   }
 
   close() {
     if (typeof window !== "undefined") {
-      for (const type of ["focus", "pageshow", "online"]) window.removeEventListener(type, this.onReturn);
+      for (const type of WINDOW_EVENTS) window.removeEventListener(type, this.onReturn);
       document.removeEventListener("visibilitychange", this.onVisibility);
     }
     this.channel?.removeEventListener("message", this.onMessage);
-    if (this.ownsChannel) this.channel.close();
+    if (this.ownsChannel) /** @type {BroadcastChannel} */ (this.channel).close();
     this.channel = null;
     clearTimeout(this.timer);
   }
 
-  /** Change the snapshot, and tell the subscribers; tell other tabs, unless they told this one. */
-  update(changes, { from = "here" } = {}) {
+  /**
+   * Change the snapshot, and tell the subscribers; tell other tabs, unless they told this one.
+   *
+   * @param {Partial<Record<keyof Snapshot, unknown>>} changes
+   * @param {News["from"]} from
+   */
+  update(changes, from = "here") {
     const before = this.snapshot;
-    const after = { ...before, ...changes };
+    const after = /** @type {any} */ ({ ...before, ...changes });
     after.isPending = this.writes > 0 || isInFlight(after.step);
     if (Object.keys(after).every((name) => Object.is(before[name], after[name]))) return;
     this.snapshot = Object.freeze(after);
     const type = newsOf(before, after);
-    if (from === "here" && TOLD_BY_OTHER_TABS.has(type)) this.channel?.postMessage({ type });
-    for (const listener of [...this.listeners]) listener({ type, from });
+    if (from === "here" && NEWS_FOR_OTHER_TABS.has(type)) this.channel?.postMessage({ type });
+    for (const listener of [...this.listeners]) this.tell(listener, { type, from });
   }
 
-  /** Take an answer of the server; one that is late has no news. */
+  /** Call a subscriber. Its errors are the application's, and stop nothing here. */
+  tell(listener, news) {
+    try {
+      listener(news);
+    } catch (error) {
+      queueMicrotask(() => {
+        throw error; // For the page's own handler of errors.
+      });
+    }
+  }
+
+  /**
+   * Take an answer of the server; one that is late has no news.
+   *
+   * @param {import("./connection.js").Answer} answer
+   * @param {boolean} isLater
+   */
   take({ step, user }, isLater) {
     if (!isLater) return;
-    const isOver = step.state === "authenticated" && step.actions.length === 0;
-    if (isOver && user === undefined) return; // The status that follows has the user, too.
+    if (isSignedIn(step) && user === undefined) return; // The status that follows has the user, too.
     const { snapshot } = this;
     const known = user === undefined ? snapshot.user : user;
     const isSameStep = snapshot.step !== null && isSame(snapshot.step, step);
@@ -112,23 +159,33 @@ class Store {
       user: isSame(snapshot.user, known) ? snapshot.user : frozen(known),
       step: isSameStep ? snapshot.step : frozen(step),
       receivedAt: isSameStep ? snapshot.receivedAt : Date.now(),
+      status: statusOf(known, step),
+      error: !isSameStep && this.writes === 0 ? null : snapshot.error,
     };
-    changes.status = statusOf(changes.user, changes.step);
-    if (!isSameStep && this.writes === 0) changes.error = null;
-    this.update(changes, { from: this.writes > 0 ? "here" : this.origin });
-    if (!isSameStep) this.setTimer(step);
+    this.update(changes, this.writes > 0 ? "here" : this.origin);
+    this.setTimer(step, isSameStep);
   }
 
-  /** Ask again when the step's time is over: its page changes by itself. */
-  setTimer(step) {
+  /**
+   * Ask again when the step's time is over, or when an action becomes available: the page changes by
+   * itself. A step that is still shown after its time is not asked for again and again.
+   *
+   * @param {Step | null} step
+   * @param {boolean} isSameStep
+   */
+  setTimer(step, isSameStep) {
     clearTimeout(this.timer);
-    const seconds = step?.expires_in ?? null;
-    if (seconds === null || this.listeners.size === 0) return;
-    this.timer = setTimeout(() => this.refresh(), Math.min((seconds + 1) * 1000, LONGEST_TIMER));
+    if (step === null || this.listeners.size === 0) return;
+    const waits = step.actions.map((action) => action.available_in ?? 0).filter((wait) => wait > 0);
+    const { expires_in: end } = step;
+    if (end !== null && (end > 0 || !isSameStep)) waits.push(end + 1);
+    if (waits.length === 0) return;
+    const milliseconds = Math.min(...waits) * 1000 + TIMER_SLACK_MS;
+    this.timer = setTimeout(() => this.refresh(), Math.min(milliseconds, LONGEST_TIMER_MS));
     this.timer.unref?.();
   }
 
-  /** Ask for the status. An error is in the snapshot. */
+  /** Ask for the status. An error is in the snapshot. @param {News["from"]} from */
   async refresh(from = "here") {
     this.origin = from;
     try {
@@ -144,35 +201,54 @@ class Store {
   }
 
   fail(error) {
-    if (!(error instanceof Problem)) throw error;
-    this.update({ error });
+    const isProblem = error instanceof Problem;
+    this.update(isProblem ? { error } : {});
+    if (!isProblem) throw error;
   }
 
-  /** Run what the user asked for. An error is in the snapshot. */
+  /** Run what the user asked for. An error is in the snapshot. @param {() => Promise<unknown>} run */
   async write(run) {
     this.writes += 1;
     this.update({ error: null });
     try {
-      await run();
-      this.writes -= 1;
+      await run().finally(() => (this.writes -= 1));
       this.update({});
     } catch (error) {
-      this.writes -= 1;
       this.fail(error);
     }
     return this.snapshot;
   }
 
+  /** @param {SignInEvent} event */
   send(event) {
-    const seen = this.snapshot.step;
+    const { step } = this.snapshot;
+    return this.write(() => this.sendFrom(step, event));
+  }
+
+  /** Send the event of a form. @param {Action} action @param {Values} values */
+  submit(action, values) {
+    const { step } = this.snapshot;
+    const event = eventOf(action, values);
     return this.write(async () => {
-      const step = seen ?? (await this.connection.status()).step;
-      const { step: after } = await this.connection.send(step, event);
-      const isSignedIn = after.state === "authenticated" && after.actions.length === 0;
-      if (isSignedIn || OFFERS_DEVICE.has(after.state)) await this.connection.status();
+      if (event.type === "submit_passkey") event.credential = await this.promptFor(step);
+      await this.sendFrom(step, event);
     });
   }
 
+  /** @param {Step | null} step @param {SignInEvent} event */
+  async sendFrom(step, event) {
+    const { step: after } = await this.connection.send(step, event);
+    if (isSignedIn(after) || OFFERS_DEVICE.has(after.state)) await this.connection.status();
+  }
+
+  /** Return the browser's passkey. A second click joins the dialog that is open. @param {Step | null} step */
+  promptFor(step) {
+    const text = this.connection.texts.no_passkey;
+    this.prompt ??= passkey(step?.passkey_options ?? "", text).finally(() => (this.prompt = null));
+    return this.prompt;
+  }
+
+  /** @param {"/session" | "/sessions"} path */
   signOut(path) {
     return this.write(async () => {
       await this.connection.signOut(path);
@@ -183,31 +259,55 @@ class Store {
 }
 
 /**
+ * Ask the browser for a passkey: the value of a field of type `passkey`. If the user declines, or has
+ * no passkey here, it is a problem.
+ *
+ * @param {string} options
+ * @returns {Promise<string>}
+ */
+export const passkey = async (options, message = OWN_TEXTS.no_passkey) => {
+  try {
+    return await ask(options);
+  } catch (cause) {
+    throw new Problem(0, { code: "no_passkey", message, detail: String(cause) }, { cause });
+  }
+};
+
+const BOXES = ["keep_signed_in", "remember_device"]; // What a page can add to an action's own fields.
+const isChecked = (value) => value === true || value === "true" || value === "on";
+
+/**
  * Return the event of an action, with the values that the user entered: a FormData, or an object by
- * the names of the action's fields.
+ * the names of the action's fields. A checkbox `keep_signed_in` belongs to a username, and
+ * `remember_device` to a code.
  */
 export const eventOf = (action, values) => {
-  const read = typeof values.get === "function" ? (name) => values.get(name) : (name) => values[name];
+  const read = (name) => (typeof values.get === "function" ? values.get(name) : values[name]) ?? null;
   const event = { type: action.event };
   for (const { name } of action.fields) {
-    const value = read(name) ?? null;
+    const value = read(name);
     if (value === null) continue;
     const [group, key] = name.split(/\.(.*)/s);
     if (key) event[group] = { ...event[group], [key]: value };
-    else event[name] = name === "remember" ? String(value) === "true" : value;
+    else event[name] = name === "remember" ? isChecked(value) : value;
   }
+  const isForUsername = action.fields.some(({ name }) => name === "username");
+  const [keep, remember] = BOXES.map(read);
+  if (keep !== null && isForUsername) event.keep_signed_in = isChecked(keep);
+  if (remember !== null && action.event === "submit_code") event.remember_device = isChecked(remember);
   return event;
 };
-
-const storeOf = (connection) => (connection.store ??= new Store(connection));
 
 /**
  * Return a sign-in to subscribe to. Its snapshot is frozen, and a new object only on a change, as
  * React's `useSyncExternalStore`, Vue's `shallowRef` and Angular's signals want it.
+ *
+ * @param {OncegateOptions} options
+ * @returns {Oncegate}
  */
-export const createOncegate = ({ prefix = "/auth", fetch, channel } = {}) => {
-  const connection = connectionTo(prefix, fetch);
-  const store = storeOf(connection);
+export const createOncegate = ({ prefix = "/auth", channel, ...options } = {}) => {
+  const connection = connectionTo(prefix, options);
+  const store = (connection.store ??= new Store(connection));
   return Object.freeze({
     subscribe: (listener) => store.subscribe(listener, channel),
     getSnapshot: () => store.snapshot,
@@ -215,15 +315,16 @@ export const createOncegate = ({ prefix = "/auth", fetch, channel } = {}) => {
     resume: () => store.refresh(),
     start: () => store.write(() => connection.start()),
     send: (event) => store.send(event),
+    submit: (action, values) => store.submit(action, values),
     status: async () => {
       const { user, step } = await connection.status();
-      return { user, step };
+      return { user, step: connection.latest.step ?? step };
     },
     session: async () => (await connection.status()).user,
     signOut: () => store.signOut("/session"),
     sessions: () => connection.sessions(),
     endSession: async (name) => {
-      await connection.end(`/sessions/${encodeURIComponent(name)}`);
+      await connection.endSession(name);
       await store.refresh();
     },
     signOutEverywhere: () => store.signOut("/sessions"),

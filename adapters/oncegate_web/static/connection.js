@@ -1,35 +1,64 @@
 // The requests of one browser to one sign-in. oncegate.js and client.js are built on it.
 
-const PATIENCE = 20; // Seconds that the server waits for a call under way: the most that it allows.
-const MOST_POLLS = 6; // Two minutes, which is longer than any lease of a worker.
-const LOCK_PATIENCE = 3000; // Milliseconds to wait for another tab.
-const STORAGE_PAUSE = 20; // Milliseconds until other tabs see what one has stored.
-const TIMEOUT = 60_000; // Milliseconds for one request.
-const RETRY_AFTER = 300; // Milliseconds before an event without an answer is sent once more.
-const NOT_WORKING = "Sign-in isn’t working right now. Try again in a few minutes.";
-const BROKE_OFF = "The connection broke off. Try again.";
+/**
+ * @import { ClientOptions, ListedSession, OwnTexts, SignInEvent, Step, User } from "oncegate"
+ *
+ * @typedef {{ asked: number, arrived: number }} Times When an answer was asked for, and when it arrived,
+ *   in ticks of `Connection.tick`.
+ * @typedef {Times & { step: Step, user?: User | null }} Answer
+ * @typedef {Times & { step: Step, user: User | null }} StatusAnswer
+ */
 
-const IN_FLIGHT = new Set([
+const LONGEST_POLL = 20; // Seconds that the server waits for a call under way: the most that it allows.
+const MAX_POLLS = 6; // Two minutes, which is longer than any lease of a worker.
+const POLL_PAUSE_MS = 1000; // If the server is too busy to let requests wait.
+const LOCK_TIMEOUT_MS = 3000; // For another tab.
+const STORAGE_PAUSE_MS = 20; // Until other tabs see what one has stored.
+const REQUEST_TIMEOUT_MS = 60_000;
+const REPOST_PAUSE_MS = 300; // Before an event without an answer is sent once more.
+const SECOND_CLICK_MS = 1000; // After an answer, in which an equal event is a second click.
+const NOT_WORKING = "Sign-in isn’t working right now. Try again in a few minutes.";
+
+/** English texts of the problems that the module finds itself. @type {OwnTexts} */
+export const OWN_TEXTS = {
+  no_answer: "The connection broke off. Try again.",
+  not_oncegate: NOT_WORKING,
+  bad_answer: NOT_WORKING,
+  no_passkey: "Your browser didn’t use a passkey. Try again, or sign in another way.",
+};
+
+/** States with a call to Cognito under way. @type {ReadonlySet<string>} */
+export const IN_FLIGHT = new Set([
   "checking_password", "requesting_challenge", "checking_answer", "setting_password",
   "checking_device", "registering_device", "remembering_device",
 ]);
 
-/** Return whether a call to Cognito is under way at a step. */
+/** Return whether a call to Cognito is under way at a step. @param {Step | null} step */
 export const isInFlight = (step) => step !== null && IN_FLIGHT.has(step.state);
+
+/** Return whether a flow has ended, and its session has reached the browser. @param {Step | null} step */
+export const isSignedIn = (step) => step?.state === "authenticated" && step.actions.length === 0;
 
 /** An error that the server reports (RFC 9457), or that the answer is not the server's. */
 export class Problem extends Error {
+  /**
+   * @param {number} status
+   * @param {{ code?: string, message?: string, detail?: string, title?: string,
+   *   fields?: Record<string, string> }} about
+   * @param {{ retryAfter?: number | null, cause?: unknown }} more
+   */
   constructor(status, about = {}, { retryAfter = null, cause } = {}) {
     super(about.message || about.detail || about.title || `HTTP ${status}`, { cause });
     this.name = "Problem";
     this.status = status;
-    this.code = about.code || "unknown";
+    this.code = /** @type {import("oncegate").ProblemCode} */ (about.code || "unknown");
     this.detail = about.detail || "";
     this.fields = about.fields || {};
     this.retryAfter = retryAfter;
   }
 }
 
+/** @param {number} milliseconds */
 const sleep = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
 const isObject = (value) => typeof value === "object" && value !== null && !Array.isArray(value);
@@ -50,12 +79,14 @@ const canonical = (value) =>
   JSON.stringify(value, (_, part) =>
     isObject(part) ? Object.fromEntries(Object.entries(part).sort(([a], [b]) => (a < b ? -1 : 1))) : part);
 
+/** Return the seconds of a Retry-After header, which has seconds or a time. @param {string | null} header */
 const secondsOf = (header) => {
   if (!header) return null;
   const seconds = /^\d+$/.test(header) ? Number(header) : (Date.parse(header) - Date.now()) / 1000;
   return Number.isFinite(seconds) ? Math.max(0, Math.ceil(seconds)) : null;
 };
 
+/** @param {string} text */
 const parsed = (text) => {
   try {
     return JSON.parse(text);
@@ -65,29 +96,36 @@ const parsed = (text) => {
 };
 
 /**
- * The step of one flow that its owner has seen last. An answer that was asked for earlier never turns
- * it back, however late it arrives.
+ * The latest step that was received. An answer that was asked for earlier never turns it back, however
+ * late it arrives.
  */
-export class Place {
+export class LatestStep {
   constructor() {
+    /** @type {Step | null} */
     this.step = null;
-    this.asked = 0; // When the step was asked for, and when it arrived: `Connection.tick`.
+    this.asked = 0;
     this.arrived = 0;
   }
 
-  /** Take the step of an answer if it is the later one, and return whether it is. */
+  /** Take the step of an answer if it is the later one, and return whether it is. @param {Answer} answer */
   take({ step, asked, arrived }) {
-    const isAfter = asked > this.arrived; // The server made it after it had made ours.
-    const isSameFlow = this.step !== null && this.step.flow_id === step.flow_id;
-    const isLater = isSameFlow
-      ? step.version > this.step.version || (step.version === this.step.version && asked > this.asked)
-      : asked > this.asked;
-    if (!(isAfter || isLater)) return false;
+    if (!this.isBefore(step, asked)) return false;
     Object.assign(this, { step, asked, arrived });
     return true;
   }
 
-  /** Forget the step, and ignore answers that were asked for before. */
+  /** @param {Step} step @param {number} asked */
+  isBefore(step, asked) {
+    // The server made it after ours had arrived. A flow that it has no more has a lower version.
+    if (asked > this.arrived) return true;
+    if (this.step?.flow_id !== step.flow_id) return asked > this.asked;
+    if (step.version !== this.step.version) return step.version > this.step.version;
+    // A request that left before the session's cookie arrived is asked for the same answer once more.
+    if (isSignedIn(step) !== isSignedIn(this.step)) return isSignedIn(step);
+    return asked > this.asked;
+  }
+
+  /** Forget the step, and ignore answers that were asked for before. @param {number} now */
   clear(now) {
     Object.assign(this, { step: null, asked: now, arrived: now });
   }
@@ -96,6 +134,10 @@ export class Place {
 /**
  * Run a request with a lock in the storage that the tabs share, where `navigator.locks` is missing:
  * old browsers, and origins that are not secure. Of tabs that write at once, the last one has the lock.
+ *
+ * @template T
+ * @param {string} name
+ * @param {() => Promise<T>} run
  */
 const lockedByStorage = async (name, run) => {
   const me = `${Math.random()}`;
@@ -103,15 +145,15 @@ const lockedByStorage = async (name, run) => {
     const [owner, until] = (localStorage.getItem(name) || "").split(" ");
     return Number(until) > Date.now() ? owner : null;
   };
-  const write = () => localStorage.setItem(name, `${me} ${Date.now() + LOCK_PATIENCE}`);
+  const write = () => localStorage.setItem(name, `${me} ${Date.now() + LOCK_TIMEOUT_MS}`);
   try {
-    const end = Date.now() + LOCK_PATIENCE;
+    const end = Date.now() + LOCK_TIMEOUT_MS;
     while (read() !== me && Date.now() < end) {
       if (read() === null) write();
-      await sleep(STORAGE_PAUSE);
+      await sleep(STORAGE_PAUSE_MS);
     }
   } catch {
-    return run(); // No storage: a worker, a server, or a browser that forbids it.
+    return run(); // No storage: a worker, or a browser that forbids it.
   }
   try {
     return await run();
@@ -122,26 +164,54 @@ const lockedByStorage = async (name, run) => {
 
 /** The requests to one sign-in, and those under way. */
 export class Connection {
-  constructor(prefix, call) {
+  /** @param {string} prefix @param {typeof fetch} call @param {boolean} isInBrowser */
+  constructor(prefix, call, isInBrowser) {
     this.prefix = prefix;
     this.call = call;
+    this.isInBrowser = isInBrowser;
+    /** @type {string | null} */
+    this.language = null; // The browser's.
+    this.texts = OWN_TEXTS;
     this.ticks = 0;
-    this.place = new Place(); // The latest step, whichever object asked for it.
+    this.latest = new LatestStep(); // Whichever object asked for it.
+    this.signedOutAt = 0; // The tick at which the server last knew of no user.
+    /** @type {Map<string, Promise<StatusAnswer>>} */
     this.reads = new Map();
+    /** @type {{ name: string, answer: Promise<any> }[]} */
     this.writes = [];
+    /** @type {Promise<unknown>} */
     this.tail = Promise.resolve(); // The last write.
+    this.lastName = "";
     this.writesDone = 0;
+    /** @type {{ name: string, answer: Answer, at: number, isAfterStart: boolean } | null} */
+    this.lastSent = null; // The last event that was answered.
+    /** @type {import("./client.js").Store | null} */
     this.store = null;
+  }
+
+  /** @param {ClientOptions} options */
+  configure({ language, texts }) {
+    if (language !== undefined) this.language = language;
+    if (texts !== undefined) this.texts = { ...OWN_TEXTS, ...texts };
   }
 
   tick() {
     return (this.ticks += 1);
   }
 
-  /** Ask the server, and check that the answer is its own. */
+  /**
+   * Ask the server, and check that the answer is its own.
+   *
+   * @param {string} method
+   * @param {string} path
+   * @param {(value: any) => boolean} isExpected
+   * @param {object} [body]
+   */
   async ask(method, path, isExpected, body) {
     const asked = this.tick();
+    /** @type {Record<string, string>} */
     const headers = { Accept: "application/json" };
+    if (this.language) headers["Accept-Language"] = this.language;
     if (body) headers["Content-Type"] = "application/json";
     let response, text;
     try {
@@ -150,19 +220,24 @@ export class Connection {
         headers,
         credentials: "include",
         cache: "no-store",
-        signal: AbortSignal.timeout?.(TIMEOUT),
-        body: body ? JSON.stringify(body) : undefined,
+        signal: AbortSignal.timeout?.(REQUEST_TIMEOUT_MS) ?? null,
+        body: body ? JSON.stringify(body) : null,
       });
       text = await response.text();
     } catch (cause) {
-      throw new Problem(0, { code: "no_answer", message: BROKE_OFF, detail: String(cause) }, { cause });
+      throw this.problem(0, "no_answer", String(cause), { cause });
     }
-    const value = this.valueOf(method, path, response, text, isExpected);
+    const value = this.checked(method, path, response, text, isExpected);
     return { value, asked, arrived: this.tick() };
   }
 
+  /** Return a problem that the module found itself. @param {keyof OwnTexts} code */
+  problem(status, code, detail, more = {}) {
+    return new Problem(status, { code, message: this.texts[code], detail }, more);
+  }
+
   /** Return the value of an answer; anything that is not an answer of this API is a problem. */
-  valueOf(method, path, response, text, isExpected) {
+  checked(method, path, response, text, isExpected) {
     const { status, ok } = response;
     const kind = (response.headers.get("content-type") || "").split(";")[0].trim().toLowerCase();
     const retryAfter = secondsOf(response.headers.get("retry-after"));
@@ -174,31 +249,37 @@ export class Connection {
     const isElsewhere = status === 404 || status === 405 || (ok && kind !== "application/json");
     const detail = `${method} ${this.prefix}${path}: status ${status}, type “${kind}”. `
       + (isElsewhere ? "Is the prefix right?" : "This is no answer of oncegate.");
-    const code = isElsewhere ? "not_oncegate" : "bad_answer";
-    throw new Problem(status, { code, message: NOT_WORKING, detail }, { retryAfter });
+    throw this.problem(status, isElsewhere ? "not_oncegate" : "bad_answer", detail, { retryAfter });
   }
 
-  /** Ask for a step, and tell the store about it. */
+  /** Ask for a step. @returns {Promise<Answer>} */
   async askForStep(method, path, body) {
-    const { value: step, ...when } = await this.ask(method, path, isStep, body);
-    return this.heard({ step, ...when });
+    const { value: step, ...times } = await this.ask(method, path, isStep, body);
+    return this.receive({ step, ...times });
   }
 
-  heard(answer) {
-    const isLater = this.place.take(answer);
+  /**
+   * Take an answer, and tell the store about it.
+   *
+   * @template {Answer} T
+   * @param {T} answer
+   */
+  receive(answer) {
+    const isLater = this.latest.take(answer);
+    if (answer.user === null) this.signedOutAt = Math.max(this.signedOutAt, answer.asked);
     this.store?.take(answer, isLater);
     return answer;
   }
 
-  /** Return the status; several that are asked for at once share one request. */
+  /** Return the status; several that are asked for at once share one request. @param {number} wait */
   read(wait) {
     const key = `${wait} ${this.writesDone}`; // Not one that was asked for before a write ended.
     const underWay = this.reads.get(key);
     if (underWay) return underWay;
     const ask = async () => {
       const path = wait ? `/status?wait=${wait}` : "/status";
-      const { value, ...when } = await this.ask("GET", path, isStatus);
-      return this.heard({ ...value, ...when });
+      const { value, ...times } = await this.ask("GET", path, isStatus);
+      return this.receive({ ...value, ...times });
     };
     // A status can begin a flow: one tab after the other. Those that wait for a call hold no lock.
     const reading = (wait ? ask() : this.locked(ask))
@@ -207,25 +288,39 @@ export class Connection {
     return reading;
   }
 
-  /** Return the status; a call to Cognito that is under way is waited for. */
+  /** Return the status; a call to Cognito that is under way is waited for. @returns {Promise<StatusAnswer>} */
   async status() {
     return this.settled(await this.read(0));
   }
 
-  /** Wait until no call to Cognito is under way. */
+  /**
+   * Wait until no call to Cognito is under way.
+   *
+   * @template {Answer} T
+   * @param {T} answer
+   * @returns {Promise<T>}
+   */
   async settled(answer) {
     let settled = answer;
-    for (let polls = 0; isInFlight(settled.step) && polls < MOST_POLLS; polls += 1) {
+    for (let polls = 0; isInFlight(settled.step) && polls < MAX_POLLS; polls += 1) {
       const began = Date.now();
-      settled = await this.read(PATIENCE);
-      const isEarly = isInFlight(settled.step) && Date.now() - began < 1000;
-      if (isEarly) await sleep(1000); // The server is too busy to let requests wait.
+      settled = /** @type {T} */ (await this.read(LONGEST_POLL));
+      const isEarly = isInFlight(settled.step) && Date.now() - began < POLL_PAUSE_MS;
+      if (isEarly) await sleep(POLL_PAUSE_MS);
     }
     return settled;
   }
 
-  /** Run writes one after another. One that equals a write under way joins it. */
+  /**
+   * Run writes one after another. One that equals a write under way joins it.
+   *
+   * @template T
+   * @param {string} name
+   * @param {() => Promise<T>} run
+   * @returns {Promise<T>}
+   */
   write(name, run) {
+    this.lastName = name;
     const underWay = this.writes.find((one) => one.name === name);
     if (underWay) return underWay.answer;
     const answer = this.tail.then(run);
@@ -239,20 +334,59 @@ export class Connection {
     return answer;
   }
 
-  /** Return the live flow of this browser, or a new one. */
+  /** Return the live flow of this browser, or a new one. @returns {Promise<Answer>} */
   start() {
-    return this.write("start", () => this.begin());
+    const clicked = this.tick();
+    return this.write("start", async () => {
+      const { lastSent } = this;
+      // `start` and `send` in one handler: the second click must not begin another sign-in.
+      const isSecondClick = lastSent !== null && isSignedIn(lastSent.answer.step)
+        && (lastSent.answer.arrived > clicked || lastSent.isAfterStart) && this.isRecent(lastSent);
+      return isSecondClick ? lastSent.answer : this.settled(await this.begin());
+    });
   }
 
   begin() {
     return this.locked(() => this.askForStep("POST", "/flows"));
   }
 
-  /** Send an event of the step that the user saw. */
-  send(step, event) {
-    return this.write(`send ${canonical(event)}`, () => this.sendTo(step, event));
+  /**
+   * Send an event of the step that the user saw; null if the user saw none.
+   *
+   * The second click may come after the answer to the first, such as one that asks for the password
+   * again. So an equal event joins that answer for a second, while nothing else has happened.
+   *
+   * @param {Step | null} step
+   * @param {SignInEvent} event
+   * @returns {Promise<Answer>}
+   */
+  async send(step, event) {
+    const name = `send ${canonical(event)}`;
+    const { lastSent } = this;
+    const isUnderWay = this.writes.some((one) => one.name === name);
+    if (!isUnderWay && lastSent?.name === name && this.isRecent(lastSent)) return lastSent.answer;
+    const isAfterStart = this.lastName === "start";
+    // A step without anything to do is none that the user answered: another tab may have signed out.
+    const hasSeen = step !== null && !isSignedIn(step);
+    const seen = hasSeen || isUnderWay ? Promise.resolve(step) : this.status().then((now) => now.step);
+    seen.catch(() => {}); // It may fail while the event still waits for others.
+    return this.write(name, async () => {
+      const answer = await this.sendTo(/** @type {Step} */ (await seen), event);
+      this.lastSent = { name, answer, at: performance.now(), isAfterStart };
+      return answer;
+    });
   }
 
+  /** Return whether an answer is at most a second old, and still the latest one. */
+  isRecent({ answer, at }) {
+    const now = this.latest.step;
+    const isLatest = isSignedIn(answer.step)
+      ? isSignedIn(now)
+      : now?.flow_id === answer.step.flow_id && now?.version === answer.step.version;
+    return isLatest && performance.now() - at < SECOND_CLICK_MS;
+  }
+
+  /** @param {Step} step @param {SignInEvent} event @returns {Promise<Answer>} */
   async sendTo(step, event) {
     const answer = await this.post(step, event).catch((problem) => {
       if (problem.code === "no_such_flow") return null;
@@ -263,14 +397,17 @@ export class Connection {
     // The event did nothing, because its flow is over.
     const isFirst = step.state === "idle";
     if (answer && !isFirst) return answer;
-    const current = await this.begin();
+    const current = await this.settled(await this.begin());
     const isSame = isFirst && current.step.state === "idle" && current.step.version === 0;
-    return this.settled(isSame ? await this.post(current.step, event) : current);
+    return isSame ? this.settled(await this.post(current.step, event)) : current;
   }
 
   /**
    * Post an event. If no answer arrives, post it once more: the server recognises it by its version,
    * and an accepted answer has to be repeated to receive the session.
+   *
+   * @param {Step} step
+   * @param {SignInEvent} event
    */
   async post(step, event) {
     const path = `/flows/${step.flow_id || "current"}/events`;
@@ -280,22 +417,30 @@ export class Connection {
     } catch (problem) {
       if (problem.code !== "no_answer") throw problem;
     }
-    await sleep(RETRY_AFTER);
+    await sleep(REPOST_PAUSE_MS);
     return this.askForStep("POST", path, body);
   }
 
-  /** End sessions. */
+  /** End sessions. @param {string} path @returns {Promise<void>} */
   end(path) {
     return this.write(`end ${path}`, async () => {
       await this.ask("DELETE", path, isNothing);
     });
   }
 
-  /** Sign out, here or everywhere. */
-  signOut(path) {
-    return this.end(path).then(() => this.place.clear(this.tick()));
+  /** Sign out, here or everywhere. @param {"/session" | "/sessions"} path */
+  async signOut(path) {
+    await this.end(path);
+    this.signedOutAt = this.tick();
+    this.latest.clear(this.signedOutAt);
   }
 
+  /** End one session, by its name. @param {string} name @returns {Promise<void>} */
+  endSession(name) {
+    return this.end(`/sessions/${encodeURIComponent(name)}`);
+  }
+
+  /** @returns {Promise<ListedSession[]>} */
   async sessions() {
     return (await this.ask("GET", "/sessions", isList)).value.sessions;
   }
@@ -303,8 +448,13 @@ export class Connection {
   /**
    * Run a request while no other tab runs one, unless the other tab is slow. If two tabs without a
    * cookie began a flow at once, each could send an event before the other one's cookie arrives.
+   *
+   * @template T
+   * @param {() => Promise<T>} run
+   * @returns {Promise<T>}
    */
   async locked(run) {
+    if (!this.isInBrowser) return run(); // Node has locks, too; its users must not wait for each other.
     const name = `oncegate ${this.prefix}`;
     const locks = globalThis.navigator?.locks;
     if (!locks) return lockedByStorage(name, run);
@@ -314,7 +464,7 @@ export class Connection {
       return run();
     };
     try {
-      const signal = AbortSignal.timeout(LOCK_PATIENCE);
+      const signal = AbortSignal.timeout(LOCK_TIMEOUT_MS);
       return await locks.request(name, { signal }, begin);
     } catch (error) {
       if (hasBegun) throw error;
@@ -323,19 +473,25 @@ export class Connection {
   }
 }
 
+/** @type {typeof fetch} */
 const ofBrowser = (...request) => globalThis.fetch(...request);
+/** @type {WeakMap<typeof fetch, Map<string, Connection>>} */
 const connections = new WeakMap();
 
 /**
- * Return the connection to a sign-in. All objects of a tab share it, so that they share what is under
- * way. A server has many users, so there nothing is shared.
+ * Return the connection to a sign-in. All objects of a tab with the same prefix and the same `fetch`
+ * share it, so that they share what is under way. A server has many users, so there nothing is shared.
+ *
+ * @param {string} prefix
+ * @param {ClientOptions} options
  */
-export const connectionTo = (prefix, call = ofBrowser) => {
+export const connectionTo = (prefix, { fetch: call = ofBrowser, ...options } = {}) => {
   const path = prefix.replace(/\/+$/, "");
-  const isBrowser = typeof document !== "undefined" || typeof importScripts === "function";
-  if (!isBrowser) return new Connection(path, call);
-  if (!connections.has(call)) connections.set(call, new Map());
-  const known = connections.get(call);
-  if (!known.has(path)) known.set(path, new Connection(path, call));
-  return known.get(path);
+  const isInBrowser = typeof document !== "undefined" || "importScripts" in globalThis;
+  const known = connections.get(call) ?? new Map();
+  if (isInBrowser) connections.set(call, known);
+  const connection = known.get(path) ?? new Connection(path, call, isInBrowser);
+  connection.configure(options);
+  known.set(path, connection);
+  return connection;
 };

@@ -15,19 +15,26 @@ export type MessageCode =
   | "unknown_challenge" | "unreachable" | "username_missing" | "wrong_answer" | "wrong_code"
   | "wrong_credentials";
 
-/** Code of a problem. The last four are the module's own. */
+/** Code of a problem: the server's, or the module's own. */
 export type ProblemCode =
   | "cross_site" | "insecure_connection" | "invalid_event" | "no_such_flow" | "no_such_session"
   | "not_found" | "not_json" | "not_signed_in" | "store_unavailable" | "too_large"
   | "too_many_requests" | "updating" | "wrong_method"
-  /** No answer arrived: the connection broke off, or the server is down. */
-  | "no_answer"
-  /** Something else answers at this prefix, such as a web server with a page for every path. */
-  | "not_oncegate"
-  /** The answer is not one of this API, such as a proxy's error page. */
-  | "bad_answer"
+  | keyof OwnTexts
   /** A problem without a code. */
   | "unknown";
+
+/** Texts for the user of the problems that the module finds itself. They are in English by default. */
+export interface OwnTexts {
+  /** No answer arrived: the connection broke off, or the server is down. */
+  no_answer: string;
+  /** Something else answers at this prefix, such as a web server with a page for every path. */
+  not_oncegate: string;
+  /** The answer is not one of this API, such as a proxy's error page. */
+  bad_answer: string;
+  /** The user declined to use a passkey, or has none in this browser. */
+  no_passkey: string;
+}
 
 /** A factor of the user pool, by Cognito's name. */
 export type Factor =
@@ -45,10 +52,14 @@ export interface Message {
 }
 
 /** One value that a field can take. */
-export interface Choice {
-  readonly value: string;
+export interface Choice<Value extends string = string> {
+  readonly value: Value;
   readonly label: string;
 }
+
+/** Values of a field with choices, by its name. */
+type ChoiceOf<Name extends string> =
+  Name extends "factor" ? Factor : Name extends "remember" ? "true" | "false" : string;
 
 /** One input of an action. `eventOf` makes an event of the values. */
 export interface Field<Name extends string = string> {
@@ -65,7 +76,7 @@ export interface Field<Name extends string = string> {
   readonly required: boolean;
   /** Initial value; always empty for a secret. */
   readonly value: string;
-  readonly choices: readonly Choice[];
+  readonly choices: readonly Choice<ChoiceOf<Name>>[];
 }
 
 /** Names of the fields of each event. */
@@ -96,9 +107,9 @@ export type Action<Types extends EventType = EventType> = {
     readonly fields: readonly Field<FieldNames[Type]>[];
     /** Whether the step is for this action. The main action comes first. */
     readonly is_main: boolean;
-    /** Earliest time for it (ISO 8601); null if it is available now. */
+    /** Earliest time for it (ISO 8601); null if it never has to wait. */
     readonly available_at: string | null;
-    /** Whole seconds until then, from the time of the answer. */
+    /** Whole seconds until then, from the time of the answer; 0 if that time has come. */
     readonly available_in: number | null;
   };
 }[Types];
@@ -146,8 +157,8 @@ interface StepIn<State extends string, Types extends EventType> extends StepPart
   readonly state: State;
   /** The user's possible actions; the main one first. */
   readonly actions: readonly Action<Types>[];
-  /** The events of the actions. */
-  readonly events: readonly Types[];
+  /** The events of the actions. `includes` takes any event. */
+  readonly events: readonly EventType[];
 }
 
 /** A call to Cognito is under way. The module waits for it, so these steps are seen by subscribers only. */
@@ -251,7 +262,7 @@ export class Problem extends Error {
   /** HTTP status; 0 if no answer arrived. */
   readonly status: number;
   readonly code: ProblemCode;
-  /** What happened, for the user, in the user's language; codes of the module's own are in English. */
+  /** What happened, for the user, in the user's language; see `OwnTexts`. */
   override readonly message: string;
   /** What happened, for developers. */
   readonly detail: string;
@@ -261,20 +272,30 @@ export class Problem extends Error {
   readonly retryAfter: number | null;
 }
 
-/** One user's sign-in. Objects with the same prefix share what is under way. */
+/** What `SignIn` and `createOncegate` can be given. Objects that share what is under way share it, too. */
+export interface ClientOptions {
+  /** Makes the requests. Default: the browser's. */
+  fetch?: typeof fetch;
+  /** Language of the texts, such as `de`, for `Accept-Language`. Default: the browser's. */
+  language?: string;
+  /** Texts of the module's own problems. */
+  texts?: Partial<OwnTexts>;
+}
+
+/** One user's sign-in. Objects with the same prefix and the same `fetch` share what is under way. */
 export class SignIn {
-  /**
-   * @param prefix Where the sign-in is mounted. Default: `/auth`.
-   * @param options.fetch Makes the requests. Default: the browser's.
-   */
-  constructor(prefix?: string, options?: { fetch?: typeof fetch });
-  /** The step that this object received last, which is what its user saw. */
-  readonly step: Step | null;
+  /** @param prefix Where the sign-in is mounted. Default: `/auth`. */
+  constructor(prefix?: string, options?: ClientOptions);
+  /** The step that this object received last, which is what its user saw; null after a sign-out. */
+  get step(): Step | null;
   /** Begin a sign-in; this browser's own if it has one that is not over. Sends nothing. */
   start(): Promise<Step>;
   /** Return the step that a page would show. Waits for a call under way. Sends nothing. */
   resume(): Promise<Step>;
-  /** Send an event for the step that the user saw. A double click is one request. */
+  /**
+   * Send an event for the step that the user saw. A double click is one request: an equal event joins
+   * the one under way, and its answer for a second.
+   */
   send(event: SignInEvent): Promise<Step>;
   /** Return the user who is signed in, or null, and the step that a page would show. */
   status(): Promise<Status>;
@@ -299,6 +320,7 @@ interface SnapshotParts {
 
 /** The state of a sign-in. Frozen; a new object only on a change. */
 export type Snapshot =
+  /** Also if the first request failed: then with an `error`. */
   | (SnapshotParts & { readonly status: "loading"; readonly step: null; readonly user: null })
   | (SnapshotParts & {
       /** No user is signed in, or the sign-in still has a question (`offering_device`). */
@@ -342,6 +364,14 @@ export interface Oncegate {
   readonly start: () => Promise<Snapshot>;
   /** Send an event for the step of the snapshot. Errors are in the snapshot. */
   readonly send: (event: SignInEvent) => Promise<Snapshot>;
+  /**
+   * Send the event of an action, with the values that the user entered: `eventOf` and `send`. If it needs
+   * a passkey, the browser asks for it. Errors are in the snapshot.
+   */
+  readonly submit: (
+    action: { readonly event: EventType; readonly fields: readonly Field[] },
+    values: Values,
+  ) => Promise<Snapshot>;
   /** Return user and step; throws a `Problem`. */
   readonly status: () => Promise<Status>;
   /** Return the user or null; throws a `Problem`. */
@@ -354,30 +384,30 @@ export interface Oncegate {
   readonly signOutEverywhere: () => Promise<Snapshot>;
 }
 
-/**
- * Return a sign-in to subscribe to. Touches no browser until it is used, so modules can make it.
- *
- * @param options.prefix Where the sign-in is mounted. Default: `/auth`.
- * @param options.fetch Makes the requests. Default: the browser's.
- * @param options.channel Brings news from other tabs; false for none. Default: a BroadcastChannel.
- */
-export function createOncegate(options?: {
+/** What `createOncegate` can be given. */
+export interface OncegateOptions extends ClientOptions {
+  /** Where the sign-in is mounted. Default: `/auth`. */
   prefix?: string;
-  fetch?: typeof fetch;
+  /** Brings news from other tabs; false for none. Default: a BroadcastChannel. */
   channel?: Channel | false;
-}): Oncegate;
+}
+
+/** Return a sign-in to subscribe to. Touches no browser until it is used, so modules can make it. */
+export function createOncegate(options?: OncegateOptions): Oncegate;
+
+/** What the user entered: a FormData, or an object by the names of the action's fields. */
+export type Values = FormData | Readonly<Record<string, string | boolean>>;
 
 /**
- * Return the event of an action, with the values that the user entered.
- *
- * @param values A FormData, or an object by the names of the action's fields.
+ * Return the event of an action, with the values that the user entered. If there is a checkbox
+ * `keep_signed_in` beside a username, or `remember_device` beside a code, the event has it.
  */
 export function eventOf<Type extends EventType>(
   action: { readonly event: Type; readonly fields: readonly Field[] },
-  values: FormData | Readonly<Record<string, string>>,
+  values: Values,
 ): EventOf<Type>;
 
-/** Ask the browser for a passkey: the value of a field of type `passkey`. */
+/** Ask the browser for a passkey: the value of a field of type `passkey`. Throws a `Problem` (`no_passkey`). */
 export function passkey(options: string): Promise<string>;
 
 // Only what says `export` is exported.

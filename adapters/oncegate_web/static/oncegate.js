@@ -1,52 +1,70 @@
 // The JSON API for your own pages, with or without a framework. Types are in oncegate.d.ts.
 
-import { Place, connectionTo } from "./connection.js";
+import { LatestStep, connectionTo, isSignedIn } from "./connection.js";
 
 export { Problem } from "./connection.js";
-export { createOncegate, eventOf } from "./client.js";
-/** Ask the browser for a passkey; returns the value of a field of type `passkey`. */
-export { passkey } from "./passkey.js";
+export { createOncegate, eventOf, passkey } from "./client.js";
+
+/**
+ * @import { ClientOptions, ListedSession, SignInEvent, Status, Step, User } from "oncegate"
+ * @import { Answer } from "./connection.js"
+ */
 
 /**
  * One user's sign-in. The flow is in an HttpOnly cookie, so any page can resume it. Objects with the
- * same prefix share what is under way: a second click joins the first.
+ * same prefix and the same `fetch` share what is under way: a second click joins the first.
  */
 export class SignIn {
   #connection;
-  #place = new Place();
+  #latest = new LatestStep();
 
-  constructor(prefix = "/auth", { fetch } = {}) {
-    this.#connection = connectionTo(prefix, fetch);
+  /** @param {ClientOptions} options */
+  constructor(prefix = "/auth", options = {}) {
+    this.#connection = connectionTo(prefix, options);
   }
 
-  /** The step that this object received last, which is what its user saw. */
+  /** The step that this object received last, which is what its user saw. @returns {Step | null} */
   get step() {
-    return this.#place.step;
+    const { step, arrived } = this.#latest;
+    const hasSignedOut = isSignedIn(step) && arrived < this.#connection.signedOutAt;
+    return hasSignedOut ? null : step;
   }
 
-  /** Begin a sign-in; this browser's own if it has one that is not over. Sends nothing. */
+  /**
+   * Begin a sign-in; this browser's own if it has one that is not over. Sends nothing.
+   *
+   * @returns {Promise<Step>}
+   */
   async start() {
     return this.#take(await this.#connection.start());
   }
 
-  /** Return the step that a page would show. Waits for a call under way. Sends nothing. */
+  /**
+   * Return the step that a page would show. Waits for a call under way. Sends nothing.
+   *
+   * @returns {Promise<Step>}
+   */
   async resume() {
     return (await this.status()).step;
   }
 
-  /** Return the user who is signed in, or null, and the step that a page would show. */
+  /** Return the user who is signed in, or null, and the step that a page would show. @returns {Promise<Status>} */
   async status() {
     const answer = await this.#connection.status();
     return { user: answer.user, step: this.#take(answer) };
   }
 
-  /** Send an event for the step that the user saw, with its version. A double click is one request. */
+  /**
+   * Send an event for the step that the user saw, with its version. A double click is one request.
+   *
+   * @param {SignInEvent} event
+   * @returns {Promise<Step>}
+   */
   async send(event) {
-    const step = this.step ?? (await this.resume());
-    return this.#take(await this.#connection.send(step, event));
+    return this.#take(await this.#connection.send(this.step, event));
   }
 
-  /** Return the user who is signed in, or null. */
+  /** Return the user who is signed in, or null. @returns {Promise<User | null>} */
   async session() {
     return (await this.status()).user;
   }
@@ -54,27 +72,29 @@ export class SignIn {
   /** Sign out. */
   async signOut() {
     await this.#connection.signOut("/session");
-    this.#place.clear(this.#connection.tick());
+    this.#latest.clear(this.#connection.tick());
   }
 
-  /** Return the sessions of the user, the one seen last first. */
+  /** Return the sessions of the user, the one seen last first. @returns {Promise<ListedSession[]>} */
   sessions() {
     return this.#connection.sessions();
   }
 
-  /** End one of the user's sessions, by its name. */
-  endSession(name) {
-    return this.#connection.end(`/sessions/${encodeURIComponent(name)}`);
+  /** End one of the user's sessions, by its name. @param {string} name @returns {Promise<void>} */
+  async endSession(name) {
+    await this.#connection.endSession(name);
+    await this.status().catch(() => {}); // It may have been this browser's own. What has ended, has.
   }
 
   /** End all sessions of the user: here, and wherever else this user pool is used. */
   async signOutEverywhere() {
     await this.#connection.signOut("/sessions");
-    this.#place.clear(this.#connection.tick());
+    this.#latest.clear(this.#connection.tick());
   }
 
+  /** @param {Answer} answer */
   #take(answer) {
-    this.#place.take(answer);
-    return this.#place.step;
+    this.#latest.take(answer);
+    return /** @type {Step} */ (this.#latest.step);
   }
 }

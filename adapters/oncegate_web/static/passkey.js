@@ -14,7 +14,7 @@ export const passkey = async (json) => {
         challenge: bytes(options.challenge),
         allowCredentials: (options.allowCredentials || []).map((one) => ({ ...one, id: bytes(one.id) })),
       };
-  const made = await navigator.credentials.get({ publicKey });
+  const made = /** @type {any} */ (await navigator.credentials.get({ publicKey }));
   if (made.toJSON) return JSON.stringify(made.toJSON());
   const { authenticatorData, clientDataJSON, signature, userHandle } = made.response;
   return JSON.stringify({

@@ -1,9 +1,10 @@
 // The types of oncegate.d.ts and those made of the OpenAPI document say the same.
 
 import type {
-  Action, Choice, EventType, Field, ListedSession, Message, SignInEvent, Status, Step, User, EventOf,
+  Action, Choice, EventOf, EventType, Field, ListedSession, Medium, Message, OwnTexts, Problem, ProblemCode,
+  SignInEvent, Status, Step, User,
 } from "oncegate";
-import type { components } from "./schema";
+import type { components, paths } from "./schema";
 
 type Schemas = components["schemas"];
 
@@ -41,6 +42,13 @@ check<Same<keyof Action, keyof Schemas["Action"]>>();
 check<Same<keyof Status, keyof Schemas["Status"]>>();
 check<Agree<AnyOf<Status["step"]>, Schemas["Status"]["step"]>>();
 check<Agree<Status["user"], Schemas["Status"]["user"]>>();
+check<Same<Message["code"], Schemas["Message"]["code"]>>();
+check<Same<Medium, Schemas["Delivery"]["medium"]>>();
+check<Same<ProblemCode, Schemas["Problem"]["code"] | keyof OwnTexts | "unknown">>();
+type SentProblem = Omit<Schemas["Problem"], "type" | "title">; // Their texts are in detail and message.
+check<Agree<Pick<Problem, "status" | "code" | "detail" | "message" | "fields">, Required<SentProblem>>>();
+type List = paths["/sessions"]["get"]["responses"]["200"]["content"]["application/json"];
+check<Same<List, { sessions: Schemas["ListedSession"][] }>>();
 declare const received: Step;
 export const step: Loose<Schemas["Step"]> = received as Loose<Step>;
 

@@ -4,9 +4,19 @@ const FIELDS = { submit_password: ["username", "password"], submit_code: ["code"
 const ACTIONS = {
   idle: ["submit_password", "cancel"],
   awaiting_mfa: ["submit_code", "request_new_code", "cancel"],
+  offering_device: ["remember_device"],
 };
 
 export const sleep = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
+
+/** Wait until something is so: for at most ten seconds, because a loaded machine is slow. */
+export const until = async (isSo) => {
+  const end = Date.now() + 10_000;
+  while (!isSo()) {
+    if (Date.now() > end) throw new Error(`never so: ${isSo}`);
+    await sleep(2);
+  }
+};
 
 export const answer = (status, value, headers = {}) => {
   const kind = status >= 400 ? "application/problem+json" : "application/json";
@@ -22,28 +32,40 @@ export class FakeServer {
     this.texts = 0;
     this.made = 0;
     this.requests = [];
+    this.options = []; // Of the requests.
+    this.losesOutcome = false; // Whether Cognito's next response is lost.
+    this.offersDevice = false;
     this.latency = 0;
     this.faults = []; // Functions that handle the next requests instead.
     this.held = [];
     this.fetch = this.fetch.bind(this);
   }
 
-  /** Let the next request that matches be processed at once, but be answered only when released. */
+  /**
+   * Let the next request that matches be processed at once, but be answered only when released. Returns
+   * the function that releases it; `release.reached` is kept when the request has been processed.
+   */
   hold(pattern) {
-    let release;
-    const until = new Promise((resolve) => (release = resolve));
-    this.held.push({ pattern, until });
+    let release, reach;
+    const released = new Promise((resolve) => (release = resolve));
+    release.reached = new Promise((resolve) => (reach = resolve));
+    this.held.push({ pattern, released, reach });
     return release;
   }
 
   async fetch(url, options) {
     const request = `${options.method} ${url}`;
     this.requests.push(request);
+    this.options.push(options);
     await sleep(this.latency / 2);
     const fault = this.faults.shift();
     const response = fault ? await fault(url, options) : this.handle(url, options);
     const index = this.held.findIndex(({ pattern }) => pattern.test(request));
-    if (index >= 0) await this.held.splice(index, 1)[0].until;
+    if (index >= 0) {
+      const [{ released, reach }] = this.held.splice(index, 1);
+      reach();
+      await released;
+    }
     await sleep(this.latency / 2);
     return response;
   }
@@ -57,6 +79,10 @@ export class FakeServer {
       return answer(200, { user: this.user, step: this.live() });
     }
     if (path === "/session" && method === "DELETE") {
+      Object.assign(this, { user: null, cookie: null });
+      return answer(204, null);
+    }
+    if (path.startsWith("/sessions") && method === "DELETE") {
       Object.assign(this, { user: null, cookie: null });
       return answer(204, null);
     }
@@ -88,9 +114,11 @@ export class FakeServer {
     if (type === "cancel") flow.state = "failed";
     else if (type === "submit_password" || type === "request_new_code") {
       this.texts += 1;
-      flow.state = "awaiting_mfa";
-    } else if (code === "123456") {
-      Object.assign(flow, { state: "authenticated", code });
+      flow.state = this.losesOutcome ? "idle" : "awaiting_mfa";
+      this.losesOutcome = false;
+    } else if (type === "remember_device") flow.state = "authenticated";
+    else if (code === "123456") {
+      Object.assign(flow, { state: this.offersDevice ? "offering_device" : "authenticated", code });
       this.user = { username: "ana", claims: { sub: "1" } };
     } else reason = "wrong_code";
     flow.version += 2;

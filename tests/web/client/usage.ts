@@ -2,8 +2,8 @@
 
 import {
   Problem, SignIn, createOncegate, eventOf, passkey,
-  type Action, type Choice, type EventOf, type Factor, type Field, type ListedSession, type Medium,
-  type Message, type MessageCode, type News, type Oncegate, type ProblemCode, type SignInEvent,
+  type Action, type Choice, type ClientOptions, type EventOf, type Factor, type Field, type ListedSession, type Medium,
+  type Message, type MessageCode, type News, type Oncegate, type OncegateOptions, type OwnTexts, type ProblemCode, type SignInEvent,
   type Snapshot, type State, type Status, type Step, type StepOf, type User,
 } from "oncegate";
 
@@ -88,6 +88,30 @@ export function store(): () => void {
   void send({ type: "cancel" });
   return auth.subscribe(show);
 }
+
+export function codesCanBeRequested(step: Step): boolean {
+  return step.events.includes("request_new_code"); // Whatever the state.
+}
+
+export function factors(step: StepOf<"password_verified">): SignInEvent[] {
+  const [main] = step.actions;
+  if (main?.event !== "choose_factor") return [];
+  return main.fields.flatMap(({ choices }) =>
+    choices.map(({ value }) => ({ type: "choose_factor" as const, factor: value })));
+}
+
+export async function passkeyOrForm(auth: Oncegate, step: Step, data: FormData): Promise<ProblemCode | undefined> {
+  for (const action of step.actions) await auth.submit(action, data);
+  const [main] = step.actions;
+  const { error } = main ? await auth.submit(main, { username: "ana", keep_signed_in: true }) : auth.getSnapshot();
+  return error?.code;
+}
+
+const german: Partial<OwnTexts> = { no_answer: "Die Verbindung ist abgebrochen." };
+const options: OncegateOptions = { prefix: "/auth", language: "de", texts: german };
+export const inGerman = [createOncegate(options), new SignIn("/auth", { language: "de" } satisfies ClientOptions)];
+// @ts-expect-error: a code that the module does not have
+export const wrongText: OncegateOptions = { texts: { no_such_code: "" } };
 
 export function form(step: StepOf<"awaiting_mfa">, data: FormData): SignInEvent[] {
   const events: SignInEvent[] = [];

@@ -1,11 +1,13 @@
-// A sign-in in React, in strict mode. Buttons are never disabled: whatever is clicked, one code is sent.
+// A sign-in in React, in strict mode. What is clicked twice sends one code: a button is disabled only while
+// the server would refuse it.
 
-import { type FormEvent, StrictMode } from "react";
+import { type FormEvent, StrictMode, useEffect } from "react";
 import { createRoot } from "react-dom/client";
 
-import { type Action, type Field, type Step, eventOf, passkey } from "oncegate";
+import type { Action, Field, Step } from "oncegate";
 
 import { auth, useAuth } from "./auth";
+import { useCountdown } from "./countdown";
 
 function Input({ field, error }: { field: Field; error: string | undefined }) {
   const { name, label } = field;
@@ -22,20 +24,19 @@ function Input({ field, error }: { field: Field; error: string | undefined }) {
   </label>;
 }
 
-function Form({ step, action }: { step: Step; action: Action }) {
+function Form({ action }: { action: Action }) {
   const { error } = useAuth();
+  const wait = useCountdown(action.available_in);
   const submit = async (submitted: FormEvent<HTMLFormElement>) => {
     submitted.preventDefault();
-    const values = new FormData(submitted.currentTarget);
-    if (action.event === "submit_passkey") {
-      values.set("credential", await passkey(step.passkey_options ?? ""));
-    }
-    await auth.send(eventOf(action, values));
+    await auth.submit(action, new FormData(submitted.currentTarget));
   };
   return <form onSubmit={submit}>
     {action.fields.map((field) =>
       <Input key={field.name} field={field} error={error?.fields[field.name]} />)}
-    <button>{action.label}</button>
+    {action.event === "submit_password" && action.fields.some(({ name }) => name === "username")
+      && <label><input type="checkbox" name="keep_signed_in" /> Keep me signed in</label>}
+    <button disabled={wait > 0}>{action.label}</button>{wait > 0 && <small>in {wait} s</small>}
   </form>;
 }
 
@@ -45,13 +46,17 @@ function SignIn({ step }: { step: Step }) {
     <p role="status">{step.reason?.text ?? step.message?.text}</p>
     {step.totp && <code>{step.totp.secret}</code>}
     {step.actions.map((action) =>
-      <Form key={`${step.state} ${action.event}`} step={step} action={action} />)}
+      <Form key={`${step.state} ${action.event}`} action={action} />)}
     {step.state === "failed" && <button onClick={auth.start}>Start again</button>}
   </>;
 }
 
 function App() {
   const { status, step, user, error, isPending } = useAuth();
+  useEffect(() => {
+    document.body.append(new Comment("mounted")); // Twice in strict mode.
+    void auth.resume();
+  }, []);
   return <main data-state={step?.state} data-status={status} aria-busy={isPending}>
     {error && <p role="alert">{error.message}</p>}
     {status === "authenticated"

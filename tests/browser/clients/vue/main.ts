@@ -2,7 +2,7 @@
 
 import { createApp, h, type VNode } from "vue";
 
-import { type Action, type Field, type Step, eventOf, passkey } from "oncegate";
+import type { Action, Field, Step } from "oncegate";
 
 import { auth, useAuth } from "./auth";
 
@@ -22,11 +22,7 @@ const input = (field: Field, error: string | undefined): VNode | null => {
 const form = (step: Step, action: Action, errors: Readonly<Record<string, string>>): VNode => {
   const onSubmit = async (submitted: Event) => {
     submitted.preventDefault();
-    const values = new FormData(submitted.currentTarget as HTMLFormElement);
-    if (action.event === "submit_passkey") {
-      values.set("credential", await passkey(step.passkey_options ?? ""));
-    }
-    await auth.send(eventOf(action, values));
+    await auth.submit(action, new FormData(submitted.currentTarget as HTMLFormElement));
   };
   return h("form", { key: `${step.state} ${action.event}`, onSubmit }, [
     ...action.fields.map((field) => input(field, errors[field.name])),

@@ -3,7 +3,7 @@
 import { Component, inject, provideZonelessChangeDetection } from "@angular/core";
 import { bootstrapApplication } from "@angular/platform-browser";
 
-import { type Action, type Step, eventOf, passkey } from "oncegate";
+import type { Action, Step } from "oncegate";
 
 import { Auth } from "./auth";
 
@@ -22,7 +22,7 @@ import { Auth } from "./auth";
         <p role="status">{{ (step.reason ?? step.message)?.text }}</p>
         @if (step.totp) { <code>{{ step.totp.secret }}</code> }
         @for (action of actionsOf(step); track action) {
-          <form (submit)="submit($event, step, action)">
+          <form (submit)="submit($event, action)">
             @for (field of action.fields; track field.name) {
               @switch (field.type) {
                 @case ("passkey") {}
@@ -64,13 +64,9 @@ export class Shop {
     return step.actions;
   }
 
-  protected async submit(submitted: Event, step: Step, action: Action): Promise<void> {
+  protected async submit(submitted: Event, action: Action): Promise<void> {
     submitted.preventDefault();
-    const values = new FormData(submitted.currentTarget as HTMLFormElement);
-    if (action.event === "submit_passkey") {
-      values.set("credential", await passkey(step.passkey_options ?? ""));
-    }
-    await this.auth.client.send(eventOf(action, values));
+    await this.auth.client.submit(action, new FormData(submitted.currentTarget as HTMLFormElement));
   }
 }
 
