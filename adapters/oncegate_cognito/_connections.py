@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import http.client
 import io
+import os
 import socket
 import sys
 import time
@@ -139,13 +140,17 @@ class _Limited(_Base):
 
     response_class = _Response
     _used_at: tuple[float, float] | None = None
+    _pid = 0
 
     @property
     def is_connected(self) -> bool:
-        """Whether the pool may use this connection again (urllib3)."""
+        """Whether the pool may use this connection again (urllib3).
+
+        A forked process must not: two would read each other's responses.
+        """
         used_at = self._used_at
         is_idle = used_at is not None and seconds_since(used_at) > MAX_IDLE
-        return not is_idle and super().is_connected
+        return self._pid == os.getpid() and not is_idle and super().is_connected
 
     def request(self, *args: Any, **more: Any) -> None:
         if limit := current_limit():
@@ -157,6 +162,7 @@ class _Limited(_Base):
     def connect(self) -> None:
         limit = current_limit()
         self._used_at = None
+        self._pid = os.getpid()
         if limit is None:
             return super().connect()
         limit.has_left = False
