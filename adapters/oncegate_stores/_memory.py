@@ -6,6 +6,7 @@ import os
 import secrets
 import threading
 import time
+from collections.abc import Iterable
 
 from oncegate.adapters import Finding, StoredRecord
 
@@ -57,7 +58,7 @@ class MemoryStore:
         """Return the time of this machine."""
         return time.time()
 
-    def findings(self) -> list[Finding]:
+    def findings(self) -> Iterable[Finding]:
         """See `oncegate.adapters.InspectedStore.findings`."""
         found, cure = (
             "rows are in the memory of this process",

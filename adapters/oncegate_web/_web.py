@@ -207,8 +207,8 @@ class WebSignIn:
 
         At first, and after a failure, it checks the store with its settings
         (`oncegate.adapters.check_store`, which saves a row for a minute). Later it makes three requests
-        to the store, and changes nothing. If the store is down, it takes as long as its timeouts. Cognito
-        is not asked: its outage must not take every worker out of service.
+        to the store, and changes nothing. If the store is down, it takes as long as its timeouts.
+        Cognito is not asked: its outage must not take every worker out of service.
         """
         was_ready, self._was_ready = self._was_ready, False
         if not was_ready and (failed := self._site.check_set_up()):

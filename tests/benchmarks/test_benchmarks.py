@@ -34,7 +34,18 @@ ON_REDIS = [
 
 @pytest.mark.parametrize(
     "name",
-    ["machine", "own_calls", "srp", "event", "sign_in", "at_once", "imports", "help", "cold_start", *ON_REDIS],
+    [
+        "machine",
+        "own_calls",
+        "srp",
+        "event",
+        "sign_in",
+        "at_once",
+        "imports",
+        "help",
+        "cold_start",
+        *ON_REDIS,
+    ],
 )
 def test_quick_row_prints_a_table(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Whether a target is reached is for the reader of the table."""

@@ -199,7 +199,6 @@ class TestClock:
         assert other.get(step.flow_id).state == "awaiting_mfa"
         assert other.send(step, code()).state == "authenticated"
 
-
     def test_call_has_a_deadline_by_the_machines_clock_within_its_lease(self) -> None:
         class Ahead(DictStore):
             def now(self) -> float:
