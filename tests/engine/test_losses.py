@@ -188,9 +188,9 @@ class TestClock:
     ) -> None:
         class Server(DictStore):
             def now(self) -> float:
-                return clock.now()
+                return server_clock.now()
 
-        clock, store = ManualClock(), Server()
+        server_clock, store = ManualClock(), Server()
         transport = ScriptedTransport(a_text(), the_tokens())
         one, other = (SignIn(transport=transport, store=store) for _ in range(2))
         step = one.send(one.start(), password())
