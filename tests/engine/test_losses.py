@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import subprocess
 import sys
 import tempfile
@@ -16,7 +17,17 @@ from tests.doubles import DictStore, ManualClock, a_text, code, password, the_to
 
 import oncegate.driver._worker as worker_module
 import oncegate.driver.script as script_module
-from oncegate import RequestNewCode, SealingKeys, SignIn, Step, StepRef, StoreUnavailable, Tokens
+from oncegate import (
+    Misconfigured,
+    OncegateError,
+    RequestNewCode,
+    SealingKeys,
+    SignIn,
+    Step,
+    StepRef,
+    StoreUnavailable,
+    Tokens,
+)
 from oncegate._rows import next_row, open_row
 from oncegate.adapters import FlowId, StoreClock, StoredRecord
 from oncegate.driver._worker import is_gone, this_worker
@@ -271,6 +282,53 @@ class TestFailedWrites:
         step = sign_in.send(sign_in.start(), password())
         assert (step.state, step.session_id) == ("authenticated", "the-session")
 
+    @pytest.mark.parametrize("jump", [-7200, -86400])
+    def test_clock_set_back_during_the_call_loses_no_row(
+        self, jump: int, clock: ManualClock
+    ) -> None:
+        store = DictStore()
+
+        def text(_: object) -> Any:
+            clock.advance(jump)
+            return a_text()
+
+        sign_in = SignIn(transport=ScriptedTransport(text), store=store, clock=clock)
+        before = clock.now()
+        step = sign_in.send(sign_in.start(), password())
+        assert step.state == "awaiting_mfa"
+        assert store.rows[FlowId.parse(step.flow_id).key].expires_at >= before + 3600
+
+    def test_row_lives_as_long_as_its_id_is_valid(self, clock: ManualClock) -> None:
+        """Another worker's clock was ahead when it issued the ID."""
+        store = DictStore()
+        sign_in = SignIn(transport=ScriptedTransport(a_text()), store=store, clock=clock)
+        clock.advance(290)
+        first = sign_in.start()
+        clock.advance(-290)
+        sign_in.send(first, password())
+        row = store.rows[FlowId.parse(first.flow_id).key]
+        assert row.expires_at >= int(clock.now() + 290) + 3600
+
+    @pytest.mark.parametrize("failure", [StoreUnavailable, Misconfigured])
+    def test_right_that_is_taken_for_a_moment_loses_no_sign_in(
+        self, failure: type[OncegateError], clock: ManualClock
+    ) -> None:
+        class Fails(DictStore):
+            failed = 0
+
+            def swap(self, key: str, expected: int, row: StoredRecord) -> bool:
+                if transport.calls and self.failed < 3:
+                    self.failed += 1
+                    raise failure("a right is missing")
+                return super().swap(key, expected, row)
+
+        transport = ScriptedTransport(the_tokens())
+        store = Fails()
+        sign_in = SignIn(transport=transport, store=store, clock=clock)
+        step = sign_in.send(sign_in.start(), password())
+        assert (step.state, step.tokens is not None) == ("authenticated", True)
+        assert store.failed == 3
+
     def test_failing_budget_never_loses_a_code_that_was_sent(self, clock: ManualClock) -> None:
         store, transport = FailingStore(), ScriptedTransport(a_text(), the_tokens())
         sign_in = SignIn(transport=transport, store=store, clock=clock)
@@ -346,6 +404,26 @@ class TestWorkers:
         other_worker.kill()
         other_worker.wait()
         assert is_gone(name)
+
+    def test_copy_of_the_file_of_a_worker_says_nothing(
+        self, other_worker: subprocess.Popen[str]
+    ) -> None:
+        assert other_worker.stdout is not None
+        name = other_worker.stdout.readline().strip()
+        file = worker_module._folder() / name
+        copied = file.read_bytes()
+        file.rename(file.with_name("0" * 16))
+        file.write_bytes(copied)
+        assert not is_gone(name)
+
+    def test_worker_that_lost_its_descriptor_takes_another_name(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        worker = worker_module._Worker()
+        monkeypatch.setattr(worker_module, "_worker", worker)
+        assert this_worker() == worker.name
+        os.close(worker._opened)
+        assert this_worker() not in {"", worker.name}
 
     def test_unknown_worker_and_this_one_are_not_gone(self) -> None:
         for name in ("", "0123456789abcdef", "../../etc/passwd", this_worker()):

@@ -44,8 +44,7 @@ from oncegate.challenges import (
     SubmitUsername,
 )
 from oncegate.context import RequestContext
-from oncegate.driver.effects import Effect, Load, Swap
-from oncegate.errors import StoreUnavailable
+from oncegate.driver.effects import STORE_FAILURES, Effect, Load, Swap
 from oncegate.outcomes import (
     ChallengeIssued,
     Confirmed,
@@ -121,7 +120,7 @@ class Permit:
                 return end.value is not None
             try:
                 result = self._perform(effect)
-            except StoreUnavailable:
+            except STORE_FAILURES:
                 self.has_failed = True
                 return False
 
@@ -178,7 +177,7 @@ class Limits:
             outcome: outcome of the call.
             source: address of the client.
         """
-        with suppress(StoreUnavailable):
+        with suppress(*STORE_FAILURES):
             if reserved.is_guess:
                 yield from self._settle_guess(flow, outcome)
             yield from self._settle_code(reserved, flow, outcome, source)

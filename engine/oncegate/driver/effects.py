@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, NamedTuple, get_args
+from typing import Any, Final, NamedTuple, get_args
 
 from oncegate._log import LogListener, logger
 from oncegate.challenges import Call
@@ -22,6 +22,9 @@ from oncegate.ports import (
     Transport,
 )
 from oncegate.tokens import Tokens
+
+STORE_FAILURES: Final = (StoreUnavailable, Misconfigured)
+"""What a store raises: it does not answer, or lacks a table, a right or a setting."""
 
 
 class Load(NamedTuple):
@@ -153,7 +156,7 @@ class Performer:
                     result = self._store.epoch(effect.key)
                 case Swap():
                     result = self._store.swap(effect.key, effect.expected, effect.row)
-        except (StoreUnavailable, Misconfigured) as error:
+        except STORE_FAILURES as error:
             # Once per outage: each request of it fails the same way. Of reads and writes, one may fail.
             if type(effect) not in self._failing:
                 self._failing.add(type(effect))

@@ -38,6 +38,7 @@ from oncegate.devices import Device
 from oncegate.driver._limits import Limits, Permit, Reserved
 from oncegate.driver._worker import is_gone, this_worker
 from oncegate.driver.effects import (
+    STORE_FAILURES,
     CallTransport,
     CreateSession,
     Effect,
@@ -50,7 +51,7 @@ from oncegate.driver.effects import (
     StoreDevice,
     Swap,
 )
-from oncegate.errors import InvalidInput, Misconfigured, StoreUnavailable
+from oncegate.errors import InvalidInput, Misconfigured, OncegateError
 from oncegate.machine.advance import NotAllowed, advance
 from oncegate.machine.context import TIME_PASSED, GuardInputs, Policy
 from oncegate.machine.guards import CLOCK_SKEW, is_due
@@ -323,7 +324,7 @@ class Driver:
         """Reserve what a call may use up, and make it; return what was reserved."""
         try:
             reserved, refused = yield from self._limits.reserve(flow, call)
-        except StoreUnavailable:
+        except STORE_FAILURES:
             return NotSent(cause="unreachable", detail="the store did not answer"), Reserved()
         if refused:
             return NotSent(cause=refused), reserved
@@ -352,7 +353,8 @@ class Driver:
         return advance(
             flow,
             outcome,
-            now=self._clock.now(),
+            # A clock that was set back must not shorten the row's life: it would look as if never saved.
+            now=max(self._clock.now(), flow.saved_at),
             policy=self._policy,
             inputs=self._inputs(flow_id, memory, vault),
         )
@@ -524,7 +526,8 @@ class Driver:
         self, flow_id: FlowId, before: Flow, after: Flow, *, durable: bool
     ) -> Generator[Effect, Any, bool]:
         sealed = flow_id.seal(after, self._keys, self._schema)
-        ends = after.saved_at + self._lifetime
+        # An ID is valid for a lifetime from its issue; without its row it would look as if never saved.
+        ends = max(after.saved_at, flow_id.issued_at) + self._lifetime
         row = StoredRecord(after.version, sealed, ends, durable, flow_id.epoch)
         saved: bool = yield from self._in_time(before, Swap(flow_id.key, before.version, row))
         return saved
@@ -547,7 +550,7 @@ class Driver:
         while True:
             try:
                 return (yield effect)
-            except StoreUnavailable:
+            except STORE_FAILURES:
                 if self._clock.now() + pause >= until:
                     raise
             yield Sleep(pause)
@@ -562,7 +565,7 @@ class Driver:
     def run_until_sleep(self, script: Script) -> Step | Sleep:
         """Run a script until it returns a step, or only waits, for which no thread is held."""
         result: Any = None
-        error: StoreUnavailable | None = None
+        error: OncegateError | None = None
         while True:
             try:
                 effect = script.send(result) if error is None else script.throw(error)
@@ -574,7 +577,7 @@ class Driver:
             result, error = None, None
             try:
                 result = self.perform(effect)
-            except StoreUnavailable as failure:
+            except STORE_FAILURES as failure:
                 error = failure
 
 
