@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 _AUTH_FLOWS = get_args(AuthFlow)
 _PASSWORDLESS = ("USER_AUTH", "CUSTOM_AUTH")
 
+_MAX_TOKEN_TIMEOUT = 25.0
+"""Other workers take over a session's renewal after 30 seconds (`oncegate_web`)."""
+
 
 class CognitoTransport:
     """Signs in to one app client of one user pool. Thread-safe: make one and share it.
@@ -62,7 +65,7 @@ class CognitoTransport:
         call_timeout: limit for a whole call, in seconds: all of its requests, repetitions and waits
             together. No request leaves after it.
         token_timeout: limit for a whole call of `token_service`, in seconds, and for fetching the
-            pool's public keys.
+            pool's public keys. At most 25.
         client: boto3 client to use instead of a new one; it must not repeat requests. Its own
             timeouts hold, within ``call_timeout``.
 
@@ -100,8 +103,11 @@ class CognitoTransport:
             raise Misconfigured(f"auth_flow has to be one of {', '.join(_AUTH_FLOWS)}")
         if not 3 <= auth_session_minutes <= 15:
             raise Misconfigured("auth_session_minutes has to be from 3 to 15")
-        if not (0 < call_timeout < math.inf and 0 < token_timeout < math.inf):
-            raise Misconfigured("call_timeout and token_timeout have to be seconds, above 0")
+        if not (0 < call_timeout < math.inf and 0 < token_timeout <= _MAX_TOKEN_TIMEOUT):
+            raise Misconfigured(
+                "call_timeout and token_timeout have to be seconds, above 0; token_timeout at most "
+                f"{_MAX_TOKEN_TIMEOUT:g}"
+            )
         app = AppClient(
             pool_id=pool_id,
             client_id=client_id,

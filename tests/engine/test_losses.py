@@ -339,6 +339,24 @@ class TestFailedWrites:
         store.fails = lambda row: len(transport.calls) == 2 and row.epoch is None
         assert sign_in.send(step, code()).state == "authenticated"
 
+    def test_budget_that_cannot_be_read_never_loses_a_new_code(self, clock: ManualClock) -> None:
+        """Of budgets, reads and writes fail from the second call on; the flow's own row works."""
+
+        class Fails(DictStore):
+            def load(self, key: str) -> StoredRecord | None:
+                if len(transport.calls) == 2 and key != own:
+                    raise StoreUnavailable("a shard is down")
+                return super().load(key)
+
+        transport = ScriptedTransport(a_text(), a_text("t" * 40))
+        sign_in = SignIn(transport=transport, store=Fails(), clock=clock, retain_password=True)
+        first = sign_in.start()
+        own = FlowId.parse(first.flow_id).key
+        step = sign_in.send(first, password())
+        clock.advance(60)
+        step = sign_in.send(step, RequestNewCode())
+        assert (step.state, len(transport.calls)) == ("awaiting_mfa", 2)
+
     def test_budget_that_cannot_be_reserved_sends_nothing_and_leads_on_at_once(
         self, clock: ManualClock
     ) -> None:

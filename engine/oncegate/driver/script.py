@@ -17,7 +17,7 @@ import time
 from collections.abc import Generator, Iterable
 from dataclasses import replace
 from functools import cache
-from typing import Any, get_args
+from typing import Any, TypeGuard, get_args
 
 from oncegate._log import logger
 from oncegate._metrics import EPOCH_CHANGED
@@ -28,6 +28,7 @@ from oncegate.challenges import (
     Call,
     ChooseFactor,
     Event,
+    FactorChoice,
     InMemory,
     SubmitPassword,
     SubmitUsername,
@@ -294,12 +295,11 @@ class Driver:
             outcome, memory = yield from self._store_results(flow, outcome, memory, vault)
             hands_over = hands_over or isinstance(outcome, TokensIssued)
             settling = self._limits.settle(reserved, flow, outcome, context.source_address)
-            if flow.preselected_factor and isinstance(outcome, ChallengeIssued):
-                # The junction may request a code right away, for a user who is known only now.
+            if flow.preselected_factor and _is_choice(outcome):
+                # The junction may request a code right away, for a user who is known only now. Nothing
+                # has been sent yet.
                 yield from settling
-                chosen = flow.model_copy(update={"challenge": outcome.challenge})
-                event = ChooseFactor(factor=flow.preselected_factor)
-                remains, _ = yield from self._limits.codes_remain(chosen, event, context)
+                remains = yield from self._preselected_remains(flow, outcome, context)
                 memory = memory.model_copy(update={"budget_remains": remains})
             try:
                 after = self._after(flow_id, flow, outcome, memory, vault)
@@ -341,6 +341,18 @@ class Driver:
         if permit.has_failed and isinstance(outcome, NotSent):
             outcome = NotSent(cause="unreachable", detail="the store did not answer")
         return outcome, permit.reserved
+
+    def _preselected_remains(
+        self, flow: Flow, outcome: ChallengeIssued, context: RequestContext
+    ) -> Generator[Effect, Any, bool]:
+        assert flow.preselected_factor is not None
+        chosen = flow.model_copy(update={"challenge": outcome.challenge})
+        event = ChooseFactor(factor=flow.preselected_factor)
+        try:
+            remains, _ = yield from self._limits.codes_remain(chosen, event, context)
+        except STORE_FAILURES:
+            return False  # the user chooses, and by then the store may answer
+        return remains
 
     def _after(
         self,
@@ -636,6 +648,10 @@ def _with_one_handover_less(flow: Flow, now: float) -> Flow:
             "handovers_left": flow.handovers_left - 1,
         }
     )
+
+
+def _is_choice(outcome: Outcome) -> TypeGuard[ChallengeIssued]:
+    return isinstance(outcome, ChallengeIssued) and isinstance(outcome.challenge, FactorChoice)
 
 
 def _is_version(version: object) -> bool:
