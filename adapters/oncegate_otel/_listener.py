@@ -6,7 +6,6 @@ from opentelemetry.metrics import MeterProvider, get_meter
 
 from oncegate.adapters import COUNTERS, Transition, counted
 
-
 _WITH_ATTRIBUTES = frozenset({"codes_sent", "events_suppressed", "limits_reached"})
 
 
