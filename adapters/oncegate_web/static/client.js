@@ -230,7 +230,8 @@ export class Store {
     const { step } = this.snapshot;
     const event = eventOf(action, values);
     return this.write(async () => {
-      if (event.type === "submit_passkey") event.credential = await this.promptFor(step);
+      const asked = action.fields.find(({ type }) => type === "passkey");
+      if (asked) Object.assign(event, { [asked.name]: await this.promptFor(step) });
       await this.sendFrom(step, event);
     });
   }
@@ -291,10 +292,10 @@ export const eventOf = (action, values) => {
     if (key) event[group] = { ...event[group], [key]: value };
     else event[name] = name === "remember" ? isChecked(value) : value;
   }
-  const isForUsername = action.fields.some(({ name }) => name === "username");
+  const has = (field) => action.fields.some(({ name }) => name === field);
   const [keep, remember] = BOXES.map(read);
-  if (keep !== null && isForUsername) event.keep_signed_in = isChecked(keep);
-  if (remember !== null && action.event === "submit_code") event.remember_device = isChecked(remember);
+  if (keep !== null && has("username")) event.keep_signed_in = isChecked(keep);
+  if (remember !== null && has("code") && !has("new_password")) event.remember_device = isChecked(remember);
   return event;
 };
 

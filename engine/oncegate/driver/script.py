@@ -331,7 +331,7 @@ class Driver:
         # Read first: if the worker stalls between the two, the deadline is too early, not too late.
         local = time.time()
         now = self._clock.now()
-        if now > flow.saved_at + START_WITHIN:
+        if not _may_start(flow, now):
             # This worker stalled after saving; its call could overlap with another worker's.
             return NotSent(cause="stalled"), reserved
         ends = flow.saved_at + START_WITHIN + self._max_call_seconds
@@ -648,6 +648,10 @@ def _with_one_handover_less(flow: Flow, now: float) -> Flow:
             "handovers_left": flow.handovers_left - 1,
         }
     )
+
+
+def _may_start(flow: Flow, now: float) -> bool:
+    return now <= flow.saved_at + START_WITHIN
 
 
 def _is_choice(outcome: Outcome) -> TypeGuard[ChallengeIssued]:

@@ -751,7 +751,7 @@ test("a passkey of the browser is submitted once; a user who declines one sees a
     const step = { ...server.step("flow1", 1, "awaiting_passkey"), passkey_options: '{"challenge":"AA"}' };
     server.faults.push(() => answer(200, { user: null, step }));
     await auth.resume();
-    const action = { event: "submit_passkey", fields: [{ name: "credential" }] };
+    const action = { event: "submit_passkey", fields: [{ name: "credential", type: "passkey" }] };
     await Promise.all([auth.submit(action, {}), auth.submit(action, {})]);
     const { error, isPending } = auth.getSnapshot();
     assert.deepEqual([error.code, isPending, asked], ["no_passkey", false, [{ challenge: "AA" }]]);
