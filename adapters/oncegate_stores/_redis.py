@@ -34,6 +34,9 @@ from oncegate_stores._redis_clients import parse_redis_url, reason_of
 # - The mark is random. It is in the same slot as the row, so it is lost with FLUSHALL, FLUSHDB, or the
 #   shard. It is the member with the score +inf of a sorted set that also has the key of each flow, with
 #   its expiry: if the row is missing before that, it was evicted or deleted, and the mark is replaced.
+# - A flow's member is removed a minute after its expiry. The member "swept" has the time of the latest
+#   removal. If the server's clock is more than a minute before that, it was set back, and flows that go
+#   on by the clock may be among the removed: the mark is replaced, too.
 #
 # A script runs atomically. KEYS: row, sorted set. ARGV: key, a new mark.
 _EPOCH = """
@@ -48,9 +51,11 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local row = redis.call('HMGET', KEYS[1], 'version', 'sealed', 'expires_at')
 local mark = redis.call('ZRANGEBYSCORE', KEYS[2], '+inf', '+inf')[1]
 local expiry = redis.call('ZSCORE', KEYS[2], ARGV[1])
-if not mark or (not row[1] and expiry and tonumber(expiry) > now) then
+local swept = tonumber(redis.call('ZSCORE', KEYS[2], 'swept') or 0)
+if not mark or now < swept - 60000 or (not row[1] and expiry and tonumber(expiry) > now) then
   redis.call('ZADD', KEYS[2], '+inf', ARGV[2])
   if mark then redis.call('ZREM', KEYS[2], mark, ARGV[1]) end
+  if now < swept - 60000 then redis.call('ZREM', KEYS[2], 'swept') end
   mark = ARGV[2]
 end
 local epoch = string.sub(redis.sha1hex(replid .. mark), 1, 8)
@@ -64,7 +69,7 @@ return {{epoch, time[1], time[2],
 """
 # More ARGV: expected version, version, sealed, expires_at as text, in ms, epoch. A missing row has
 # version 0. If this very row is stored, the answer was lost: it is written again, so that WAIT waits for
-# it. The sorted set loses up to 10 expired keys for each that it gains.
+# it. The sorted set loses up to 10 expired keys for each that it gains; "swept" is one of them at times.
 _SWAP = f"""{_EPOCH}
 local expected, version, sealed, expires_at, until_ms, wanted = unpack(ARGV, 3)
 local function answer(saved) return {{epoch, time[1], time[2], saved}} end
@@ -76,8 +81,11 @@ redis.call('PEXPIREAT', KEYS[1], until_ms)
 if wanted ~= '' then
   redis.call('ZADD', KEYS[2], until_ms, ARGV[1])
   if expected == '0' then
-    local expired = redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', now, 'LIMIT', 0, 10)
-    if #expired > 0 then redis.call('ZREM', KEYS[2], unpack(expired)) end
+    local expired = redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', now - 60000, 'LIMIT', 0, 10)
+    if #expired > 0 then
+      redis.call('ZREM', KEYS[2], unpack(expired))
+      redis.call('ZADD', KEYS[2], math.max(now, swept), 'swept')
+    end
   end
 end
 return answer(1)
@@ -327,7 +335,9 @@ def _typed(error: Exception) -> StoreUnavailable | Misconfigured:
             "this Redis is a Cluster: use redis+cluster://host:6379, or RedisCluster"
         )
     if "Cluster mode is not enabled" in text or "cluster support disabled" in text:
-        return Misconfigured("this Redis is not a Cluster: use redis://")
+        return Misconfigured(
+            "this Redis is not a Cluster: use redis://; or its user lacks +cluster|slots +command"
+        )
     if isinstance(error, ResponseError) and text.startswith("NOREPLID"):
         return Misconfigured("this server's INFO has no master_replid, which tells of failovers")
     return StoreUnavailable(f"Redis did not answer: {reason_of(error)}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import socket
 import ssl
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from functools import partial
@@ -15,7 +16,7 @@ from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 from redis import Connection, ConnectionPool, Redis, RedisCluster, SSLConnection
 from redis.backoff import NoBackoff
 from redis.cluster import ClusterNode
-from redis.connection import parse_url
+from redis.connection import AbstractConnection, UnixDomainSocketConnection, parse_url
 from redis.exceptions import (
     AuthenticationError,
     BusyLoadingError,
@@ -238,11 +239,61 @@ def _close(made: Future[socket.socket]) -> None:
         made.result().close()
 
 
-class _InTime(Connection):
-    """Takes no longer than ``socket_connect_timeout`` to connect, whatever the resolver does."""
+class _Socket:
+    """A socket, each of whose waits for data ends by a common deadline.
+
+    redis-py's timeout is for each part of a reply, so that a reply in small parts takes any time.
+    """
+
+    def __init__(self, real: socket.socket) -> None:
+        self._real = real
+        self.deadline = float("inf")
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._real, name)
+
+    def recv(self, *arguments: Any) -> Any:
+        return self._in_time(self._real.recv, arguments)
+
+    def recv_into(self, *arguments: Any) -> Any:  # hiredis
+        return self._in_time(self._real.recv_into, arguments)
+
+    def _in_time(self, receive: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
+        timeout = self._real.gettimeout()
+        left = self.deadline - time.monotonic()
+        if not timeout or timeout <= left:
+            return receive(*arguments)
+        if left <= 0:
+            raise TimeoutError("timed out")
+        self._real.settimeout(left)
+        try:
+            return receive(*arguments)
+        finally:
+            self._real.settimeout(timeout)
+
+
+class _InTime(AbstractConnection):
+    """Takes no longer than ``socket_connect_timeout`` to connect, whatever the resolver does.
+
+    A reply takes no longer than ``socket_timeout``.
+    """
 
     def _connect(self) -> Any:
-        return _within(self.socket_connect_timeout, super()._connect)
+        connect = super()._connect  # type: ignore[safe-super]
+        return _Socket(_within(self.socket_connect_timeout, connect))
+
+    def read_response(self, *arguments: Any, **options: Any) -> Any:
+        if self._sock and self.socket_timeout:
+            self._sock.deadline = time.monotonic() + self.socket_timeout
+        return super().read_response(*arguments, **options)
+
+
+class _TCP(_InTime, Connection):
+    pass
+
+
+class _Unix(_InTime, UnixDomainSocketConnection):
+    pass
 
 
 class _TLS(_InTime, SSLConnection):
@@ -258,10 +309,10 @@ class _SentinelTLS(_InTime, SentinelManagedSSLConnection):
 
 
 class _Pool(ConnectionPool):
-    """A connection pool, each of whose connections is made in time."""
+    """A connection pool, each of whose connections is made in time, and answers in time."""
 
     def __init__(self, connection_class: type[Any] = Connection, **options: Any) -> None:
-        in_time = {Connection: _InTime, SSLConnection: _TLS}
+        in_time = {Connection: _TCP, SSLConnection: _TLS, UnixDomainSocketConnection: _Unix}
         super().__init__(
             connection_class=in_time.get(connection_class, connection_class), **options
         )

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import socket
+import ssl
 import subprocess
 import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -352,6 +354,50 @@ class TestTimes:
             finally:
                 server.thaw()
 
+    @pytest.mark.needs("openssl")
+    @pytest.mark.parametrize("scheme", ["redis", "rediss", "unix", "redis+sentinel"])
+    def test_answer_in_small_parts_is_given_up_in_time(
+        self, scheme: str, certificate: Path, tmp_path: Path
+    ) -> None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate, certificate.with_name("key.pem"))
+        listener = socket.create_server(("127.0.0.1", 0))
+        address = f"127.0.0.1:{listener.getsockname()[1]}/mymaster"
+        if scheme == "unix":
+            listener.close()
+            listener, address = socket.socket(socket.AF_UNIX), str(tmp_path / "socket")
+            listener.bind(address)
+            listener.listen()
+        if scheme == "rediss":
+            listener = context.wrap_socket(listener, server_side=True)
+            address = address.replace("mymaster", f"0?ssl_ca_certs={certificate}")
+        address = address if "sentinel" in scheme else address.replace("mymaster", "0")
+        senders: list[threading.Thread] = []
+
+        def send(connection: socket.socket) -> None:
+            with connection, suppress(OSError):  # until the client closes it
+                connection.sendall(b"$100\r\n")
+                while True:
+                    connection.sendall(b"x")
+                    time.sleep(0.05)
+
+        def listen() -> None:
+            with suppress(OSError):
+                while True:
+                    senders.append(threading.Thread(target=send, args=listener.accept()[:1]))
+                    senders[-1].start()
+
+        thread = threading.Thread(target=listen)
+        thread.start()
+        with listener:
+            assert self.uses(f"{scheme}://{address}") < self.LIMIT
+            listener.shutdown(socket.SHUT_RDWR)
+            thread.join()
+        for sender in senders:
+            sender.join(2)
+            assert not sender.is_alive(), "the connection is left open"
+        assert senders
+
     def test_known_epoch_is_returned_while_redis_is_down(self) -> None:
         with Server() as server:
             store = RedisStore(server.url, timeout=0.3)
@@ -445,16 +491,19 @@ class TestConnections:
 
 class TestSize:
     def test_expired_flows_leave_nothing(self) -> None:
+        expired = -59.5  # in half a second, for a minute
         with Server() as server:
             store = RedisStore(server.url)
             epoch = store.epoch(KEY)
             for _ in range(300):
-                assert store.swap(uuid.uuid4().hex, 0, row(ends_in=0.5)._replace(epoch=epoch))
+                assert store.swap(uuid.uuid4().hex, 0, row(ends_in=expired)._replace(epoch=epoch))
+            with server.client as client:
+                assert client.zcard("oncegate:epoch") == 301
             time.sleep(0.7)
             for _ in range(40):
-                assert store.swap(uuid.uuid4().hex, 0, row(ends_in=0.5)._replace(epoch=epoch))
+                assert store.swap(uuid.uuid4().hex, 0, row(ends_in=expired)._replace(epoch=epoch))
             with server.client as client:
-                assert client.zcard("oncegate:epoch") <= 41
+                assert client.zcard("oncegate:epoch") <= 42
             time.sleep(0.7)
             store.swap(uuid.uuid4().hex, 0, row(ends_in=0.1)._replace(epoch=epoch))
             assert store.epoch(KEY) == epoch

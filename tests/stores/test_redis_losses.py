@@ -11,7 +11,9 @@ from functools import partial
 from typing import Any, TypeVar
 
 import pytest
+from redis import Redis
 from redis.crc import key_slot
+from redis.exceptions import NoScriptError
 from tests.doubles import a_text, password
 from tests.stores.redis_servers import Cluster, Forwarder, Sentinels, Server, wait_until
 
@@ -505,6 +507,34 @@ def _keys() -> Iterator[str]:
         yield uuid.uuid4().hex
 
 
+class ShiftedClock(Redis):
+    """A client whose scripts see the time of a server with a clock that is ahead."""
+
+    ahead = 0
+
+    def execute_command(self, *arguments: Any, **options: Any) -> Any:
+        name, *others = arguments
+        if name == "EVALSHA":
+            raise NoScriptError
+        if name == "EVAL":
+            script, *others = others
+            shifted = f"{{redis.call('TIME')[1] + {self.ahead}, redis.call('TIME')[2]}}"
+            assert script.count("redis.call('TIME')") == 1
+            others.insert(0, script.replace("redis.call('TIME')", shifted))
+        return super().execute_command(name, *others, **options)  # type: ignore[no-untyped-call]
+
+
+def test_look_at_an_expired_flow_ends_no_other() -> None:
+    with Server() as server:
+        store, key = RedisStore(server.url), uuid.uuid4().hex
+        epoch = store.epoch(key)
+        row = StoredRecord(1, b"sealed", store.now() + 0.2, epoch=epoch)
+        assert store.swap(key, 0, row)
+        time.sleep(0.4)
+        assert store.load(key) is None
+        assert store.epoch(key) == epoch
+
+
 class TestClocks:
     DAY = 86400
 
@@ -530,6 +560,44 @@ class TestClocks:
             assert two.workers[1].get(step.flow_id) == step
             assert two.workers[1].send(two.workers[1].start(), password()).state == "awaiting_mfa"
             assert two.texts == 2
+
+    @pytest.mark.parametrize("ahead", [7200, DAY])
+    def test_servers_clock_that_is_set_back_ends_the_flow(
+        self, ahead: int, transport: CognitoTransport, sandbox: Sandbox
+    ) -> None:
+        with Server() as server, ShiftedClock(port=server.port) as client:
+            two = Flows([RedisStore(client), RedisStore(client)], transport, sandbox)
+            two.save()
+            other = two.workers[0].start()
+            client.ahead = ahead
+            server.call("DEL", f"oncegate:{two.key}", f"oncegate:{two.first_key}")  # have expired
+            for _ in range(2):
+                store = two.stores[0]
+                key, epoch = uuid.uuid4().hex, two.epoch
+                assert store.swap(key, 0, row(epoch, ends_in=ahead + 600))
+            assert server.call("ZSCORE", "oncegate:epoch", two.first_key) is None, "is swept"
+            client.ahead = 0
+            step = two.workers[1].send(other, password())
+            assert (step.reason and step.reason.code, two.texts) == ("finished", 1)
+            two.check_over()
+            epoch = two.stores[0].epoch(two.key)
+            two.stores[1].load(two.key)
+            assert two.stores[0].epoch(two.key) == epoch, "only once"
+
+    def test_servers_clock_that_is_set_back_by_a_minute_keeps_what_it_needs(self) -> None:
+        with Server() as server, ShiftedClock(port=server.port) as client:
+            store, key = RedisStore(client), uuid.uuid4().hex
+            epoch = store.epoch(key)
+            assert store.swap(key, 0, row(epoch, ends_in=30))
+            client.ahead = 59
+            old = row(epoch, ends_in=-30)
+            for _ in range(2):
+                assert store.swap(uuid.uuid4().hex, 0, old)
+            server.call("DEL", f"oncegate:{key}")  # has expired
+            client.ahead = 0
+            assert store.load(uuid.uuid4().hex) is None
+            assert store.epoch(uuid.uuid4().hex) == epoch, "a small step loses nothing"
+            assert not store.swap(key, 0, row(epoch)), "the member was kept, and tells of the loss"
 
     def test_clock_of_the_worker_counts_until_redis_answers(self) -> None:
         with Server() as server:
