@@ -29,6 +29,7 @@ from psycopg_pool import ConnectionPool, PoolTimeout
 
 from oncegate import Misconfigured, StoreUnavailable
 from oncegate.adapters import StoredRecord
+from oncegate_stores._in_time import connected_within
 
 _T = TypeVar("_T")
 
@@ -40,7 +41,8 @@ CREATE TABLE IF NOT EXISTS oncegate_flows (
 CREATE INDEX IF NOT EXISTS oncegate_flows_expiry ON oncegate_flows (expires_at);
 CREATE TABLE IF NOT EXISTS oncegate_epoch (
     is_row boolean PRIMARY KEY DEFAULT true CHECK (is_row),
-    epoch text NOT NULL DEFAULT '', history text NOT NULL DEFAULT ''
+    epoch text NOT NULL DEFAULT '', history text NOT NULL DEFAULT '',
+    swept double precision NOT NULL DEFAULT 0
 );
 INSERT INTO oncegate_epoch DEFAULT VALUES ON CONFLICT DO NOTHING;
 CREATE OR REPLACE FUNCTION oncegate_row_deleted() RETURNS trigger
@@ -52,6 +54,7 @@ BEGIN
 END $$;
 CREATE OR REPLACE TRIGGER oncegate_row_deleted BEFORE DELETE ON oncegate_flows FOR EACH ROW
 WHEN (OLD.expires_at > extract(epoch FROM now())) EXECUTE FUNCTION oncegate_row_deleted();
+ALTER TABLE oncegate_flows ENABLE ALWAYS TRIGGER oncegate_row_deleted;
 """
 
 _RIGHTS = """\
@@ -60,24 +63,25 @@ GRANT SELECT, UPDATE ON oncegate_epoch TO the_role;
 """
 
 # The history that the server's data belong to. TRUNCATE, and a table dropped and made again, change
-# the file of the table. Each promotion of a standby begins a new timeline, which the names of WAL files
-# begin with. A server that does not tell its timeline (Amazon Aurora) has that of its process instead.
-_HISTORY = "concat_ws(' ', pg_relation_filenode('oncegate_flows'), {timeline})"
-_TIMELINE = "left(pg_walfile_name(pg_current_wal_insert_lsn()), 8)"
-_FLUSHED = "(pg_current_wal_flush_lsn() - '0/0')::bigint"
-_PROCESS = "pg_postmaster_start_time()"
+# the file of the table. Data cannot be replaced while the server's process runs, nor does a standby
+# have the process of its primary. As a number, because a timestamp's text depends on the time zone.
+_HISTORY = """
+concat_ws(' ', pg_relation_filenode('oncegate_flows'), extract(epoch FROM pg_postmaster_start_time()))
+"""
+_NOW = "extract(epoch FROM now())::float8"
 
 # Each statement answers with what the server says about itself, in the same snapshot and transaction.
-# epoch: NULL if the history is another than the one for which it was drawn.
+# epoch: NULL if the history is another than the one for which it was drawn, or if rows were deleted
+# at a later time than now: the server's clock was ahead, and they may not have expired.
 _HERE = """
 here AS (
     SELECT pg_is_in_recovery() AS is_standby,
-        CASE WHEN NOT pg_is_in_recovery() AND history = {history} THEN epoch END AS epoch,
-        CASE WHEN NOT pg_is_in_recovery() THEN {flushed} END AS flushed
+        CASE WHEN NOT pg_is_in_recovery() AND history = {history} AND swept <= {now} + 60
+        THEN epoch END AS epoch
     FROM oncegate_epoch
 )
 """
-_ANSWER = "is_standby, here.epoch, flushed, extract(epoch FROM clock_timestamp())::float8"
+_ANSWER = "is_standby, here.epoch, extract(epoch FROM clock_timestamp())::float8"
 _LOAD = """
 WITH {here}
 SELECT {answer}, version, sealed, expires_at FROM here LEFT JOIN oncegate_flows ON key = %(key)s
@@ -111,16 +115,22 @@ _DURABLY = """,
     THEN set_config('synchronous_commit', 'on', true) END
 """
 _RENEW = """
-UPDATE oncegate_epoch SET epoch = left(gen_random_uuid()::text, 8), history = {history}
-WHERE history <> {history} OR epoch = %(rewound)s
+UPDATE oncegate_epoch
+SET epoch = left(gen_random_uuid()::text, 8), history = {history}, swept = 0
+WHERE history <> {history} OR swept > {now} + 60
 """
 # The minute allows for the driver's idea of the time: it must see a row expired before it is deleted.
 # now() and not clock_timestamp(): only a stable function can use the index.
 _SWEEP = """
-DELETE FROM oncegate_flows WHERE key IN (
-    SELECT key FROM oncegate_flows WHERE expires_at < extract(epoch FROM now()) - 60
-    LIMIT %(most)s FOR UPDATE SKIP LOCKED
+WITH deleted AS (
+    DELETE FROM oncegate_flows WHERE key IN (
+        SELECT key FROM oncegate_flows WHERE expires_at < {now} - 60
+        LIMIT %(most)s FOR UPDATE SKIP LOCKED
+    ) RETURNING 1
+), noted AS (
+    UPDATE oncegate_epoch SET swept = {now} WHERE swept < {now} AND EXISTS (SELECT FROM deleted)
 )
+SELECT false, count(*) FROM deleted
 """
 _MOST_SWEPT = 1000
 _LOCK = 0x6F6E6365
@@ -128,8 +138,6 @@ _LOCK = 0x6F6E6365
 
 _ISOLATION = "SET TRANSACTION ISOLATION LEVEL READ COMMITTED;"
 """A role's default can be another, in which a swap that waited for another fails."""
-_NOT_TOLD = {"0A000", "42501", "42883", "55000"}
-"""Codes of errors for a function that is not supported, not permitted or missing."""
 _NAMES = re.compile(
     r"""(["'])[^"']*\1|\(?\b\d{1,3}(?:\.\d{1,3}){3}\b\)?|\(?[0-9a-fA-F]*:[0-9a-fA-F:]*:[0-9a-fA-F:]*\)?"""
 )
@@ -181,7 +189,6 @@ class PostgresStore:
         self._pid = os.getpid()
         self._timeout = timeout
         self._may_create = create
-        self._timeline, self._flushed = _TIMELINE, _FLUSHED
         self._last: _Answer | None = None
         self._swept_at = -math.inf
         if self._own:
@@ -232,25 +239,18 @@ class PostgresStore:
 
     def _ask(self, statement: str, **values: Any) -> tuple[Any, ...]:
         """Run a statement, learn from its answer, and return the other columns."""
-        last, sent = self._last, time.time()
+        sent = time.time()
         for _ in range(3):
-            epoch, flushed, server_time, *columns = self._run(statement, values)
-            is_rewound = (
-                last is not None
-                and epoch == last.epoch
-                and flushed is not None
-                and flushed < last.flushed
-            )
-            if epoch is not None and not is_rewound:
+            epoch, server_time, *columns = self._run(statement, values)
+            if epoch is not None:
                 # The server's clock was read after the request and before the answer. Of the
                 # differences that this allows, the least is taken.
                 low, high = server_time - time.time(), server_time - sent
                 skew = max(low, min(high, 0.0))
                 skew = skew if abs(skew) >= 1 else 0.0
-                self._last = _Answer(epoch, skew, flushed or 0, time.monotonic())
+                self._last = _Answer(epoch, skew, time.monotonic())
                 return tuple(columns)
-            # Another history than the one for which the epoch was drawn, or an earlier point of it.
-            self._run(_RENEW, {"rewound": epoch})
+            self._run(_RENEW)
         raise StoreUnavailable("PostgreSQL: its history changes from statement to statement")
 
     def _sweep(self) -> None:
@@ -275,8 +275,6 @@ class PostgresStore:
             except Error as error:
                 if isinstance(error, errors.UndefinedTable) and self._may_create:
                     cause = "missing table"
-                elif self._hides_timeline(error, until):
-                    cause = "hidden timeline"
                 elif _is_of_connection(error):
                     cause = "connection"
                 else:
@@ -286,19 +284,15 @@ class PostgresStore:
                 removed.add(cause)
             if cause == "missing table":
                 self._create(until)
-            elif cause == "hidden timeline":
-                self._timeline, self._flushed = _PROCESS, "NULL::bigint"
             elif self._own:
                 self._own.distrust()
 
     def _execute(
         self, db: Connection[Any], statement: str, values: dict[str, Any] | None
     ) -> tuple[Any, ...]:
-        history = _HISTORY.format(timeline=self._timeline)
-        here = _HERE.format(history=history, flushed=self._flushed)
-        parts = {"{here}": here, "{answer}": _ANSWER, "{history}": history}
+        parts = {"here": _HERE, "answer": _ANSWER, "history": _HISTORY, "now": _NOW}
         for name, part in parts.items():
-            statement = statement.replace(name, part)
+            statement = statement.replace(f"{{{name}}}", part)
         # One string, which is one request and one transaction. A limit of the session would need a
         # start-up option, which PgBouncer refuses.
         limits = f"SET LOCAL statement_timeout = {int(self._timeout * 1000)};"
@@ -323,17 +317,6 @@ class PostgresStore:
         except Error as error:
             raise _typed(error) from error
 
-    def _hides_timeline(self, error: Error, until: float) -> bool:
-        """Whether the server does not tell its timeline to this role."""
-        if self._timeline != _TIMELINE or error.sqlstate not in _NOT_TOLD:
-            return False
-        try:
-            with self._connection(until) as db:
-                ClientCursor(db).execute(f"SELECT {_TIMELINE}, {_FLUSHED}".encode())
-        except Error as failure:
-            return failure.sqlstate in _NOT_TOLD
-        return False
-
     @contextmanager
     def _connection(self, until: float) -> Iterator[Connection[Any]]:
         left = max(0.0, until - time.monotonic())
@@ -357,13 +340,11 @@ class _Answer(NamedTuple):
     Attributes:
         epoch: see `oncegate.adapters.RecordStore.epoch`.
         skew: seconds by which its clock is ahead; 0.0 if under a second.
-        flushed: position up to which its WAL was on disk, in bytes; 0 if it does not tell.
         at: when it answered, by this process's monotonic clock.
     """
 
     epoch: str
     skew: float
-    flushed: int
     at: float
 
 
@@ -388,7 +369,7 @@ def _bounded(gen: PQGen[_T], until: float) -> PQGen[_T]:
         waits_for = next(gen)
         while True:
             ready = yield waits_for
-            if not ready and time.monotonic() > until:
+            if time.monotonic() > until:  # also while an answer comes in bit by bit
                 raise _TimedOut("the server did not answer in time")
             waits_for = gen.send(ready)
     except StopIteration as end:
@@ -430,6 +411,7 @@ class _Pool:
         # A forked process never closes the connections that it inherits: they are its parent's.
         self._processes: dict[int, _Process] = {}
         self._trusted_since = 0.0
+        self._failed: tuple[float, Exception] | None = None
 
     def distrust(self) -> None:
         """Use no connection again that was used before now: the server went away, or is read-only."""
@@ -460,7 +442,7 @@ class _Pool:
                 f"PostgreSQL: all {self._most} connections were in use for {self._timeout:g} s"
             )
         try:
-            db = self._idle(here) or self._connect()
+            db = self._idle(here) or self._connect(until)
             # A little more than the server has, whose own error leaves the connection usable.
             db.until = until + 0.5
             try:
@@ -498,15 +480,26 @@ class _Pool:
         while here.idle:
             here.idle.pop().close()
 
-    def _connect(self) -> _Connection:
+    def _connect(self, until: float) -> _Connection:
+        began = time.monotonic()
+        if self._failed and began - self._failed[0] < 1:
+            raise StoreUnavailable(_message(self._failed[1]))
         try:
-            db = _Connection.connect(
-                self._url, autocommit=True, prepare_threshold=None, **self._options
-            )
-        except Error as error:
+            # Two seconds more: the least that libpq gives a host.
+            db = connected_within(max(0.0, until - began) + 2, self._connect_to_a_host)
+        except (Error, TimeoutError) as error:
+            ended = time.monotonic()
+            # An event asks the store several times. It shall not wait so long each time.
+            self._failed = (ended, error) if ended - began > 1 else None
             raise _typed(error) from error
+        self._failed = None
         db.made_at = db.used_at = time.monotonic()
         return db
+
+    def _connect_to_a_host(self) -> _Connection:
+        return _Connection.connect(
+            self._url, autocommit=True, prepare_threshold=None, **self._options
+        )
 
 
 def _is_of_connection(error: Error) -> bool:
@@ -524,20 +517,23 @@ def _is_of_connection(error: Error) -> bool:
     }
 
 
-def _typed(error: Error) -> StoreUnavailable | Misconfigured:
+def _typed(error: Exception) -> StoreUnavailable | Misconfigured:
     """Return the exception for a failure, with its reason."""
-    reason = f"PostgreSQL: {type(error).__name__}: {_reason(error)}"
     if isinstance(error, ProgrammingError):
         return Misconfigured(
-            f"{reason}. PostgresStore needs these tables and rights; run this as a role that may create "
-            f"them:\n{_SCHEMA}{_RIGHTS}"
+            f"{_message(error)}. PostgresStore needs these tables and rights; run this as a role that "
+            f"may create them:\n{_SCHEMA}{_RIGHTS}"
         )
-    return StoreUnavailable(reason)
+    return StoreUnavailable(_message(error))
 
 
-def _reason(error: Error) -> str:
+def _message(error: Exception) -> str:
+    return f"PostgreSQL: {type(error).__name__}: {_reason(error)}"
+
+
+def _reason(error: Exception) -> str:
     """Return what the server said, without names and addresses."""
-    if error.diag.message_primary:
+    if isinstance(error, Error) and error.diag.message_primary:
         return error.diag.message_primary
     first = (str(error).splitlines() or [""])[0]
     return _NAMES.sub("…", first.rpartition(" failed: ")[2]).strip()

@@ -7,9 +7,7 @@ import socket
 import ssl
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
 from functools import partial
-from threading import Thread
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
@@ -38,6 +36,7 @@ from redis.sentinel import (
 )
 
 from oncegate import Misconfigured
+from oncegate_stores._in_time import connected_within
 
 _URL = re.compile(r"(unix|(?:redis|valkey)s?(\+sentinel|\+cluster)?)://.+", re.DOTALL)
 _EXAMPLES = (
@@ -208,37 +207,6 @@ def _cluster(url: str, others: list[tuple[str, int]], defaults: dict[str, Any]) 
 # ── connections ──
 
 
-def _within(seconds: float | None, connect: Callable[[], socket.socket]) -> socket.socket:
-    """Connect in a thread of its own, and give up in time.
-
-    A resolver takes no timeout, and redis-py's is for each of a name's addresses.
-    """
-    made: Future[socket.socket] = Future()
-
-    def run() -> None:
-        try:
-            made.set_result(connect())
-        except BaseException as error:  # noqa: BLE001 - raised by the caller
-            made.set_exception(error)
-
-    thread = Thread(target=run, name="oncegate-redis-connect", daemon=True)
-    thread.start()
-    try:
-        connection = made.result(seconds)
-        # A fork while OpenSSL cleans up after the thread would leave a lock of it held in the child.
-        thread.join()
-        return connection
-    except TimeoutError:
-        if not made.done():
-            made.add_done_callback(_close)
-        raise
-
-
-def _close(made: Future[socket.socket]) -> None:
-    if made.exception() is None:
-        made.result().close()
-
-
 class _Socket:
     """A socket, each of whose waits for data ends by a common deadline.
 
@@ -280,7 +248,7 @@ class _InTime(AbstractConnection):
 
     def _connect(self) -> Any:
         connect = super()._connect  # type: ignore[safe-super]
-        return _Socket(_within(self.socket_connect_timeout, connect))
+        return _Socket(connected_within(self.socket_connect_timeout, connect))
 
     def read_response(self, *arguments: Any, **options: Any) -> Any:
         if self._sock and self.socket_timeout:

@@ -19,15 +19,20 @@ from oncegate.adapters import StoredRecord
 
 _T = TypeVar("_T")
 
-_DRAW = "INSERT OR REPLACE INTO oncegate_epoch VALUES (1, lower(hex(randomblob(4))))"
+_DRAW = """
+INSERT OR REPLACE INTO oncegate_epoch (id, drawn) SELECT 1, lower(hex(randomblob(4)))"""
+# `unixepoch('subsec')`, which is seconds since the Unix epoch, needs SQLite 3.42.
+_NOW = "(julianday('now') - 2440587.5) * 86400"
 _STATEMENTS = (
     """CREATE TABLE IF NOT EXISTS oncegate_flows (
     key TEXT PRIMARY KEY, version INTEGER NOT NULL, sealed BLOB NOT NULL, expires_at REAL NOT NULL
 )""",
     "CREATE INDEX IF NOT EXISTS oncegate_flows_expiry ON oncegate_flows (expires_at)",
-    "CREATE TABLE IF NOT EXISTS oncegate_epoch (id INTEGER PRIMARY KEY, drawn TEXT NOT NULL)",
+    """CREATE TABLE IF NOT EXISTS oncegate_epoch (
+    id INTEGER PRIMARY KEY, drawn TEXT NOT NULL, swept REAL NOT NULL DEFAULT 0
+)""",
     f"""CREATE TRIGGER IF NOT EXISTS oncegate_row_deleted AFTER DELETE ON oncegate_flows
-WHEN OLD.expires_at > (julianday('now') - 2440587.5) * 86400 BEGIN {_DRAW}; END""",
+WHEN OLD.expires_at > {_NOW} BEGIN {_DRAW}; END""",
     _DRAW,
 )
 _MISSING = """
@@ -35,32 +40,40 @@ SELECT 3 - count(*) FROM sqlite_master
 WHERE name IN ('oncegate_flows', 'oncegate_epoch', 'oncegate_row_deleted')
 """
 
-# of_file is a function of each connection: the epoch is what was drawn in the file, and which file.
-_LOAD = """
-SELECT of_file(drawn), version, sealed, expires_at
-FROM oncegate_epoch LEFT JOIN oncegate_flows ON key = ?
-"""
+# of_file is a function of each connection: the epoch is what was drawn in the file, which file, and
+# SQLite's count of changes of the whole file (schemas, restores, VACUUM). NULL if rows were deleted at
+# a later time than now: the clock was ahead, and they may not have expired.
+_EPOCH = f"""
+(SELECT of_file(drawn, schema_version) FROM oncegate_epoch, pragma_schema_version
+WHERE swept <= {_NOW} + 60)
+"""  # noqa: S608 - of constants
+_LOAD = f"""
+SELECT {_EPOCH}, version, sealed, expires_at FROM oncegate_epoch LEFT JOIN oncegate_flows ON key = ?
+"""  # noqa: S608 - of constants
+_RENEW = f"{_DRAW} FROM oncegate_epoch WHERE swept > {_NOW} + 60"
 
 # A row that is stored already was saved by an earlier attempt, which failed after its commit.
-_CREATE = """
+_CREATE = f"""
 INSERT INTO oncegate_flows SELECT :key, :version, :sealed, :expires_at
-WHERE :epoch IS NULL OR (SELECT of_file(drawn) FROM oncegate_epoch) = :epoch
+WHERE :epoch IS NULL OR {_EPOCH} = :epoch
 ON CONFLICT (key) DO UPDATE SET version = excluded.version
 WHERE version = excluded.version AND sealed = excluded.sealed
 """
-_SWAP = """
+_SWAP = f"""
 UPDATE oncegate_flows SET version = :version, sealed = :sealed, expires_at = :expires_at
 WHERE key = :key AND (version = :expected OR version = :version AND sealed = :sealed)
-AND (:epoch IS NULL OR (SELECT of_file(drawn) FROM oncegate_epoch) = :epoch)
-"""
-# The driver must see a row expired before it is deleted: hence the minute. `unixepoch('subsec')`,
-# which is seconds since the Unix epoch, needs SQLite 3.42.
-_SWEEP = """
+AND (:epoch IS NULL OR {_EPOCH} = :epoch)
+"""  # noqa: S608 - of constants
+# The driver must see a row expired before it is deleted: hence the minute.
+_NOTE_SWEEP = f"""
+UPDATE oncegate_epoch SET swept = {_NOW}
+WHERE swept < {_NOW} AND EXISTS (SELECT 1 FROM oncegate_flows WHERE expires_at < {_NOW} - 60)
+"""  # noqa: S608 - of constants
+_SWEEP = f"""
 DELETE FROM oncegate_flows WHERE rowid IN (
-    SELECT rowid FROM oncegate_flows
-    WHERE expires_at < (julianday('now') - 2440587.5) * 86400 - 60 LIMIT ?
+    SELECT rowid FROM oncegate_flows WHERE expires_at < {_NOW} - 60 LIMIT ?
 )
-"""
+"""  # noqa: S608 - of constants
 _MOST_SWEPT = 1000
 
 # In WAL mode, NORMAL can lose the latest commits in a power cut, but neither corrupts nor reorders
@@ -72,12 +85,18 @@ _MOST_LOGGED = 4 << 20
 """Bytes of the write-ahead log after a checkpoint; SQLite makes one at 1,000 pages of 4 KB."""
 
 
+_File = tuple[int, int]
+"""Device and inode."""
+
+
 class _Connections:
     """The connections of one process to one file: one to read, and one for each way to commit."""
 
-    def __init__(self, file: tuple[int, int]) -> None:
+    def __init__(self, file: _File) -> None:
         self.pid = os.getpid()
         self.file = file
+        self.log: _File | None = None
+        self.is_closed = False
         self.open: dict[str, sqlite3.Connection] = {}
         # SQLite allows one writer at a time. Threads queue on a lock, as SQLite would make them sleep.
         reading, writing = threading.Lock(), threading.Lock()
@@ -88,6 +107,7 @@ class _Connections:
         if self.pid != os.getpid():
             _INHERITED.append(self)
             return
+        self.is_closed = True
         for use, turn in self.turns.items():
             # With a timeout: at interpreter exit, a daemon thread may be using the connection.
             if turn.acquire(timeout=1):
@@ -108,7 +128,8 @@ class SQLiteStore:
     The threads of a process share its connections, and a forked process opens new ones: SQLite
     connections must not cross a fork (sqlite.org, "How To Corrupt An SQLite Database File", 2.6).
 
-    A file that was deleted or replaced, and a row that was deleted before it expired, end the flows.
+    A file that was deleted, replaced or restored, and a row that was deleted before it expired, end the
+    flows. So does a stop of all processes: the file may be a copy when the first of them opens it again.
 
     Args:
         path: database file; created with mode 0600 if it is missing.
@@ -135,7 +156,12 @@ class SQLiteStore:
     def load(self, key: str) -> StoredRecord | None:
         """See `oncegate.adapters.RecordStore.load`."""
         row = self._run("reading", lambda db: _first(db.execute(_LOAD, (key,))))
+        if row[0] is None:
+            self._run("writing", lambda db: db.execute(_RENEW))
+            row = self._run("reading", lambda db: _first(db.execute(_LOAD, (key,))))
         epoch, version, sealed, expires_at = row
+        if epoch is None:
+            raise StoreUnavailable(f"{self._path}: the clock changed just now")
         self._last = epoch, time.monotonic()
         return None if version is None else StoredRecord(version, sealed, expires_at)
 
@@ -171,6 +197,7 @@ class SQLiteStore:
         """Delete expired rows, at most once a minute as long as one statement can delete them all."""
         now = time.monotonic()
         if now - self._swept_at >= 60:
+            db.execute(_NOTE_SWEEP)
             deleted = db.execute(_SWEEP, (_MOST_SWEPT,)).rowcount
             self._swept_at = -math.inf if deleted == _MOST_SWEPT else now
 
@@ -197,6 +224,8 @@ class SQLiteStore:
                     f"{self._path}: timed out after {self._timeout} s waiting for other threads"
                 )
             try:
+                if connections.is_closed:
+                    raise StoreUnavailable(f"{self._path}: the store was closed just now")
                 if use not in connections.open:
                     connections.open[use] = self._connect(use, connections.file)
                 yield connections.open[use]
@@ -208,33 +237,56 @@ class SQLiteStore:
     def _to_the_file(self) -> _Connections:
         """Return this process's connections to the file that has the path now.
 
-        A file that was deleted or replaced can still be written to. Other workers would not see that.
+        A file or log that was deleted or replaced can still be written to. Other workers would not see
+        that.
         """
-        file = self._file()
-        current = self._connections
-        if current and (current.pid, current.file) == (os.getpid(), file):
-            return current
+        file, current = self._file(), self._connections
+        is_ours = current is not None and current.pid == os.getpid()
+        if current and is_ours and not current.is_closed:
+            if (current.file, current.log) == (file, _file_at(self._log)):
+                return current
+            # First, because the connections of a process share what SQLite knows of the log.
+            current.close()
         # After a fork, the inherited locks may never be released, so they are not used; the finalizer
         # keeps the inherited connections alive.
-        self._connections = connections = _Connections(file)
+        connections = _Connections(file)
+        try:
+            self._begin(connections)
+        except BaseException:
+            connections.close()
+            raise
+        self._connections = connections
         # Closes them with the store: Python 3.13 warns about connections that are left open.
         finalize(self, connections.close)
         self._last = None
-        if current and current.pid == os.getpid():
-            current.close()
         return connections
 
-    def _file(self) -> tuple[int, int]:
-        """Return device and inode of the file; create it if it is missing."""
-        try:
-            found = self._path.stat()
-        except FileNotFoundError:
-            # Only the owner may read the file, although its records are sealed.
-            self._path.touch(mode=0o600, exist_ok=True)
-            found = self._path.stat()
-        return found.st_dev, found.st_ino
+    def _begin(self, connections: _Connections) -> None:
+        """Open the file. Draw a new epoch if it has no log: it may have been replaced or rolled back.
 
-    def _connect(self, use: str, file: tuple[int, int]) -> sqlite3.Connection:
+        SQLite deletes the log when the last process closes the file. The transaction makes processes
+        that begin at the same time take turns, so that only the first draws.
+        """
+        db = connections.open["writing"] = self._connect("writing", connections.file)
+        with _transaction(db):
+            if self._log.stat().st_size == 0:
+                db.execute(_DRAW)
+        connections.log = _file_at(self._log)
+
+    @property
+    def _log(self) -> Path:
+        return self._path.with_name(self._path.name + "-wal")
+
+    def _file(self) -> _File:
+        """Return device and inode of the file; create it if it is missing."""
+        if found := _file_at(self._path):
+            return found
+        # Only the owner may read the file, although its records are sealed.
+        self._path.touch(mode=0o600, exist_ok=True)
+        made = self._path.stat()
+        return made.st_dev, made.st_ino
+
+    def _connect(self, use: str, file: _File) -> sqlite3.Connection:
         # isolation_level=None: each statement is its own transaction; a swap needs no more.
         db = sqlite3.connect(
             self._path, timeout=self._timeout, isolation_level=None, check_same_thread=False
@@ -246,7 +298,9 @@ class SQLiteStore:
             db.execute(f"PRAGMA journal_size_limit = {_MOST_LOGGED}")
             if self._file() != file:
                 raise StoreUnavailable(f"{self._path}: the file was replaced just now")
-            db.create_function("of_file", 1, lambda drawn: _epoch_of(drawn, file[1]))
+            db.create_function(
+                "of_file", 2, lambda drawn, schema: _epoch_of(drawn, schema, file[1])
+            )
             if db.execute(_MISSING).fetchone() != (0,):
                 _create(db)
         except BaseException:
@@ -273,12 +327,20 @@ class SQLiteStore:
         return StoreUnavailable(f"{self._path}: {error}")
 
 
-def _epoch_of(drawn: str, inode: int) -> str:
-    return hashlib.sha256(f"{drawn} {inode}".encode()).hexdigest()[:8]
+def _file_at(path: Path) -> _File | None:
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
 
 
-def _first(cursor: sqlite3.Cursor) -> tuple[str, int | None, bytes, float]:
-    row: tuple[str, int | None, bytes, float] | None = cursor.fetchone()
+def _epoch_of(drawn: str, schema_version: int, inode: int) -> str:
+    return hashlib.sha256(f"{drawn} {schema_version} {inode}".encode()).hexdigest()[:8]
+
+
+def _first(cursor: sqlite3.Cursor) -> tuple[str | None, int | None, bytes, float]:
+    row: tuple[str | None, int | None, bytes, float] | None = cursor.fetchone()
     if row is None:
         raise sqlite3.OperationalError("no such table row: oncegate_epoch")
     return row
@@ -286,14 +348,20 @@ def _first(cursor: sqlite3.Cursor) -> tuple[str, int | None, bytes, float]:
 
 def _create(db: sqlite3.Connection) -> None:
     """Create what is missing, with a new epoch; nothing if another process was faster."""
-    db.execute("BEGIN IMMEDIATE")
-    try:
+    with _transaction(db):
         has_epoch = (
             db.execute(_MISSING).fetchone() == (0,)
             and db.execute("SELECT 1 FROM oncegate_epoch").fetchone()
         )
         for statement in () if has_epoch else _STATEMENTS:
             db.execute(statement)
+
+
+@contextmanager
+def _transaction(db: sqlite3.Connection) -> Iterator[None]:
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        yield
         db.execute("COMMIT")
     except BaseException:
         with suppress(sqlite3.Error):

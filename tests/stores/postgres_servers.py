@@ -168,6 +168,8 @@ class PgBouncer:
 class Nat:
     """Forwards connections to a port, and can forget them: it then drops what they send, silently.
 
+    With `seconds_per_byte`, it forwards the answers byte by byte.
+
     Args:
         port: the server's port.
     """
@@ -177,6 +179,7 @@ class Nat:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = int(self._listener.getsockname()[1])
         self.accepted = 0
+        self.seconds_per_byte = 0.0
         self._generation = 0
         self._open: list[socket.socket] = []
         threading.Thread(target=self._accept, daemon=True).start()
@@ -199,8 +202,11 @@ class Nat:
     def _pump(self, source: socket.socket, target: socket.socket, generation: int) -> None:
         with contextlib.suppress(OSError):
             while data := source.recv(65536):
-                if generation == self._generation:
-                    target.sendall(data)
+                slow = self.seconds_per_byte if source.getpeername()[1] == self._target else 0
+                for part in [bytes([byte]) for byte in data] if slow else [data]:
+                    time.sleep(slow)
+                    if generation == self._generation:
+                        target.sendall(part)
             if generation == self._generation:
                 target.shutdown(socket.SHUT_WR)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import socket
 import threading
 import time
 import uuid
@@ -152,6 +154,7 @@ class TestLoss:
             "TRUNCATE oncegate_flows",
             "DELETE FROM oncegate_flows",
             "DELETE FROM oncegate_flows WHERE expires_at > 0",
+            "SET session_replication_role = replica; DELETE FROM oncegate_flows",
             "DROP TABLE oncegate_flows",
             "DROP TABLE oncegate_flows, oncegate_epoch",
             "DELETE FROM oncegate_epoch; ALTER TABLE oncegate_flows DISABLE TRIGGER ALL;"
@@ -211,7 +214,9 @@ class TestLoss:
         store.load(KEY)
         assert store.epoch(KEY) == before
 
-    def test_restart_keeps_the_epoch(self, server: Postgres, store: PostgresStore) -> None:
+    def test_restart_changes_the_epoch_and_keeps_the_rows(
+        self, server: Postgres, store: PostgresStore
+    ) -> None:
         before = store.epoch(KEY)
         store.swap(KEY, 0, row())
         for number in range(20):
@@ -221,7 +226,27 @@ class TestLoss:
             store.load(KEY)
         server.start()
         assert store.load(KEY) is not None
-        assert store.epoch(KEY) == before
+        assert store.epoch(KEY) != before
+
+    def test_clock_that_was_ahead_when_rows_were_deleted_changes_the_epoch(
+        self, server: Postgres, database: str, store: PostgresStore
+    ) -> None:
+        """The rows had expired by that clock only. Each later epoch stays."""
+        before = store.epoch(KEY)
+        store.swap("b" * 32, 0, row(ends_in=-61))
+        store._swept_at = -1e9
+        assert store.swap(KEY, 0, row()._replace(epoch=before))
+        server.execute(
+            f"DELETE FROM oncegate_flows WHERE key = '{'b' * 32}'",
+            "UPDATE oncegate_epoch SET swept = swept + 7200",
+            database=database,
+        )
+        assert store.swap(KEY, 1, row(2)._replace(epoch=before)) is False
+        after = store.epoch(KEY)
+        assert after != before
+        store.load(KEY)
+        assert store.epoch(KEY) == after
+        assert store.swap(KEY, 1, row(2)._replace(epoch=after))
 
 
 class TestFailover:
@@ -231,19 +256,22 @@ class TestFailover:
         transport: CognitoTransport,
         sandbox: Sandbox,
     ) -> None:
-        """It begins no new timeline; but it has not what the server said it had on disk."""
-        store = PostgresStore(primary.url_of("postgres"))
-        sign_in = SignIn(transport=transport, store=store)
-        assert sign_in.send(sign_in.start(), password()).state == "awaiting_mfa"
+        """It begins no new timeline. Workers that did not see the flow, or are new, notice it too."""
+        url = primary.url_of("postgres")
+        PostgresStore(url).load(KEY)
         copy = primary.copy_of_data()
-        first = sign_in.start()
-        sign_in.send(first, password())
-        sign_in.get(first.flow_id)
+        stores = [PostgresStore(url) for _ in range(3)]
+        worker, idle, new = (SignIn(transport=transport, store=store) for store in stores)
+        idle.start()
+        first = worker.start()
+        worker.send(first, password())
         primary.restore(copy)
-        again = sign_in.send(first, password())
-        assert again.message is not None
-        assert (again.message.code, len(sandbox.messages())) == ("flow_expired", 2)
-        store.close()
+        for sign_in in (idle, new, worker):
+            again = sign_in.send(first, password())
+            assert again.message is not None
+            assert (again.message.code, len(sandbox.messages())) == ("flow_expired", 1)
+        for store in stores:
+            store.close()
 
     def test_standby_without_the_last_commit_ends_the_flows(
         self, primary: Postgres, transport: CognitoTransport, sandbox: Sandbox
@@ -392,23 +420,32 @@ class TestRights:
             swap_twice()
         assert "GRANT SELECT, INSERT, UPDATE, DELETE ON oncegate_flows" in str(refused.value)
 
-    def test_role_that_may_not_see_the_timeline_uses_the_process(
-        self, server: Postgres, database: str, role: str, plain: PostgresStore
+    def test_workers_of_other_roles_and_time_zones_have_one_epoch(
+        self, server: Postgres, database: str, role: str
     ) -> None:
-        """As in Amazon Aurora, which has no timeline: then each restart ends the flows."""
+        """Also where functions that tell the timeline are refused, as in Amazon Aurora."""
         self.grant(server, database, role)
-        function = "EXECUTE ON FUNCTION pg_walfile_name(pg_lsn)"
-        server.execute(f"REVOKE {function} FROM PUBLIC", database=database)
+        functions = "EXECUTE ON FUNCTION pg_walfile_name(pg_lsn), pg_current_wal_insert_lsn()"
+        server.execute(f"REVOKE {functions} FROM PUBLIC", database=database)
+        zone = "?options=-c%20timezone%3D"
+        stores = [
+            PostgresStore(url)
+            for url in (
+                server.url_of(database),
+                server.url_of(database, role, f"{zone}UTC"),
+                server.url_of(database, role, f"{zone}Europe/Berlin"),
+            )
+        ]
         try:
-            before = plain.epoch(KEY)
-            assert plain.swap(KEY, 0, row()._replace(epoch=before))
-            assert plain.epoch(KEY) == before
-            server.stop()
-            server.start()
-            assert plain.swap(KEY, 1, row(2)._replace(epoch=before)) is False
-            assert plain.epoch(KEY) != before
+            for number, store in enumerate(stores * 2):
+                store.load(KEY)
+                epoch = stores[0].epoch(KEY)
+                assert store.epoch(KEY) == epoch
+                assert store.swap(KEY, number, row(number + 1)._replace(epoch=epoch))
         finally:
-            server.execute(f"GRANT {function} TO PUBLIC", database=database)
+            server.execute(f"GRANT {functions} TO PUBLIC", database=database)
+            for store in stores:
+                store.close()
 
     def test_table_of_release_0_1_is_taken_over(
         self, server: Postgres, database: str, store: PostgresStore
@@ -570,7 +607,45 @@ class TestConnections:
                 with pytest.raises(StoreUnavailable):
                     store.swap(KEY, 1, row())
                 assert time.monotonic() - began < 4
+        time.sleep(1)  # for which the failure is remembered
         assert store.swap(KEY, 0, row())
+        store.close()
+
+    def test_answer_that_comes_in_bit_by_bit_holds_no_thread(
+        self, server: Postgres, database: str
+    ) -> None:
+        with Nat(server.port) as nat:
+            url = f"postgresql://postgres@127.0.0.1:{nat.port}/{database}"
+            store = PostgresStore(url, timeout=1)
+            assert store.swap(KEY, 0, row(sealed=b"x" * 1200))
+            nat.seconds_per_byte = 0.02
+            began = time.monotonic()
+            with pytest.raises(StoreUnavailable, match="did not answer in time"):
+                store.load(KEY)
+            assert time.monotonic() - began < 4
+            store.close()
+
+    def test_resolver_that_does_not_answer_holds_no_thread(
+        self, url: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Its failure is remembered for a second, so that an event waits once only."""
+        answers = threading.Event()
+        resolve = socket.getaddrinfo
+
+        def wait(*args: Any, **kwargs: Any) -> Any:
+            answers.wait(30)
+            return resolve(*args, **kwargs)
+
+        monkeypatch.setattr(socket, "getaddrinfo", wait)
+        store = PostgresStore(url.replace("127.0.0.1", "localhost"), timeout=0.5)
+        began = time.monotonic()
+        for ask in (store.now, lambda: store.load(KEY), lambda: store.epoch(KEY)):
+            with contextlib.nullcontext() if ask == store.now else pytest.raises(StoreUnavailable):
+                ask()
+        assert time.monotonic() - began < 4
+        answers.set()
+        time.sleep(1)
+        assert store.load(KEY) is None
         store.close()
 
     def test_connection_is_replaced_after_its_lifetime(

@@ -6,12 +6,13 @@ import contextlib
 import gc
 import multiprocessing
 import os
+import signal
 import sqlite3
 import stat
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -61,7 +62,7 @@ def test_durable_swap_waits_for_disk(tmp_path: Path) -> None:
             db.set_trace_callback(written.setdefault(use, []).append)
     store.swap(KEY, 0, ROW)
     store.swap(KEY, 1, StoredRecord(2, b"later", time.time() + 3600, durable=False))
-    assert [len(statements) for statements in written.values()] == [1, 2]  # including the sweep
+    assert [len(statements) for statements in written.values()] == [1, 3]  # including the sweep
     assert "UPDATE" in written["writing"][0]
     assert "INSERT" in written["durable"][-1]
 
@@ -314,12 +315,162 @@ def test_expired_rows_are_deleted_without_a_new_epoch(tmp_path: Path) -> None:
     assert store.epoch(KEY) == before
 
 
-def test_epoch_outlives_restarts_and_vacuum(tmp_path: Path) -> None:
+def test_epoch_outlives_workers_as_long_as_one_is_left(tmp_path: Path) -> None:
+    path = tmp_path / "flows.db"
+    one, two = SQLiteStore(path), SQLiteStore(path)
+    before = one.epoch(KEY)
+    assert two.epoch(KEY) == before
+    for store, other in ((one, two), (two, one)):
+        store.close()
+        other.swap(KEY, 0, ROW)
+        store.load(KEY)
+        assert store.epoch(KEY) == before
+        assert SQLiteStore(path).epoch(KEY) == before
+    one.close()
+    two.close()
+    one.load(KEY)
+    assert one.epoch(KEY) != before
+
+
+def test_forked_worker_sees_what_others_save_after_its_parent_closed_the_file(
+    tmp_path: Path,
+) -> None:
+    """What a fork inherits makes SQLite take no lock of the child's own: the parent deletes the log."""
+    path = tmp_path / "flows.db"
+    store = SQLiteStore(path)
+    store.load(KEY)
+    parent, child_is_ready = os.pipe()
+    child, parent_is_done = os.pipe()
+    forked = os.fork()
+    if forked == 0:
+        store.swap(KEY, 0, ROW)
+        os.write(child_is_ready, b"1")
+        os.read(child, 1)
+        assert store.swap(KEY, 1, ROW._replace(version=2))
+        os._exit(0)
+    os.read(parent, 1)
+    store.close()
+    os.write(parent_is_done, b"1")
+    assert os.waitpid(forked, 0)[1] == 0
+    loaded = SQLiteStore(path).load(KEY)
+    assert loaded is not None
+    assert loaded.version == 2
+    for end in (parent, child_is_ready, child, parent_is_done):
+        os.close(end)
+
+
+def _copy_to_the_same_inode(path: Path) -> None:
+    path.write_bytes((path.parent / "copy").read_bytes())
+
+
+def _restore(path: Path) -> None:
+    with (
+        contextlib.closing(sqlite3.connect(path.parent / "copy")) as copy,
+        contextlib.closing(sqlite3.connect(path)) as db,
+    ):
+        copy.backup(db)
+
+
+def _delete_logs(path: Path) -> None:
+    for end in ("-wal", "-shm"):
+        path.with_name(path.name + end).unlink(missing_ok=True)
+
+
+@pytest.mark.parametrize("ends", ["closed", "killed"])
+@pytest.mark.parametrize("roll_back", [_copy_to_the_same_inode, _restore, _delete_logs])
+def test_file_rolled_back_while_nobody_had_it_open_changes_the_epoch(
+    tmp_path: Path, ends: str, roll_back: Callable[[Path], None]
+) -> None:
+    path = tmp_path / "flows.db"
+    SQLiteStore(path).load(KEY)
+    (tmp_path / "copy").write_bytes(path.read_bytes())
+    read, write = os.pipe()
+    worker = os.fork()
+    if worker == 0:
+        store = SQLiteStore(path)
+        epoch = store.epoch(KEY)
+        store.swap(KEY, 0, ROW._replace(epoch=epoch))
+        os.write(write, epoch.encode())
+        if ends == "closed":
+            store.close()
+        os.kill(os.getpid(), signal.SIGKILL)
+    os.waitpid(worker, 0)
+    if ends == "killed" and roll_back is _copy_to_the_same_inode:
+        _delete_logs(path)
+    roll_back(path)
+    before = os.read(read, 100).decode()
+    store = SQLiteStore(path)
+    assert store.swap("b" * 32, 0, ROW._replace(epoch=before)) is False
+    assert store.epoch(KEY) != before
+
+
+class _Worker:
+    """A store in a process of its own."""
+
+    _store: SQLiteStore
+
+    def __init__(self, path: Path) -> None:
+        context = multiprocessing.get_context("fork")
+        self.process = ProcessPoolExecutor(1, context, self._open, (path,))
+
+    def ask(self, method: str, *values: object) -> object:
+        return self.process.submit(self._ask, method, values).result(timeout=20)
+
+    @classmethod
+    def _open(cls, path: Path) -> None:
+        cls._store = SQLiteStore(path)
+
+    @classmethod
+    def _ask(cls, method: str, values: tuple[object, ...]) -> object:
+        return getattr(cls._store, method)(*values)
+
+
+@pytest.mark.parametrize("roll_back", [_restore, _delete_logs])
+@pytest.mark.parametrize("first", [0, 1, 2])
+def test_file_rolled_back_in_use_changes_the_epoch_of_every_worker(
+    tmp_path: Path, roll_back: Callable[[Path], None], first: int
+) -> None:
+    path = tmp_path / "flows.db"
+    workers = [_Worker(path) for _ in range(3)]  # the last one opens the file afterwards
+    before = workers[0].ask("epoch", KEY)
+    assert workers[1].ask("epoch", KEY) == before
+    with (
+        contextlib.closing(sqlite3.connect(path)) as db,
+        contextlib.closing(sqlite3.connect(tmp_path / "copy")) as copy,
+    ):
+        db.backup(copy)
+    row = ROW._replace(epoch=str(before))
+    assert workers[0].ask("swap", KEY, 0, row)
+    roll_back(path)
+    workers.insert(0, workers.pop(first))
+    for worker in workers:
+        assert worker.ask("swap", "b" * 32, 0, row) is False
+        worker.ask("load", KEY)
+    time.sleep(1)  # then each asks for the epoch
+    after = {worker.ask("epoch", KEY) for worker in workers}
+    assert len(after) == 1
+    assert before not in after
+    assert workers[1].ask("swap", "c" * 32, 0, row._replace(epoch=str(after.pop())))
+    for worker in workers:
+        assert worker.ask("load", "c" * 32) is not None
+        worker.process.shutdown()
+
+
+def test_clock_that_was_ahead_when_rows_were_deleted_changes_the_epoch(tmp_path: Path) -> None:
+    """The rows had expired by that clock only. Each later epoch stays."""
     store = SQLiteStore(tmp_path / "flows.db")
     before = store.epoch(KEY)
-    store.close()
-    _run("VACUUM")(tmp_path / "flows.db")
-    assert SQLiteStore(tmp_path / "flows.db").epoch(KEY) == before
+    store.swap("b" * 32, 0, StoredRecord(1, b"", time.time() - 61))
+    store._swept_at = -1e9
+    assert store.swap(KEY, 0, ROW._replace(epoch=before))
+    _run("UPDATE oncegate_epoch SET swept = swept + 7200")(tmp_path / "flows.db")
+    assert store.swap(KEY, 1, ROW._replace(version=2, epoch=before)) is False
+    store.load(KEY)
+    after = store.epoch(KEY)
+    assert after != before
+    store.load(KEY)
+    assert store.epoch(KEY) == after
+    assert store.swap(KEY, 1, ROW._replace(version=2, epoch=after))
 
 
 def test_workers_that_create_the_file_together_have_one_epoch(tmp_path: Path) -> None:
