@@ -129,7 +129,7 @@ class SQLiteStore:
     connections must not cross a fork (sqlite.org, "How To Corrupt An SQLite Database File", 2.6).
 
     A file that was deleted, replaced or restored, and a row that was deleted before it expired, end the
-    flows. So does a stop of all processes: the file may be a copy when the first of them opens it again.
+    flows. A restart of the processes does not.
 
     Args:
         path: database file; created with mode 0600 if it is missing.
@@ -242,16 +242,18 @@ class SQLiteStore:
         """
         file, current = self._file(), self._connections
         is_ours = current is not None and current.pid == os.getpid()
+        has_lost_its_log = False
         if current and is_ours and not current.is_closed:
             if (current.file, current.log) == (file, _file_at(self._log)):
                 return current
+            has_lost_its_log = current.file == file
             # First, because the connections of a process share what SQLite knows of the log.
             current.close()
         # After a fork, the inherited locks may never be released, so they are not used; the finalizer
         # keeps the inherited connections alive.
         connections = _Connections(file)
         try:
-            self._begin(connections)
+            self._begin(connections, draw=has_lost_its_log)
         except BaseException:
             connections.close()
             raise
@@ -261,16 +263,17 @@ class SQLiteStore:
         self._last = None
         return connections
 
-    def _begin(self, connections: _Connections) -> None:
-        """Open the file. Draw a new epoch if it has no log: it may have been replaced or rolled back.
+    def _begin(self, connections: _Connections, *, draw: bool) -> None:
+        """Open the file.
 
-        SQLite deletes the log when the last process closes the file. The transaction makes processes
-        that begin at the same time take turns, so that only the first draws.
+        Args:
+            connections: to the file, none of them open yet.
+            draw: whether to draw a new epoch. SQLite deletes the log when the last process closes the
+                file, so one that is deleted earlier was lost, and others may have begun a new one.
         """
         db = connections.open["writing"] = self._connect("writing", connections.file)
-        with _transaction(db):
-            if self._log.stat().st_size == 0:
-                db.execute(_DRAW)
+        if draw:
+            db.execute(_DRAW)
         connections.log = _file_at(self._log)
 
     @property
