@@ -43,7 +43,6 @@ ON_REDIS = [
         "at_once",
         "imports",
         "help",
-        "cold_start",
         *ON_REDIS,
     ],
 )
