@@ -45,7 +45,7 @@ class MeteredStore:
         return self._durations.measure("epoch", lambda: self._store.epoch(key))
 
     def now(self) -> float:
-        """See `oncegate.adapters.RecordStore.now`. It is not measured: it asks only once."""
+        """See `oncegate.adapters.RecordStore.now`. It is not measured: it seldom asks the store."""
         return self._store.now()
 
     def findings(self) -> Iterable[Finding]:

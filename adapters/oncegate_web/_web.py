@@ -377,7 +377,7 @@ class WebSignIn:
         is_temporary = isinstance(error, (*UNAVAILABLE, RecordUnreadable))
         status = 503 if is_temporary else 500
         if is_temporary:
-            # Logged once for each outage: by the driver, `SessionStore`, `Calls`, and here.
+            # Logged once for each outage: by `WatchedStore`, `Calls`, and here.
             self._log.info("request not answered", status=status, **about)
         else:
             self._log.error("request failed", status=status, **about)

@@ -31,6 +31,7 @@ from oncegate.adapters import (
     StoreClock,
     StoredRecord,
     Transport,
+    WatchedStore,
     check_store,
     mark_of,
     signed_in_step,
@@ -40,7 +41,6 @@ from oncegate_web._cookie_sessions import CookieSessions
 from oncegate_web._cookie_vault import CookieVault
 from oncegate_web._known_users import known_users, with_user
 from oncegate_web._session_list import ListedSession
-from oncegate_web._session_store import SessionStore
 from oncegate_web._sessions import (
     IDLE_LIFETIME,
     RECHECK,
@@ -57,6 +57,10 @@ _AFTER_A_DEVICE = {"offering_device", "authenticated"}
 """States of a flow that may have registered a device, perhaps by an earlier click."""
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_CURE = (
+    "check that the store runs, can be reached, and takes writes; requests get 503 until it does"
+)
+
 _NO_KEY = "0" * 32
 """A key under which nothing is stored."""
 
@@ -95,7 +99,7 @@ class Site:
         self.translators = translators
         # Nothing of this sign-in opens in another one that has the same key and store.
         self._keys = keys.bound_to(f"{transport.app_id} {name}", as_in_0_1=as_in_0_1)
-        self._store = SessionStore(store)
+        self._store = WatchedStore(store, "the store of the sessions", _CURE)
         self._bare_store = store
         # Named after the app client alone, as in 0.1, whose workers read these cookies while
         # `record_schema` is 1. Otherwise the keys bind them to this sign-in.

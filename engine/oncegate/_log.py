@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import SecretStr
 
+from oncegate._metrics import reached_limit
 from oncegate.ports import Transition
 
 if TYPE_CHECKING:
@@ -72,9 +73,6 @@ def logger(name: str = "oncegate") -> Any:
     )
 
 
-_LIMITS = frozenset({"too_many_codes", "too_many_guesses"})
-
-
 class LogListener:
     """Writes one line for each transition: flow, source, target and cause."""
 
@@ -85,6 +83,5 @@ class LogListener:
         facts = transition._asdict()
         context = facts.pop("context")
         del facts["user"]  # a name in a log is personal data; the audit log has a pseudonym
-        reached_limit = bool(_LIMITS & {transition.suppressed, transition.message})
-        log = self._log.warning if reached_limit else self._log.info
+        log = self._log.warning if reached_limit(transition) else self._log.info
         log("transition", **facts, request=context.request_id if context else "")

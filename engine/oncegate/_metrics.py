@@ -26,6 +26,11 @@ EPOCH_CHANGED = "epoch_changed"
 """The cause of a `Transition` that reports that the store's epoch changed."""
 
 
+def reached_limit(transition: Transition) -> bool:
+    """Return whether a `oncegate.CodeBudget` or `oncegate.GuessLimit` refused a code or a guess."""
+    return not _LIMITS.isdisjoint({transition.suppressed, transition.message})
+
+
 def counted(transition: Transition) -> tuple[str, ...]:
     """Return the names of the counters that a transition counts for.
 
@@ -36,7 +41,7 @@ def counted(transition: Transition) -> tuple[str, ...]:
     """
     if transition.cause == EPOCH_CHANGED:
         return ("epoch_changes",)
-    limit = ("limits_reached",) if _LIMITS & {transition.suppressed, transition.message} else ()
+    limit = ("limits_reached",) if reached_limit(transition) else ()
     if transition.suppressed:
         return ("events_suppressed", *limit)
     facts = {

@@ -14,6 +14,7 @@ from oncegate._seal import FlowId, SealingKeys
 from oncegate._secret import REVEAL, Secret
 from oncegate._stored import FROM_STORE, StoredModel
 from oncegate._user_agent import browser_of, platform_of
+from oncegate._watched import WatchedStore
 from oncegate.audit import AuditLog
 from oncegate.challenges import (
     EVENT_TYPES,
@@ -170,6 +171,7 @@ __all__ = [
     "Transition",
     "Transport",
     "UnknownChallenge",
+    "WatchedStore",
     "browser_of",
     "check_store",
     "counted",

@@ -11,6 +11,7 @@ from contextlib import suppress
 from typing import Any, Final, Literal, NamedTuple
 
 from oncegate._seal import SealingKeys
+from oncegate._watched import STORE_FAILURES
 from oncegate.budget import (
     Account,
     Alias,
@@ -44,7 +45,7 @@ from oncegate.challenges import (
     SubmitUsername,
 )
 from oncegate.context import RequestContext
-from oncegate.driver.effects import STORE_FAILURES, Effect, Load, Swap
+from oncegate.driver.effects import Effect, Load, Swap
 from oncegate.outcomes import (
     ChallengeIssued,
     Confirmed,

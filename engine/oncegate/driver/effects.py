@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Final, NamedTuple, get_args
+from typing import Any, NamedTuple, get_args
 
 from oncegate._log import LogListener, logger
+from oncegate._watched import WatchedStore
 from oncegate.challenges import Call
 from oncegate.context import RequestContext
 from oncegate.devices import Device
-from oncegate.errors import Misconfigured, StoreUnavailable
 from oncegate.outcomes import Outcome, OutcomeUnknown
 from oncegate.ports import (
     Clock,
@@ -22,9 +22,6 @@ from oncegate.ports import (
     Transport,
 )
 from oncegate.tokens import Tokens
-
-STORE_FAILURES: Final = (StoreUnavailable, Misconfigured)
-"""What a store raises: it does not answer, or lacks a table, a right or a setting."""
 
 
 class Load(NamedTuple):
@@ -122,18 +119,21 @@ class Performer:
         clock: Clock,
     ) -> None:
         self._transport = transport
-        self._store = store
+        self._store = WatchedStore(store)
         self._keeper = keeper
         self._listeners = (LogListener(),) if listeners is None else tuple(listeners)
         self._clock = clock
         self._log = logger()
-        self._failing: set[type[Effect]] = set()
 
     def perform(self, effect: Effect) -> Any:
         """Perform one effect and return its result."""
         match effect:
-            case Load() | GetEpoch() | Swap():
-                return self._use_store(effect)
+            case Load():
+                return self._store.load(effect.key)
+            case GetEpoch():
+                return self._store.epoch(effect.key)
+            case Swap():
+                return self._store.swap(effect.key, effect.expected, effect.row)
             case CallTransport():
                 return self._call(effect)
             case CreateSession():
@@ -146,26 +146,6 @@ class Performer:
                 return self._notify(effect.transition)
             case Sleep():
                 return self._clock.sleep(effect.seconds)
-
-    def _use_store(self, effect: Load | GetEpoch | Swap) -> Any:
-        try:
-            match effect:
-                case Load():
-                    result: Any = self._store.load(effect.key)
-                case GetEpoch():
-                    result = self._store.epoch(effect.key)
-                case Swap():
-                    result = self._store.swap(effect.key, effect.expected, effect.row)
-        except STORE_FAILURES as error:
-            # Once per outage: each request of it fails the same way. Of reads and writes, one may fail.
-            if type(effect) not in self._failing:
-                self._failing.add(type(effect))
-                self._log.error("the store failed", error=type(error).__name__, reason=str(error))
-            raise
-        if type(effect) in self._failing:
-            self._failing.discard(type(effect))
-            self._log.warning("the store answers again")
-        return result
 
     def _call(self, effect: CallTransport) -> Outcome:
         try:

@@ -22,6 +22,7 @@ from typing import Any, TypeGuard, get_args
 from oncegate._log import logger
 from oncegate._metrics import EPOCH_CHANGED
 from oncegate._seal import FlowId, SealingKeys
+from oncegate._watched import STORE_FAILURES
 from oncegate.budget import DEFAULT_BUDGET, DEFAULT_GUESS_LIMIT, CodeBudget, GuessLimit
 from oncegate.challenges import (
     EVENT_TYPES,
@@ -39,7 +40,6 @@ from oncegate.devices import Device
 from oncegate.driver._limits import Limits, Permit, Reserved
 from oncegate.driver._worker import is_gone, this_worker
 from oncegate.driver.effects import (
-    STORE_FAILURES,
     CallTransport,
     CreateSession,
     Effect,

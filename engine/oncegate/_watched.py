@@ -1,30 +1,35 @@
-"""`SessionStore`: the store as the sessions use it. An outage is logged once, not for each request."""
+"""`WatchedStore`: a store whose outages are in the log, once each and not for each request."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from threading import Lock
-from typing import TypeVar
+from typing import Final, TypeVar
 
-from oncegate import Misconfigured, StoreUnavailable
-from oncegate.adapters import RecordStore, StoredRecord, logger
+from oncegate._log import logger
+from oncegate.errors import Misconfigured, StoreUnavailable
+from oncegate.ports import RecordStore, StoredRecord
+
+STORE_FAILURES: Final = (StoreUnavailable, Misconfigured)
+"""What a store raises: it does not answer, or lacks a table, a right or a setting."""
 
 _Result = TypeVar("_Result")
 
-_CURE = (
-    "check that the store runs, can be reached, and takes writes; requests get 503 until it does"
-)
 
-
-class SessionStore:
-    """A store that reports its outages to the log. The engine does the same for the flows.
+class WatchedStore:
+    """Passes everything on to a store, and logs when an operation begins to fail and works again.
 
     Args:
         store: the store.
+        name: what the log calls it.
+        cure: what the log says to do, if the store does not say it itself (`Misconfigured`).
     """
 
-    def __init__(self, store: RecordStore) -> None:
+    def __init__(self, store: RecordStore, name: str = "the store", cure: str = "") -> None:
         self._store = store
+        self._name = name
+        self._cure = cure
+        # Of reads and writes, one may fail.
         self._failing: set[str] = set()
         self._lock = Lock()
         self._log = logger()
@@ -39,7 +44,7 @@ class SessionStore:
 
     def epoch(self, key: str) -> str:
         """See `oncegate.adapters.RecordStore.epoch`."""
-        return self._store.epoch(key)
+        return self._watched("epoch", lambda: self._store.epoch(key))
 
     def now(self) -> float:
         """See `oncegate.adapters.RecordStore.now`."""
@@ -48,20 +53,19 @@ class SessionStore:
     def _watched(self, operation: str, perform: Callable[[], _Result]) -> _Result:
         try:
             result = perform()
-        except (StoreUnavailable, Misconfigured) as error:
+        except STORE_FAILURES as error:
             if self._changes(operation, fails=True):
-                is_setting = isinstance(error, Misconfigured)
+                has_cure = self._cure and not isinstance(error, Misconfigured)
                 self._log.error(
-                    "the store of the sessions failed",
+                    f"{self._name} failed",
                     operation=operation,
                     error=type(error).__name__,
                     reason=str(error),
-                    # The message of `Misconfigured` says the cure.
-                    **({} if is_setting else {"cure": _CURE}),
+                    **({"cure": self._cure} if has_cure else {}),
                 )
             raise
         if operation in self._failing and self._changes(operation, fails=False):
-            self._log.warning("the store of the sessions answers again", operation=operation)
+            self._log.warning(f"{self._name} answers again", operation=operation)
         return result
 
     def _changes(self, operation: str, *, fails: bool) -> bool:
