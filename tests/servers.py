@@ -24,17 +24,22 @@ def free_port() -> int:
         return int(free.getsockname()[1])
 
 
-def _wait(is_up: Callable[[], bool], what: str) -> None:
-    until = time.monotonic() + 60
+def _wait(is_up: Callable[[], bool], what: str, seconds: float = 60) -> None:
+    until = time.monotonic() + seconds
     while not is_up():
         if time.monotonic() > until:
-            raise TimeoutError(f"{what} did not start within 60 s")
+            raise TimeoutError(f"{what} did not start within {seconds:g} s")
         time.sleep(0.05)
 
 
 def _listens(port: int) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def wait_for_port(port: int) -> None:
+    """Return once something listens on a TCP port of this machine; raise TimeoutError after 30 s."""
+    _wait(lambda: _listens(port), f"the server on port {port}", 30)
 
 
 RUNNING: list[RedisServer | PostgresServer] = []

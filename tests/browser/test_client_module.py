@@ -11,7 +11,6 @@ import fcntl
 import hashlib
 import json
 import shutil
-import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -23,9 +22,10 @@ from typing import Any
 import pyotp
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
+from tests.browser.passkeys import add_passkey
 from tests.browser.spa import Worker, serving_app, spa, work
 from tests.faults.worker import FORKS
-from tests.servers import free_port
+from tests.servers import free_port, wait_for_port
 from tests.walks.authenticator import Authenticator
 from tests.web.example_apps import web_at
 from tests.web.npm import node_modules, npm, run
@@ -649,13 +649,8 @@ def test_server_that_is_killed_in_a_call_sends_nothing_by_itself(
         worker = Worker(*cognito, store=f"{tmp_path}/flows.db", dist=build(client), port=port)
         process = FORKS.Process(target=work, args=(worker,), daemon=True)
         process.start()
-        until = time.monotonic() + 30
-        while time.monotonic() < until:
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", port)) == 0:
-                    return process
-            time.sleep(0.02)
-        raise TimeoutError
+        wait_for_port(port)
+        return process
 
     process = start()
     page.goto(shop.url)
@@ -689,19 +684,7 @@ def test_passkey_signs_in_and_a_declined_one_is_reported(
     user = UserSeed(username="ana", password="Correct-horse-1", passkeys=[passkey.seed()])
     shop = open_shop(client, user, auth_flow="USER_AUTH")
     errors = errors_of(page)
-    devtools = page.context.new_cdp_session(page)
-    devtools.send("WebAuthn.enable")
-    about = {
-        "protocol": "ctap2",
-        "transport": "internal",
-        "hasResidentKey": True,
-        "hasUserVerification": True,
-        "isUserVerified": False,
-        "automaticPresenceSimulation": True,
-    }
-    made = devtools.send("WebAuthn.addVirtualAuthenticator", {"options": about})
-    device = {"authenticatorId": made["authenticatorId"]}
-    devtools.send("WebAuthn.addCredential", {**device, "credential": passkey.for_devtools()})
+    devtools, device = add_passkey(page, passkey, is_verified=False)
     page.goto(shop.url)
     state(page, "idle")
     page.get_by_label("Username").first.fill("ana")

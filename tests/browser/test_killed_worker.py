@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import socket
 import time
 from pathlib import Path
 
 from playwright.sync_api import Page
 from tests.browser.example_app import CODE_FROM_SMS, SIGN_IN, VERIFY, ExampleApp, wait_for
 from tests.faults.worker import FORKS
-from tests.servers import free_port
+from tests.servers import free_port, wait_for_port
 from tests.web.example_apps import web_at
 from tests.web.servers import serving
 
@@ -41,13 +40,8 @@ def test_worker_killed_between_pages_loses_nothing(
             target=serve, args=(framework, about, f"{tmp_path}/flows.db", port), daemon=True
         )
         process.start()
-        until = time.monotonic() + 30
-        while time.monotonic() < until:
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", port)) == 0:
-                    return process
-            time.sleep(0.05)
-        raise TimeoutError
+        wait_for_port(port)
+        return process
 
     worker = start()
     app.enter(page)

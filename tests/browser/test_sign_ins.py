@@ -26,6 +26,7 @@ from tests.browser.example_app import (
     state,
     wait_for,
 )
+from tests.browser.passkeys import add_passkey
 from tests.walks.authenticator import Authenticator
 from tests.web.example_apps import FRAMEWORKS
 
@@ -254,21 +255,7 @@ def test_passkey_signs_in(framework: str, open_app: Open, page: Page) -> None:
     """Chromium's own authenticator signs, with a key that the pool knows."""
     passkey = Authenticator()
     app = open_app(framework, ana(passkeys=[passkey.seed()]), auth_flow="USER_AUTH")
-    devtools = page.context.new_cdp_session(page)
-    devtools.send("WebAuthn.enable")
-    about = {
-        "protocol": "ctap2",
-        "transport": "internal",
-        "hasResidentKey": True,
-        "hasUserVerification": True,
-        "isUserVerified": True,
-        "automaticPresenceSimulation": True,
-    }
-    made = devtools.send("WebAuthn.addVirtualAuthenticator", {"options": about})
-    devtools.send(
-        "WebAuthn.addCredential",
-        {"authenticatorId": made["authenticatorId"], "credential": passkey.for_devtools()},
-    )
+    add_passkey(page, passkey, is_verified=True)
     page.goto(f"{app.url}/orders")
     page.get_by_label("Username").fill("ana")
     page.get_by_role("button", name=CONTINUE).click()

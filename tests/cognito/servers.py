@@ -10,6 +10,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from cryptography import x509
@@ -101,12 +102,10 @@ def response(
 
 
 @contextlib.contextmanager
-def answering(answer: bytes) -> Iterator[Server]:
-    """A server that answers every request with this."""
-
+def _answering(send: Callable[[socket.socket], None]) -> Iterator[Server]:
     def serve(connection: socket.socket) -> None:
         while server.read_request(connection):
-            connection.sendall(answer)
+            send(connection)
 
     server = Server(serve)
     try:
@@ -115,8 +114,12 @@ def answering(answer: bytes) -> Iterator[Server]:
         server.close()
 
 
-@contextlib.contextmanager
-def dripping(answer: bytes, every: float = 1.0) -> Iterator[Server]:
+def answering(answer: bytes) -> AbstractContextManager[Server]:
+    """A server that answers every request with this."""
+    return _answering(lambda connection: connection.sendall(answer))
+
+
+def dripping(answer: bytes, every: float = 1.0) -> AbstractContextManager[Server]:
     """A server that answers with one byte at a time.
 
     Args:
@@ -124,17 +127,12 @@ def dripping(answer: bytes, every: float = 1.0) -> Iterator[Server]:
         every: seconds between two bytes.
     """
 
-    def serve(connection: socket.socket) -> None:
-        while server.read_request(connection):
-            for byte in answer:
-                connection.sendall(bytes([byte]))
-                time.sleep(every)
+    def send(connection: socket.socket) -> None:
+        for byte in answer:
+            connection.sendall(bytes([byte]))
+            time.sleep(every)
 
-    server = Server(serve)
-    try:
-        yield server
-    finally:
-        server.close()
+    return _answering(send)
 
 
 @contextlib.contextmanager

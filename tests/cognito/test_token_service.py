@@ -134,18 +134,24 @@ def test_pages_of_devices_without_end_are_given_up() -> None:
     assert time.monotonic() - began <= LIMIT + 9  # a busy machine
 
 
+def seconds_until_unreachable(threads: int, call: Callable[[], object]) -> list[float]:
+    """Call in so many threads at once, and return the time that each takes to fail."""
+
+    def fail(_: int) -> float:
+        began = time.monotonic()
+        with pytest.raises(Unreachable):
+            call()
+        return time.monotonic() - began
+
+    with ThreadPoolExecutor(threads) as pool:
+        return list(pool.map(fail, range(threads)))
+
+
 def test_sixty_renewals_that_hang_end_in_time() -> None:
     server = Server()
     service = service_of(server.endpoint)
 
-    def renew(_: int) -> float:
-        began = time.monotonic()
-        with pytest.raises(Unreachable):
-            service.renew(TOKENS)
-        return time.monotonic() - began
-
-    with ThreadPoolExecutor(60) as threads:
-        seconds = list(threads.map(renew, range(60)))
+    seconds = seconds_until_unreachable(60, lambda: service.renew(TOKENS))
     server.close()
     assert max(seconds) <= LIMIT + 9  # sixty threads start at once
 
@@ -194,15 +200,7 @@ class TestKeys:
     def test_keys_that_drip_are_given_up_by_all_who_wait(self, token: str) -> None:
         with dripping(response(b'{"keys":[]}'), every=0.2) as server:
             verifier = self.verifier(server.endpoint)
-
-            def verify(_: int) -> float:
-                began = time.monotonic()
-                with pytest.raises(Unreachable):
-                    verifier.verify(token)
-                return time.monotonic() - began
-
-            with ThreadPoolExecutor(20) as threads:
-                seconds = list(threads.map(verify, range(20)))
+            seconds = seconds_until_unreachable(20, lambda: verifier.verify(token))
             assert max(seconds) <= LIMIT + 9
             assert server.requests == 1
 

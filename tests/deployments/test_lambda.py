@@ -11,7 +11,7 @@ from tests.deployments.cold_start import cold_start
 from tests.deployments.crowd import Crowd, seed
 from tests.deployments.lambda_gateway import event, gateway
 from tests.deployments.setups import ON_LAMBDA, Setup
-from tests.deployments.test_servers import LOUD, environment
+from tests.deployments.test_servers import assert_flawless, environment
 from tests.servers import free_port
 from tests.stores.test_dynamodb import REGION, MotoServer, new_table
 
@@ -80,12 +80,7 @@ def test_crowd_on_lambda_gets_one_code_each_and_is_signed_in(
     with gateway(port, {**variables, "FRAMEWORK": setup.framework}, log) as served:
         result = Crowd(cognito, f"http://localhost:{port}", PEOPLE).sign_in()
     print(log.read_text())
-    assert result.failures == []
-    users = {f"user{number}" for number in range(PEOPLE)}
-    assert result.texts == dict.fromkeys(users, 1)
-    assert result.signed_in == users
-    assert result.server_errors == {}
-    assert LOUD.findall(log.read_text()) == []
+    assert_flawless(result, log, PEOPLE)
     assert len(served.instances) > 1, "one instance had all the requests"
 
 

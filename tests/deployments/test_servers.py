@@ -35,6 +35,16 @@ LOUD = re.compile(
 """Lines of a log of which there must be none."""
 
 
+def assert_flawless(result: Result, log: Path, people: int) -> None:
+    """Check that each got one code and is signed in, and that neither answers nor log have errors."""
+    assert result.failures == []
+    users = {f"user{number}" for number in range(people)}
+    assert result.texts == dict.fromkeys(users, 1)
+    assert result.signed_in == users
+    assert result.server_errors == {}
+    assert LOUD.findall(log.read_text()) == []
+
+
 def params(setups: list[Setup]) -> list[Any]:
     """Return the set-ups as parameters, with the marks of the programs that they need."""
     return [
@@ -136,12 +146,7 @@ def test_crowd_that_clicks_twice_gets_one_code_each_and_is_signed_in(
 ) -> None:
     log = tmp_path / "log"
     result = crowd_at(setup, cognito, store_url(setup.store), log)
-    assert result.failures == []
-    users = {f"user{number}" for number in range(PEOPLE)}
-    assert result.texts == dict.fromkeys(users, 1)
-    assert result.signed_in == users
-    assert result.server_errors == {}
-    assert LOUD.findall(log.read_text()) == []
+    assert_flawless(result, log, PEOPLE)
 
 
 def test_reload_while_the_crowd_signs_in_loses_no_sign_in(cognito: Sandbox, tmp_path: Path) -> None:
@@ -158,10 +163,7 @@ def test_reload_while_the_crowd_signs_in_loses_no_sign_in(cognito: Sandbox, tmp_
 
     result = crowd_at(setup, cognito, f"sqlite:///{tmp_path}/flows.db", log, reload)
     assert len(workers) == SERVERS[setup.server].workers
-    assert result.failures == []
-    assert result.texts == {f"user{number}": 1 for number in range(PEOPLE)}
-    assert result.server_errors == {}
-    assert LOUD.findall(log.read_text()) == []
+    assert_flawless(result, log, PEOPLE)
 
 
 @pytest.mark.parametrize(
