@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import signal
+import sys
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
@@ -84,6 +85,19 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
             if os.environ.get("CI"):
                 pytest.fail(f"in CI nothing is skipped; {reason}")
             pytest.skip(reason)
+
+
+@pytest.fixture
+def untraced() -> Iterator[None]:
+    """Run a long search without coverage's tracing, which doubles its time.
+
+    Other tests cover the same lines. pytest-cov's `no_cover` stops only one of two collectors: in a
+    process of xdist, coverage has been started by its own patch of subprocesses, too.
+    """
+    tracing = sys.gettrace()
+    sys.settrace(None)
+    yield
+    sys.settrace(tracing)
 
 
 @pytest.fixture(scope="session")

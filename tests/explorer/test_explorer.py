@@ -26,6 +26,8 @@ def _tenacity_does_not_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tenacity.nap.time.sleep", lambda _: None)
 
 
+pytestmark = pytest.mark.usefixtures("untraced")
+
 EVERYTHING = {"crashes": 1, "faults": 1, "waits": 1}
 IS_SOAK = "ONCEGATE_SOAK" in os.environ
 BOUNDS: list[dict[str, int]] = (
