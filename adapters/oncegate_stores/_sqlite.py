@@ -295,7 +295,7 @@ class SQLiteStore:
             self._path, timeout=self._timeout, isolation_level=None, check_same_thread=False
         )
         try:
-            db.execute("PRAGMA journal_mode = WAL")
+            self._log_ahead(db)
             db.execute(f"PRAGMA synchronous = {_SYNCHRONOUS[use]}")
             # Another program's long transaction makes the log long. A checkpoint cuts it.
             db.execute(f"PRAGMA journal_size_limit = {_MOST_LOGGED}")
@@ -310,6 +310,23 @@ class SQLiteStore:
             db.close()  # the file is not a database
             raise
         return db
+
+    def _log_ahead(self, db: sqlite3.Connection) -> None:
+        """Set the journal mode, of which the file keeps a note; a new file has another one.
+
+        SQLite refuses this change at once, whatever its timeout, while another process writes.
+        """
+        deadline = time.monotonic() + self._timeout
+        while True:
+            try:
+                db.execute("PRAGMA journal_mode = WAL")
+            except sqlite3.OperationalError as error:
+                is_busy = error.sqlite_errorname.startswith("SQLITE_BUSY")
+                if not is_busy or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.01)
+            else:
+                return
 
     def _typed(self, error: Exception) -> StoreUnavailable | Misconfigured:
         """Return the exception for a failure, with its reason."""

@@ -482,6 +482,22 @@ def test_workers_that_create_the_file_together_have_one_epoch(tmp_path: Path) ->
         assert len(set(threads.map(epoch, stores))) == 1
 
 
+def test_file_that_another_worker_is_making_is_waited_for(tmp_path: Path) -> None:
+    """SQLite itself refuses a change of the journal mode at once, while another process writes."""
+    path = tmp_path / "flows.db"
+    with contextlib.closing(
+        sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    ) as other:
+        other.execute("CREATE TABLE other (x)")
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StoreUnavailable, match="locked"):
+            SQLiteStore(path, timeout=0.1).epoch(KEY)
+        end = threading.Timer(0.3, other.execute, ("COMMIT",))
+        end.start()
+        assert SQLiteStore(path).epoch(KEY)
+        end.join()
+
+
 def test_file_of_release_0_1_is_taken_over(tmp_path: Path) -> None:
     _run(
         "PRAGMA journal_mode = WAL",
