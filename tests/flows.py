@@ -13,9 +13,11 @@ from tests.doubles import a_text, code, password, the_tokens
 from oncegate import (
     Cancel,
     ChooseFactor,
+    ConfirmAccount,
     Event,
     Factor,
     FlowState,
+    ForgotPassword,
     RememberDevice,
     RequestNewCode,
     ResetPassword,
@@ -115,6 +117,8 @@ INPUTS = GuardInputs(device_key=KEY, has_vault=True, tokens=the_tokens().tokens)
 NEW_DEVICE = the_tokens().model_copy(update={"new_device": NewDevice(key=KEY, group_key="g")})
 REGISTERING = walk(password(), NEW_DEVICE, inputs=INPUTS)
 
+OTHERS = {"available": (Factor.SMS_OTP, Factor.PASSWORD)}
+
 AT_REST = {
     FlowState.IDLE: walk(password(), rejected(RejectionReason.WRONG_CREDENTIALS)),
     FlowState.PASSWORD_VERIFIED: walk(password(), CHOICE),
@@ -126,10 +130,12 @@ AT_REST = {
     FlowState.AWAITING_PASSKEY: walk(password(), asks(PasskeyChallenge, options="{}")),
     FlowState.AWAITING_ANSWER: walk(password(), asks(CustomChallenge)),
     FlowState.AWAITING_CONFIRMATION: walk(
-        password(), rejected(RejectionReason.SIGN_UP_NOT_CONFIRMED)
+        password(), rejected(RejectionReason.SIGN_UP_NOT_CONFIRMED), ConfirmAccount()
     ),
     FlowState.AWAITING_NEW_PASSWORD: walk(password(), NEW_PASSWORD),
-    FlowState.AWAITING_RESET: walk(password(), rejected(RejectionReason.PASSWORD_RESET_REQUIRED)),
+    FlowState.AWAITING_RESET: walk(
+        password(), rejected(RejectionReason.WRONG_CREDENTIALS), ForgotPassword()
+    ),
     FlowState.OFFERING_DEVICE: walk(REGISTERED, flow=REGISTERING, inputs=INPUTS),
 }
 IN_FLIGHT_FLOWS = {
@@ -150,11 +156,20 @@ DEVICE_FLOWS = {
 FLOWS: dict[str, Flow] = {
     **{state.value: flow for state, flow in {**AT_REST, **IN_FLIGHT_FLOWS, **DEVICE_FLOWS}.items()},
     "idle": Flow(),
+    "rejected sign-in": AT_REST[FlowState.IDLE],
     "choosing what to set up": walk(password(), SETUP),
     "code as first factor": walk(password(), a_text(is_first_factor=True)),
     "code from an app": walk(password(), a_text(kind="SOFTWARE_TOKEN_MFA", delivery=None)),
     "app as first factor": walk(
         password(), a_text(kind="SOFTWARE_TOKEN_MFA", delivery=None, is_first_factor=True)
+    ),
+    "code with another way": walk(
+        password(), a_text(kind=Factor.EMAIL, is_first_factor=True, **OTHERS)
+    ),
+    "passkey with another way": walk(password(), asks(PasskeyChallenge, options="{}", **OTHERS)),
+    "password with another way": walk(password(), asks(PasswordChallenge, **OTHERS)),
+    "requesting an email": walk(
+        SubmitEmail(email="ana@example.com"), flow=AT_REST[FlowState.SETTING_UP_EMAIL]
     ),
     "sending a recovery code": walk(RequestNewCode(), flow=AT_REST[FlowState.AWAITING_RESET]),
     "checking a recovery code": walk(code(), flow=AT_REST[FlowState.AWAITING_CONFIRMATION]),
@@ -170,6 +185,7 @@ TRIGGERS: dict[str, Any] = {
     "choose password": ChooseFactor(factor=Factor.PASSWORD),
     "choose email": ChooseFactor(factor=Factor.EMAIL),
     "choose totp": ChooseFactor(factor=Factor.TOTP),
+    "choose text": ChooseFactor(factor=Factor.SMS_OTP),
     "choose passkey": ChooseFactor(factor=Factor.PASSKEY),
     "submit_email": SubmitEmail(email="ana@example.com"),
     "submit_code": code(),
@@ -180,6 +196,8 @@ TRIGGERS: dict[str, Any] = {
     "remember": RememberDevice(),
     "do not remember": RememberDevice(remember=False),
     "request_new_code": RequestNewCode(),
+    "forgot_password": ForgotPassword(),
+    "confirm_account": ConfirmAccount(),
     "cancel": Cancel(),
     "code is asked": a_text(),
     "a choice is asked": CHOICE,

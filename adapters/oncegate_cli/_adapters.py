@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -130,19 +130,19 @@ def memory_store() -> RecordStore:
     return MemoryStore()
 
 
-def sandbox(*, port: int = 0, seed: Path | None = None) -> Sandbox:
+def sandbox(*, seed: Path | None = None, **options: Any) -> Sandbox:
     """Make a local Cognito that is not serving yet.
 
     Args:
-        port: TCP port on the loopback interface; 0 for any free one.
         seed: TOML file with a pool and users. Default: the demo users.
+        options: further arguments of `oncegate_sandbox.Sandbox`.
 
     Raises:
         MissingExtra: the extra ``sandbox`` is not installed.
     """
     with needs_extra("sandbox"):
         from oncegate_sandbox import Sandbox
-    return Sandbox.from_seed_file(seed, port=port) if seed else Sandbox(port=port)
+    return Sandbox.from_seed_file(seed, **options) if seed else Sandbox(**options)
 
 
 def web_demo(cognito: Sandbox, *, hint: str, port: int) -> Demo:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -25,6 +26,7 @@ class _Session:
 
     def __init__(self, account: Account, *, remember_device: bool = False) -> None:
         self.transport = adapters.cognito_transport(account)
+        self.client_metadata = account.client_metadata
         self.vault = adapters.device_vault(account)
         answers = {"username": account.username} if account.username else {}
         # A script is not asked about its device.
@@ -40,7 +42,7 @@ class _Session:
             vault=self.vault,
             retain_password=True,
         )
-        return sign_in_at(self.terminal, sign_in)
+        return sign_in_at(self.terminal, sign_in, self.client_metadata)
 
 
 def sign_in(account: Account, *, remember_device: bool, as_json: bool) -> Exit:
@@ -75,9 +77,9 @@ def devices(action: DeviceAction, account: Account, *, key: str | None, as_json:
     return code
 
 
-def run_sandbox(*, port: int, seed: Path | None, as_json: bool) -> None:
-    """Run ``oncegate sandbox``."""
-    cognito = adapters.sandbox(port=port, seed=seed)
+def run_sandbox(*, seed: Path | None, as_json: bool, **options: Any) -> None:
+    """Run ``oncegate sandbox``; ``options`` are arguments of `oncegate_sandbox.Sandbox`."""
+    cognito = adapters.sandbox(seed=seed, **options)
     cognito.listen()
     description = cognito.description()
     line = "  ".join(f"{name} {value}" for name, value in description.items())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import IntEnum, StrEnum
 from typing import Literal, NamedTuple
 
@@ -46,6 +47,7 @@ class Account(NamedTuple):
         endpoint_url: URL of a Cognito replacement; None for Cognito.
         username: None to prompt for it.
         auth_flow: how the sign-in begins.
+        client_metadata: ClientMetadata for the pool's Lambda triggers, by name.
     """
 
     pool_id: str
@@ -53,3 +55,4 @@ class Account(NamedTuple):
     endpoint_url: str | None
     username: str | None
     auth_flow: AuthFlow
+    client_metadata: Mapping[str, str] = {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Mapping
 
 from oncegate import FlowState, RequestContext, SignIn, Step, __version__
 from oncegate_cli._options import Exit
@@ -13,17 +14,24 @@ from oncegate_cli._terminal import NoMoreInput, Terminal
 _MAX_PASSWORDS = 3
 
 
-def sign_in_at(terminal: Terminal, sign_in: SignIn) -> tuple[Exit, Step]:
+def sign_in_at(
+    terminal: Terminal, sign_in: SignIn, client_metadata: Mapping[str, str] | None = None
+) -> tuple[Exit, Step]:
     """Lead one user through one flow.
 
     Args:
         terminal: shows the steps and prompts.
         sign_in: the driver.
+        client_metadata: ClientMetadata of each request.
 
     Returns:
         The exit code and the last step.
     """
-    context = RequestContext(user_agent=f"oncegate/{__version__}", language=_language())
+    context = RequestContext(
+        user_agent=f"oncegate/{__version__}",
+        language=_language(),
+        client_metadata=client_metadata or {},
+    )
     step = sign_in.start()
     passwords = 0
     while step.actions:

@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from oncegate import Action, Event, InvalidInput, Step
-from oncegate.adapters import TEXTS, Field, parse_event
+from oncegate.adapters import TEXTS, Field, InvalidEvent, parse_event
 
 
 class NoMoreInput(Exception):
@@ -60,6 +60,9 @@ class Terminal:
         self._answers = dict(answers or {})
         self._aside = aside
         self.is_interactive = sys.stdin.isatty()
+        if isinstance(sys.stdin, io.TextIOWrapper):
+            # Bytes that are no UTF-8 are refused by the engine, not with a traceback.
+            sys.stdin.reconfigure(errors="surrogateescape")
 
     def show(self, step: Step) -> None:
         """Show a step."""
@@ -85,15 +88,23 @@ class Terminal:
         main = step.actions[0]
         words = {word: action.event for word, action in words_of(step).items()}
         while True:
+            values: dict[str, object] = {}
             try:
-                return parse_event({"type": main.event, **self._values(main.fields, words)})
+                self._read(values, main.fields, words)
+                return parse_event({"type": main.event, **values})
             except _Word as typed:
                 return parse_event({"type": typed.event})
-            except InvalidInput:
+            except (InvalidInput, UnicodeDecodeError) as error:
                 self._console.print(Text(TEXTS["notice.invalid_input"], style="red"))
+                # Only what is wrong is asked for again: the next line is not for another field.
+                wrong = error.fields if isinstance(error, InvalidEvent) else {}
+                valid = values.keys() - wrong.keys() if wrong else ()
+                self._answers |= {name: str(values[name]) for name in valid if name != "attributes"}
 
-    def _values(self, fields: tuple[Field, ...], words: dict[str, str]) -> dict[str, object]:
-        values: dict[str, object] = {}
+    def _read(
+        self, values: dict[str, object], fields: tuple[Field, ...], words: dict[str, str]
+    ) -> None:
+        """Add the values of fields, which are known in advance or prompted for."""
         for field in fields:
             value = self._answers.pop(field.name, None) or self._value(field)
             if _takes_words(field) and value.strip() in words:
@@ -105,7 +116,6 @@ class Terminal:
                 grouped[name] = value
             else:
                 values[field.name] = value
-        return values
 
     def _value(self, field: Field) -> str:
         if field.type == "passkey":

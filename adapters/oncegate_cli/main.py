@@ -26,8 +26,46 @@ PoolId = Annotated[
 ]
 ClientId = Annotated[str, typer.Option(envvar="ONCEGATE_CLIENT_ID", help="App client ID.")]
 EndpointUrl = Annotated[str | None, typer.Option(help="URL of a Cognito replacement, for tests.")]
-Username = Annotated[str | None, typer.Option(help="Username or alias. Default: prompt for it.")]
+Username = Annotated[
+    str | None,
+    typer.Option(
+        help="Username or alias. Default: prompt for it.",
+        callback=lambda name: name and _checked_text("--username", name),
+    ),
+]
+ClientMetadata = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--client-metadata",
+        metavar="NAME=VALUE",
+        help="For the pool's Lambda triggers. Can be repeated.",
+    ),
+]
 AuthFlowOption = Annotated[AuthFlow, typer.Option("--auth-flow", help="Cognito's AuthFlow.")]
+
+
+def _metadata(given: list[str] | None) -> dict[str, str]:
+    """Return ClientMetadata by name.
+
+    Raises:
+        typer.BadParameter: an item has no name, or is no UTF-8.
+    """
+    found = {}
+    for item in given or ():
+        name, equals, value = item.partition("=")
+        if not name or not equals:
+            raise typer.BadParameter("--client-metadata: NAME=VALUE")
+        found[name] = _checked_text("--client-metadata", value)
+    return found
+
+
+def _checked_text(option: str, value: str) -> str:
+    """Return text; the shell can pass bytes that are no UTF-8, which cannot be sent."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise typer.BadParameter(f"{option}: not UTF-8") from None
+    return value
 
 
 def _print_version(wanted: bool) -> None:
@@ -76,6 +114,7 @@ def signin(
         bool,
         typer.Option("--remember-device", help="Do not ask for a code on this device next time."),
     ] = False,
+    client_metadata: ClientMetadata = None,
     as_json: JsonOption = False,
 ) -> None:
     """Sign in. Prompts on the terminal; the client secret is read from ONCEGATE_CLIENT_SECRET.
@@ -84,7 +123,9 @@ def signin(
     """
     from oncegate_cli import _commands as commands
 
-    account = Account(pool_id, client_id, endpoint_url, username, auth_flow)
+    account = Account(
+        pool_id, client_id, endpoint_url, username, auth_flow, _metadata(client_metadata)
+    )
     raise typer.Exit(commands.sign_in(account, remember_device=remember_device, as_json=as_json))
 
 
@@ -97,6 +138,7 @@ def devices(
     endpoint_url: EndpointUrl = None,
     username: Username = None,
     auth_flow: AuthFlowOption = "USER_SRP_AUTH",
+    client_metadata: ClientMetadata = None,
     as_json: JsonOption = False,
 ) -> None:
     """List the devices that Cognito remembers of you, or forget one. Signs you in first."""
@@ -106,7 +148,9 @@ def devices(
         )
     from oncegate_cli import _commands as commands
 
-    account = Account(pool_id, client_id, endpoint_url, username, auth_flow)
+    account = Account(
+        pool_id, client_id, endpoint_url, username, auth_flow, _metadata(client_metadata)
+    )
     raise typer.Exit(commands.devices(action, account, key=key, as_json=as_json))
 
 
@@ -148,15 +192,41 @@ def run_sandbox(
     port: Annotated[
         int, typer.Option(min=0, max=65535, help="TCP port; 0 for any free one.")
     ] = 9300,
+    host: Annotated[
+        str, typer.Option(help="Address to listen on; 0.0.0.0 for all, as in a container.")
+    ] = "127.0.0.1",
     seed: Annotated[
         Path | None, typer.Option(help="TOML file with a pool and users. Default: demo users.")
+    ] = None,
+    endpoint: Annotated[
+        str | None, typer.Option(help="URL by which clients reach it. Default: its own.")
+    ] = None,
+    tls: Annotated[
+        bool, typer.Option("--tls", help="Serve HTTPS with a certificate that is made at start.")
+    ] = False,
+    certfile: Annotated[
+        Path | None, typer.Option(help="PEM certificate for HTTPS. Default: none.")
+    ] = None,
+    keyfile: Annotated[
+        Path | None, typer.Option(help="Private key of --certfile. Default: in the same file.")
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Run a local Cognito that SDKs can sign in against. Prints one line when it is ready."""
     from oncegate_cli import _commands as commands
 
-    commands.run_sandbox(port=port, seed=seed, as_json=as_json)
+    if keyfile and not certfile:
+        raise typer.BadParameter("--keyfile needs --certfile")
+    commands.run_sandbox(
+        seed=seed,
+        as_json=as_json,
+        port=port,
+        host=host,
+        endpoint=endpoint,
+        tls=tls,
+        cert_file=certfile,
+        key_file=keyfile,
+    )
 
 
 @app.command()

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import base64
 import hmac
+import math
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pydantic import SecretStr
 
 from oncegate import Misconfigured
 from oncegate_cognito._boto import check_client, check_endpoint, make_client, unlogged
 from oncegate_cognito._connections import limit_connections
+from oncegate_cognito._context import ContextSettings, SentContext
 
 if TYPE_CHECKING:
     from mypy_boto3_cognito_idp.client import CognitoIdentityProviderClient
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 # UserPoolIdType and ClientIdType of botocore's service model.
 _POOL_ID = re.compile(r"(?P<region>[\w-]+)_(?P<name>[0-9a-zA-Z]+)")
 _CLIENT_ID = re.compile(r"[\w+]{1,128}")
+_REGION = re.compile(r"[a-z0-9-]{3,64}")
 
 
 class AppClient:
@@ -34,14 +37,18 @@ class AppClient:
         client: boto3 client to use instead of a new one.
         allow_insecure_endpoint: whether the endpoint may be http on another host.
         signed: whether a new client signs its requests.
+        region: AWS region. None: the one in the pool ID.
+        context: what is sent beside the operations' own arguments.
 
     Attributes:
         pool_name: part of the pool ID after the underscore; SRP hashes it.
         boto: boto3 client whose calls keep to the limit in force, and leave no DEBUG lines.
+        sent_context: makes what is sent beside the operations' own arguments.
 
     Raises:
-        Misconfigured: an ID is malformed, the client would repeat requests or cannot be given a
-            limit, or the endpoint is http on another host and that is not allowed.
+        Misconfigured: an ID, the secret or the region is missing or malformed, the client would repeat
+            requests or cannot be given a limit, or the endpoint is not a URL, or http on another host
+            and that is not allowed.
     """
 
     def __init__(
@@ -56,20 +63,24 @@ class AppClient:
         client: CognitoIdentityProviderClient | None,
         allow_insecure_endpoint: bool = False,
         signed: bool = False,
+        region: str | None = None,
+        context: ContextSettings | None = None,
     ) -> None:
-        region, self.pool_name = parse_pool_id(pool_id)
-        if not _CLIENT_ID.fullmatch(client_id):
-            raise Misconfigured("client_id has to be letters and digits")
+        own_region, self.pool_name = parse_pool_id(pool_id)
+        check_client_id(client_id)
         self.pool_id = pool_id
         self.client_id = client_id
-        self.secret = SecretStr(client_secret) if isinstance(client_secret, str) else client_secret
+        self.secret = checked_secret(client_secret)
+        self.region = checked_region(region) or own_region
         self.endpoint_url = endpoint_url
         self.allow_insecure_endpoint = allow_insecure_endpoint
-        if endpoint_url is not None and not allow_insecure_endpoint:
-            check_endpoint(endpoint_url)
+        if endpoint_url is not None:
+            check_endpoint(endpoint_url, allow_insecure=allow_insecure_endpoint)
         if client is None:
+            check_seconds("connect_timeout", connect_timeout)
+            check_seconds("read_timeout", read_timeout)
             client = make_client(
-                region,
+                self.region,
                 endpoint_url,
                 connect_timeout=connect_timeout,
                 read_timeout=read_timeout,
@@ -78,9 +89,10 @@ class AppClient:
         check_client(client)
         # Where requests go: a client that was given, or AWS_ENDPOINT_URL, can have its own endpoint.
         effective = getattr(client.meta, "endpoint_url", None)  # a double may have none
-        if effective and not allow_insecure_endpoint:
-            check_endpoint(effective)
+        if effective:
+            check_endpoint(effective, allow_insecure=allow_insecure_endpoint)
         limit_connections(client)
+        self.sent_context = SentContext(client, context or ContextSettings())
         self.boto = unlogged(client)
 
     def secret_hash(self, username: str) -> str | None:
@@ -99,21 +111,66 @@ def parse_pool_id(pool_id: str) -> tuple[str, str]:
     """Return the region and the name in a user pool ID.
 
     Raises:
-        Misconfigured: it is malformed.
+        Misconfigured: it is missing or malformed.
     """
-    pool = _POOL_ID.fullmatch(pool_id)
+    pool = _POOL_ID.fullmatch(pool_id) if isinstance(pool_id, str) else None
     if not pool:
-        raise Misconfigured("pool_id has to look like eu-west-1_aBcDeFgHi")
+        raise Misconfigured(f"pool_id has to look like eu-west-1_aBcDeFgHi{_if_unset(pool_id)}")
     return pool["region"], pool["name"]
 
 
-def issuer_of(pool_id: str, endpoint_url: str | None) -> str:
-    """Return the ``iss`` of a pool's tokens; raises what `parse_pool_id` raises.
+def check_client_id(client_id: str) -> None:
+    """Raise `Misconfigured` if an app client ID is missing or malformed."""
+    if not (isinstance(client_id, str) and _CLIENT_ID.fullmatch(client_id)):
+        raise Misconfigured(f"client_id has to be letters and digits{_if_unset(client_id)}")
 
-    Args:
-        pool_id: user pool ID.
-        endpoint_url: URL of a local Cognito. None: Cognito itself.
+
+def checked_secret(secret: str | SecretStr | None) -> SecretStr | None:
+    """Return an app client secret; None for a client without one.
+
+    Raises:
+        Misconfigured: it is empty, as from a variable that is not set, or has blanks around it, as
+            from a file. Cognito would refuse each hash with it.
     """
-    region, _ = parse_pool_id(pool_id)
-    host = endpoint_url or f"https://cognito-idp.{region}.amazonaws.com"
-    return f"{host.rstrip('/')}/{pool_id}"
+    if secret is None:
+        return None
+    if not isinstance(secret, (str, SecretStr)):
+        raise Misconfigured("client_secret has to be text, or None for an app client without one")
+    text = secret if isinstance(secret, str) else secret.get_secret_value()
+    if not text:
+        raise Misconfigured(
+            f"client_secret is empty{_if_unset(text)}; for an app client without a secret, pass None"
+        )
+    if text != text.strip():
+        raise Misconfigured("client_secret has blanks or a line end around it")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise Misconfigured("client_secret is not valid Unicode") from None
+    return SecretStr(text)
+
+
+def checked_region(region: str | None) -> str | None:
+    """Return an AWS region, or None; raise `Misconfigured` if it is none."""
+    if region is None or (isinstance(region, str) and _REGION.fullmatch(region)):
+        return region
+    raise Misconfigured(f"region has to look like eu-west-1{_if_unset(region)}")
+
+
+def check_seconds(name: str, value: Any, *, most: float = math.inf) -> None:
+    """Raise `Misconfigured` unless a setting is a number of seconds above 0, and at most ``most``."""
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not (is_number and 0 < value < math.inf and value <= most):
+        limit = "" if most == math.inf else f", and at most {most:g}"
+        raise Misconfigured(f"{name} has to be a number of seconds, above 0{limit}")
+
+
+def check_text(name: str, value: Any, *, most: int | None = None) -> None:
+    """Raise `Misconfigured` unless a setting is text that is not empty, and not too long."""
+    if not (isinstance(value, str) and value and (most is None or len(value) <= most)):
+        limit = "" if most is None else f", of at most {most} characters"
+        raise Misconfigured(f"{name} has to be text{limit}")
+
+
+def _if_unset(value: object) -> str:
+    return "" if value else ": is the variable set that it comes from?"

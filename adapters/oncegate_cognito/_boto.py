@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable
 from contextvars import ContextVar
 from functools import partial
@@ -16,6 +17,7 @@ from botocore.config import Config
 from botocore.credentials import RefreshableCredentials
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
+from botocore.session import Session as BotoSession
 
 from oncegate import Misconfigured
 from oncegate.adapters import THREADS
@@ -28,6 +30,13 @@ if TYPE_CHECKING:
 _IS_OUR_CALL: Final = ContextVar("_IS_OUR_CALL", default=False)
 # Their DEBUG lines have the request's and the response's body, and the URL.
 _LOGGERS: Final = ("botocore", "urllib3")
+_NO_ENDPOINT: Final = (
+    "the endpoint has no scheme or no host: it has to be a URL such as https://cognito.example or "
+    "http://localhost:9300. It comes from endpoint_url=, from the client, or from AWS_ENDPOINT_URL and "
+    "the AWS configuration"
+)
+_FILES: Final = ("config_file", "credentials_file")
+"""Variables of a session of botocore's."""
 
 
 def make_client(
@@ -49,7 +58,11 @@ def make_client(
         connect_timeout: limit for opening a connection, in seconds.
         read_timeout: limit for the wait between two packets of a response, in seconds.
         signed: whether to sign requests with the credentials that boto3 finds. The public operations
-            need none.
+            need none, so a profile that does not exist or cannot be read does not matter to them.
+
+    Raises:
+        Misconfigured: the AWS configuration or the environment has a profile that does not exist, an
+            endpoint that is no URL, or the like.
     """
     config = Config(
         signature_version=None if signed else botocore.UNSIGNED,
@@ -60,10 +73,30 @@ def make_client(
         tcp_keepalive=True,
         user_agent_extra="oncegate",
     )
-    # A session of our own: boto3's default session is not safe to make clients from on many threads.
-    return Session(region_name=region).client(
-        "cognito-idp", region_name=region, endpoint_url=endpoint_url, config=config
-    )
+    try:
+        return _session(region, signed=signed).client(
+            "cognito-idp", region_name=region, endpoint_url=endpoint_url, config=config
+        )
+    except ValueError:  # its message quotes the endpoint, which may have a password
+        problem = _NO_ENDPOINT
+    except BotoCoreError as error:  # such as ProfileNotFound, whose message has the name
+        problem = f"the AWS configuration cannot be used: {error}"
+    raise Misconfigured(problem)
+
+
+def _session(region: str, *, signed: bool) -> Session:
+    """Return a session of our own: boto3's is not safe to make clients from on many threads."""
+    try:
+        session = Session(region_name=region)
+        session._session.full_config  # noqa: B018 - reads it
+    except BotoCoreError:
+        if signed:
+            raise
+        # No credentials are needed, so nothing of what cannot be read is.
+        nothing = dict.fromkeys(_FILES, (None, None, os.devnull, None))
+        without = {**nothing, "profile": (None, None, None, None)}
+        return Session(region_name=region, botocore_session=BotoSession(session_vars=without))
+    return session
 
 
 def check_client(client: CognitoIdentityProviderClient) -> None:
@@ -80,33 +113,36 @@ def check_client(client: CognitoIdentityProviderClient) -> None:
         )
 
 
-def check_endpoint(url: str) -> None:
+def check_endpoint(url: str, *, allow_insecure: bool = False) -> None:
     """Check that passwords, codes and tokens reach an endpoint over TLS, or stay on this machine.
 
     OWASP ASVS 5.0, 12.3.1.
 
     Args:
         url: URL of a Cognito.
+        allow_insecure: whether it may be http on any host.
 
     Raises:
         Misconfigured: it is neither https, nor http on a loopback address.
     """
     try:
-        parts = urlsplit(url)
-        host = parts.hostname or ""
+        parts = urlsplit(url if isinstance(url, str) else "")
+        host, _ = parts.hostname or "", parts.port
     except ValueError:
         raise Misconfigured("endpoint_url is not a URL") from None
-    if host and (parts.scheme == "https" or (parts.scheme == "http" and _is_loopback(host))):
-        return
-    raise Misconfigured(
-        f"the endpoint has to be https, and is {parts.scheme or 'without a scheme'}: passwords, codes "
-        "and tokens would cross the network in plain. It comes from endpoint_url=, from the client, or "
-        "from AWS_ENDPOINT_URL and the AWS configuration. For a local Cognito on another host of a "
-        "trusted network, pass allow_insecure_endpoint=True"
-    )
+    if not host or parts.scheme not in {"http", "https"}:
+        raise Misconfigured(_NO_ENDPOINT)
+    if parts.scheme == "http" and not allow_insecure and not is_loopback(host):
+        raise Misconfigured(
+            "the endpoint has to be https, and is http: passwords, codes and tokens would cross the "
+            "network in plain. It comes from endpoint_url=, from the client, or from AWS_ENDPOINT_URL "
+            "and the AWS configuration. For a local Cognito on another host of a trusted network, pass "
+            "allow_insecure_endpoint=True"
+        )
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Return whether a host name or address is this machine's own."""
     if host == "localhost":
         return True
     try:

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from oncegate.adapters import Call, Challenge, Outcome
+from oncegate import Factor
+from oncegate.adapters import Call, Challenge, Outcome, Rejected
 
 if TYPE_CHECKING:
     from oncegate_cognito._requests import Requests
@@ -34,8 +35,25 @@ class ReceivedChallenge:
     replaces_password: bool
 
 
+PASSWORD_SRP: Final = "PASSWORD_SRP"
+
+_FIRST_FACTORS: Final = (Factor.PASSKEY, Factor.EMAIL, Factor.SMS_OTP, Factor.PASSWORD)
+
+
+def first_factors(names: Sequence[str]) -> tuple[Factor, ...]:
+    """Return the first factors in AvailableChallenges that this release knows, in our order."""
+    offered = {Factor.PASSWORD if name == PASSWORD_SRP else name for name in names}
+    return tuple(factor for factor in _FIRST_FACTORS if factor in offered)
+
+
+def others_than(received: ReceivedChallenge) -> tuple[Factor, ...]:
+    """Return the user's first factors beside the one of the challenge."""
+    (own,) = first_factors([received.name]) or (None,)
+    return tuple(factor for factor in first_factors(received.available) if factor is not own)
+
+
 C = TypeVar("C", bound=Call)
-Parser = Callable[[ReceivedChallenge], Challenge]
+Parser = Callable[[ReceivedChallenge], Challenge | Rejected]
 Performer = Callable[[C, "Requests"], Outcome]
 
 _parsers: dict[str, Parser] = {}
@@ -45,8 +63,8 @@ _performers: dict[tuple[type, type | None], Performer[Any]] = {}
 def parses(*names: str) -> Callable[[Parser], Parser]:
     """Register a parser.
 
-    The parser may raise AttributeError, KeyError, TypeError or ValueError if it cannot understand the
-    challenge.
+    The parser returns a rejection if no answer leads on. It may raise AttributeError, KeyError,
+    TypeError or ValueError if it cannot understand the challenge.
 
     Args:
         *names: values of ChallengeName that it parses.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from copy import copy
 from datetime import UTC, datetime
 from typing import Any, Final, Literal, Self
@@ -20,23 +20,25 @@ from oncegate.adapters import (
     CheckAnswer,
     CheckCode,
     CheckPasskey,
-    NotSent,
     Outcome,
     RequestCode,
     RequestContext,
     SetPassword,
+    browser_of,
+    platform_of,
 )
 from oncegate_cognito._app_client import AppClient
 from oncegate_cognito._deadlines import current_limit
 from oncegate_cognito._responses import outcome_of_response
-from oncegate_cognito.errors import NEVER_SENT, outcome_of_exception
+from oncegate_cognito.errors import NEVER_SENT, had_no_effect
 from oncegate_cognito.srp import ClientSrp
 
 AuthFlow = Literal["USER_SRP_AUTH", "USER_PASSWORD_AUTH", "USER_AUTH", "CUSTOM_AUTH"]
 
 AnswerCall = RequestCode | CheckCode | CheckPasskey | CheckAnswer | SetPassword
 
-PASSWORD_SRP: Final = "PASSWORD_SRP"
+_UNKNOWN: Final = ("", "other")
+"""What `browser_of` and `platform_of` return without a header, and for one that they do not know."""
 
 _MAX_ATTEMPTS = 2
 _MAX_WAIT = 1.0
@@ -52,7 +54,7 @@ class Requests:
         valid_for: lifetime of a session, in seconds.
         levels: TARGET_ACR_VALUES and MAX_AGE of USER_AUTH.
         totp_issuer: name of the account in authenticator apps.
-        device_name: name of this program in `ListDevices`.
+        device_name: name of devices in `ListDevices`; None for that of the user's browser.
 
     Attributes:
         context: the user's request.
@@ -67,7 +69,7 @@ class Requests:
         valid_for: float,
         levels: Mapping[str, str],
         totp_issuer: str,
-        device_name: str,
+        device_name: str | None,
     ) -> None:
         self.app = app
         self.boto = app.boto
@@ -76,7 +78,7 @@ class Requests:
         self.valid_for = valid_for
         self.levels = levels
         self.totp_issuer = totp_issuer
-        self.device_name = device_name
+        self._device_name = device_name
         self.context = RequestContext()
 
     def within(self, context: RequestContext) -> Self:
@@ -85,13 +87,22 @@ class Requests:
         own.context = context
         return own
 
-    def send(
-        self, operation: Callable[..., Any], *, can_have_effect: bool = True, **request: Any
-    ) -> Any:
+    @property
+    def device_name(self) -> str:
+        """Name of the user's device in `ListDevices`: its browser and platform, unless set."""
+        if self._device_name:
+            return self._device_name
+        agent = self.context.user_agent
+        known = [name for name in (browser_of(agent), platform_of(agent)) if name not in _UNKNOWN]
+        return " on ".join(known) or "oncegate"
+
+    def send(self, method: str, *, can_have_effect: bool = True, **request: Any) -> Any:
         """Send a request once, and again only if it provably had no effect.
 
+        What the operation has for triggers and threat protection is added (`SentContext`).
+
         Args:
-            operation: method of `boto`.
+            method: method of the boto3 client, such as ``confirm_device``.
             can_have_effect: whether the request has an effect if it arrives. If not, it is repeated
                 also if its connection had been open before and brought no response: a NAT gateway or
                 a firewall has dropped it.
@@ -100,6 +111,8 @@ class Requests:
         Returns:
             The response, as boto3 returns it.
         """
+        operation = getattr(self.boto, method)
+        request |= self.app.sent_context.of(method, self.context)
         try:
             return _REPEATING(operation, **request)
         except (ClientError, *NEVER_SENT):
@@ -134,7 +147,7 @@ class Requests:
         }
         if session:
             request["Session"] = session
-        return self.send(self._initiate_auth, can_have_effect=can_have_effect, **request)
+        return self._initiate_auth(can_have_effect=can_have_effect, **request)
 
     def respond(
         self,
@@ -160,7 +173,7 @@ class Requests:
         }
         if session:
             request["Session"] = session
-        return self.send(self._respond_to_auth_challenge, **request)
+        return self._respond_to_auth_challenge(**request)
 
     def answer(
         self, call: AnswerCall, answer: Mapping[str, str], *, replaces_password: bool = False
@@ -256,10 +269,10 @@ class Requests:
         }
 
     def _initiate_auth(self, **request: Any) -> Any:
-        return self.boto.initiate_auth(**request)
+        return self.send("initiate_auth", **request)
 
     def _respond_to_auth_challenge(self, **request: Any) -> Any:
-        return self.boto.respond_to_auth_challenge(**request)
+        return self.send("respond_to_auth_challenge", **request)
 
 
 class AdminRequests(Requests):
@@ -268,19 +281,15 @@ class AdminRequests(Requests):
     def _initiate_auth(self, **request: Any) -> Any:
         if request["AuthFlow"] == "USER_PASSWORD_AUTH":
             request["AuthFlow"] = "ADMIN_USER_PASSWORD_AUTH"
-        return self.boto.admin_initiate_auth(UserPoolId=self.app.pool_id, **request)
+        return self.send("admin_initiate_auth", UserPoolId=self.app.pool_id, **request)
 
     def _respond_to_auth_challenge(self, **request: Any) -> Any:
-        return self.boto.admin_respond_to_auth_challenge(UserPoolId=self.app.pool_id, **request)
+        return self.send("admin_respond_to_auth_challenge", UserPoolId=self.app.pool_id, **request)
 
 
 def _was_reused() -> bool:
     limit = current_limit()
     return limit is not None and limit.was_reused
-
-
-def _had_no_effect(failure: BaseException) -> bool:
-    return isinstance(failure, Exception) and isinstance(outcome_of_exception(failure), NotSent)
 
 
 def _wait(state: RetryCallState) -> float:
@@ -292,7 +301,7 @@ def _wait(state: RetryCallState) -> float:
 _BACK_OFF = wait_random_exponential(multiplier=0.1, max=_MAX_WAIT)
 # Safe to share: tenacity's state between calls is per thread, and holds nothing of a request.
 _REPEATING = Retrying(
-    retry=retry_if_exception(_had_no_effect),
+    retry=retry_if_exception(had_no_effect),
     stop=stop_after_attempt(_MAX_ATTEMPTS),
     wait=_wait,
     reraise=True,

@@ -14,6 +14,7 @@ from oncegate.adapters import (
     NewDevice,
     Outcome,
     OutcomeUnknown,
+    Rejected,
     TokensIssued,
     UnknownChallenge,
 )
@@ -43,8 +44,10 @@ def outcome_of_response(
             return _tokens_issued(result, username)
         name = str(response["ChallengeName"])
         parameters = response.get("ChallengeParameters") or {}
+        # Public reports show this challenge without a session: the device's key identifies it.
+        session = response.get("Session") if name == "DEVICE_SRP_AUTH" else response["Session"]
         common = {
-            "session": response["Session"],
+            "session": session or "",
             "username": user_id(parameters, username),
             "valid_for": valid_for,
         }
@@ -55,19 +58,21 @@ def outcome_of_response(
     parser = parser_of(name)
     if parser is None:
         return ChallengeIssued(challenge=UnknownChallenge(name=name, **common))
-    challenge: Challenge = not_understood
+    parsed: Challenge | Rejected = not_understood
     try:
         available = response.get("AvailableChallenges") or []
-        challenge = parser(
-            ReceivedChallenge(name, parameters, available, common, replaces_password)
-        )
+        parsed = parser(ReceivedChallenge(name, parameters, available, common, replaces_password))
     except MALFORMED:
         pass
-    return ChallengeIssued(challenge=challenge)
+    return parsed if isinstance(parsed, Rejected) else ChallengeIssued(challenge=parsed)
 
 
 def user_id(parameters: Mapping[str, str], otherwise: str) -> str:
-    """Return the pool's own name for the user, which every later answer and hash has to use."""
+    """Return the name that every later answer and hash has to use.
+
+    The pool's own name for the user if the response has it. After USER_AUTH it has none, and the name
+    that was typed stays (AWS API reference, InitiateAuth, examples 1 and 2).
+    """
     return parameters.get("USER_ID_FOR_SRP") or parameters.get("USERNAME") or otherwise
 
 

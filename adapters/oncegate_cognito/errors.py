@@ -1,16 +1,67 @@
 """What each error means for a flow: one table for Cognito's errors, and botocore's own exceptions.
 
-Codes are those of botocore's service model. The messages that distinguish errors of one code are from
-the AWS developer guide and from public reports, and are matched by their beginning.
+Codes are those of botocore's service model. One code has many meanings, which depend on the operation
+and on Cognito's words. The words are from the AWS developer guide and from public reports
+(`tests/cognito/test_errors.py` names the source of each).
 """
 
 from __future__ import annotations
 
+import re
+from functools import cache
 from typing import Final, NamedTuple
 
 import botocore.exceptions as aws
 
 from oncegate.adapters import NotSent, Outcome, OutcomeUnknown, Rejected, RejectionReason
+
+# ── kinds of calls ──
+
+SIGN_IN: Final = "sign_in"
+"""InitiateAuth, and the answers with which a first factor is chosen or proven."""
+ANSWER: Final = "answer"
+"""Answers to any other challenge, whose user has proven a first factor."""
+SEND_CODE: Final = "send_code"
+"""ForgotPassword and ResendConfirmationCode."""
+CONFIRM: Final = "confirm"
+"""ConfirmForgotPassword and ConfirmSignUp."""
+DEVICE: Final = "device"
+"""The proof of a device, and its registration."""
+TOKEN: Final = "token"
+"""Operations that a refresh token or an access token authorises."""
+
+_BY_OPERATION: Final = {
+    "InitiateAuth": SIGN_IN,
+    "AssociateSoftwareToken": ANSWER,
+    "VerifySoftwareToken": ANSWER,
+    "ForgotPassword": SEND_CODE,
+    "ResendConfirmationCode": SEND_CODE,
+    "ConfirmForgotPassword": CONFIRM,
+    "ConfirmSignUp": CONFIRM,
+    "ConfirmDevice": DEVICE,
+    "UpdateDeviceStatus": DEVICE,
+}
+_FIRST_FACTORS: Final = frozenset(
+    {"", "PASSWORD", "PASSWORD_SRP", "PASSWORD_VERIFIER", "SELECT_CHALLENGE"}
+)
+
+
+def kind_of_call(operation: str, challenge: str = "") -> str:
+    """Return the kind of a call, which decides what an error means.
+
+    Args:
+        operation: name of the operation, such as ``RespondToAuthChallenge``.
+        challenge: kind of the challenge that the call answers; empty if it answers none.
+    """
+    operation = operation.removeprefix("Admin")
+    if operation == "RespondToAuthChallenge":
+        if challenge in _FIRST_FACTORS:
+            return SIGN_IN
+        return DEVICE if challenge.startswith("DEVICE_") else ANSWER
+    return _BY_OPERATION.get(operation, TOKEN)
+
+
+# ── the table ──
 
 
 class ErrorRow(NamedTuple):
@@ -18,31 +69,122 @@ class ErrorRow(NamedTuple):
 
     Attributes:
         code: name of Cognito's exception.
-        begins: beginning of its message; empty for any message.
-        means: rejection reason, or ``"throttled"`` (the request had no effect), or ``"unknown"`` (it
-            may have had one).
+        words: beginning of its message, where ``…`` stands for anything; empty for any message.
+        means: rejection reason, or ``"throttled"`` or ``"limit_exceeded"`` (the request had no
+            effect), or ``"ended"`` (so have the tokens), or ``"unknown"`` (it may have had an effect).
+        calls: kinds of calls that the row is for; empty for all.
+        cure: what the developer should do.
+        message: code of a text that tells the user more than the reason's own.
     """
 
     code: str
-    begins: str
+    words: str
     means: RejectionReason | str
+    calls: frozenset[str] = frozenset()
+    cure: str = ""
+    message: str = ""
+
+    def matches(self, code: str, message: str, call: str) -> bool:
+        """Whether the row is for an error of a kind of call."""
+        if self.code != code or (self.calls and call not in self.calls):
+            return False
+        return _pattern(self.words).match(message) is not None
+
+
+@cache
+def _pattern(words: str) -> re.Pattern[str]:
+    return re.compile(".*?".join(map(re.escape, words.split("…"))), re.DOTALL | re.IGNORECASE)
 
 
 THROTTLED: Final = "throttled"
+LIMIT_EXCEEDED: Final = "limit_exceeded"
+ENDED: Final = "ended"
 UNKNOWN: Final = "unknown"
 
 _R = RejectionReason
+_MISCONFIGURED: Final = _R.MISCONFIGURED
+_NOT_AUTHORIZED: Final = "NotAuthorizedException"
+_INVALID: Final = "InvalidParameterException"
+_NOT_FOUND: Final = "ResourceNotFoundException"
+_PERSON = frozenset({SIGN_IN, ANSWER})
+_USER = frozenset({SIGN_IN, ANSWER, DEVICE})
+_TOKEN = frozenset({TOKEN})
+_ENDS_TOKENS = (
+    "Invalid Refresh Token",
+    "Refresh Token has",
+    "Invalid Access Token",
+    "Access Token has",
+    "Could not verify signature for Access Token",
+    "User is disabled",
+    "User does not exist",
+)
+
+_PASS_SECRET = "this app client has a secret: pass client_secret="
+_NO_SECRET = "this app client has no secret: leave client_secret= out"
+_WRONG_SECRET = "client_secret= is not the secret of this app client"
+_WRONG_ID = "check pool_id=, client_id= and the region"
+_CREDENTIALS = "check the AWS credentials of this process and their IAM policy"
+_TRIGGER = "see the log of the pool's Lambda trigger"
+_FLOW = "add the flow to the app client's ExplicitAuthFlows, or pass another auth_flow="
+_TRIGGERS = "add the triggers of CUSTOM_AUTH to the pool, or pass another auth_flow="
+_WRITABLE = "let the app client write the attributes that the pool requires"
+_TRUST = "let cognito-idp.amazonaws.com assume the pool's SMS role"
+_NO_DESTINATION = "give the user a verified email address or phone number"
+
 ERRORS: Final = (
-    # The first factor. "User does not exist." and a wrong password have the same outcome:
-    # a caller must not learn which users exist.
-    ErrorRow("NotAuthorizedException", "Password attempts exceeded", _R.LOCKED),
-    ErrorRow("NotAuthorizedException", "Too many invalid credentials attempts", _R.LOCKED),
-    ErrorRow("NotAuthorizedException", "SecretHash does not match", _R.MISCONFIGURED),
-    ErrorRow("NotAuthorizedException", "Unable to verify secret hash", _R.MISCONFIGURED),
-    ErrorRow("NotAuthorizedException", "Temporary password has expired", _R.ADMINISTRATOR_MUST_ACT),
-    ErrorRow("NotAuthorizedException", "Invalid session", _R.CHALLENGE_DEAD),
-    ErrorRow("NotAuthorizedException", "", _R.WRONG_CREDENTIALS),
-    ErrorRow("UserNotFoundException", "", _R.WRONG_CREDENTIALS),
+    # The app client.
+    ErrorRow(
+        _NOT_AUTHORIZED, "Client … is configured with secret but", _MISCONFIGURED, cure=_PASS_SECRET
+    ),
+    ErrorRow(
+        _NOT_AUTHORIZED, "Client … is configured for secret but", _MISCONFIGURED, cure=_PASS_SECRET
+    ),
+    ErrorRow(
+        _NOT_AUTHORIZED, "Client … is not configured for secret", _MISCONFIGURED, cure=_NO_SECRET
+    ),
+    ErrorRow(
+        _INVALID, "App client … is not configured for secret", _MISCONFIGURED, cure=_NO_SECRET
+    ),
+    ErrorRow(_INVALID, "Client … is not configured for secret", _MISCONFIGURED, cure=_NO_SECRET),
+    ErrorRow(_NOT_AUTHORIZED, "SecretHash does not match", _MISCONFIGURED, cure=_WRONG_SECRET),
+    ErrorRow(_NOT_AUTHORIZED, "Unable to verify secret", _MISCONFIGURED, cure=_WRONG_SECRET),
+    ErrorRow(_NOT_AUTHORIZED, "Unable to verify client secret", _MISCONFIGURED, cure=_WRONG_SECRET),
+    ErrorRow(
+        _NOT_AUTHORIZED,
+        "A client attempted to write unauthorized attribute",
+        _MISCONFIGURED,
+        cure=_WRITABLE,
+    ),
+    # The user, whose password was wrong, or is locked, blocked, expired.
+    ErrorRow(_NOT_AUTHORIZED, "Password attempts exceeded", _R.LOCKED),
+    ErrorRow(_NOT_AUTHORIZED, "Too many invalid credentials attempts", _R.LOCKED),
+    ErrorRow(_NOT_AUTHORIZED, "Attempt limit exceeded", LIMIT_EXCEEDED),
+    ErrorRow(_NOT_AUTHORIZED, "Temporary password has expired", _R.ADMINISTRATOR_MUST_ACT),
+    ErrorRow(_NOT_AUTHORIZED, "User account has expired", _R.ADMINISTRATOR_MUST_ACT),
+    ErrorRow(
+        _NOT_AUTHORIZED,
+        "User password cannot be reset in the current state",
+        _R.ADMINISTRATOR_MUST_ACT,
+    ),
+    ErrorRow(_NOT_AUTHORIZED, "Unable to login because of security reasons", _R.BLOCKED),
+    ErrorRow(_NOT_AUTHORIZED, "Request not allowed due to security reasons", _R.BLOCKED),
+    ErrorRow(_NOT_AUTHORIZED, "… failed with error", _R.TRIGGER_REFUSED, cure=_TRIGGER),
+    ErrorRow(_NOT_AUTHORIZED, "Invalid session", _R.CHALLENGE_DEAD, _USER),
+    ErrorRow(_NOT_AUTHORIZED, "Session is expired", _R.CHALLENGE_DEAD, _USER),
+    # With a device, this is about its proof, and nothing else is.
+    ErrorRow(_NOT_AUTHORIZED, "Incorrect username or password", _R.WRONG_CREDENTIALS, _USER),
+    ErrorRow(_NOT_AUTHORIZED, "User does not exist", _R.WRONG_CREDENTIALS, _PERSON),
+    # Before the password is proven, a caller must not learn that there is such a user (P6).
+    ErrorRow(_NOT_AUTHORIZED, "User is disabled", _R.WRONG_CREDENTIALS, frozenset({SIGN_IN})),
+    ErrorRow("UserNotFoundException", "", _R.WRONG_CREDENTIALS, _PERSON),
+    ErrorRow("UserNotFoundException", "", _R.REFUSED, frozenset({DEVICE, CONFIRM})),
+    ErrorRow(_NOT_AUTHORIZED, "", _R.FACTOR_UNUSABLE, frozenset({SEND_CODE})),
+    ErrorRow("UserNotFoundException", "", _R.FACTOR_UNUSABLE, frozenset({SEND_CODE})),
+    # Tokens. Whatever else is refused is not about them.
+    *(ErrorRow(_NOT_AUTHORIZED, words, ENDED, _TOKEN) for words in _ENDS_TOKENS),
+    ErrorRow("RefreshTokenReuseException", "", ENDED, _TOKEN),
+    ErrorRow("UserNotFoundException", "", ENDED, _TOKEN),
+    ErrorRow(_NOT_AUTHORIZED, "", _R.REFUSED),
     ErrorRow("PasswordResetRequiredException", "", _R.PASSWORD_RESET_REQUIRED),
     ErrorRow("UserNotConfirmedException", "", _R.SIGN_UP_NOT_CONFIRMED),
     # Codes.
@@ -54,38 +196,104 @@ ERRORS: Final = (
     # VerifySoftwareToken: the first code of an authenticator that is being set up was wrong.
     ErrorRow("EnableSoftwareTokenMFAException", "Code mismatch", _R.WRONG_CODE),
     ErrorRow("EnableSoftwareTokenMFAException", "", _R.FACTOR_UNUSABLE),
-    ErrorRow("SoftwareTokenMFANotFoundException", "", _R.FACTOR_UNUSABLE),
-    ErrorRow("MFAMethodNotFoundException", "", _R.FACTOR_UNUSABLE),
-    # New passwords.
+    ErrorRow(_INVALID, "… Value at 'userCode'", _R.WRONG_CODE),
+    ErrorRow(_INVALID, "… Value at 'confirmationCode'", _R.WRONG_CODE),
+    ErrorRow("SoftwareTokenMFANotFoundException", "", _R.FACTOR_UNUSABLE, frozenset({ANSWER})),
+    ErrorRow("MFAMethodNotFoundException", "", _R.FACTOR_UNUSABLE, frozenset({ANSWER})),
+    ErrorRow("SoftwareTokenMFANotFoundException", "", _R.SECOND_FACTOR_MISSING),
+    ErrorRow("MFAMethodNotFoundException", "", _R.SECOND_FACTOR_MISSING, cure=_NO_DESTINATION),
+    # What the user mistyped.
     ErrorRow("InvalidPasswordException", "", _R.NEW_PASSWORD_REFUSED),
     ErrorRow("PasswordHistoryPolicyViolationException", "", _R.NEW_PASSWORD_REFUSED),
-    # Throttled: the request had no effect.
+    ErrorRow(
+        _INVALID, "… Value at 'password'", _R.NEW_PASSWORD_REFUSED, message="new_password_spaces"
+    ),
+    ErrorRow(
+        _INVALID,
+        "… Value at 'proposedPassword'",
+        _R.NEW_PASSWORD_REFUSED,
+        message="new_password_spaces",
+    ),
+    ErrorRow(_INVALID, "… Value at 'username'", _R.WRONG_CREDENTIALS, frozenset({SIGN_IN})),
+    ErrorRow(_INVALID, "Invalid phone number", _R.INPUT_REFUSED, message="phone_number_refused"),
+    ErrorRow(_INVALID, "Invalid email address", _R.INPUT_REFUSED, message="email_refused"),
+    ErrorRow(_INVALID, "Invalid attributes given", _R.INPUT_REFUSED, message="attribute_refused"),
+    ErrorRow(
+        _INVALID,
+        "Attributes did not conform to the schema",
+        _R.INPUT_REFUSED,
+        message="attribute_refused",
+    ),
+    ErrorRow(_INVALID, "… Value at 'userAttributes", _R.INPUT_REFUSED, message="attribute_refused"),
+    ErrorRow("AliasExistsException", "", _R.INPUT_REFUSED, message="address_taken"),
+    # What an administrator has to do for the user.
+    ErrorRow(
+        _INVALID,
+        "Cannot reset password for the user",
+        _R.ADMINISTRATOR_MUST_ACT,
+        cure=_NO_DESTINATION,
+    ),
+    # Limits: the request had no effect. One of a second is repeated, one of an hour is not.
     ErrorRow("TooManyRequestsException", "", THROTTLED),
-    ErrorRow("LimitExceededException", "", THROTTLED),
-    ErrorRow("TooManyFailedAttemptsException", "", THROTTLED),
     ErrorRow("ThrottlingException", "", THROTTLED),
+    ErrorRow("LimitExceededException", "", LIMIT_EXCEEDED),
+    ErrorRow("TooManyFailedAttemptsException", "", LIMIT_EXCEEDED),
     # The pool's own Lambda triggers, and a firewall in front of the pool.
-    ErrorRow("UserLambdaValidationException", "", _R.TRIGGER_REFUSED),
-    ErrorRow("UnexpectedLambdaException", "", _R.TRIGGER_REFUSED),
-    ErrorRow("InvalidLambdaResponseException", "", _R.TRIGGER_REFUSED),
-    ErrorRow("ForbiddenException", "", _R.FIREWALL),
-    # A device that Cognito has forgotten (amplify-js, its retry without the device).
-    ErrorRow("ResourceNotFoundException", "Device does not exist", _R.DEVICE_FORGOTTEN),
+    ErrorRow("UserLambdaValidationException", "", _R.TRIGGER_REFUSED, cure=_TRIGGER),
+    ErrorRow("UnexpectedLambdaException", "", _R.TRIGGER_REFUSED, cure=_TRIGGER),
+    ErrorRow("InvalidLambdaResponseException", "", _R.TRIGGER_REFUSED, cure=_TRIGGER),
+    ErrorRow("ForbiddenException", "", _R.FIREWALL, cure="see the web ACL of AWS WAF"),
+    # A device that Cognito has forgotten, in the words of three public reports (amplify-js#8895,
+    # aws-sdk-ios#5339).
+    ErrorRow(_NOT_FOUND, "Device", _R.DEVICE_FORGOTTEN),
     # For the developer.
-    ErrorRow("ResourceNotFoundException", "", _R.MISCONFIGURED),
-    ErrorRow("InvalidParameterException", "", _R.MISCONFIGURED),
-    ErrorRow("InvalidUserPoolConfigurationException", "", _R.MISCONFIGURED),
-    ErrorRow("InvalidSmsRoleAccessPolicyException", "", _R.MISCONFIGURED),
-    ErrorRow("InvalidSmsRoleTrustRelationshipException", "", _R.MISCONFIGURED),
-    ErrorRow("InvalidEmailRoleAccessPolicyException", "", _R.MISCONFIGURED),
-    ErrorRow("OperationNotEnabledException", "", _R.MISCONFIGURED),
-    ErrorRow("FeatureUnavailableInTierException", "", _R.MISCONFIGURED),
-    ErrorRow("UnsupportedOperationException", "", _R.MISCONFIGURED),
-    ErrorRow("AliasExistsException", "", _R.MISCONFIGURED),
+    ErrorRow(_NOT_FOUND, "", _MISCONFIGURED, cure=_WRONG_ID),
+    ErrorRow(_INVALID, "… flow not enabled for this client", _MISCONFIGURED, cure=_FLOW),
+    ErrorRow(
+        _INVALID,
+        "Initiate Auth method not supported",
+        _MISCONFIGURED,
+        cure="use AdminCognitoTransport for ADMIN_ flows",
+    ),
+    ErrorRow(
+        _INVALID, "Custom auth lambda trigger is not configured", _MISCONFIGURED, cure=_TRIGGERS
+    ),
+    ErrorRow(_INVALID, "", _MISCONFIGURED),
+    ErrorRow("InvalidUserPoolConfigurationException", "", _MISCONFIGURED),
+    ErrorRow(
+        "InvalidSmsRoleAccessPolicyException",
+        "",
+        _MISCONFIGURED,
+        cure="let the pool's SMS role publish to Amazon SNS",
+    ),
+    ErrorRow("InvalidSmsRoleTrustRelationshipException", "", _MISCONFIGURED, cure=_TRUST),
+    ErrorRow(
+        "InvalidEmailRoleAccessPolicyException",
+        "",
+        _MISCONFIGURED,
+        cure="let the pool send with Amazon SES",
+    ),
+    ErrorRow("OperationNotEnabledException", "", _MISCONFIGURED),
+    ErrorRow(
+        "FeatureUnavailableInTierException",
+        "",
+        _MISCONFIGURED,
+        cure="the pool's feature plan lacks this",
+    ),
+    ErrorRow("UnsupportedOperationException", "", _MISCONFIGURED),
+    ErrorRow("UnauthorizedException", "", _MISCONFIGURED),
+    ErrorRow("UnsupportedTokenTypeException", "", _MISCONFIGURED),
+    ErrorRow("AccessDeniedException", "", _MISCONFIGURED, cure=_CREDENTIALS),
+    ErrorRow("UnrecognizedClientException", "", _MISCONFIGURED, cure=_CREDENTIALS),
+    ErrorRow("InvalidSignatureException", "", _MISCONFIGURED, cure=_CREDENTIALS),
+    ErrorRow("IncompleteSignatureException", "", _MISCONFIGURED, cure=_CREDENTIALS),
+    ErrorRow("MissingAuthenticationTokenException", "", _MISCONFIGURED, cure=_CREDENTIALS),
+    ErrorRow("ExpiredTokenException", "", _MISCONFIGURED, cure=_CREDENTIALS),
     # The request may have had its effect.
     ErrorRow("InternalErrorException", "", UNKNOWN),
     ErrorRow("CodeDeliveryFailureException", "", UNKNOWN),
 )
+"""Read from the top; the first row that matches counts."""
 
 
 class NeverSent(aws.BotoCoreError):
@@ -112,24 +320,47 @@ NEVER_SENT: Final = (
     aws.CredentialRetrievalError,
     NeverSent,
 )
+# No later request would have any either.
+_WITHOUT_CREDENTIALS: Final = (aws.NoCredentialsError, aws.PartialCredentialsError)
+_MOST_DETAIL = 500
 
 
-def outcome_of_exception(failure: Exception) -> Outcome:
+def outcome_of_exception(failure: Exception, challenge: str = "") -> Outcome:
     """Return the outcome of a request that raised: rejected, not sent, or unknown.
 
     An exception that is in neither of the first two groups is unknown. Details name only the type of
     botocore's own exceptions, because their messages can quote the request.
+
+    Args:
+        failure: what the call of boto3 raised.
+        challenge: kind of the challenge that the call answers; empty if it answers none.
     """
     if isinstance(failure, aws.ClientError):
         error = failure.response.get("Error", {})
-        status = failure.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-        return outcome_of_error(error.get("Code", ""), error.get("Message", ""), status)
+        return outcome_of_error(
+            error.get("Code", ""),
+            error.get("Message", ""),
+            failure.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0),
+            call=kind_of_call(failure.operation_name, challenge),
+        )
     if isinstance(failure, aws.ParamValidationError):
-        # botocore did not send the request: it does not fit the service model.
-        return Rejected(reason=RejectionReason.MISCONFIGURED, detail=type(failure).__name__)
+        # botocore did not send the request: it does not fit the service model. A code can be shorter.
+        is_code = "UserCode" in str(failure)
+        reason = _R.WRONG_CODE if is_code else _R.MISCONFIGURED
+        return Rejected(reason=reason, detail=type(failure).__name__)
+    if isinstance(failure, _WITHOUT_CREDENTIALS):
+        return Rejected(reason=_R.MISCONFIGURED, detail=f"{name_of(failure)} ({_CREDENTIALS})")
     if isinstance(failure, NEVER_SENT):
         return NotSent(cause="unreachable", detail=name_of(failure))
     return OutcomeUnknown(detail=name_of(failure))
+
+
+def had_no_effect(failure: BaseException) -> bool:
+    """Whether a request had no effect and may succeed in a moment, so that it can be repeated."""
+    if not isinstance(failure, Exception):
+        return False
+    outcome = outcome_of_exception(failure)
+    return isinstance(outcome, NotSent) and outcome.cause != LIMIT_EXCEEDED
 
 
 def name_of(failure: Exception) -> str:
@@ -139,27 +370,79 @@ def name_of(failure: Exception) -> str:
     return f"{kind}: {cause}" if cause else kind
 
 
-def outcome_of_error(code: str, message: str, status: int) -> Outcome:
-    """Look up an error of Cognito's.
+def outcome_of_error(code: str, message: str, status: int, *, call: str = SIGN_IN) -> Outcome:
+    """Return what an error response means.
 
     Args:
-        code: name of the exception, such as ``CodeMismatchException``.
+        code: name of the exception, such as ``CodeMismatchException``. For a response that is not
+            Cognito's, botocore has the status here.
         message: Cognito's message.
         status: HTTP status. It decides for a code that is not in the table: 5xx may have had an
             effect, 429 had none, and any other status is for the developer.
+        call: kind of the call, from `kind_of_call`.
     """
-    means: RejectionReason | str
-    for row in ERRORS:  # read from the top; the first match counts
-        if row.code == code and message.startswith(row.begins):
-            means = row.means
-            break
-    else:
-        by_status = THROTTLED if status == 429 else UNKNOWN
-        means = by_status if status >= 500 or status == 429 else _R.MISCONFIGURED
-    detail = f"{code}: {message}"
-    if means == THROTTLED:
+    if code.isdecimal():
+        return _outcome_of_page(int(code))
+    row = row_of(code, message, status, call)
+    detail = f"{code}: {message}"[:_MOST_DETAIL] + (f" ({row.cure})" if row.cure else "")
+    if row.means == THROTTLED:
         return NotSent(cause="throttled", detail=detail)
-    if means == UNKNOWN or status >= 500:
+    if row.means == LIMIT_EXCEEDED:
+        return NotSent(cause="limit_exceeded", detail=detail)
+    if row.means == UNKNOWN or status >= 500:
         return OutcomeUnknown(detail=detail)
-    reason = RejectionReason(means)
-    return Rejected(reason=reason, detail=message if reason is _R.NEW_PASSWORD_REFUSED else detail)
+    reason = RejectionReason.REFUSED if row.means == ENDED else RejectionReason(row.means)
+    for_user = ""
+    if reason is _R.NEW_PASSWORD_REFUSED and not row.message:
+        for_user = message
+    elif reason is _R.TRIGGER_REFUSED:
+        for_user = _words_of_trigger(message)
+    elif row.message == "attribute_refused":
+        for_user = _attribute_in(message)
+    return Rejected(reason=reason, detail=detail, message=row.message, for_user=for_user)
+
+
+def row_of(code: str, message: str, status: int, call: str) -> ErrorRow:
+    """Return the row for an error, or one by its status if the table has none."""
+    for row in ERRORS:
+        if row.matches(code, message, call):
+            return row
+    by_status = THROTTLED if status == 429 else UNKNOWN
+    means = by_status if status >= 500 or status == 429 else _R.MISCONFIGURED
+    return ErrorRow(code, "", means)
+
+
+def ends_tokens(failure: Exception) -> bool:
+    """Whether a request with a token failed because the token, its session or its user has ended."""
+    if not isinstance(failure, aws.ClientError):
+        return False
+    error = failure.response.get("Error", {})
+    status = failure.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    return row_of(error.get("Code", ""), error.get("Message", ""), status, TOKEN).means == ENDED
+
+
+def _outcome_of_page(status: int) -> Outcome:
+    """The outcome of a response that has no error of Cognito's, such as a page in HTML.
+
+    AWS WAF answers 403, and 405 with a CAPTCHA (AWS WAF developer guide, "CAPTCHA and Challenge").
+    """
+    detail = f"HTTP status {status}, without an error of Cognito's"
+    if status == 429:
+        return NotSent(cause="throttled", detail=detail)
+    if status in {403, 405}:
+        return Rejected(reason=_R.FIREWALL, detail=f"{detail} (see the web ACL of AWS WAF)")
+    if status >= 500 or status == 408:
+        return OutcomeUnknown(detail=detail)
+    return Rejected(reason=_R.MISCONFIGURED, detail=f"{detail} (check the endpoint URL)")
+
+
+def _words_of_trigger(message: str) -> str:
+    """What the pool's own Lambda said: "PreSignUp failed with error {words}."."""
+    found = re.match(r"\w+ failed with error (.+?)\.?$", message, re.DOTALL)
+    return found[1].strip()[:_MOST_DETAIL] if found else ""
+
+
+def _attribute_in(message: str) -> str:
+    """The attribute that Cognito names: "Attributes did not conform to the schema: birthdate: …"."""
+    found = re.search(r"(?:schema|given)[:,] *((?:custom:)?\w+)", message)
+    return found[1] if found else ""

@@ -6,9 +6,12 @@ import threading
 import time
 from collections.abc import Callable
 
-from oncegate import Tokens
-from oncegate.adapters import ListedDevice
+from oncegate import Misconfigured, OncegateError, SignedOut, Tokens, Unreachable
+from oncegate.adapters import ListedDevice, logger
 from oncegate_cognito.tokens import CognitoTokenService
+
+_RETRY_AFTER = 5.0
+"""Seconds after a failed renewal for which no other is tried while the access token is valid."""
 
 
 class Session:
@@ -39,7 +42,9 @@ class Session:
         self._early = early
         self._on_refresh = on_refresh
         self._now = now
+        self._log = logger()
         self._expires_at = (now() if issued_at is None else issued_at) + tokens.expires_in
+        self._retry_at = 0.0
         self._lock = threading.Lock()
 
     def __repr__(self) -> str:
@@ -48,43 +53,71 @@ class Session:
     def tokens(self) -> Tokens:
         """Return the tokens, renewed first if the access token is about to expire.
 
+        A renewal that fails for another reason than the tokens, such as a firewall, ends nothing: the
+        tokens are returned as long as they are valid, and renewed later.
+
         Raises:
             SignedOut: the session has ended.
-            Unreachable: the tokens have to be renewed, and Cognito did not answer.
+            Unreachable: the access token has expired, and Cognito did not answer or refused for now.
+            Misconfigured: the access token has expired, and Cognito refused because of the set-up.
         """
         with self._lock:
-            if self._now() >= self._expires_at - self._early:
-                self._renew()
+            now = self._now()
+            if now >= max(self._expires_at - self._early, min(self._retry_at, self._expires_at)):
+                self._renew(now)
             return self._tokens
 
     def access_token(self) -> str:
         """Return the access token; see `tokens`."""
         return self.tokens().access_token
 
-    def _renew(self) -> None:
-        self._tokens = self._service.renew(self._tokens)
+    def _renew(self, now: float) -> None:
+        try:
+            self._tokens = self._service.renew(self._tokens)
+        except SignedOut:
+            self._end()  # no later call asks Cognito again
+            raise
+        except (Unreachable, Misconfigured):
+            if now >= self._expires_at:
+                raise
+            self._retry_at = now + _RETRY_AFTER
+            return
         self._expires_at = self._now() + self._tokens.expires_in
         if self._on_refresh:
             self._on_refresh(self._tokens)
 
     def sign_out(self) -> None:
-        """End this session: revoke its refresh token, and the access tokens issued with it.
+        """End this session, and revoke its refresh token and the access tokens issued with it.
 
-        Raises:
-            Unreachable: Cognito did not answer.
+        The session has ended here whatever Cognito answers. If the tokens could not be revoked, such
+        as because the app client does not allow it, a line at ERROR says why and what to do. They are
+        then valid until they expire.
         """
         with self._lock:
-            self._service.revoke(self._tokens)
+            tokens = self._tokens
             self._end()
+        try:
+            self._service.revoke(tokens)
+        except (SignedOut, Misconfigured):
+            pass  # there is nothing to revoke; or the service has logged why, and the cure
+        except OncegateError as error:
+            self._log.error("token revocation failed", reason=str(error))
 
     def sign_out_everywhere(self) -> None:
         """End every session of this user.
 
         Raises:
             SignedOut: this session has already ended.
-            Unreachable: Cognito did not answer.
+            Unreachable: Cognito did not answer, or refused for now. The session goes on, so that the
+                application can try again.
+            Misconfigured: Cognito refused because of the set-up.
         """
-        self._service.sign_out_everywhere(self.tokens())
+        try:
+            self._service.sign_out_everywhere(self.tokens())
+        except SignedOut:
+            with self._lock:
+                self._end()
+            raise
         with self._lock:
             self._end()
 

@@ -5,7 +5,7 @@ The claims and how to check them: AWS developer guide, "Verifying JSON web token
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable
 from functools import partial
 from typing import Any, Final, Literal, TypeVar
 
@@ -16,12 +16,13 @@ from oncegate import (
     InvalidToken,
     Misconfigured,
     OncegateError,
+    RequestContext,
     SignedOut,
     Tokens,
     Unreachable,
 )
-from oncegate.adapters import ListedDevice, Outcome, Rejected, RejectionReason
-from oncegate_cognito._app_client import AppClient, issuer_of
+from oncegate.adapters import ListedDevice, Outcome, Rejected, RejectionReason, logger
+from oncegate_cognito._app_client import AppClient, check_client_id
 from oncegate_cognito._boto import check_endpoint
 from oncegate_cognito._deadlines import (
     clocks,
@@ -29,125 +30,232 @@ from oncegate_cognito._deadlines import (
     run_in_time,
     seconds_since,
 )
+from oncegate_cognito._issuers import issuers_of
 from oncegate_cognito._responses import tokens_of
-from oncegate_cognito.errors import MalformedResponse, name_of, outcome_of_exception
+from oncegate_cognito.errors import MalformedResponse, ends_tokens, name_of, outcome_of_exception
 
 _Result = TypeVar("_Result")
+TokenUse = Literal["access", "id"]
 
 _RETRY_AFTER = 1.0
 """Seconds after a failed fetch of the public keys for which none is tried again."""
+
+_NEW_KEYS_AFTER = 10.0
+"""Seconds between fetches for tokens with an unknown key, which any caller can send."""
 
 
 class TokenVerifier:
     """Verifies access and ID tokens. Thread-safe: make one and share it.
 
-    `CognitoTokenService.verify` is one with the default settings. Use this class directly in a
+    `CognitoTokenService.verify` is one with the transport's settings. Use this class directly in a
     service that only accepts tokens.
 
     Args:
         pool_id: user pool ID, such as ``eu-west-1_aBcDeFgHi``.
-        client_id: app client ID.
+        client_id: ID of the app client, or of several whose tokens are accepted.
         endpoint_url: URL of a local Cognito. Default: Cognito itself.
+        issuer: the only ``iss`` to accept. Default: every one that Cognito uses for this pool, in all
+            partitions of AWS and for both IssuerTypes, ORIGINAL and UPDATED; for a local Cognito also
+            the endpoint, by any name of this machine.
+        jwks_url: URL of the pool's public keys. Default: ``/.well-known/jwks.json`` of the token's
+            issuer, or of the local Cognito.
+        region: region of a replica of the pool, or several: with IssuerType ORIGINAL, each has an
+            issuer of its own. Default: only the pool's own region.
         leeway: allowed difference between this machine's clock and Cognito's, in seconds.
-        keys_for: seconds for which the pool's public keys are cached.
+        keys_for: seconds for which the pool's public keys are cached. A token with an unknown key
+            fetches them anew, at most every 10 seconds.
         timeout: limit for fetching them, in seconds, however slowly they arrive. If they cannot be
-            fetched, every token is `Unreachable` for the next second, and then they are fetched anew.
+            fetched, tokens whose key is not cached are `Unreachable` for the next second, and then the
+            keys are fetched anew.
         allow_insecure_endpoint: whether they may come over plain http from another host.
 
     Raises:
-        Misconfigured: the pool ID is malformed, or the endpoint is not secure.
+        Misconfigured: the pool ID is malformed, there is no client ID, or the endpoint or the URL of
+            the keys is not secure.
     """
 
     def __init__(
         self,
         *,
         pool_id: str,
-        client_id: str,
+        client_id: str | Collection[str],
         endpoint_url: str | None = None,
+        issuer: str | None = None,
+        jwks_url: str | None = None,
+        region: str | Collection[str] | None = None,
         leeway: float = 0.0,
         keys_for: float = 3600.0,
         timeout: float = 5.0,
         allow_insecure_endpoint: bool = False,
     ) -> None:
-        if endpoint_url is not None and not allow_insecure_endpoint:
-            check_endpoint(endpoint_url)
-        self._client_id = client_id
-        self._issuer = issuer_of(pool_id, endpoint_url)
+        if endpoint_url is not None:
+            check_endpoint(endpoint_url, allow_insecure=allow_insecure_endpoint)
+        self._client_ids = _texts(client_id or ())
+        if not self._client_ids:
+            raise Misconfigured("client_id is empty: is the variable set that it comes from?")
+        for one in self._client_ids:
+            check_client_id(one)
         self._leeway = leeway
-        self._keys = _Keys(
-            f"{self._issuer}/.well-known/jwks.json",
-            cache_jwk_set=True,
-            lifespan=keys_for,
-            timeout=timeout,
+        urls = issuers_of(
+            pool_id,
+            regions=_texts(region),
+            issuer=issuer or None,
+            jwks_url=jwks_url or None,
+            endpoint_url=endpoint_url,
+            allow_insecure=allow_insecure_endpoint,
         )
+        try:
+            keys = {url: _Keys(url, keys_for, timeout) for url in set(urls.values())}
+        except jwt.PyJWTError as error:
+            raise Misconfigured(f"issuer, jwks_url or keys_for: {error}") from None
+        self._keys = {accepted: keys[url] for accepted, url in urls.items()}
 
-    def verify(self, token: str, use: Literal["access", "id"] = "access") -> dict[str, Any]:
+    def verify(
+        self,
+        token: str,
+        use: TokenUse = "access",
+        *,
+        groups: str | Collection[str] | None = None,
+        scopes: str | Collection[str] | None = None,
+    ) -> dict[str, Any]:
         """Verify a token and return its claims.
 
         Args:
             token: the token that a client sent.
             use: expected ``token_use``.
+            groups: groups of which the user has to be in at least one (``cognito:groups``). None: any
+                user.
+            scopes: scopes of which the access token has to have at least one. None: any.
 
         Raises:
-            InvalidToken: it is forged, expired, or for another client or use. The message says why,
-                and does not quote the token.
+            InvalidToken: it is forged, expired, or for another client or use, or the user lacks the
+                groups or scopes. The message says why, `InvalidToken.reason` says it as a code, and
+                neither quotes the token.
             Unreachable: the pool's public keys could not be fetched.
         """
-        result = self.checked(token, use)
+        result = self.checked(token, use, groups=groups, scopes=scopes)
         del token  # error reporters store the local variables of a traceback
         return _returned(result)
 
-    def checked(self, token: str, use: Literal["access", "id"]) -> dict[str, Any] | OncegateError:
+    def checked(
+        self,
+        token: str,
+        use: TokenUse,
+        *,
+        groups: str | Collection[str] | None = None,
+        scopes: str | Collection[str] | None = None,
+    ) -> dict[str, Any] | OncegateError:
         """Return the claims, or the error that `verify` raises: no frame of it has the token."""
         try:
-            key = self._keys.get_signing_key_from_jwt(token)
-            claims: dict[str, Any] = jwt.decode(
-                token,
-                key,
-                algorithms=["RS256"],
-                issuer=self._issuer,
-                audience=self._client_id if use == "id" else None,
-                leeway=self._leeway,
-                options={
-                    "require": ["exp", "iss", "token_use"],
-                    # An access token has client_id instead of aud; it is checked below.
-                    "verify_aud": use == "id",
-                    # RFC 7519, 4.1.6 gives iat no part in this. A clock that is a second behind
-                    # Cognito's must not refuse a token that was just issued.
-                    "verify_iat": False,
-                },
-            )
+            claims = self._signed_claims(token)
         except jwt.PyJWKClientConnectionError:
             return Unreachable("the pool's public keys could not be fetched")
         except jwt.PyJWTError as error:
+            reason = next(
+                (r for kind, r in _REASONS.items() if isinstance(error, kind)), "malformed"
+            )
+            return InvalidToken(f"not a valid token: {type(error).__name__}", reason)
+        except ValueError as error:  # text that is no Unicode
             return InvalidToken(f"not a valid token: {type(error).__name__}")
+        if claims is None:
+            accepted = ", ".join(self._keys)
+            return InvalidToken(f"its issuer is none of {accepted}: pass issuer=", "issuer")
         if claims["token_use"] != use:
-            return InvalidToken(f"not a token for {use}")
-        if use == "access" and claims.get("client_id") != self._client_id:
-            return InvalidToken("not a token for this app client")
+            return InvalidToken(f"not a token for {use}", "use")
+        # Only an ID token has an audience; an access token names its client itself.
+        client = claims.get("aud" if use == "id" else "client_id")
+        if not isinstance(client, str) or client not in self._client_ids:
+            return InvalidToken("not a token for this app client", "client")
+        if groups is not None and not _has_any(claims.get("cognito:groups"), groups):
+            return InvalidToken("the user is in none of the groups", "groups")
+        if scopes is not None and not _has_any(str(claims.get("scope", "")).split(), scopes):
+            return InvalidToken("the token has none of the scopes", "scopes")
+        return claims
+
+    def _signed_claims(self, token: str) -> dict[str, Any] | None:
+        """Return the claims of a token after checking its signature and times; None: another issuer.
+
+        The issuer is read before the signature is checked, and only to look up which keys to use.
+
+        Raises:
+            jwt.PyJWTError: the token is invalid, or the keys could not be fetched.
+        """
+        unverified = jwt.decode_complete(token, options={"verify_signature": False})
+        issuer, key_id = unverified["payload"].get("iss"), unverified["header"].get("kid")
+        if "iss" not in unverified["payload"]:
+            raise jwt.MissingRequiredClaimError("iss")
+        keys = self._keys.get(issuer) if isinstance(issuer, str) else None
+        if keys is None:
+            return None
+        if not isinstance(key_id, str):
+            raise jwt.DecodeError("no kid")
+        claims: dict[str, Any] = jwt.decode(
+            token,
+            keys.get_signing_key(key_id),
+            algorithms=["RS256"],
+            issuer=issuer,
+            leeway=self._leeway,
+            options={
+                "require": ["exp", "iss", "token_use"],
+                "verify_aud": False,  # checked by the caller, with client_id of access tokens
+                # RFC 7519, 4.1.6 gives iat no part in this. A clock that is a second behind
+                # Cognito's must not refuse a token that was just issued.
+                "verify_iat": False,
+            },
+        )
         return claims
 
 
+_REASONS: Final[dict[type[jwt.PyJWTError], str]] = {
+    jwt.ExpiredSignatureError: "expired",
+    jwt.InvalidSignatureError: "signature",
+    jwt.InvalidAlgorithmError: "signature",
+    jwt.PyJWKClientError: "signature",  # no such key
+}
+
+
+def _texts(given: str | Iterable[str] | None) -> tuple[str, ...]:
+    if isinstance(given, str):
+        return (given,)
+    try:
+        return tuple(given or ())
+    except TypeError:
+        raise Misconfigured("client_id and region have to be text, or several") from None
+
+
+def _has_any(held: object, wanted: str | Collection[str]) -> bool:
+    return isinstance(held, list) and not set(_texts(wanted)).isdisjoint(map(str, held))
+
+
 class _Keys(jwt.PyJWKClient):
-    """Fetches the pool's public keys in bounded time, and understands no other response.
+    """Fetches an issuer's public keys in bounded time, and understands no other response.
 
     PyJWT fetches them under a lock. Its own timeout is for each packet, so that a slow server holds
     that lock, and with it all who verify a token.
+
+    Args:
+        url: URL of the keys.
+        keys_for: seconds for which they are cached.
+        timeout: limit for fetching them, in seconds.
     """
 
     _failed_at: tuple[float, float] | None = None
 
+    def __init__(self, url: str, keys_for: float, timeout: float) -> None:
+        super().__init__(url, lifespan=keys_for, timeout=timeout, cooldown_duration=_NEW_KEYS_AFTER)
+        # It has no cache, so that nothing is cached that is not checked yet.
+        self._fetcher = jwt.PyJWKClient(url, cache_jwk_set=False, timeout=timeout)
+
     def fetch_data(self) -> Any:
+        """Return the keys; what was cached before stays cached if they cannot be fetched."""
         if self._failed_at and seconds_since(self._failed_at) < _RETRY_AFTER:
             raise jwt.PyJWKClientConnectionError("they could not be fetched a moment ago")
         try:
-            keys = run_in_time((id(self), self.uri), super().fetch_data, self.timeout)
+            keys = run_in_time((id(self), self.uri), self._fetcher.fetch_data, self.timeout)
             if not any(key.get("kid") for key in keys["keys"]):
                 raise ValueError("no keys")
         except Exception as failure:  # noqa: BLE001 - a page instead of keys, or none at all
             self._failed_at = clocks()
-            if self.jwk_set_cache:
-                self.jwk_set_cache.put(None)  # empties it
             raise jwt.PyJWKClientConnectionError(type(failure).__name__) from None
         return keys
 
@@ -160,16 +268,34 @@ class CognitoTokenService:
     Args:
         app: app client that issued the tokens.
         timeout: limit for a whole call, in seconds: all of its requests and waits together.
+        issuer: see `TokenVerifier`.
+        jwks_url: see `TokenVerifier`.
+        leeway: see `TokenVerifier`.
     """
 
-    def __init__(self, app: AppClient, *, timeout: float = 10.0) -> None:
+    def __init__(
+        self,
+        app: AppClient,
+        *,
+        timeout: float = 10.0,
+        issuer: str | None = None,
+        jwks_url: str | None = None,
+        leeway: float = 0.0,
+    ) -> None:
         self._app = app
         self._timeout = float(timeout)
+        self._log = logger()
+        # A client that was given, or AWS_ENDPOINT_URL, can have its own endpoint.
+        effective = app.endpoint_url or getattr(app.boto.meta, "endpoint_url", None)
         self._verifier = TokenVerifier(
             timeout=min(5.0, timeout),
             pool_id=app.pool_id,
             client_id=app.client_id,
-            endpoint_url=app.endpoint_url,
+            endpoint_url=effective,
+            issuer=issuer,
+            jwks_url=jwks_url,
+            region=app.region,
+            leeway=leeway,
             allow_insecure_endpoint=app.allow_insecure_endpoint,
         )
 
@@ -190,6 +316,7 @@ class CognitoTokenService:
                     RefreshToken=tokens.refresh_token,
                     **({"DeviceKey": tokens.device_key} if tokens.device_key else {}),
                     **self._client_credentials(),
+                    **self._metadata("get_tokens_from_refresh_token"),
                 )["AuthenticationResult"]
             )
         )
@@ -213,9 +340,16 @@ class CognitoTokenService:
         """See `oncegate.adapters.TokenService.check`. Calls GetUser."""
         self._call(lambda: self._boto.get_user(AccessToken=tokens.access_token)["Username"])
 
-    def verify(self, token: str, use: Literal["access", "id"] = "access") -> dict[str, Any]:
-        """See `oncegate.adapters.TokenService.verify`."""
-        result = self._verifier.checked(token, use)
+    def verify(
+        self,
+        token: str,
+        use: TokenUse = "access",
+        *,
+        groups: str | Collection[str] | None = None,
+        scopes: str | Collection[str] | None = None,
+    ) -> dict[str, Any]:
+        """See `oncegate.adapters.TokenService.verify`, and `TokenVerifier.verify` for the rights."""
+        result = self._verifier.checked(token, use, groups=groups, scopes=scopes)
         del token
         return _returned(result)
 
@@ -242,8 +376,19 @@ class CognitoTokenService:
             more = {"PaginationToken": page["PaginationToken"]}
 
     def forget_device(self, tokens: Tokens, key: str) -> None:
-        """See `oncegate.adapters.TokenService.forget_device`."""
-        self._call(lambda: self._boto.forget_device(AccessToken=tokens.access_token, DeviceKey=key))
+        """See `oncegate.adapters.TokenService.forget_device`. One that is unknown is forgotten."""
+        self._call(partial(self._forget_device, tokens, key))
+
+    def _forget_device(self, tokens: Tokens, key: str) -> None:
+        try:
+            self._boto.forget_device(AccessToken=tokens.access_token, DeviceKey=key)
+        except ClientError as failure:
+            is_malformed = "'deviceKey'" in failure.response.get("Error", {}).get("Message", "")
+            is_unknown = _is_rejected(
+                outcome_of_exception(failure), RejectionReason.DEVICE_FORGOTTEN
+            )
+            if not (is_malformed or is_unknown):
+                raise
 
     def _call(self, operation: Callable[[], _Result]) -> _Result:
         """Return what a call to Cognito returns; raise what `TokenService` declares.
@@ -260,8 +405,14 @@ class CognitoTokenService:
             with limited(self._timeout):
                 return operation()
         except Exception as failure:  # noqa: BLE001 - whatever it is, the frames below hold tokens
-            error = _error_of(failure)
+            error, name = _error_of(failure), getattr(failure, "operation_name", "")
+        if isinstance(error, Misconfigured):
+            self._log.error("set-up refused by Cognito", operation=name, reason=str(error))
         raise error
+
+    def _metadata(self, method: str) -> dict[str, Any]:
+        """Return the ClientMetadata of a request that no user's request causes."""
+        return self._app.sent_context.of(method, RequestContext())
 
     @property
     def _boto(self) -> Any:
@@ -283,28 +434,39 @@ def _returned(result: dict[str, Any] | OncegateError) -> dict[str, Any]:
 
 
 def _error_of(failure: Exception) -> OncegateError:
+    """Return what the caller of the service is told. Only what is about the tokens ends a session.
+
+    Cognito also refuses calls because of a firewall, a Lambda trigger or the set-up: then the session
+    goes on, and the call is made again later (franken-srp#13, amplify-js#14130).
+    """
     if isinstance(failure, ParamValidationError):
         return Misconfigured("the request does not fit Cognito's API: is the client secret right?")
-    if isinstance(failure, ClientError):
-        if "required scopes" in failure.response.get("Error", {}).get("Message", ""):
-            # The token is valid, and says nothing about whether the session goes on.
-            return Misconfigured("the access token needs the scope aws.cognito.signin.user.admin")
-        if failure.response.get("Error", {}).get("Code") == "RefreshTokenReuseException":
-            return SignedOut("reused")
-        if _is_final(outcome_of_exception(failure)):
-            return SignedOut()
-    if isinstance(failure, BotoCoreError | ClientError) and not isinstance(
-        failure, MalformedResponse
-    ):
-        return Unreachable(f"Cognito did not answer: {name_of(failure)}")
-    return Unreachable(f"Cognito's response is malformed: {name_of(failure)}")
+    if not isinstance(failure, ClientError):
+        known = isinstance(failure, BotoCoreError) and not isinstance(failure, MalformedResponse)
+        what = "Cognito did not answer" if known else "Cognito's response is malformed"
+        return Unreachable(f"{what}: {name_of(failure)}")
+    error = failure.response.get("Error", {})
+    code, message = error.get("Code", ""), error.get("Message", "")
+    if "required scopes" in message:
+        # The token is valid, and says nothing about whether the session goes on.
+        return Misconfigured("the access token needs the scope aws.cognito.signin.user.admin")
+    if ends_tokens(failure):
+        return SignedOut("reused" if code == "RefreshTokenReuseException" else "ended")
+    outcome = outcome_of_exception(failure)
+    detail = str(getattr(outcome, "detail", ""))
+    if _is_rejected(outcome, RejectionReason.MISCONFIGURED):
+        cure = _CURES.get((failure.operation_name, code))
+        return Misconfigured(f"{detail} ({cure})" if cure else detail)
+    return Unreachable(f"Cognito refused the call for now: {detail}")
 
 
-_NOT_OF_THE_SESSION: Final = frozenset(
-    {RejectionReason.FIREWALL, RejectionReason.TRIGGER_REFUSED, RejectionReason.MISCONFIGURED}
-)
+_CURES: Final = {
+    # API reference, RevokeToken; developer guide, "Ending user sessions with token revocation".
+    ("RevokeToken", "UnsupportedOperationException"): (
+        "turn on EnableTokenRevocation for the app client: until then, refresh tokens stay valid"
+    ),
+}
 
 
-def _is_final(outcome: Outcome) -> bool:
-    """Return whether Cognito rejected the request for a reason that is about the session."""
-    return isinstance(outcome, Rejected) and outcome.reason not in _NOT_OF_THE_SESSION
+def _is_rejected(outcome: Outcome, reason: RejectionReason) -> bool:
+    return isinstance(outcome, Rejected) and outcome.reason is reason

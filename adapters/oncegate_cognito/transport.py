@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, get_args
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -18,7 +18,8 @@ from oncegate.adapters import (
     RejectionReason,
     RequestContext,
 )
-from oncegate_cognito._app_client import AppClient
+from oncegate_cognito._app_client import AppClient, check_seconds, check_text
+from oncegate_cognito._context import ContextSettings
 from oncegate_cognito._deadlines import limited
 from oncegate_cognito._registry import performer_of
 from oncegate_cognito._requests import AuthFlow, Requests
@@ -56,8 +57,24 @@ class CognitoTransport:
         auth_session_minutes: the app client's AuthSessionValidity, 3 to 15 minutes.
         acr_values: TARGET_ACR_VALUES of USER_AUTH, if a sign-in has to reach a level.
         max_age: MAX_AGE of USER_AUTH, in seconds.
-        totp_issuer: name of the account in authenticator apps.
-        device_name: name of this program in `ListDevices`.
+        totp_issuer: name of the account in authenticator apps; also FriendlyDeviceName.
+        device_name: name of users' devices in `ListDevices`. Default: the browser and the platform of
+            `RequestContext.user_agent`, such as ``Firefox on Windows``; without one, ``oncegate``.
+        client_metadata: ClientMetadata of every request, for the pool's Lambda triggers. An event adds
+            its own, which takes precedence: `RequestContext.client_metadata`.
+        language_key: name in ClientMetadata of `RequestContext.language`; None to leave it out.
+            Default: ``language``.
+        send_source_address: whether public operations send `RequestContext.source_address` to threat
+            protection (UserContextData). Cognito takes it from app clients with a secret and
+            EnablePropagateAdditionalUserContextData only. Default: if there is a client secret.
+        analytics_endpoint_id: AnalyticsEndpointId of AnalyticsMetadata.
+        force_alias_creation: ForceAliasCreation of ConfirmSignUp: whether a user who confirms takes an
+            email address or a phone number that another user has as an alias.
+        region: AWS region that requests go to, such as that of a replica. Default: the one in
+            ``pool_id``.
+        issuer: the only ``iss`` of tokens to accept; see `TokenVerifier`.
+        jwks_url: URL of the pool's public keys; see `TokenVerifier`.
+        leeway: allowed difference between this machine's clock and Cognito's for tokens, in seconds.
         connect_timeout: limit for opening a connection, in seconds: DNS, all addresses of the name,
             and TLS.
         read_timeout: limit for the wait for a response, in seconds. It includes the pool's Lambda
@@ -92,7 +109,16 @@ class CognitoTransport:
         acr_values: str | None = None,
         max_age: int | None = None,
         totp_issuer: str = "Cognito",
-        device_name: str = "oncegate",
+        device_name: str | None = None,
+        client_metadata: Mapping[str, str] | None = None,
+        language_key: str | None = "language",
+        send_source_address: bool | None = None,
+        analytics_endpoint_id: str | None = None,
+        force_alias_creation: bool = False,
+        region: str | None = None,
+        issuer: str | None = None,
+        jwks_url: str | None = None,
+        leeway: float = 0.0,
         connect_timeout: float = 3.0,
         read_timeout: float = 15.0,
         call_timeout: float = 15.0,
@@ -101,13 +127,13 @@ class CognitoTransport:
     ) -> None:
         if auth_flow not in _AUTH_FLOWS:
             raise Misconfigured(f"auth_flow has to be one of {', '.join(_AUTH_FLOWS)}")
-        if not 3 <= auth_session_minutes <= 15:
+        if not (isinstance(auth_session_minutes, (int, float)) and 3 <= auth_session_minutes <= 15):
             raise Misconfigured("auth_session_minutes has to be from 3 to 15")
-        if not (0 < call_timeout < math.inf and 0 < token_timeout <= _MAX_TOKEN_TIMEOUT):
-            raise Misconfigured(
-                "call_timeout and token_timeout have to be seconds, above 0; token_timeout at most "
-                f"{_MAX_TOKEN_TIMEOUT:g}"
-            )
+        check_seconds("call_timeout", call_timeout)
+        check_seconds("token_timeout", token_timeout, most=_MAX_TOKEN_TIMEOUT)
+        check_text("totp_issuer", totp_issuer)
+        if device_name is not None:
+            check_text("device_name", device_name, most=1024)  # DeviceNameType of the service model
         app = AppClient(
             pool_id=pool_id,
             client_id=client_id,
@@ -118,6 +144,18 @@ class CognitoTransport:
             client=client,
             allow_insecure_endpoint=allow_insecure_endpoint,
             signed=self._is_signed,
+            region=region,
+            context=ContextSettings(
+                client_metadata={} if client_metadata is None else client_metadata,
+                language_key=language_key,
+                analytics_endpoint_id=analytics_endpoint_id,
+                force_alias_creation=force_alias_creation,
+                send_source_address=(
+                    client_secret is not None
+                    if send_source_address is None
+                    else send_source_address
+                ),
+            ),
         )
         levels = {
             "TARGET_ACR_VALUES": acr_values,
@@ -125,7 +163,13 @@ class CognitoTransport:
         }
         self._app = app
         self._call_timeout = float(call_timeout)
-        self._token_service = CognitoTokenService(app, timeout=token_timeout)
+        self._token_service = CognitoTokenService(
+            app,
+            timeout=token_timeout,
+            issuer=issuer,
+            jwks_url=jwks_url,
+            leeway=leeway,
+        )
         self._requests = self._requests_type(
             app,
             auth_flow=auth_flow,
@@ -168,6 +212,7 @@ class CognitoTransport:
         except BadParameters as bad:
             return Rejected(reason=RejectionReason.MISCONFIGURED, detail=str(bad))
         except (ClientError, BotoCoreError) as failure:
-            return outcome_of_exception(failure)
+            challenge = getattr(call, "challenge", None)
+            return outcome_of_exception(failure, challenge.kind if challenge else "")
         except MALFORMED as failure:
             return OutcomeUnknown(detail=f"malformed response: {type(failure).__name__}")

@@ -4,50 +4,41 @@ from __future__ import annotations
 
 import hmac
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
-from oncegate import Factor
-from oncegate_sandbox._password_policy import check_policy
+from oncegate_sandbox._attributes import as_list
+from oncegate_sandbox._clients import AppClient
+from oncegate_sandbox._codes import HourlyLimit
+from oncegate_sandbox._mfa_preference import MfaPreference, mfa_settings, set_mfa_preference
+from oncegate_sandbox._password_policy import check_new_password
+from oncegate_sandbox._rules import rule
 from oncegate_sandbox._state import PoolState
-from oncegate_sandbox._wire import AccessTokenRequest, ClientRequest, Json, Operations
-from oncegate_sandbox.errors import WRONG_PASSWORD, invalid_parameter, not_authorized
+from oncegate_sandbox._users import User
+from oncegate_sandbox._wire import AccessTokenRequest, Json, Operations
+from oncegate_sandbox.errors import WRONG_PASSWORD, not_authorized
+
+rule(
+    "change-password",
+    "ChangePassword leaves tokens valid. A user without a password gives no previous one.",
+    source="API reference, ChangePassword; public reports",
+)
+rule(
+    "auth-factors",
+    "GetUserAuthFactors lists what the user can sign in with: a verified address for codes, and "
+    "SOFTWARE_TOKEN for an authenticator app.",
+    source="API reference, GetUserAuthFactors",
+)
 
 
-class GetTokensFromRefreshToken(ClientRequest):
-    """GetTokensFromRefreshToken."""
-
-    refresh_token: str = Field(alias="RefreshToken")
-    client_secret: str | None = Field(default=None, alias="ClientSecret")
-    device_key: str | None = Field(default=None, alias="DeviceKey")
-
-
-class RevokeToken(ClientRequest):
-    """RevokeToken."""
-
-    token: str = Field(alias="Token")
-    client_secret: str | None = Field(default=None, alias="ClientSecret")
+class SetUserMFAPreference(AccessTokenRequest, MfaPreference):
+    """SetUserMFAPreference."""
 
 
 class ChangePassword(AccessTokenRequest):
     """ChangePassword."""
 
-    before: str = Field(alias="PreviousPassword")
+    before: str = Field(default="", alias="PreviousPassword")
     proposed: str = Field(alias="ProposedPassword")
-
-
-class MfaSettings(BaseModel):
-    """Settings of one factor in SetUserMFAPreference."""
-
-    enabled: bool = Field(default=False, alias="Enabled")
-    preferred: bool = Field(default=False, alias="PreferredMfa")
-
-
-class SetUserMFAPreference(AccessTokenRequest):
-    """SetUserMFAPreference."""
-
-    sms: MfaSettings | None = Field(default=None, alias="SMSMfaSettings")
-    totp: MfaSettings | None = Field(default=None, alias="SoftwareTokenMfaSettings")
-    email: MfaSettings | None = Field(default=None, alias="EmailMfaSettings")
 
 
 class Account:
@@ -59,69 +50,76 @@ class Account:
 
     def __init__(self, pool: PoolState) -> None:
         self._pool = pool
+        self._changes = HourlyLimit()
 
     def operations(self) -> Operations:
         """Return the operations by name."""
         return {
             "ChangePassword": (ChangePassword, self._change_password),
             "GetUser": (AccessTokenRequest, self._get_user),
-            "GlobalSignOut": (AccessTokenRequest, self._sign_out),
-            "GetTokensFromRefreshToken": (GetTokensFromRefreshToken, self._refresh),
-            "RevokeToken": (RevokeToken, self._revoke),
+            "DeleteUser": (AccessTokenRequest, self._delete),
+            "GetUserAuthFactors": (AccessTokenRequest, self._get_factors),
             "SetUserMFAPreference": (SetUserMFAPreference, self._set_preference),
         }
 
     def _get_user(self, request: AccessTokenRequest) -> Json:
-        user = self._pool.bearer(request.access_token)
-        attributes = {"sub": user.sub, **user.attributes}
+        pool = self._pool
+        user, client = pool.bearer(request.access_token), client_of_token(pool, request.access_token)
         return {
             "Username": user.username,
-            "UserAttributes": [{"Name": n, "Value": v} for n, v in attributes.items()],
-            "UserMFASettingList": [factor.value for factor in user.factors],
+            "UserAttributes": as_list(user, client.read_attributes),
+            **mfa_settings(user),
         }
+
+    def _get_factors(self, request: AccessTokenRequest) -> Json:
+        pool = self._pool
+        user = pool.bearer(request.access_token)
+        offered = pool.settings.first_factors
+        can_use = {
+            "PASSWORD": user.has_password,
+            "EMAIL_OTP": "EMAIL_OTP" in offered and user.is_verified("email"),
+            "SMS_OTP": "SMS_OTP" in offered and user.is_verified("phone_number"),
+            "WEB_AUTHN": "WEB_AUTHN" in offered and bool(user.passkeys),
+            "SOFTWARE_TOKEN": bool(user.totp_secret),
+        }
+        return {
+            "Username": user.username,
+            **mfa_settings(user),
+            "ConfiguredUserAuthFactors": [name for name, can in can_use.items() if can],
+        }
+
+    def _delete(self, request: AccessTokenRequest) -> Json:
+        delete_user(self._pool, self._pool.bearer(request.access_token))
+        return {}
 
     def _change_password(self, request: ChangePassword) -> Json:
         # Tokens stay valid: public reports.
-        user = self._pool.bearer(request.access_token)
+        pool, user = self._pool, self._pool.bearer(request.access_token)
+        self._changes.count(user.username, pool.clock.now())
         if not hmac.compare_digest(request.before.encode(), user.password.encode()):
             raise not_authorized(WRONG_PASSWORD)
-        check_policy(request.proposed)
+        check_new_password(
+            pool.settings.password_policy, request.proposed, user=user, member="proposedPassword"
+        )
         user.set_password(request.proposed)
-        return {}
-
-    def _refresh(self, request: GetTokensFromRefreshToken) -> Json:
-        pool = self._pool
-        pool.check_client(request.client_id)
-        pool.check_client_secret(request.client_secret)
-        now = pool.clock.now()
-        return {
-            "AuthenticationResult": pool.tokens.refresh(
-                request.refresh_token, request.device_key, now
-            )
-        }
-
-    def _revoke(self, request: RevokeToken) -> Json:
-        self._pool.check_client(request.client_id)
-        self._pool.check_client_secret(request.client_secret)
-        self._pool.tokens.revoke(request.token)
-        return {}
-
-    def _sign_out(self, request: AccessTokenRequest) -> Json:
-        self._pool.tokens.revoke_all(self._pool.bearer(request.access_token))
+        user.modified_at = pool.clock.now()
         return {}
 
     def _set_preference(self, request: SetUserMFAPreference) -> Json:
-        user = self._pool.bearer(request.access_token)
-        settings = {Factor.SMS: request.sms, Factor.TOTP: request.totp, Factor.EMAIL: request.email}
-        if request.totp and request.totp.enabled and not user.totp_secret:
-            raise invalid_parameter("User has not verified software token mfa")
-        for factor, setting in settings.items():
-            if setting is None:
-                continue
-            others = tuple(other for other in user.factors if other is not factor)
-            user.factors = (*others, factor) if setting.enabled else others
-            if setting.enabled and setting.preferred:
-                user.preferred = factor
-            elif user.preferred is factor:
-                user.preferred = None
+        set_mfa_preference(self._pool, self._pool.bearer(request.access_token), request)
         return {}
+
+
+def client_of_token(pool: PoolState, access_token: str) -> AppClient:
+    """Return the app client that an access token was issued to.
+
+    Raises:
+        CognitoError: the token is invalid, or the client was deleted.
+    """
+    return pool.client(str(pool.tokens.claims_of(access_token, pool.clock.now())["client_id"]))
+
+
+def delete_user(pool: PoolState, user: User) -> None:
+    """Delete a user and all tokens."""
+    pool.tokens.revoke_all(user)
+    pool.users.remove(user)

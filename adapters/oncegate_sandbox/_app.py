@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
+import uuid
 from collections import Counter
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from starlette.applications import Starlette
@@ -13,19 +16,49 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from starlette.routing import Mount, Route
 
+from oncegate_sandbox._cognito import Cognito
 from oncegate_sandbox._connections import NoResponse
+from oncegate_sandbox._model import service_model
+from oncegate_sandbox._requests import LoggedRequest, RequestLog
+from oncegate_sandbox._rules import Rule, rule, rules
+from oncegate_sandbox._triggers import turn
+from oncegate_sandbox._user_state import UserState, user_state
 from oncegate_sandbox.clock import SandboxClock
 from oncegate_sandbox.errors import CognitoError
-from oncegate_sandbox.faults import Fault, Faults
+from oncegate_sandbox.faults import Fault, Faults, Reply
 from oncegate_sandbox.inbox import SentMessage
 from oncegate_sandbox.pool import Pool
 
 # Cognito's limit is not published. This one is far above the size of any real request.
 _LARGEST_BODY = 256 * 1024
 _TARGET = "AWSCognitoIdentityProviderService."
+_JSON = "application/x-amz-json-1.1"
+_EXPOSED = ("x-amzn-RequestId", "x-amzn-ErrorType", "x-amzn-ErrorMessage", "Date")
+
+rule(
+    "headers",
+    "Each response has x-amzn-RequestId; errors have x-amzn-ErrorType with a trailing colon, and "
+    "x-amzn-ErrorMessage.",
+    source="amazon-cognito-identity-js#167, amplify-js#11034, #1580",
+)
+rule(
+    "cors",
+    "Browsers of any origin may POST, and read the request ID, error type, error message and Date; a "
+    "preflight is valid for 172,800 seconds.",
+    source="amplify-js#4346, #11034; amazon-cognito-identity-dart-2#10",
+)
+rule(
+    "unknown-operation",
+    "An operation that the service model lacks: 400, UnknownOperationException without a message.",
+    source="AWS JSON protocol: common errors",
+)
+
 _MESSAGES = TypeAdapter(tuple[SentMessage, ...])
+_REQUESTS = TypeAdapter(tuple[LoggedRequest, ...])
+_RULES = TypeAdapter(tuple[Rule, ...])
+_USERS = TypeAdapter(tuple[UserState, ...])
 
 
 class _Advance(BaseModel):
@@ -34,42 +67,98 @@ class _Advance(BaseModel):
     advance_seconds: float = Field(ge=0, le=10 * 365 * 86400)
 
 
-class _AmzJson(JSONResponse):
-    media_type = "application/x-amz-json-1.1"
+class _Answer(NamedTuple):
+    """What a client gets: Cognito's response or error, or something that is not Cognito's."""
+
+    status: int
+    body: bytes
+    media_type: str
+    headers: Mapping[str, str]
+    error: str | None = None
+
+    @classmethod
+    def of(cls, answer: Mapping[str, Any] | CognitoError | Reply) -> _Answer:
+        if isinstance(answer, Reply):
+            return cls(answer.status, answer.body, answer.media_type, answer.headers)
+        if not isinstance(answer, CognitoError):
+            return cls(200, json.dumps(answer).encode(), _JSON, {})
+        content = {"__type": answer.code, "message": answer.message}
+        headers = {"x-amzn-ErrorType": f"{answer.code}:", "x-amzn-ErrorMessage": answer.message}
+        if not answer.message:
+            del content["message"], headers["x-amzn-ErrorMessage"]
+        return cls(answer.status, json.dumps(content).encode(), _JSON, headers, answer.code)
+
+    def response(self, request_id: str) -> Response:
+        """Return the response. Headers carry ASCII on one line; Cognito's words can be any text."""
+        headers = {
+            name: " ".join(value.encode("ascii", "replace").decode().split())
+            for name, value in self.headers.items()
+        }
+        headers["x-amzn-RequestId"] = request_id
+        if self.body:
+            headers["Content-Type"] = self.media_type
+        return Response(self.body, self.status, headers)
 
 
 class SandboxApp:
     """The routes.
 
     Args:
-        pool_id: user pool ID.
-        pool: the pool.
-        clock: the clock of the pool.
+        cognito: the pools.
+        clock: the clock of the pools.
+        endpoint: URL by which clients reach the sandbox.
 
     Attributes:
         asgi: the ASGI application.
     """
 
-    def __init__(self, pool_id: str, pool: Pool, clock: SandboxClock) -> None:
-        self._pool = pool
+    def __init__(self, cognito: Cognito, clock: SandboxClock, endpoint: str) -> None:
+        self._cognito = cognito
         self._clock = clock
+        self._endpoint = endpoint
         self._faults = Faults()
         self._calls: Counter[str] = Counter()
+        self._log = RequestLog()
+        self._turn = threading.Lock()
+        below_pool, everyone = "/{pool_id}/.well-known", ["*"]
+        as_cognito = Middleware(
+            CORSMiddleware,
+            allow_origins=everyone,
+            allow_methods=["POST"],
+            allow_headers=everyone,
+            expose_headers=_EXPOSED,
+            max_age=172800,
+        )
+        for_tests = Middleware(
+            CORSMiddleware, allow_origins=everyone, allow_methods=everyone, allow_headers=everyone
+        )
+        controls = [
+            Route("/", self.about),
+            Route("/messages", self.messages, methods=["GET", "DELETE"]),
+            Route("/faults", self.faults, methods=["GET", "POST", "DELETE"]),
+            Route("/calls", self.calls),
+            Route("/clock", self.advance, methods=["POST"]),
+            Route("/reset", self.start_again, methods=["POST"]),
+            Route("/users", self.users),
+            Route("/users/{name:path}", self.user),
+            Route("/requests", self.requests),
+            Route("/rules", self.rules),
+        ]
         self.asgi = Starlette(
             routes=[
-                Route("/", self.cognito, methods=["POST"]),
-                Route(f"/{pool_id}/.well-known/jwks.json", self.jwks),
-                Route("/_sandbox/messages", self.messages, methods=["GET", "DELETE"]),
-                Route("/_sandbox/faults", self.faults, methods=["GET", "POST", "DELETE"]),
-                Route("/_sandbox/calls", self.calls),
-                Route("/_sandbox/clock", self.advance, methods=["POST"]),
-            ],
-            middleware=[
-                Middleware(
-                    CORSMiddleware, allow_origins=["*"], allow_methods=["*"], allow_headers=["*"]
-                )
-            ],
+                Route("/", self.cognito, methods=["POST", "OPTIONS"], middleware=[as_cognito]),
+                Route("/", self.about, methods=["GET"]),
+                Route(f"{below_pool}/jwks.json", self.jwks, middleware=[for_tests]),
+                Route(
+                    f"{below_pool}/openid-configuration",
+                    self.openid_configuration,
+                    middleware=[for_tests],
+                ),
+                Mount("/_sandbox", routes=controls, middleware=[for_tests]),
+            ]
         )
+
+    # ── controls, also for Python ──
 
     def order(self, fault: Fault) -> None:
         """Order a fault for the next calls."""
@@ -79,43 +168,109 @@ class SandboxApp:
         """Return the number of calls by operation."""
         return dict(self._calls)
 
+    def logged(self) -> tuple[LoggedRequest, ...]:
+        """Return the requests, oldest first."""
+        return self._log.requests()
+
+    def reset(self) -> None:
+        """Restore the seed and the system clock, and forget calls, requests and faults."""
+        with turn(self._turn):
+            self._clock.reset()
+            self._cognito.reset()
+            self._faults.clear()
+            self._calls.clear()
+            self._log.clear()
+
+    # ── Cognito ──
+
     async def cognito(self, request: Request) -> Response:
-        operation = request.headers.get("x-amz-target", "").removeprefix(_TARGET)
+        request_id = str(uuid.uuid4())
+        target = request.headers.get("x-amz-target", "")
+        operation = target.removeprefix(_TARGET)
         try:
             body = json.loads(await _bounded_body(request))
             if not isinstance(body, dict):
                 raise ValueError
         except (ValueError, RecursionError):
-            return _error(CognitoError("SerializationException", "The body is not a JSON object."))
+            malformed = CognitoError("SerializationException", "The body is not a JSON object.")
+            return _Answer.of(malformed).response(request_id)
         self._calls[operation] += 1
         fault = self._faults.take(operation)
-        if fault and fault.kind == "refuse":
+        entry = self._log.add(
+            operation,
+            body,
+            at=self._clock.now(),
+            request_id=request_id,
+            fault=fault.kind if fault else None,
+        )
+        answer = await self._answer(operation, body, fault)
+        if answer is None:
             return NoResponse()
-        if fault and fault.kind == "throttle":
-            return _error(CognitoError("TooManyRequestsException", "Rate exceeded"))
-        response = self._perform(operation, body)
-        match fault.kind if fault else None:
-            case "drop_response":
-                return NoResponse()
-            case "http_500":
-                return _error(CognitoError("InternalErrorException", "Something went wrong", 500))
-            case "delay":
-                await asyncio.sleep(fault.seconds if fault else 0)
-        return response
+        entry.status, entry.error = answer.status, answer.error
+        return answer.response(request_id)
 
-    def _perform(self, operation: str, body: dict[str, Any]) -> Response:
+    async def _answer(
+        self, operation: str, body: dict[str, Any], fault: Fault | None
+    ) -> _Answer | None:
+        """Perform a call unless its fault forbids it; None if the client gets no response."""
+        answer: Mapping[str, Any] | CognitoError | Reply = {}
+        if fault is None or fault.is_performed:
+            # Only a hook can take its time. Without one, a thread would just cost time.
+            slow = any(pool.triggers for pool in self._cognito.pools.values())
+            perform = asyncio.to_thread(self._perform, operation, body) if slow else None
+            answer = await perform if perform else self._perform(operation, body)
+        if fault is None:
+            return _Answer.of(answer)
+        if fault.kind in {"drop_response", "refuse"}:
+            return None
+        if fault.kind == "delay":
+            await asyncio.sleep(fault.seconds)
+        return _Answer.of(fault.answer(operation) or answer)
+
+    def _perform(self, operation: str, body: dict[str, Any]) -> Mapping[str, Any] | CognitoError:
+        if operation not in service_model().operation_names:
+            return CognitoError("UnknownOperationException", "")
         try:
-            return _AmzJson(self._pool.perform(operation, body))
+            with turn(self._turn):
+                return self._cognito.perform(operation, body)
         except CognitoError as error:
-            return _error(error)
+            return error
 
-    async def jwks(self, _: Request) -> Response:
-        return JSONResponse(self._pool.tokens.jwks())
+    async def jwks(self, request: Request) -> Response:
+        pool = self._cognito.pools.get(request.path_params["pool_id"])
+        if pool is None:
+            return Response(status_code=404)
+        return JSONResponse(pool.tokens.jwks())
+
+    async def openid_configuration(self, request: Request) -> Response:
+        pool = self._cognito.pools.get(request.path_params["pool_id"])
+        if pool is None:
+            return Response(status_code=404)
+        return JSONResponse(
+            {
+                "id_token_signing_alg_values_supported": ["RS256"],
+                "issuer": pool.tokens.issuer,
+                "jwks_uri": f"{self._endpoint}/{pool.id}/.well-known/jwks.json",
+                "response_types_supported": ["code", "token"],
+                "scopes_supported": ["openid", "email", "phone", "profile"],
+                "subject_types_supported": ["public"],
+            }
+        )
+
+    # ── controls over HTTP ──
+
+    async def about(self, _: Request) -> Response:
+        pools = [
+            {"pool_id": pool.id, "client_ids": list(pool.clients)}
+            for pool in self._cognito.pools.values()
+        ]
+        return JSONResponse({"status": "ok", "endpoint": self._endpoint, "pools": pools})
 
     async def messages(self, request: Request) -> Response:
         if request.method == "DELETE":
-            self._pool.inbox.clear()
-        return JSONResponse(_MESSAGES.dump_python(self._pool.inbox.messages(), mode="json"))
+            self._cognito.inbox.clear()
+        messages = self._cognito.inbox.messages()
+        return JSONResponse(_MESSAGES.dump_python(messages, mode="json", exclude_none=True))
 
     async def faults(self, request: Request) -> Response:
         if request.method == "DELETE":
@@ -125,7 +280,8 @@ class SandboxApp:
                 self._faults.order(Fault.model_validate_json(await _bounded_body(request)))
             except ValidationError as error:
                 return _malformed(error)
-        return JSONResponse([fault.model_dump() for fault in self._faults.pending()])
+        pending = self._faults.pending()
+        return JSONResponse([fault.model_dump(exclude_none=True) for fault in pending])
 
     async def calls(self, _: Request) -> Response:
         return JSONResponse(self._calls)
@@ -138,6 +294,37 @@ class SandboxApp:
         self._clock.advance(order.advance_seconds)
         return JSONResponse({"now": self._clock.now()})
 
+    async def start_again(self, _: Request) -> Response:
+        self.reset()
+        return JSONResponse({"status": "ok"})
+
+    async def users(self, request: Request) -> Response:
+        pool = self._pool_of(request)
+        if pool is None:
+            return _unknown("pool_id")
+        return _listed(_USERS, tuple(user_state(pool, user) for user in pool.users))
+
+    async def user(self, request: Request) -> Response:
+        pool = self._pool_of(request)
+        user = pool.users.find(request.path_params["name"]) if pool else None
+        if pool is None or user is None:
+            return _unknown("username" if pool else "pool_id")
+        return JSONResponse(user_state(pool, user).model_dump(mode="json"))
+
+    def _pool_of(self, request: Request) -> Pool | None:
+        default = self._cognito.default.id
+        return self._cognito.pools.get(request.query_params.get("pool_id", default))
+
+    async def requests(self, _: Request) -> Response:
+        return _listed(_REQUESTS, self.logged())
+
+    async def rules(self, _: Request) -> Response:
+        return _listed(_RULES, rules())
+
+
+def _listed(adapter: TypeAdapter[Any], values: tuple[Any, ...]) -> Response:
+    return JSONResponse(adapter.dump_python(values, mode="json"))
+
 
 async def _bounded_body(request: Request) -> bytes:
     body = bytearray()
@@ -148,12 +335,8 @@ async def _bounded_body(request: Request) -> bytes:
     return bytes(body)
 
 
-def _error(error: CognitoError) -> Response:
-    return _AmzJson(
-        {"__type": error.code, "message": error.message},
-        status_code=error.status,
-        headers={"x-amzn-ErrorType": error.code, "x-amzn-ErrorMessage": error.message},
-    )
+def _unknown(name: str) -> Response:
+    return JSONResponse({"error": "unknown", "parameter": name}, status_code=404)
 
 
 def _malformed(error: ValidationError) -> Response:

@@ -6,6 +6,7 @@ import secrets
 import uuid
 from dataclasses import dataclass, field
 
+from oncegate_sandbox._settings import PoolSettings
 from oncegate_sandbox._users import User
 from oncegate_sandbox.errors import no_such_device
 from oncegate_sandbox.srp import Verifier
@@ -39,14 +40,19 @@ class Devices:
     """All devices of the pool.
 
     Args:
-        tracking: ``off``, ``always`` or ``opt_in``.
+        settings: settings of the pool.
         region: region of the pool. Keys begin with it.
     """
 
-    def __init__(self, tracking: str, region: str) -> None:
-        self._tracking = tracking
+    def __init__(self, settings: PoolSettings, region: str) -> None:
+        self._settings = settings
         self._region = region
         self._by_key: dict[str, Device] = {}
+
+    @property
+    def are_tracked(self) -> bool:
+        """Whether the pool tracks devices."""
+        return self._settings.device_tracking != "off"
 
     def check(self, key: str | None, user: User) -> None:
         """Check the device that a sign-in names, unless the pool tracks no devices.
@@ -54,7 +60,7 @@ class Devices:
         Raises:
             CognitoError: the user has no such device.
         """
-        if key and self._tracking != "off":
+        if key and self.are_tracked:
             self.find(key, user)
 
     def get(self, key: str | None, user: User) -> Device | None:
@@ -90,7 +96,7 @@ class Devices:
 
     def track(self, user: User, now: float, *, is_confirmable: bool) -> Device | None:
         """Return a new device for a sign-in that named none; None if the pool tracks no devices."""
-        if self._tracking == "off":
+        if not self.are_tracked:
             return None
         device = Device(user, is_confirmable, now, key=f"{self._region}_{uuid.uuid4()}")
         self._by_key[device.key] = device

@@ -3,13 +3,43 @@
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from oncegate_sandbox._clients import AppClient
+from oncegate_sandbox._rules import rule
 from oncegate_sandbox._users import User
 from oncegate_sandbox.errors import SESSION_EXPIRED, SESSION_FOREIGN, SESSION_USED, not_authorized
 
 _KEPT_SECONDS = 3600
+
+rule(
+    "session-once",
+    "A session takes one answer, but wrong codes do not use it up; it ends after AuthSessionValidity.",
+    source="botocore's service model; public reports of the three messages",
+)
+rule(
+    "session-superseded",
+    "A new code makes the user's older ones invalid.",
+    source="amplify-js#11069",
+)
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Where a request of a sign-in comes from.
+
+    Attributes:
+        client: the app client.
+        device_key: key of the device that the client named. Default: none.
+        metadata: ``ClientMetadata``, as far as the operation passes it to the triggers that follow.
+            Default: none.
+    """
+
+    client: AppClient
+    device_key: str | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 @dataclass
@@ -21,7 +51,8 @@ class Session:
         user: None if the sandbox imitates the challenge for an unknown user.
         expires_at: Unix time.
         code: the code that was sent, if any.
-        device_key: key of the device that the client named, if any.
+        caller: request that the challenge was issued to; None for the session of a confirmation.
+        name: username as it was given, if answers may repeat it; otherwise empty.
         is_first: whether the answer is the first factor.
         notes: further data of the challenge.
         superseded: whether a newer code has made this one invalid.
@@ -32,7 +63,8 @@ class Session:
     user: User | None
     expires_at: float
     code: str | None = field(default=None, repr=False)
-    device_key: str | None = None
+    caller: Caller | None = None
+    name: str = ""
     is_first: bool = False
     notes: dict[str, Any] = field(default_factory=dict, repr=False)
     used: bool = False
@@ -45,12 +77,28 @@ class Session:
         assert self.user is not None
         return self.user
 
+    @property
+    def origin(self) -> Caller:
+        """The caller, for challenges of a sign-in."""
+        assert self.caller is not None
+        return self.caller
+
+    @property
+    def client(self) -> AppClient:
+        """The app client that the challenge was issued to."""
+        return self.origin.client
+
+    def answered_from(self, device_key: str | None, metadata: Mapping[str, str]) -> None:
+        """Note the device and the ClientMetadata of the answer."""
+        key = device_key or self.origin.device_key
+        self.caller = replace(self.origin, device_key=key, metadata=metadata)
+
 
 class Sessions:
     """All sessions of the pool.
 
     Args:
-        valid_for: lifetime of a session in seconds.
+        valid_for: lifetime of a session in seconds, if no app client says otherwise.
     """
 
     def __init__(self, valid_for: float) -> None:
@@ -63,9 +111,11 @@ class Sessions:
         user: User | None,
         now: float,
         code: str | None = None,
+        *,
+        caller: Caller | None = None,
         **details: Any,
     ) -> Session:
-        """Open a session. A new code makes the user's older ones invalid (amplify-js#11069)."""
+        """Open a session. A new code makes the user's older ones invalid."""
         self._by_text = {
             text: session
             for text, session in self._by_text.items()
@@ -76,7 +126,8 @@ class Sessions:
             for session in self._by_text.values():
                 same = session.user is user and session.user is not None
                 session.superseded |= same and session.code is not None
-        session = Session(challenge, user, now + self._valid_for, code, **details)
+        valid_for = caller.client.auth_session_seconds if caller else self._valid_for
+        session = Session(challenge, user, now + valid_for, code, caller, **details)
         self._by_text[session.text] = session
         return session
 

@@ -8,14 +8,18 @@ import re
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from oncegate_sandbox._rules import rule
+from oncegate_sandbox._sessions import Caller
 from oncegate_sandbox._users import User
 from oncegate_sandbox._wire import Json, RespondToAuthChallenge, required
 from oncegate_sandbox.clock import SandboxClock
 from oncegate_sandbox.errors import (
     SESSION_EXPIRED,
     SESSION_FOREIGN,
+    WRONG_PASSWORD,
     invalid_parameter,
     not_authorized,
 )
@@ -26,6 +30,30 @@ _VERIFIER_SECONDS = 30.0
 _TIMESTAMP = re.compile(
     r"(Mon|Tue|Wed|Thu|Fri|Sat|Sun) (Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) "
     r"[1-9]\d? \d\d:\d\d:\d\d UTC \d{4}"
+)
+
+rule(
+    "srp-seconds",
+    "PASSWORD_VERIFIER must be answered within 30 seconds.",
+    source="the service model says: within seconds",
+    inferred=True,
+)
+rule(
+    "srp-timestamp",
+    "A TIMESTAMP of another format, of a wrong weekday or of another day is refused as a wrong "
+    "password.",
+    source="ministack#1758, measured; the words are inferred",
+    inferred=True,
+)
+rule(
+    "srp-secret-block",
+    "An unknown SECRET_BLOCK is 'Incorrect username or password.'",
+    source="ministack#1758, measured",
+)
+rule(
+    "srp-no-session",
+    "The response to InitiateAuth with USER_SRP_AUTH has no Session.",
+    source="ministack#1758, measured",
 )
 
 
@@ -41,8 +69,8 @@ class SrpExchange:
         identity: second part of the signed text: the user's own name, or the device's key.
         session: ``Session`` of the challenge.
         expires_at: Unix time.
-        device_key: key of the device that the client named, or None.
-        then: returns the next response after a right password, given the user and the device key.
+        caller: request that began the exchange.
+        then: returns the next response after a right password, given the user and the caller.
     """
 
     challenge: str
@@ -53,8 +81,8 @@ class SrpExchange:
     identity: str
     session: str
     expires_at: float
-    device_key: str | None
-    then: Callable[[User, str | None], Json]
+    caller: Caller
+    then: Callable[[User, Caller], Json]
 
 
 class SrpExchanges:
@@ -74,6 +102,8 @@ class SrpExchanges:
         verifier: Verifier,
         public_a: str | None,
         parameters: dict[str, str],
+        *,
+        has_session: bool = True,
         **exchange: Any,
     ) -> Json:
         """Begin an exchange, and return the response that issues its challenge.
@@ -83,6 +113,7 @@ class SrpExchanges:
             verifier: verifier of the password or of the device's secret.
             public_a: SRP_A in hexadecimal.
             parameters: further ``ChallengeParameters``.
+            has_session: whether the response has a ``Session``.
             exchange: further fields of the `SrpExchange`.
 
         Raises:
@@ -107,7 +138,7 @@ class SrpExchanges:
         )
         return {
             "ChallengeName": challenge,
-            "Session": session,
+            **({"Session": session} if has_session else {}),
             "ChallengeParameters": {
                 "SALT": f"{verifier.salt:x}",
                 "SRP_B": f"{srp.public:x}",
@@ -129,11 +160,13 @@ class SrpExchanges:
         # The block identifies the exchange: pycognito sends no session. A session that is sent must
         # be the one of the challenge.
         exchange = self._by_block.pop(block, None)
-        if (
-            exchange is None
-            or request.challenge != exchange.challenge
-            or request.session not in {None, "", exchange.session}
-        ):
+        if exchange is None:
+            raise not_authorized(WRONG_PASSWORD)
+        if request.challenge != exchange.challenge or request.session not in {
+            None,
+            "",
+            exchange.session,
+        }:
             raise not_authorized(SESSION_FOREIGN)
         if self._clock.now() >= exchange.expires_at:
             raise not_authorized(SESSION_EXPIRED)
@@ -144,4 +177,17 @@ class SrpExchanges:
             raise invalid_parameter("PASSWORD_CLAIM_SIGNATURE is not valid") from None
         signed = (exchange.group + exchange.identity).encode() + base64.b64decode(block)
         is_right = exchange.srp.accepts(signature, signed + timestamp.encode())
-        return exchange, is_right and bool(_TIMESTAMP.fullmatch(timestamp))
+        return exchange, is_right and _is_of_now(timestamp)
+
+
+def _is_of_now(timestamp: str) -> bool:
+    """Whether a TIMESTAMP has its format, the weekday of its date, and the year of today."""
+    if not _TIMESTAMP.fullmatch(timestamp):
+        return False
+    # The sandbox's clock can be ahead, but clients have their own.
+    now = datetime.now(UTC)
+    try:
+        given = datetime.strptime(timestamp, "%a %b %d %H:%M:%S UTC %Y").replace(tzinfo=UTC)
+    except ValueError:
+        return False
+    return given.strftime("%a") == timestamp[:3] and abs(given - now) < timedelta(days=1)

@@ -5,41 +5,154 @@ Claims: AWS developer guide, "Understanding the identity (ID) token" and "… th
 
 from __future__ import annotations
 
+import base64
 import json
 import secrets
 import uuid
-from dataclasses import dataclass
-from functools import cached_property
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 import jwt
+from botocore.endpoint_provider import RuleSetStandardLibrary
+from botocore.loaders import Loader
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from oncegate_sandbox._clients import AppClient
+from oncegate_sandbox._pre_token_generation import Claims, generated
+from oncegate_sandbox._rules import rule
 from oncegate_sandbox._users import User
-from oncegate_sandbox.errors import CognitoError, not_authorized
+from oncegate_sandbox.errors import DISABLED, CognitoError, not_authorized
 
-LIFETIME = 3600
-# RefreshTokenValidity of the service model: 30 days by default.
-_REFRESH_LIFETIME = 30 * 86400
+if TYPE_CHECKING:
+    from oncegate_sandbox._state import PoolState
+
+USER_SCOPE = "aws.cognito.signin.user.admin"
+
+_GUIDE = "AWS developer guide, "
+_INVALID = "Invalid Refresh Token."
+
+rule(
+    "token-headers",
+    "The header of a token has kid and alg only. The kid is standard base64, with '=' and '/'.",
+    source="a decoded token, amplify-swift#2588; " + _GUIDE + "understanding the access token",
+)
+rule(
+    "two-signing-keys",
+    "Access tokens and ID tokens are signed with different keys; the JWKS has both.",
+    source=_GUIDE + "understanding the access token",
+)
+rule(
+    "id-token-booleans",
+    "email_verified and phone_number_verified are JSON booleans in ID tokens.",
+    source="a decoded token, amplify-swift#2588",
+)
+rule(
+    "id-token-readable-attributes",
+    "An ID token has the attributes that the app client can read.",
+    source=_GUIDE + "attribute permissions and scopes",
+)
+rule(
+    "token-groups",
+    "Both tokens have cognito:groups. The ID token has cognito:roles, and cognito:preferred_role "
+    "unless groups of the same precedence have different roles.",
+    source=_GUIDE + "adding groups to a user pool",
+)
+rule(
+    "token-lifetimes",
+    "Each app client has its own lifetimes of access, ID and refresh tokens.",
+    source="API reference, CreateUserPoolClient",
+)
+rule(
+    "acr-amr",
+    "acr and amr say how the user signed in, and stay the same when the tokens are refreshed.",
+    source=_GUIDE + "authentication levels with ACR and AMR claims",
+)
+rule(
+    "origin-jti",
+    "Tokens have origin_jti if the app client can revoke tokens (EnableTokenRevocation).",
+    source=_GUIDE + "ending user sessions with token revocation",
+)
+rule(
+    "refresh-invalid",
+    "A refresh token that is unknown or of another app client is refused: 'Invalid Refresh Token.'",
+    source="a recorded response, aws-sdk-cpp#1789",
+)
+rule(
+    "refresh-device",
+    "A refresh token of a tracked device is refused without the key of the device, or if the device "
+    "was never confirmed: 'Invalid Refresh Token.'",
+    source="amplify-android#2506, aws-sdk-java-v2#3418",
+)
+rule(
+    "refresh-rotation",
+    "With rotation, a refresh token is valid once, and again within the grace period.",
+    source="API reference, RefreshTokenRotationType",
+)
+rule(
+    "refresh-reuse",
+    "A rotated refresh token that is used again revokes the whole sign-in.",
+    inferred=True,
+)
+rule(
+    "refresh-user",
+    "A refresh for a disabled user fails with 'User is disabled.', for a deleted one with "
+    "UserNotFoundException.",
+    source="API reference, GetTokensFromRefreshToken, for the second",
+    inferred=True,
+)
+rule(
+    "refresh-keeps-auth-time",
+    "A refresh changes neither auth_time nor the end of the refresh token.",
+    source=_GUIDE + "authentication levels with ACR and AMR claims, for the first",
+    inferred=True,
+)
+rule(
+    "revoke-own-client",
+    "RevokeToken revokes tokens of the app client that it names, and succeeds for unknown tokens.",
+    source=_GUIDE + "ending user sessions with token revocation; RFC 7009, 2.2, for the second",
+    inferred=True,
+)
+rule(
+    "revocation-disabled",
+    "RevokeToken is refused if the app client has EnableTokenRevocation off: "
+    "UnsupportedOperationException. The message is inferred.",
+    source="API reference, RevokeToken",
+    inferred=True,
+)
+rule(
+    "access-token-words",
+    "Bad access tokens are refused in different words: malformed or an ID token, wrong signature, "
+    "expired, revoked, without the scope aws.cognito.signin.user.admin.",
+    source="public reports that quote the words",
+)
 
 
 @dataclass
-class _Grant:
+class Grant:
     """What one refresh token grants.
 
     Attributes:
-        origin: ID of the sign-in that the token comes from. Revocation uses it.
+        user: the user who signed in.
+        client: the app client of the sign-in.
+        event_id: ID of the sign-in that the token comes from. Revocation uses it.
+        origin: ``origin_jti`` of the tokens.
         auth_time: Unix time of the sign-in.
         ends: Unix time at which the token expires.
         device_key: key of the device of the sign-in, if any.
+        methods: values of ``amr``.
         rotated_at: Unix time at which another token replaced this one; None if none has.
     """
 
     user: User
+    client: AppClient
+    event_id: str
     origin: str
     auth_time: int
     ends: float
     device_key: str | None
+    methods: tuple[str, ...] = ()
     rotated_at: float | None = None
 
 
@@ -47,147 +160,331 @@ class TokenIssuer:
     """Issues, renews and checks the tokens of one pool.
 
     Args:
-        issuer: ``iss`` of the tokens. The JWKS is served below this URL.
-        client_id: app client ID.
-        rotation: seconds for which a replaced refresh token stays valid; None if refresh tokens do
-            not rotate. Default: None.
-        signing_key: RSA key that signs the tokens. Default: a new one, made at first use.
+        pool: the pool.
+        endpoint_issuer: ``iss`` of the tokens, unless the seed wants AWS's.
+        signing_key: RSA key that signs access tokens. Default: the one of this process, made at first
+            use. Another one signs ID tokens.
     """
 
     def __init__(
-        self,
-        issuer: str,
-        client_id: str,
-        rotation: float | None = None,
-        signing_key: rsa.RSAPrivateKey | None = None,
+        self, pool: PoolState, endpoint_issuer: str, signing_key: rsa.RSAPrivateKey | None = None
     ) -> None:
-        self.issuer = issuer
-        self.rotation = rotation
-        self._client_id = client_id
-        self._signing_key = signing_key
-        self._kid = secrets.token_urlsafe(32)
-        self._grants: dict[str, _Grant] = {}
+        self._pool = pool
+        self._endpoint_issuer = endpoint_issuer
+        self._access_key = signing_key
+        self._id_key: rsa.RSAPrivateKey | None = None
+        self._access_kid, self._id_kid = _key_id(), _key_id()
+        self._grants: dict[str, Grant] = {}
         self._revoked: set[str] = set()
 
-    @cached_property
-    def _key(self) -> rsa.RSAPrivateKey:
-        return self._signing_key or rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    @property
+    def issuer(self) -> str:
+        """``iss`` of the tokens."""
+        pool = self._pool
+        if pool.seed.issuer == "aws":
+            return _issuer_at_aws(pool.id, pool.region, pool.settings.issuer_type)
+        return self._endpoint_issuer
+
+    def replace_keys(self) -> None:
+        """Sign with new keys from now on, as after a rotation of the pool's keys."""
+        self._access_key, self._id_key = _new_key(), _new_key()
+        self._access_kid, self._id_kid = _key_id(), _key_id()
+
+    def take_keys(self, other: TokenIssuer) -> None:
+        """Sign with the keys of another issuer, such as the one of the pool before a reset."""
+        self._access_key, self._id_key = other._access_key, other._id_key
+        self._access_kid, self._id_kid = other._access_kid, other._id_kid
 
     def jwks(self) -> dict[str, Any]:
-        """Return the public key in the format of ``/.well-known/jwks.json``."""
-        key = json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(self._key.public_key()))
-        return {"keys": [{**key, "alg": "RS256", "kid": self._kid, "use": "sig"}]}
+        """Return the public keys in the format of ``/.well-known/jwks.json``."""
+        return {"keys": [_public(kid, key) for kid, key in (self._for_id(), self._for_access())]}
 
-    def issue(self, user: User, now: float, device_key: str | None = None) -> dict[str, Any]:
-        """Return the AuthenticationResult of a new sign-in."""
-        grant = _Grant(user, str(uuid.uuid4()), int(now), now + _REFRESH_LIFETIME, device_key)
-        return {**self._tokens(grant, now), "RefreshToken": self._store(grant)}
+    def issue(
+        self,
+        user: User,
+        client: AppClient,
+        now: float,
+        device_key: str | None = None,
+        *,
+        source: str = "TokenGeneration_Authentication",
+        metadata: Mapping[str, str] | None = None,
+        methods: Sequence[str] = (),
+    ) -> dict[str, Any]:
+        """Return the AuthenticationResult of a new sign-in.
 
-    def refresh(self, token: str, device_key: str | None, now: float) -> dict[str, Any]:
+        Args:
+            user: the user who signed in.
+            client: the app client of the sign-in.
+            now: Unix time.
+            device_key: key of the user's device, if it is tracked.
+            source: ``triggerSource`` of the PreTokenGeneration trigger.
+            metadata: ``ClientMetadata`` of the request.
+            methods: values of ``amr``, such as ``pwd``, without ``mfa``. Default: none, and then the
+                tokens have neither ``amr`` nor ``acr``.
+
+        Raises:
+            CognitoError: the trigger failed.
+        """
+        grant = Grant(
+            user,
+            client,
+            event_id=str(uuid.uuid4()),
+            origin=str(uuid.uuid4()),
+            auth_time=int(now),
+            ends=now + client.refresh_token_seconds,
+            device_key=device_key,
+            methods=tuple(methods),
+        )
+        return {**self._tokens(grant, now, source, metadata), "RefreshToken": self._store(grant)}
+
+    def refresh(
+        self,
+        client: AppClient,
+        token: str,
+        device_key: str | None,
+        now: float,
+        *,
+        metadata: Mapping[str, str] | None = None,
+    ) -> dict[str, Any]:
         """Return the AuthenticationResult of a refresh.
 
         Args:
+            client: the app client of the request.
             token: the refresh token.
             device_key: key of the device that the client named, or None.
             now: Unix time.
+            metadata: ``ClientMetadata`` of the request.
 
         Raises:
-            CognitoError: the token is unknown, expired, revoked or replaced.
+            CognitoError: the token is unknown, expired, revoked or replaced, its device or user is
+                unusable, or the trigger failed.
         """
-        grant = self._grants.get(token)
-        # A token of a tracked device requires its key: AWS developer guide, on device tracking.
-        if grant is None or (grant.device_key and grant.device_key != device_key):
-            raise not_authorized("Invalid Refresh Token")
-        if grant.origin in self._revoked:
+        grant = self.grant_of(client, token)
+        if grant is None or not self._is_usable(grant, device_key):
+            raise not_authorized(_INVALID)
+        if self._pool.users.find(grant.user.username) is not grant.user:
+            raise CognitoError("UserNotFoundException", "User does not exist.")
+        if not grant.user.is_enabled:
+            raise not_authorized(DISABLED)
+        if grant.event_id in self._revoked:
             raise not_authorized("Refresh Token has been revoked")
         if now >= grant.ends:
             raise not_authorized("Refresh Token has expired")
-        result = self._tokens(grant, now)
-        if self.rotation is None:
-            return result
-        if grant.rotated_at is not None and now > grant.rotated_at + self.rotation:
-            # That this revokes the whole sign-in is inferred.
-            self._revoked.add(grant.origin)
+        grace, rotated_at = client.rotation, grant.rotated_at
+        if grace is not None and rotated_at is not None and now > rotated_at + grace:
+            self._revoked.add(grant.event_id)
             raise CognitoError("RefreshTokenReuseException", "Refresh token has been invalidated.")
-        grant.rotated_at = now if grant.rotated_at is None else grant.rotated_at
-        next_grant = _Grant(grant.user, grant.origin, grant.auth_time, grant.ends, grant.device_key)
-        return {**result, "RefreshToken": self._store(next_grant)}
+        result = self._tokens(grant, now, "TokenGeneration_RefreshTokens", metadata)
+        if grace is None:
+            return result
+        grant.rotated_at = now if rotated_at is None else rotated_at
+        return {**result, "RefreshToken": self._store(replace(grant, rotated_at=None))}
 
-    def revoke(self, token: str) -> None:
-        """Revoke the sign-in that a refresh token comes from. An unknown token is not an error."""
-        if grant := self._grants.get(token):
-            self._revoked.add(grant.origin)
+    def grant_of(self, client: AppClient, token: str) -> Grant | None:
+        """Return what a refresh token of an app client grants, valid or not, or None."""
+        grant = self._grants.get(token)
+        return grant if grant is not None and grant.client is client else None
+
+    def revoke(self, client: AppClient, token: str) -> None:
+        """Revoke the sign-in that a refresh token comes from. An unknown token is not an error.
+
+        Raises:
+            CognitoError: the app client has EnableTokenRevocation off, or the token is an access or
+                ID token.
+        """
+        if not client.revokes_tokens:
+            raise CognitoError(
+                "UnsupportedOperationException", "Token revocation is not enabled for this client."
+            )
+        if token.count(".") == 2:
+            raise CognitoError("UnsupportedTokenTypeException", "Unsupported token type.")
+        if grant := self.grant_of(client, token):
+            self._revoked.add(grant.event_id)
 
     def revoke_all(self, user: User) -> None:
         """Revoke every sign-in of a user."""
-        self._revoked |= {grant.origin for grant in self._grants.values() if grant.user is user}
+        self._revoked |= {grant.event_id for grant in self._grants.values() if grant.user is user}
 
-    def _store(self, grant: _Grant) -> str:
+    def claims_of(self, access_token: str, now: float) -> dict[str, Any]:
+        """Return the claims of an access token, after checking it.
+
+        Raises:
+            CognitoError: the token is invalid, expired, revoked, or lacks the scope.
+        """
+        kid, key = self._for_access()
+        try:
+            token = jwt.decode_complete(access_token, options={"verify_signature": False})
+            claims: dict[str, Any] = token["payload"]
+            is_ours = token["header"].get("kid") == kid and claims.get("iss") == self.issuer
+            if not is_ours or claims.get("token_use") != "access":
+                raise jwt.InvalidTokenError
+            jwt.decode(
+                access_token,
+                key.public_key(),
+                algorithms=["RS256"],
+                # PyJWT compares with the system clock; the sandbox's clock can be ahead of it.
+                options={"verify_exp": False, "verify_iat": False, "verify_nbf": False},
+            )
+        except jwt.InvalidSignatureError:
+            raise not_authorized("Could not verify signature for Access Token") from None
+        except jwt.InvalidTokenError:
+            raise not_authorized("Invalid Access Token") from None
+        if claims["exp"] <= now:
+            raise not_authorized("Access Token has expired")
+        if claims["event_id"] in self._revoked:
+            raise not_authorized("Access Token has been revoked")
+        if USER_SCOPE not in claims.get("scope", "").split():
+            raise not_authorized("Access Token does not have required scopes")
+        return claims
+
+    def sign(self, claims: Mapping[str, Any]) -> str:
+        """Return a JWT of any claims, with a new ``jti``: with the key for their ``token_use``."""
+        kid, key = self._for_id() if claims.get("token_use") == "id" else self._for_access()
+        claims = {**claims, "jti": str(uuid.uuid4())}
+        # PyJWT adds "typ" unless it is empty.
+        return jwt.encode(claims, key, algorithm="RS256", headers={"kid": kid, "typ": ""})
+
+    def _for_access(self) -> tuple[str, rsa.RSAPrivateKey]:
+        return self._access_kid, self._access_key or _keys_of_process()[0]
+
+    def _for_id(self) -> tuple[str, rsa.RSAPrivateKey]:
+        return self._id_kid, self._id_key or _keys_of_process()[1]
+
+    def _is_usable(self, grant: Grant, device_key: str | None) -> bool:
+        if not grant.device_key:
+            return True
+        device = self._pool.devices.get(grant.device_key, grant.user)
+        return grant.device_key == device_key and bool(device and device.verifier)
+
+    def _store(self, grant: Grant) -> str:
         token = secrets.token_urlsafe(1100)
         self._grants[token] = grant
         return token
 
-    def _tokens(self, grant: _Grant, now: float) -> dict[str, Any]:
-        at, user = int(now), grant.user
+    def _tokens(
+        self, grant: Grant, now: float, source: str, metadata: Mapping[str, str] | None
+    ) -> dict[str, Any]:
+        at, user, client = int(now), grant.user, grant.client
         common = {
             "sub": user.sub,
             "iss": self.issuer,
-            "origin_jti": grant.origin,
-            "event_id": str(uuid.uuid4()),
+            "event_id": grant.event_id,
             "auth_time": grant.auth_time,
             "iat": at,
-            "exp": at + LIFETIME,
         }
+        if client.revokes_tokens:
+            common["origin_jti"] = grant.origin
+        if grant.methods:
+            common |= _levels(grant.methods)
+        groups = sorted(user.groups, key=lambda group: group.rank)
+        if groups:
+            common["cognito:groups"] = [group.name for group in groups]
         access = {
             **common,
-            "client_id": self._client_id,
+            "exp": at + int(client.access_token_seconds),
+            "client_id": client.id,
             "token_use": "access",
-            "scope": "aws.cognito.signin.user.admin",
+            "scope": USER_SCOPE,
             "username": user.username,
             **({"device_key": grant.device_key} if grant.device_key else {}),
         }
         identity = {
+            **_attributes(user, client),
             **common,
-            **user.attributes,
-            "aud": self._client_id,
+            **_roles(user),
+            "exp": at + int(client.id_token_seconds),
+            "aud": client.id,
             "token_use": "id",
             "cognito:username": user.username,
         }
+        claims = Claims(access=access, identity=identity)
+        if self._pool.triggers.has("PreTokenGeneration"):
+            claims = generated(self._pool, user, client, source, metadata, claims)
         return {
-            "AccessToken": self.sign(access),
-            "IdToken": self.sign(identity),
-            "ExpiresIn": LIFETIME,
+            "AccessToken": self.sign(claims.access),
+            "IdToken": self.sign(claims.identity),
+            "ExpiresIn": int(client.access_token_seconds),
             "TokenType": "Bearer",
         }
 
-    def sign(self, claims: dict[str, Any]) -> str:
-        """Return a JWT of any claims, with a new ``jti``."""
-        claims = {**claims, "jti": str(uuid.uuid4())}
-        return jwt.encode(claims, self._key, algorithm="RS256", headers={"kid": self._kid})
 
-    _signed = sign
+def _attributes(user: User, client: AppClient) -> dict[str, Any]:
+    """Return the attributes that an ID token has."""
+    can_read = client.read_attributes
+    found: dict[str, Any] = {
+        name: value
+        for name, value in user.attributes.items()
+        if can_read is None or name in can_read
+    }
+    for name in ("email_verified", "phone_number_verified"):
+        if name in found:
+            found[name] = found[name] == "true"
+    return found
 
-    def username_of(self, access_token: str, now: float) -> str:
-        """Return the username to whom an access token was issued.
 
-        Raises:
-            CognitoError: the token is invalid, expired or revoked.
-        """
-        try:
-            claims = jwt.decode(
-                access_token,
-                self._key.public_key(),
-                algorithms=["RS256"],
-                issuer=self.issuer,
-                # PyJWT compares with the system clock; the sandbox's clock can be ahead of it.
-                options={"verify_exp": False, "verify_iat": False},
-            )
-        except jwt.InvalidTokenError:
-            raise not_authorized("Invalid Access Token") from None
-        if claims.get("token_use") != "access":
-            raise not_authorized("Invalid Access Token")
-        if claims["exp"] <= now:
-            raise not_authorized("Access Token has expired")
-        if claims["origin_jti"] in self._revoked:
-            raise not_authorized("Access Token has been revoked")
-        return str(claims["username"])
+def _roles(user: User) -> dict[str, Any]:
+    """Return the claims about the IAM roles of a user's groups."""
+    ranked = sorted((g for g in user.groups if g.role_arn), key=lambda group: group.rank)
+    if not ranked:
+        return {}
+    claims: dict[str, Any] = {"cognito:roles": list(dict.fromkeys(g.role_arn for g in ranked))}
+    first = {g.role_arn for g in ranked if g.precedence == ranked[0].precedence}
+    if len(first) == 1:
+        claims["cognito:preferred_role"] = ranked[0].role_arn
+    return claims
+
+
+_LEVELS = (
+    (4, frozenset({"pwd", "otp"})),
+    (3, frozenset({"hwk"})),
+    (3, frozenset({"swk"})),
+    (3, frozenset({"pwd", "sms"})),
+    (3, frozenset({"pwd", "email_otp"})),
+    (2, frozenset({"sms"})),
+    (2, frozenset({"email_otp"})),
+    (1, frozenset({"pwd"})),
+)
+"""Levels and the methods that reach them, the highest first (see the rule ``acr-amr``)."""
+
+
+def _levels(methods: Sequence[str]) -> dict[str, Any]:
+    """Return ``acr`` and ``amr``."""
+    level = next((number for number, needed in _LEVELS if needed <= set(methods)), None)
+    more = ["mfa"] if len(set(methods)) > 1 else []
+    claims: dict[str, Any] = {"amr": [*methods, *more]}
+    return claims | ({"acr": f"urn:cognito:loa:{level}"} if level else {})
+
+
+def _issuer_at_aws(pool_id: str, region: str, issuer_type: str) -> str:
+    """Return ``iss`` of a pool at AWS: IssuerConfigurationType of the service model."""
+    partition = RuleSetStandardLibrary(Loader().load_data("partitions")).aws_partition(region)
+    service = "issuer-cognito-idp" if issuer_type == "UPDATED" else "cognito-idp"
+    return f"https://{service}.{region}.{partition['dnsSuffix']}/{pool_id}"
+
+
+def _new_key() -> rsa.RSAPrivateKey:
+    return rsa.generate_private_key(public_exponent=65537, key_size=2048)
+
+
+@cache
+def _keys_of_process() -> tuple[rsa.RSAPrivateKey, rsa.RSAPrivateKey]:
+    """Return the keys of all pools of this process: making two for each would take 0.2 seconds."""
+    return _new_key(), _new_key()
+
+
+def _key_id() -> str:
+    while "/" not in (kid := base64.b64encode(secrets.token_bytes(32)).decode()):
+        pass
+    return kid
+
+
+def _public(kid: str, key: rsa.RSAPrivateKey) -> dict[str, Any]:
+    public = json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(key.public_key()))
+    return {
+        "alg": "RS256",
+        "e": public["e"],
+        "kid": kid,
+        "kty": "RSA",
+        "n": public["n"],
+        "use": "sig",
+    }

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import hmac
+import secrets
 import uuid
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from cryptography.hazmat.primitives.hashes import SHA1
@@ -12,8 +14,9 @@ from cryptography.hazmat.primitives.twofactor.totp import TOTP
 from webauthn.helpers import base64url_to_bytes
 
 from oncegate import Factor
+from oncegate_sandbox._settings import PoolSettings
 from oncegate_sandbox.errors import LOCKED, TOTP_USED, WRONG_TOTP, CognitoError, not_authorized
-from oncegate_sandbox.seed import Seed, UserSeed
+from oncegate_sandbox.seed import UserSeed
 from oncegate_sandbox.srp import Verifier
 
 # "After five failed attempts … locked out for one second. The lockout duration then doubles after
@@ -63,10 +66,57 @@ class Passkey:
     Attributes:
         public_key: COSE key.
         sign_count: last signature counter that the authenticator reported.
+        name: friendly name.
+        attachment: ``platform``, ``cross-platform`` or empty.
+        transports: how the browser reaches the authenticator, such as ``internal``.
+        created_at: Unix time.
     """
 
     public_key: bytes
     sign_count: int = 0
+    name: str = "Passkey"
+    attachment: str = ""
+    transports: tuple[str, ...] = ()
+    created_at: float = 0.0
+
+
+@dataclass
+class Group:
+    """A group of users.
+
+    Attributes:
+        role_arn: IAM role of the group, if any.
+        precedence: the group of the smallest number determines ``cognito:preferred_role``.
+        created_at: Unix time.
+        modified_at: Unix time.
+    """
+
+    name: str
+    description: str | None = None
+    role_arn: str | None = None
+    precedence: int | None = None
+    created_at: float = 0.0
+    modified_at: float = 0.0
+
+    @property
+    def rank(self) -> tuple[int, str]:
+        """Sort key: by precedence, and by name among equals. Groups without one come last."""
+        return (2**31 if self.precedence is None else self.precedence, self.name)
+
+
+@dataclass
+class SentCode:
+    """A code that was sent outside a sign-in, and is to be confirmed.
+
+    Attributes:
+        text: the code.
+        ends: Unix time at which the code expires.
+        attribute: attribute that holds the destination. Confirming the code verifies it.
+    """
+
+    text: str = field(repr=False)
+    ends: float
+    attribute: str
 
 
 @dataclass
@@ -75,42 +125,54 @@ class User:
 
     Attributes:
         username: the user's own name, which is not an alias.
+        password: permanent or temporary password. Empty if the user has none.
         factors: second factors that are enabled.
         preferred: the preferred second factor, if any.
         totp_secret: shared secret of the authenticator app, in base32.
         sub: unique ID of the user.
         last_totp_window: 30-second window of the last accepted TOTP code.
-        code: last code that was sent to confirm a sign-up or to reset a password.
-        code_ends: Unix time at which ``code`` expires.
+        codes: codes that were sent and are to be confirmed, by purpose.
         passkeys: by credential ID in URL-safe base64.
         is_enabled: whether an administrator has not disabled the user.
+        groups: the user's groups.
+        pending: new values of attributes that change only after verification.
+        created_at: Unix time.
+        modified_at: Unix time.
+        temporary_until: Unix time at which a temporary password expires.
     """
 
     username: str
     password: str = field(repr=False)
     status: str
     attributes: dict[str, str]
-    factors: tuple[Factor, ...]
-    preferred: Factor | None
-    totp_secret: str | None = field(repr=False)
+    factors: tuple[Factor, ...] = ()
+    preferred: Factor | None = None
+    totp_secret: str | None = field(default=None, repr=False)
     sub: str = field(default_factory=lambda: str(uuid.uuid4()))
     last_totp_window: int = -1
-    code: str | None = field(default=None, repr=False)
-    code_ends: float = 0.0
+    codes: dict[str, SentCode] = field(default_factory=dict, repr=False)
     passkeys: dict[str, Passkey] = field(default_factory=dict)
     is_enabled: bool = True
+    groups: list[Group] = field(default_factory=list)
+    pending: dict[str, str] = field(default_factory=dict, repr=False)
+    created_at: float = 0.0
+    modified_at: float = 0.0
+    temporary_until: float | None = None
+    _former_passwords: list[str] = field(default_factory=list, repr=False)
     _verifier: Verifier | None = field(default=None, repr=False)
 
     @classmethod
-    def of(cls, seed: UserSeed, is_mfa_required: bool) -> User:
+    def of(cls, seed: UserSeed, settings: PoolSettings, now: float) -> User:
         """Create the user of a seed."""
-        attributes: dict[str, str] = {}
+        attributes = dict(seed.attributes)
         if seed.email:
-            attributes |= {"email": seed.email, "email_verified": "true"}
+            verified = "true" if seed.email_verified else "false"
+            attributes |= {"email": seed.email, "email_verified": verified}
         if seed.phone_number:
-            attributes |= {"phone_number": seed.phone_number, "phone_number_verified": "true"}
+            verified = "true" if seed.phone_number_verified else "false"
+            attributes |= {"phone_number": seed.phone_number, "phone_number_verified": verified}
         factors = seed.mfa
-        if is_mfa_required and not factors:
+        if settings.mfa == "on" and not factors:
             # If a pool requires MFA, a phone number or an email address is a factor.
             factors = tuple(
                 factor
@@ -119,7 +181,7 @@ class User:
             )[:1]
         return cls(
             username=seed.username,
-            password=seed.password.get_secret_value(),
+            password=seed.password.get_secret_value() if seed.password else "",
             status=seed.status,
             attributes=attributes,
             factors=factors,
@@ -129,17 +191,76 @@ class User:
                 passkey.id: Passkey(base64url_to_bytes(passkey.public_key))
                 for passkey in seed.passkeys
             },
+            is_enabled=seed.enabled,
+            created_at=now,
+            modified_at=now,
+            temporary_until=(
+                settings.password_policy.temporary_until(now)
+                if seed.status == "FORCE_CHANGE_PASSWORD"
+                else None
+            ),
+        )
+
+    @property
+    def has_password(self) -> bool:
+        """Whether the user has a password. Without one, only first-factor codes and passkeys work."""
+        return bool(self.password)
+
+    def is_verified(self, attribute: str) -> bool:
+        """Whether an email address or a phone number is present and verified."""
+        return bool(self.attributes.get(attribute)) and (
+            self.attributes.get(f"{attribute}_verified") == "true"
         )
 
     def verifier(self, pool_name: str) -> Verifier:
-        """Return the SRP verifier of the password."""
+        """Return the SRP verifier of the password; one that no password fits if there is none."""
         if self._verifier is None:
-            self._verifier = Verifier.of(pool_name, self.username, self.password)
+            password = self.password or secrets.token_hex(32)
+            self._verifier = Verifier.of(pool_name, self.username, password)
         return self._verifier
 
-    def set_password(self, password: str) -> None:
-        """Set a permanent password."""
-        self.password, self._verifier, self.status = password, None, "CONFIRMED"
+    def used_before(self, password: str, history: int) -> bool:
+        """Whether a password is among the current one and the last ``history`` ones."""
+        known = [*self._former_passwords, self.password][-history:] if history else []
+        return password in known
+
+    def set_password(self, password: str, *, temporary_until: float | None = None) -> None:
+        """Set a password.
+
+        Args:
+            password: the new password.
+            temporary_until: Unix time until which a temporary password is valid. Default: None, the
+                password is permanent.
+        """
+        if self.password:
+            self._former_passwords.append(self.password)
+        self.password, self._verifier, self.temporary_until = password, None, temporary_until
+        self.status = "CONFIRMED" if temporary_until is None else "FORCE_CHANGE_PASSWORD"
+
+    def set_verified(self, attribute: str, *, verified: bool) -> None:
+        """Mark an email address or a phone number as verified, or as not verified."""
+        self.attributes[f"{attribute}_verified"] = "true" if verified else "false"
+
+    def group_claims(self) -> dict[str, object]:
+        """Return the claims about groups of ID tokens. Access tokens have ``cognito:groups`` only.
+
+        The group of the smallest precedence determines ``cognito:preferred_role``, unless two groups
+        of that precedence have different roles. Source: API reference, CreateGroup.
+        """
+        if not self.groups:
+            return {}
+        ranked = sorted(self.groups, key=lambda group: group.rank)
+        claims: dict[str, object] = {"cognito:groups": [group.name for group in ranked]}
+        roles = [group.role_arn for group in ranked if group.role_arn]
+        if roles:
+            claims["cognito:roles"] = list(dict.fromkeys(roles))
+        with_role = [group for group in ranked if group.role_arn]
+        first = {
+            group.role_arn for group in with_role if group.precedence == with_role[0].precedence
+        }
+        if len(first) == 1:
+            claims["cognito:preferred_role"] = first.pop()
+        return claims
 
     def destination(self, factor: Factor) -> str | None:
         """Return the phone number or email address that codes of a factor are sent to."""
@@ -176,25 +297,60 @@ class User:
 
 
 class Directory:
-    """Finds users by username, email address or phone number.
+    """The users of a pool, oldest first.
 
     Args:
-        seed: the seed of the pool.
+        settings: settings of the pool: aliases and case sensitivity.
     """
 
-    def __init__(self, seed: Seed) -> None:
-        self._by_name: dict[str, User] = {}
+    def __init__(self, settings: PoolSettings) -> None:
+        self._settings = settings
+        self._by_username: dict[str, User] = {}
         self._lockouts: dict[str, Lockout] = {}
-        for one in seed.users:
-            user = User.of(one, seed.pool.mfa == "on")
-            for name in (one.username, one.email, one.phone_number):
-                if name:
-                    self._by_name[name] = user
+
+    def __iter__(self) -> Iterator[User]:
+        return iter(list(self._by_username.values()))
+
+    def __len__(self) -> int:
+        return len(self._by_username)
+
+    def add(self, user: User) -> None:
+        """Add a user."""
+        self._by_username[self._normalized(user.username)] = user
+
+    def remove(self, user: User) -> None:
+        """Delete a user."""
+        del self._by_username[self._normalized(user.username)]
 
     def find(self, name: str) -> User | None:
-        """Return the user of a name or alias, or None."""
-        return self._by_name.get(name)
+        """Return the user of a username, alias or ``sub``, or None."""
+        return (
+            self._by_username.get(self._normalized(name))
+            or self.by_alias(name)
+            or next((user for user in self if user.sub == name), None)
+        )
+
+    def by_alias(self, value: str) -> User | None:
+        """Return the user whom an email address, phone number or preferred username signs in.
+
+        Addresses that stand for the username sign in at once, those that are aliases only after they
+        were verified. Source: AWS developer guide, customizing sign-in attributes.
+        """
+        wanted = self._normalized(value)
+        for user in self._by_username.values():
+            for name in self._settings.username_attributes:
+                if self._normalized(user.attributes.get(name, "")) == wanted:
+                    return user
+            for name in self._settings.alias_attributes:
+                if self._normalized(user.attributes.get(name, "")) == wanted and (
+                    name == "preferred_username" or user.is_verified(name)
+                ):
+                    return user
+        return None
 
     def lockout(self, user: User | None, name: str) -> Lockout:
         """Return the lockout of a user, or of an unknown username."""
         return self._lockouts.setdefault(user.username if user else name, Lockout())
+
+    def _normalized(self, name: str) -> str:
+        return name if self._settings.is_case_sensitive else name.casefold()

@@ -29,6 +29,7 @@ class InitiateAuth(ClientRequest):
 
     auth_flow: str = Field(alias="AuthFlow")
     parameters: dict[str, str | None] = Field(default_factory=dict, alias="AuthParameters")
+    client_metadata: dict[str, str] = Field(default_factory=dict, alias="ClientMetadata")
 
 
 class RespondToAuthChallenge(ClientRequest):
@@ -36,6 +37,7 @@ class RespondToAuthChallenge(ClientRequest):
 
     challenge: str = Field(alias="ChallengeName")
     responses: dict[str, str | None] = Field(default_factory=dict, alias="ChallengeResponses")
+    client_metadata: dict[str, str] = Field(default_factory=dict, alias="ClientMetadata")
 
 
 class AccessTokenRequest(BaseModel):

@@ -18,3 +18,7 @@ class SandboxClock:
     def advance(self, seconds: float) -> None:
         """Move the clock forward."""
         self._ahead += seconds
+
+    def reset(self) -> None:
+        """Return to the system clock."""
+        self._ahead = 0.0

@@ -29,6 +29,16 @@ def no_such_device() -> CognitoError:
     return CognitoError("ResourceNotFoundException", "Device does not exist.")
 
 
+def no_such_pool(pool_id: str) -> CognitoError:
+    """Return the error for a user pool that does not exist."""
+    return CognitoError("ResourceNotFoundException", f"User pool {pool_id} does not exist.")
+
+
+def no_such_client(client_id: str) -> CognitoError:
+    """Return the error for an app client that does not exist."""
+    return CognitoError("ResourceNotFoundException", f"User pool client {client_id} does not exist.")
+
+
 def invalid_parameter(message: str) -> CognitoError:
     """Return an InvalidParameterException."""
     return CognitoError("InvalidParameterException", message)

@@ -6,7 +6,7 @@ import secrets
 import string
 from datetime import UTC, datetime
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from oncegate import Factor
 
@@ -19,6 +19,9 @@ class SentMessage(BaseModel):
         destination: phone number or email address, unmasked.
         purpose: the challenge that the code answers.
         sent_at: time by the sandbox's clock; ISO 8601 in JSON.
+        text: text of the message, if a CustomMessage trigger wrote it. Default: None.
+        subject: subject of the email, if a CustomMessage trigger wrote it. Default: None.
+        pool_id: user pool ID. It is not part of the JSON.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -29,6 +32,9 @@ class SentMessage(BaseModel):
     code: str
     purpose: str
     sent_at: datetime
+    text: str | None = None
+    subject: str | None = None
+    pool_id: str = Field(default="", exclude=True)
 
 
 class Inbox:
@@ -38,9 +44,19 @@ class Inbox:
         self._messages: list[SentMessage] = []
 
     def deliver(
-        self, username: str, medium: str, destination: str, code: str, purpose: str, at: float
+        self,
+        username: str,
+        medium: str,
+        destination: str,
+        code: str,
+        purpose: str,
+        at: float,
+        *,
+        text: str | None = None,
+        subject: str | None = None,
+        pool_id: str = "",
     ) -> None:
-        """Add a message. ``at`` is a Unix time."""
+        """Add a message. ``at`` is a Unix time; the rest is as in `SentMessage`."""
         self._messages.append(
             SentMessage(
                 username=username,
@@ -49,6 +65,9 @@ class Inbox:
                 code=code,
                 purpose=purpose,
                 sent_at=datetime.fromtimestamp(at, UTC),
+                text=text,
+                subject=subject,
+                pool_id=pool_id,
             )
         )
 

@@ -14,12 +14,18 @@ from pydantic import ValidationError
 
 from oncegate_sandbox._account import Account
 from oncegate_sandbox._admin import Admin
+from oncegate_sandbox._attribute_changes import AttributeChanges
+from oncegate_sandbox._groups import Groups
+from oncegate_sandbox._passkeys import PasskeyOperations
+from oncegate_sandbox._sign_up import SignUp
 from oncegate_sandbox._signing_in import SigningIn
 from oncegate_sandbox._state import PoolState
+from oncegate_sandbox._token_operations import TokenOperations
 from oncegate_sandbox._wire import Json, Operations
 from oncegate_sandbox.challenges import CHALLENGES
 from oncegate_sandbox.clock import SandboxClock
-from oncegate_sandbox.errors import CognitoError, invalid_parameter
+from oncegate_sandbox.errors import CognitoError, invalid_parameter, no_such_pool
+from oncegate_sandbox.inbox import Inbox
 from oncegate_sandbox.seed import Seed
 
 
@@ -32,6 +38,7 @@ class Pool(PoolState):
         clock: the sandbox's clock.
         signing_key: RSA key that signs the tokens. Default: a new one of 2,048 bits, made at first
             use. Tests that create many pools can share a key to save time.
+        inbox: the messages that are sent. Default: a new, empty one.
 
     Raises:
         InvalidInput: the seed's ``custom_auth`` cannot be used.
@@ -44,11 +51,17 @@ class Pool(PoolState):
         clock: SandboxClock,
         *,
         signing_key: RSAPrivateKey | None = None,
+        inbox: Inbox | None = None,
     ) -> None:
-        super().__init__(seed, issuer, clock, signing_key)
+        super().__init__(seed, issuer, clock, signing_key, inbox)
         self._operations: Operations = {
             **SigningIn(self, CHALLENGES).operations(),
+            **SignUp(self).operations(),
             **Account(self).operations(),
+            **AttributeChanges(self).operations(),
+            **Groups(self).operations(),
+            **PasskeyOperations(self).operations(),
+            **TokenOperations(self).operations(),
             **Admin(self).operations(),
         }
 
@@ -62,11 +75,9 @@ class Pool(PoolState):
         Raises:
             CognitoError: Cognito would reject the request.
         """
-        if operation in {"AdminInitiateAuth", "AdminRespondToAuthChallenge"}:
-            # The same operations for servers with IAM credentials. Signatures are not checked.
-            if request.get("UserPoolId") != self.seed.id:
-                raise CognitoError("ResourceNotFoundException", "User pool does not exist.")
-            operation = operation.removeprefix("Admin")
+        pool_id = request.get("UserPoolId", self.id)
+        if pool_id != self.id:
+            raise no_such_pool(str(pool_id))
         if operation not in self._operations:
             raise CognitoError(
                 "UnknownOperationException", f"the sandbox does not support {operation}"

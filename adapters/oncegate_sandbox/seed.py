@@ -5,8 +5,9 @@ from __future__ import annotations
 import base64
 import binascii
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
@@ -15,6 +16,28 @@ from oncegate import Factor, InvalidInput
 
 class _Seed(BaseModel):
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+
+class PasswordPolicySeed(_Seed):
+    """The ``[pool.password_policy]`` table. The defaults are those of a new user pool.
+
+    Attributes:
+        minimum_length: number of characters, 6 to 99. Default: 8.
+        require_numbers: whether a digit is required. Default: True.
+        require_uppercase: whether an upper-case letter is required. Default: True.
+        require_lowercase: whether a lower-case letter is required. Default: True.
+        require_symbols: whether a special character is required. Default: True.
+        temporary_password_days: days for which a temporary password is valid. Default: 7.
+        history: number of former passwords that cannot be used again. Default: 0.
+    """
+
+    minimum_length: int = Field(default=8, ge=6, le=99)
+    require_numbers: bool = True
+    require_uppercase: bool = True
+    require_lowercase: bool = True
+    require_symbols: bool = True
+    temporary_password_days: int = Field(default=7, ge=1, le=365)
+    history: int = Field(default=0, ge=0, le=24)
 
 
 class PoolSeed(_Seed):
@@ -39,8 +62,28 @@ class PoolSeed(_Seed):
         custom_auth: Python source that answers CUSTOM_AUTH; see
             `oncegate_sandbox.challenges.custom`. Default: none, CUSTOM_AUTH is not enabled.
         prevent_user_existence_errors: whether responses hide that a user is unknown. Default: True.
+        wrong_totp_ends_session: whether a wrong authenticator code uses up the session: clients
+            disagree on what Cognito does. Default: False.
         required_attributes: attributes that NEW_PASSWORD_REQUIRED requires of users who lack them.
             Default: none.
+        issuer: ``iss`` of tokens: the sandbox's endpoint, or as AWS's (``aws``), for verifiers that know
+            no other. They have to be given the JWKS, or its URL below the endpoint. Default:
+            ``endpoint``.
+        issuer_type: form of AWS's ``iss`` (IssuerType). Default: ``ORIGINAL``.
+        pre_token_version: version of the event of PreTokenGeneration. Default: ``V1_0``.
+        case_sensitive: whether the case of usernames and aliases counts. Default: True.
+        username_attributes: attributes that stand for the username at sign-up, ``email`` or
+            ``phone_number``. Default: none; both are aliases of the username.
+        custom_attributes: names of custom attributes, with or without ``custom:``. Those of the
+            seed's users are added. Default: none.
+        password_policy: what new passwords must meet. Default: the policy of a new user pool.
+        sign_up: whether users can sign up themselves. Default: True.
+        passkey_user_verification: ``preferred`` or ``required``. Default: ``preferred``.
+        passkeys_satisfy_mfa: whether a passkey with user verification counts as two factors
+            (FactorConfiguration of the service model). Default: False.
+        auth_flows: ExplicitAuthFlows of the app client. Default: all flows.
+        triggers: hooks that stand for the pool's Lambda functions: Python source, or functions by the
+            name of the trigger; see `oncegate_sandbox._triggers`. Default: none.
     """
 
     id: str = Field(default="us-east-1_Sandbox01", pattern=r"^[\w-]+_[0-9a-zA-Z]+$")
@@ -60,7 +103,20 @@ class PoolSeed(_Seed):
     relying_party: str = "localhost"
     custom_auth: str | None = Field(default=None, max_length=65536)
     prevent_user_existence_errors: bool = True
+    wrong_totp_ends_session: bool = False
     required_attributes: tuple[str, ...] = ()
+    issuer: Literal["endpoint", "aws"] = "endpoint"
+    issuer_type: Literal["ORIGINAL", "UPDATED"] = "ORIGINAL"
+    pre_token_version: Literal["V1_0", "V2_0", "V3_0"] = "V1_0"
+    case_sensitive: bool = True
+    username_attributes: tuple[Literal["email", "phone_number"], ...] = ()
+    custom_attributes: tuple[str, ...] = ()
+    password_policy: PasswordPolicySeed = PasswordPolicySeed()
+    sign_up: bool = True
+    passkey_user_verification: Literal["preferred", "required"] = "preferred"
+    passkeys_satisfy_mfa: bool = False
+    auth_flows: tuple[str, ...] | None = None
+    triggers: str | dict[str, Callable[..., Any]] | None = None
 
 
 class PasskeySeed(_Seed):
@@ -80,10 +136,16 @@ class UserSeed(_Seed):
 
     Attributes:
         username: the user's own name.
-        password: permanent or temporary password, according to ``status``.
+        password: permanent or temporary password, according to ``status``. Default: empty, the user
+            has no password and signs in with first-factor codes or passkeys.
         status: UserStatus of the service model. Default: ``CONFIRMED``.
         phone_number: in E.164 format. Default: none.
         email: email address. Default: none.
+        phone_number_verified: whether the phone number was verified. Default: True.
+        email_verified: whether the email address was verified. Default: True.
+        attributes: further attributes, such as ``given_name`` or ``custom:team``. Default: none.
+        groups: names of the user's groups, which are created. Default: none.
+        enabled: whether no administrator has disabled the user. Default: True.
         mfa: second factors that are enabled. Default: none.
         preferred_mfa: the preferred one of ``mfa``. Default: none, the user chooses.
         totp_secret: shared secret of the authenticator app, in base32. Default: none.
@@ -91,16 +153,27 @@ class UserSeed(_Seed):
     """
 
     username: str = Field(min_length=1, max_length=128)
-    password: SecretStr = Field(min_length=1, max_length=256)
+    password: SecretStr = Field(default=SecretStr(""), max_length=256)
     status: Literal["CONFIRMED", "UNCONFIRMED", "FORCE_CHANGE_PASSWORD", "RESET_REQUIRED"] = (
         "CONFIRMED"
     )
     phone_number: str | None = Field(default=None, pattern=r"^\+[0-9]{5,15}$")
     email: str | None = Field(default=None, pattern=r"^[^@\s]+@[^@\s]+$")
+    phone_number_verified: bool = True
+    email_verified: bool = True
+    attributes: dict[str, str] = {}
+    groups: tuple[str, ...] = ()
+    enabled: bool = True
     mfa: tuple[Factor, ...] = ()
     preferred_mfa: Factor | None = None
     totp_secret: SecretStr | None = None
     passkeys: tuple[PasskeySeed, ...] = ()
+
+    @model_validator(mode="after")
+    def _can_sign_in(self) -> Self:
+        if not (self.password or self.email or self.phone_number or self.passkeys):
+            raise ValueError("password is required: the user has no other way to sign in")
+        return self
 
     @model_validator(mode="after")
     def _factors_can_work(self) -> Self:

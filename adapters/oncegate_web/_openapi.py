@@ -9,6 +9,7 @@ from pydantic.json_schema import models_json_schema
 
 from oncegate import FlowState, Step
 from oncegate.adapters import TEXTS, Challenge, event_adapter
+from oncegate_web._context import MAX_ENCODED_CHARACTERS, MAX_METADATA_CHARACTERS
 from oncegate_web.http import ProblemCode
 
 _CHALLENGES = get_args(Challenge)[0]
@@ -55,6 +56,7 @@ def document(prefix: str) -> dict[str, Any]:
                 "maximum": 2**31 - 1,
                 "description": "Version of the step that the event answers.",
             }
+            model["properties"]["context"] = _ref("EventContext")
             if "username" in model["properties"]:
                 model["properties"]["keep_signed_in"] = {
                     "type": "boolean",
@@ -77,6 +79,26 @@ def document(prefix: str) -> dict[str, Any]:
                 **models,
                 "Step": step,
                 "Event": events,
+                "EventContext": {
+                    "type": "object",
+                    "description": "What goes with one event, and is not stored: for the pool's "
+                    "Lambda triggers, and for threat protection.",
+                    "properties": {
+                        "client_metadata": {
+                            "type": "object",
+                            "description": "Text by name, such as a CAPTCHA token. Left out: names "
+                            "that the application does not allow (client_metadata_from_browser), and "
+                            f"text of more than {MAX_METADATA_CHARACTERS} characters.",
+                            "additionalProperties": {"type": "string"},
+                        },
+                        "encoded_data": {
+                            "type": "string",
+                            "description": "What AWS's script for threat protection collected, up "
+                            f"to {MAX_ENCODED_CHARACTERS} characters; more is left out.",
+                        },
+                    },
+                    "additionalProperties": False,
+                },
                 "Status": {
                     "type": "object",
                     "description": "The user, and the step that a page would show.",

@@ -23,6 +23,7 @@ from oncegate import (
     Unreachable,
 )
 from oncegate.adapters import AuditLog, RecordStore, Transport, logger
+from oncegate_web._context import Contexts, MetadataHook, context_of
 from oncegate_web._quiet import Quiet
 from oncegate_web._sessions import IDLE_LIFETIME, LIFETIME, RECHECK, User
 from oncegate_web._translations import Translators
@@ -33,6 +34,7 @@ from oncegate_web.http import (
     ProblemCode,
     Request,
     Response,
+    local_path,
     problem,
     redirect,
     translated_problem,
@@ -117,6 +119,14 @@ class WebSignIn:
             ``["https://app.example.com"]``. They have to be of the same site, because browsers send the
             cookies nowhere else.
         allowed_headers: further request headers that those scripts may set, such as ``traceparent``.
+        client_metadata: returns ClientMetadata for the pool's Lambda triggers, for the request of an
+            event. It takes precedence over what the browser sends.
+        client_metadata_from_browser: names of ClientMetadata that a browser may send with an event, such
+            as ``["captcha"]``; others are left out. The triggers cannot tell who has sent a value, so
+            name none that they trust. A form's field with such a name is ClientMetadata, too.
+        threat_protection_script: path on this site at which the application serves AWS's script for
+            threat protection, ``amazon-cognito-advanced-security-data.min.js``; the pages run it, and
+            send what it collects (EncodedData). Default: none.
         rate_limit: is called before a POST is processed; if it returns False, the answer is 429.
         renderer: renders a page to HTML. None: the framework's own templates in Django, otherwise
             Jinja2 with the bundled template.
@@ -143,6 +153,9 @@ class WebSignIn:
         allow_insecure: bool = False,
         origins: Iterable[str] = (),
         allowed_headers: Iterable[str] = (),
+        client_metadata: MetadataHook | None = None,
+        client_metadata_from_browser: Iterable[str] = (),
+        threat_protection_script: str | None = None,
         rate_limit: Callable[[Request], bool] | None = None,
         renderer: Renderer | None = None,
         locales: Iterable[Path] = (),
@@ -180,8 +193,14 @@ class WebSignIn:
             translators=Translators(locales),
             audit=audit,
             driver=driver,
+            contexts=Contexts(client_metadata_from_browser, client_metadata),
         )
-        self._html = Html(self._site, home=home, renderer=renderer)
+        self._html = Html(
+            self._site,
+            home=home,
+            renderer=renderer,
+            security_script=_checked_script(threat_protection_script),
+        )
         self._api = Api(self._site)
         self._origins = _checked_origins(origins)
         self._allowed_headers = ", ".join(_checked_headers(allowed_headers))
@@ -368,7 +387,7 @@ class WebSignIn:
         about = {
             **_about(error),
             "method": request.method,
-            "request": request.request_id or "",
+            "request": context_of(request).request_id,
         }
         if isinstance(error, RecordTooNew):
             # A rolling deployment. The flow and its cookie stay for the workers of that release.
@@ -537,6 +556,16 @@ def _check_seconds(name: str, value: object, *, more_than: float) -> None:
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
     if not (is_number and more_than < value):  # type: ignore[operator]
         raise Misconfigured(f"{name} is a number of seconds, greater than {more_than:g}")
+
+
+def _checked_script(path: str | None) -> str:
+    """Return the path of a script, or an empty one; the pages run no scripts of other sites."""
+    if path is None:
+        return ""
+    found = local_path(path) if isinstance(path, str) else None
+    if found is None:
+        raise Misconfigured('threat_protection_script is a path on this site that begins with "/"')
+    return found
 
 
 def checked_prefix(prefix: str) -> str:

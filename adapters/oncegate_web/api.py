@@ -14,6 +14,7 @@ from typing import Any
 
 from oncegate import Event, InvalidInput, Step
 from oncegate.adapters import FlowId, InvalidEvent, message, parse_event, signed_in_step
+from oncegate_web._context import BrowserContext
 from oncegate_web._openapi import document
 from oncegate_web._session_list import ListedSession
 from oncegate_web._sessions import User
@@ -84,7 +85,7 @@ class Api:
         if own is None or not (is_named or self._site.is_not_stored(name)):
             return _no_such_flow()
         try:
-            event, version, kept = _event_of(request.body.bytes)
+            event, version, kept, browser = self._event_of(request.body.bytes)
         except InvalidInput as error:
             return self._invalid(request, own if is_named else None, error)
         if not (is_named or version == 0):
@@ -95,7 +96,7 @@ class Api:
         if kept is not None or "username" in event.model_fields_set:
             self._site.keep_signed_in(request, sent, bool(kept))
         try:
-            step = self._site.send(request, sent, event, version)
+            step = self._site.send(request, sent, event, version, browser)
         except InvalidInput:
             return _no_such_flow()
         if step.session_id:
@@ -105,6 +106,25 @@ class Api:
         response = self._step(request, step)
         response.cookies = sent.cookies
         return response
+
+    def _event_of(self, body: bytes) -> tuple[Event, int, bool | None, BrowserContext]:
+        """Return the event, its step's version, whether to stay signed in, and what came with it."""
+        try:
+            data = json.loads(body)
+        except (ValueError, RecursionError):
+            raise InvalidInput("not JSON") from None
+        if not isinstance(data, dict):
+            raise InvalidInput("an event is a JSON object")
+        version = data.pop("version", None)
+        if not (type(version) is int and 0 <= version <= _MAX_VERSION):
+            raise InvalidInput(
+                "version: an integer is required, that of the step which the event answers"
+            )
+        kept = data.pop("keep_signed_in", None)
+        if not (kept is None or isinstance(kept, bool)):
+            raise InvalidInput("keep_signed_in: true or false")
+        browser = self._site.contexts.of_json(data.pop("context", None))
+        return parse_event(data), version, kept, browser
 
     def _invalid(self, request: Request, own: FlowId | None, error: InvalidInput) -> Response:
         """Answer an event that cannot be sent: a mistyped code is a step with a reason."""
@@ -183,25 +203,6 @@ class Api:
         for action, shown in zip(step.actions, body["actions"], strict=True):
             shown["available_in"] = _seconds_until(action.available_at, now)
         return body
-
-
-def _event_of(body: bytes) -> tuple[Event, int, bool | None]:
-    """Return the event, the version of its step, and the choice to stay signed in if it is made."""
-    try:
-        data = json.loads(body)
-    except (ValueError, RecursionError):
-        raise InvalidInput("not JSON") from None
-    if not isinstance(data, dict):
-        raise InvalidInput("an event is a JSON object")
-    version = data.pop("version", None)
-    if not (type(version) is int and 0 <= version <= _MAX_VERSION):
-        raise InvalidInput(
-            "version: an integer is required, that of the step which the event answers"
-        )
-    kept = data.pop("keep_signed_in", None)
-    if not (kept is None or isinstance(kept, bool)):
-        raise InvalidInput("keep_signed_in: true or false")
-    return parse_event(data), version, kept
 
 
 def _user(user: User) -> dict[str, Any]:

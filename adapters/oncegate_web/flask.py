@@ -175,8 +175,12 @@ def _with_body(request: Request) -> Request:
     """Add form and body. For our own pages only: the application reads what its views are posted."""
     if (asked.content_length or 0) > MAX_BODY_BYTES:
         return replace(request, body=Body(b" " * (MAX_BODY_BYTES + 1)))
-    form = Fields(asked.form.to_dict())
-    body = Body(asked.get_data(cache=False))
+    if "form" in vars(asked):  # the application has read it
+        form, body = Fields(asked.form.to_dict()), Body()
+    else:
+        # Not by Flask, which replaces bytes that are no UTF-8: a password would be another one.
+        body = Body(asked.get_data(cache=False))
+        form = body.form(asked.content_type or "")
     # Error reporters read the form again from the request.
     asked.form = ImmutableMultiDict()
     return replace(request, form=form, body=body)

@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 
 from oncegate import Event, InvalidInput, RememberDevice
 from oncegate.adapters import FlowId, parse_event
+from oncegate_web._context import FRAMEWORK_FIELDS
 from oncegate_web._sessions import User
 from oncegate_web.http import Fields, Request, Response, local_path, problem, redirect
 from oncegate_web.pages import Page, PageBuilder, Renderer
@@ -24,9 +25,6 @@ _AFTER_FAILURES = {"request_failed", "updating"}
 _OF_LOST_CALLS = {"outcome_unknown", "answer_outcome_unknown", "stalled", "confirm_answer"}
 """Messages of a step that say more than a notice after a failure."""
 
-_FRAMEWORK_FIELDS = {"csrf_token", "csrfmiddlewaretoken"}
-"""What Flask-WTF and Django add to forms."""
-
 
 class Html:
     """The pages of one sign-in.
@@ -35,10 +33,14 @@ class Html:
         site: the sign-in.
         home: URL after sign-out, and after sign-in without ``next``.
         renderer: renders a page to HTML. None: Jinja2 with the bundled template.
+        security_script: path of AWS's script for threat protection; empty for none.
     """
 
-    def __init__(self, site: Site, *, home: str, renderer: Renderer | None) -> None:
+    def __init__(
+        self, site: Site, *, home: str, renderer: Renderer | None, security_script: str = ""
+    ) -> None:
         self._site = site
+        self._security_script = security_script
         self._home = home
         self.renderer = renderer
 
@@ -130,11 +132,12 @@ class Html:
             self._site.note_refusal(request, 303, "page_outdated")
             return self._back(request, response, "page_outdated")
         try:
-            event, version = _event_of(form)
+            event, version = _event_of(form, self._site.contexts.names)
             if "username" in event.model_fields_set:
                 kept = form.get("_keep_signed_in") == "on"
                 self._site.keep_signed_in(request, response, kept)
-            step = self._site.send(request, response, event, version)
+            browser = self._site.contexts.of_form(form)
+            step = self._site.send(request, response, event, version, browser)
         except InvalidInput:
             return self._back(request, response, "invalid_input")
         # Only the request that carried the accepted answer receives the session.
@@ -180,6 +183,8 @@ class Html:
             sign_out=f"{request.prefix}/sign-out",
             static=f"{request.prefix}/static",
             hidden=hidden,
+            security_script=self._security_script,
+            app_id=self._site.app_id,
             now=datetime.fromtimestamp(self._site.now(), UTC),
         )
 
@@ -207,17 +212,22 @@ def _with_query(request: Request, notice: str = "") -> str:
 
 
 def _has_token(form: Fields, token: str) -> bool:
-    return hmac.compare_digest(token.encode(), form.get("_token", "").encode())
+    return hmac.compare_digest(token.encode(), form.get("_token", "").encode(errors="replace"))
 
 
-def _event_of(form: Fields) -> tuple[Event, int]:
-    """Return the event of a form, and the version of the page that it was on."""
+def _event_of(form: Fields, not_of_event: frozenset[str]) -> tuple[Event, int]:
+    """Return the event of a form, and the version of the page that it was on.
+
+    Args:
+        form: the posted fields.
+        not_of_event: names of fields that are client metadata.
+    """
     fields: dict[str, object] = {"type": form.get("_event", "")}
     attributes = {}
     for name, value in form.items():
         if name.startswith("attributes."):
             attributes[name.removeprefix("attributes.")] = value
-        elif not name.startswith("_") and name not in _FRAMEWORK_FIELDS:
+        elif not name.startswith("_") and name not in FRAMEWORK_FIELDS | not_of_event:
             fields[name] = value
     if attributes:
         fields["attributes"] = attributes

@@ -99,7 +99,15 @@ class Body:
             return Fields()
         try:
             text = self.bytes.decode()
-            return Fields(dict(parse_qsl(text, keep_blank_values=True, max_num_fields=100)))
+            # Escaped bytes that are no UTF-8 stay what they are, so that the engine refuses them: a
+            # password in which they are replaced would be another one.
+            return Fields(
+                dict(
+                    parse_qsl(
+                        text, keep_blank_values=True, max_num_fields=100, errors="surrogateescape"
+                    )
+                )
+            )
         except ValueError:
             return Fields()
 

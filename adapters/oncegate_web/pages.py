@@ -16,8 +16,10 @@ import segno
 
 from oncegate import Action, Step
 from oncegate.adapters import TEXTS, Field
+from oncegate_web._context import ENCODED_DATA
 from oncegate_web._translations import Translator
 
+_WITH_DETAIL = {"new_password_refused", "trigger_refused"}
 _INFORMATION = {
     "confirmed",
     "cancelled",
@@ -111,6 +113,8 @@ class Page:
         ends_text: says so.
         link: URL of a link to go on.
         words: texts of the countdowns, for the script, as JSON.
+        security_script: URL of AWS's script for threat protection; empty for none.
+        app_id: user pool ID and app client ID for it, separated by a slash.
     """
 
     language: str
@@ -135,6 +139,8 @@ class Page:
     link: str = ""
     link_text: str = ""
     words: str = "{}"
+    security_script: str = ""
+    app_id: str = ""
 
 
 class Renderer(Protocol):
@@ -152,6 +158,8 @@ class PageBuilder:
         sign_out: URL that the sign-out form is posted to.
         static: URL of the style sheet, without the file name.
         hidden: hidden fields of every form, by name.
+        security_script: path of AWS's script for threat protection; empty for none.
+        app_id: user pool ID and app client ID, separated by a slash.
         now: the time, with a time zone.
     """
 
@@ -163,6 +171,8 @@ class PageBuilder:
         sign_out: str,
         static: str,
         hidden: Mapping[str, str],
+        security_script: str = "",
+        app_id: str = "",
         now: datetime | None = None,
     ) -> None:
         self._translate = translate
@@ -170,6 +180,8 @@ class PageBuilder:
         self._sign_out = sign_out
         self._static = static
         self._hidden = tuple(hidden.items())
+        self._security_script = security_script
+        self._app_id = app_id if security_script else ""
         self._now = now or datetime.now(UTC)
 
     def step(self, step: Step, *, notice: str = "") -> Page:
@@ -206,6 +218,8 @@ class PageBuilder:
             refresh=2 if waits else 0,
             forms=self._forms(step, is_wrong=bool(error)),
             words=json.dumps({name: text(f"hint.{name}") for name in _COUNTDOWNS}),
+            security_script=self._security_script,
+            app_id=self._app_id,
         )
 
     def signed_in(self, name: str, link: str, *, notice: str = "") -> Page:
@@ -266,7 +280,7 @@ class PageBuilder:
         if step.message is None:
             return "", ""
         text = step.message.text
-        if step.message.detail and step.message.code == "new_password_refused":
+        if step.message.detail and step.message.code in _WITH_DETAIL:
             text = f"{text} {step.message.detail}"
         return ("", text) if step.message.code in _INFORMATION else (text, "")
 
@@ -294,7 +308,12 @@ class PageBuilder:
                 action.label,
                 is_main=action.is_main,
                 version=step.version,
-                inputs=self._inputs(action, is_wrong=is_wrong, begins=step.state == "idle"),
+                inputs=self._inputs(
+                    action,
+                    is_wrong=is_wrong,
+                    wrong_field=step.message.field if step.message else None,
+                    begins=step.state == "idle",
+                ),
                 opens_in=self._seconds_until(action.available_at),
             )
             for action in step.actions
@@ -320,6 +339,8 @@ class PageBuilder:
     ) -> Form:
         text = self._translate
         own = {"_event": event} if version is None else {"_event": event, "_version": str(version)}
+        if self._security_script and any(one.name == "username" for one in inputs):
+            own[ENCODED_DATA] = ""  # page.js fills it in
         return Form(
             id=event.replace("_", "-"),
             event=event,
@@ -331,11 +352,14 @@ class PageBuilder:
             opens_text=text("hint.new_code_in", time=text.time(opens_in)) if opens_in else "",
         )
 
-    def _inputs(self, action: Action, *, is_wrong: bool, begins: bool) -> tuple[Input, ...]:
+    def _inputs(
+        self, action: Action, *, is_wrong: bool, wrong_field: str | None, begins: bool
+    ) -> tuple[Input, ...]:
         # After a wrong password the focus is on the password; the username is filled in.
         fields = action.fields
+        wrong = [number for number, one in enumerate(fields) if one.name == wrong_field]
         empty = [number for number, one in enumerate(fields) if one.secret or not one.value]
-        first = empty[0] if empty else 0
+        first = (*wrong, *empty, 0)[0]
         inputs = [
             self._input(one, is_first=number == first, is_wrong=is_wrong)
             for number, one in enumerate(fields)
@@ -371,7 +395,7 @@ class PageBuilder:
             type=one.type,
             autocomplete=one.autocomplete,
             inputmode=one.inputmode,
-            pattern=_with_spaces(one.pattern) if one.pattern else "",
+            pattern=_lenient(one.pattern) if one.pattern else "",
             value="" if one.secret else one.value,
             required=one.required,
             is_first=is_first,
@@ -392,13 +416,15 @@ class PageBuilder:
         return max(0, math.ceil((moment - self._now).total_seconds())) if moment else 0
 
 
-def _with_spaces(pattern: str) -> str:
-    """Return a pattern of digits that lets spaces and hyphens pass, as in a pasted "123 456".
+def _lenient(pattern: str) -> str:
+    """Return a pattern of digits that lets pass what the engine normalises: HTML tests the whole value.
 
-    The engine removes them, but HTML tests the whole value.
+    Digits of any script, with blanks, dashes and invisible marks, as in a pasted "123 456". Browsers
+    compile it with the flag `v`, or `u` if they are older (HTML Living Standard, 4.10.5.3.7).
     """
     counted = re.fullmatch(r"\[0-9\](\{\d+(?:,\d+)?\})", pattern)
-    return rf"(?:[\s\-]*[0-9]){counted[1]}[\s\-]*" if counted else pattern
+    separators = r"[\s\p{Cf}\p{Zs}\p{Pd}\u2212\uFE0E\uFE0F]*"
+    return rf"(?:{separators}\p{{Nd}}){counted[1]}{separators}" if counted else pattern
 
 
 def _qr(uri: str) -> str:

@@ -16,7 +16,6 @@ from oncegate import (
     Misconfigured,
     RecordTooNew,
     RecordUnreadable,
-    RequestContext,
     SealingKeys,
     SignIn,
     Step,
@@ -37,6 +36,7 @@ from oncegate.adapters import (
     signed_in_step,
 )
 from oncegate_web._browser_vault import BrowserVault, pending_key
+from oncegate_web._context import BrowserContext, Contexts, context_of
 from oncegate_web._cookie_sessions import CookieSessions
 from oncegate_web._cookie_vault import CookieVault
 from oncegate_web._known_users import known_users, with_user
@@ -81,6 +81,7 @@ class Site:
         secure: bool | None,
         translators: Translators,
         driver: dict[str, Any],
+        contexts: Contexts | None = None,
         name: str = "oncegate",
         session_idle_lifetime: float | None = IDLE_LIFETIME,
         session_recheck: float | None = RECHECK,
@@ -97,7 +98,9 @@ class Site:
         self._as_in_0_1 = as_in_0_1
         self.now: Callable[[], float] = clock.now
         self.translators = translators
+        self.contexts = contexts or Contexts((), None)
         # Nothing of this sign-in opens in another one that has the same key and store.
+        self.app_id = transport.app_id
         self._keys = keys.bound_to(f"{transport.app_id} {name}", as_in_0_1=as_in_0_1)
         self._store = WatchedStore(store, "the store of the sessions", _CURE)
         self._bare_store = store
@@ -301,7 +304,14 @@ class Site:
         """
         return _FLOW_NAME.fullmatch(name) is not None and self._store.load(name) is None
 
-    def send(self, request: Request, response: Response, event: Event, version: int) -> Step:
+    def send(
+        self,
+        request: Request,
+        response: Response,
+        event: Event,
+        version: int,
+        browser: BrowserContext,
+    ) -> Step:
         """Send an event to the browser's flow, with the devices of that browser.
 
         Args:
@@ -309,6 +319,7 @@ class Site:
             response: gets the cookie of a new device.
             event: the user's event.
             version: version of the step that the user saw.
+            browser: what came with the event.
 
         Raises:
             RecordTooNew: a later release wrote the flow.
@@ -325,7 +336,7 @@ class Site:
             raise InvalidInput("this browser has no flow")
         key = pending_key(own.text, self._keys)
         vault = BrowserVault(cookies, self._store, key, self.now)
-        context = context_of(request)
+        context = self.contexts.of(request, browser)
         if self._keys.can_seal:
             users = frozenset(known_users(self._known_cookie(request), self._keys))
             context = replace(context, device_vault=vault, known_users=users)
@@ -503,13 +514,3 @@ class Site:
 def is_over(step: Step | None) -> bool:
     """Return whether a sign-in begins anew, if `Site.step` returned this."""
     return step is None or step.state == "failed"
-
-
-def context_of(request: Request) -> RequestContext:
-    """Return what the engine and the lists of sessions are told of a request."""
-    context = RequestContext(
-        source_address=request.client,
-        user_agent=request.headers.get("user-agent", ""),
-        language=next(iter(request.languages), ""),
-    )
-    return replace(context, request_id=request.request_id) if request.request_id else context

@@ -74,7 +74,11 @@ def logger(name: str = "oncegate") -> Any:
 
 
 class LogListener:
-    """Writes one line for each transition: flow, source, target and cause."""
+    """Writes one line for each transition: flow, source, target and cause.
+
+    At INFO; at WARNING if a limit was reached; at ERROR if the set-up is wrong, with Cognito's words and
+    what to do about them.
+    """
 
     def __init__(self) -> None:
         self._log = logger()
@@ -84,4 +88,6 @@ class LogListener:
         context = facts.pop("context")
         del facts["user"]  # a name in a log is personal data; the audit log has a pseudonym
         log = self._log.warning if reached_limit(transition) else self._log.info
+        if transition.message == "misconfigured":
+            log = self._log.error  # only the developer can do something about it
         log("transition", **facts, request=context.request_id if context else "")

@@ -39,8 +39,12 @@ class RequestContext:
         source_address: the client's IP address, for its budget of codes.
         user_agent: User-Agent header.
         language: BCP 47 tag of the user's language.
-        client_metadata: ClientMetadata for the pool's Lambda triggers. It may hold what the user must
-            not see in a log, so it is not in the repr.
+        client_metadata: ClientMetadata for the pool's Lambda triggers, such as a CAPTCHA token. It goes
+            with this event's requests only, is not stored, and is not in the repr.
+        encoded_data: what AWS's script for threat protection collected in the user's browser
+            (EncodedData). The same holds for it.
+        server_name: host that received the request, for threat protection (ServerName).
+        server_path: path of the request (ServerPath).
         request_id: the application's name for the request, such as X-Request-ID; by default that of
             the enclosing `request_id` block.
         device_vault: the devices of this browser or program; by default the driver's own vault.
@@ -59,6 +63,9 @@ class RequestContext:
     user_agent: str = ""
     language: str = ""
     client_metadata: Mapping[str, str] = field(default_factory=dict, repr=False, hash=False)
+    encoded_data: str = field(default="", repr=False)
+    server_name: str = ""
+    server_path: str = ""
     request_id: str = field(default_factory=_request_id.get)
     device_vault: DeviceVault | None = field(default=None, repr=False)
     known_users: frozenset[str] = field(default=frozenset(), repr=False)

@@ -29,7 +29,18 @@ class InvalidInput(OncegateError, ValueError):
 
 
 class InvalidToken(InvalidInput):
-    """A token is invalid: its signature, time, issuer, client or use."""
+    """A token is invalid: its signature, time, issuer, client, use, groups or scopes.
+
+    Args:
+        message: what is wrong, for the log. It does not quote the token.
+        reason: the same as a code: ``"malformed"``, ``"signature"``, ``"expired"``, ``"issuer"``,
+            ``"use"``, ``"client"``, ``"groups"`` or ``"scopes"``. The last two belong to a valid token
+            of a user who lacks a right: answer 403, otherwise 401.
+    """
+
+    def __init__(self, message: str = "not a valid token", reason: str = "malformed") -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 class SignedOut(OncegateError):

@@ -47,6 +47,7 @@ TEXTS: Final = MappingProxyType(
         "action.submit_username": "Continue",
         "action.submit_password": "Sign in",
         "action.choose_factor": "Continue",
+        "action.choose_factor.another": "Try another way",
         "action.submit_email": "Send code",
         "action.submit_code.awaiting_mfa": "Verify and sign in",
         "action.submit_code.setting_up_totp": "Finish setup",
@@ -58,6 +59,8 @@ TEXTS: Final = MappingProxyType(
         "action.reset_password": "Save password",
         "action.remember_device": "Continue",
         "action.request_new_code": "Send a new code",
+        "action.forgot_password": "Forgot password?",
+        "action.confirm_account": "Confirm a new account",
         "action.request_first_code": "Send code",
         "action.cancel": "Cancel",
         "action.start": "Sign in again",
@@ -105,6 +108,8 @@ TEXTS: Final = MappingProxyType(
         "message.not_accepted": "We couldn’t accept that. Try again.",
         "message.wrong_answer": "That answer is incorrect. Try again.",
         "message.answer_refused": "We couldn’t accept that. Sign in again.",
+        "message.answer_failed": "That answer is incorrect. Sign in again.",
+        "message.username_refused": "We couldn’t sign you in with that name. Check it and try again.",
         "message.code_already_used": (
             "That code was already used. Wait for your app to show a new one."
         ),
@@ -120,6 +125,17 @@ TEXTS: Final = MappingProxyType(
         "message.too_many_wrong_codes": "Too many incorrect codes. Sign in again to get a new one.",
         "message.too_many_wrong_answers": "Too many incorrect answers. Sign in again.",
         "message.new_password_refused": "Choose a stronger password.",
+        "message.new_password_spaces": "A password can’t begin or end with a space.",
+        "message.input_refused": "Check what you entered.",
+        "message.phone_number_refused": (
+            "Enter the phone number with its country code, such as +1 555 000 1234."
+        ),
+        "message.email_refused": "Enter a full email address, such as ana@example.com.",
+        "message.attribute_refused": "Check this field.",
+        "message.address_taken": (
+            "Another account already uses that email address or phone number. Use another one, or "
+            "contact support."
+        ),
         "message.factor_unusable": "You can’t use that option right now. Choose another.",
         "message.password_reset_required": (
             "You need to reset your password. We’ll send you a code."
@@ -135,6 +151,12 @@ TEXTS: Final = MappingProxyType(
         "message.administrator_must_act": (
             "Your password can only be reset by an administrator. Contact support."
         ),
+        "message.second_factor_missing": (
+            "Your account has no way to receive a code. Contact support to add one."
+        ),
+        "message.blocked": (
+            "For your security, we stopped this sign-in. Try again later, or contact support."
+        ),
         "message.refused": "We couldn’t sign you in. Contact support if this keeps happening.",
         "message.trigger_refused": (
             "We couldn’t sign you in. Contact support if this keeps happening."
@@ -146,6 +168,9 @@ TEXTS: Final = MappingProxyType(
         ),
         "message.unreachable": "We couldn’t reach the sign-in service. Nothing was sent. Try again.",
         "message.throttled": "The sign-in service is busy. Nothing was sent. Try again in a moment.",
+        "message.limit_exceeded": (
+            "You’ve reached the limit for this. Nothing was sent. Try again in an hour."
+        ),
         "message.stalled": "That took too long, so we stopped. Nothing was sent. Try again.",
         "message.outcome_unknown": (
             "The connection broke off. If a code arrives, ignore it: it won’t work. Sign in again."

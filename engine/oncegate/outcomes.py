@@ -27,7 +27,11 @@ class RejectionReason(StrEnum):
     PASSWORD_RESET_REQUIRED = "password_reset_required"
     DEVICE_FORGOTTEN = "device_forgotten"
     SIGN_UP_NOT_CONFIRMED = "sign_up_not_confirmed"
+    INPUT_REFUSED = "input_refused"
     ADMINISTRATOR_MUST_ACT = "administrator_must_act"
+    SECOND_FACTOR_MISSING = "second_factor_missing"
+    BLOCKED = "blocked"
+    REFUSED = "refused"
     TRIGGER_REFUSED = "trigger_refused"
     FIREWALL = "firewall"
     MISCONFIGURED = "misconfigured"
@@ -103,8 +107,12 @@ class Rejected(_Outcome):
 
     Attributes:
         reason: the rejection's meaning for the flow.
-        detail: Cognito's words, for the log. A password policy's words are also for the user. Never a
-            secret.
+        detail: Cognito's words, and what to do about them, for the log. Never a secret.
+        message: code of a text (`oncegate.messages.TEXTS`, without ``message.``) that tells the user
+            more than the reason's own.
+        for_user: Cognito's words that the user may see: those of a password policy, those of the
+            pool's own trigger (if the application opts in), or the name of the attribute that was
+            refused.
         username: the pool's own name for the user, if the transport has learned it.
     """
 
@@ -112,6 +120,8 @@ class Rejected(_Outcome):
     type: Literal["rejected"] = "rejected"
     reason: RejectionReason
     detail: str = ""
+    message: str = ""
+    for_user: str = ""
     username: str = ""
 
 
@@ -119,14 +129,22 @@ class NotSent(_Outcome):
     """The call provably had no effect: no request left in time, or Cognito throttled it.
 
     Attributes:
-        cause: ``"unreachable"`` or ``"throttled"``. The driver's own are ``"stalled"`` if it did not
+        cause: ``"unreachable"``, ``"throttled"``, or ``"limit_exceeded"`` for a limit of about an
+            hour, which is not repeated at once. The driver's own are ``"stalled"`` if it did not
             make the call because its worker had been suspended, and ``"too_many_codes"`` or
             ``"too_many_guesses"`` if parallel flows had reached a limit first.
     """
 
     machine_event: ClassVar[str] = "not_sent"
     type: Literal["not_sent"] = "not_sent"
-    cause: Literal["unreachable", "throttled", "stalled", "too_many_codes", "too_many_guesses"]
+    cause: Literal[
+        "unreachable",
+        "throttled",
+        "limit_exceeded",
+        "stalled",
+        "too_many_codes",
+        "too_many_guesses",
+    ]
     detail: str = ""
 
 

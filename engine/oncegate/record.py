@@ -40,7 +40,7 @@ HANDOVERS_PER_FLOW = 5
 
 _NOT_IN_1: Final = (
     *("schema_number", "accepted_event", "accepted_digest", "handovers_left", "account_tag"),
-    *("from_known_browser", "password_changed", "worker"),
+    *("from_known_browser", "password_changed", "worker", "sent_factors"),
 )
 
 # Names of schema 1, and what became of them.
@@ -55,15 +55,26 @@ _STATES_1: Final = {"requesting_code": "requesting_challenge", "checking_code": 
 
 _MESSAGES_1: Final = {
     "answer_outcome_unknown": "outcome_unknown",
+    "address_taken": "new_password_refused",
+    "answer_failed": "wrong_credentials",
     "answer_refused": "wrong_credentials",
+    "attribute_refused": "new_password_refused",
+    "blocked": "trigger_refused",
     "code_used": "code_already_used",
+    "email_refused": "new_password_refused",
+    "input_refused": "new_password_refused",
+    "limit_exceeded": "throttled",
+    "new_password_spaces": "new_password_refused",
     "too_many_guesses": "locked",
     "not_accepted": "wrong_code",
+    "phone_number_refused": "new_password_refused",
     "recovery_code_expired": "code_expired",
     "recovery_refused": "wrong_credentials",
     "recovery_unavailable": "factor_unusable",
     "refused": "trigger_refused",
+    "second_factor_missing": "administrator_must_act",
     "too_many_wrong_answers": "too_many_wrong_codes",
+    "username_refused": "wrong_credentials",
     "wrong_answer": "wrong_code",
 }
 """Messages that 0.1 does not know, and its nearest. It fails on an unknown one."""
@@ -88,6 +99,7 @@ class Flow(StoredModel):
         preselected_factor: factor for which a new code was requested, until it is issued.
         new_code_at: earliest time for a new code, in seconds since the epoch. It only grows.
         new_codes_left: number of further new codes that this flow may request.
+        sent_factors: factors whose codes were sent in this flow.
         account_tag: tag of the password that was entered, by which codes are counted
             (`oncegate.budget.password_tag`).
         from_known_browser: whether this user has signed in before in the browser that the username came
@@ -123,6 +135,7 @@ class Flow(StoredModel):
     preselected_factor: Factor | None = None
     new_code_at: float | None = None
     new_codes_left: int = NEW_CODES_PER_FLOW
+    sent_factors: tuple[Factor, ...] = ()
     account_tag: str = ""
     from_known_browser: bool = False
     password_changed: bool = False
@@ -175,6 +188,7 @@ def write_record(flow: Flow, schema: SchemaNumber = SCHEMA) -> bytes:
     data = flow.model_dump(mode="json", context=REVEAL, exclude_none=True)
     for field in (*(flow.model_extra or {}), *_NOT_IN_1):
         data.pop(field, None)
+    data.get("challenge", {}).pop("available", None)
     if "message" in data:
         data["message"] = _MESSAGES_1.get(data["message"], data["message"])
     data["state"] = {new: old for old, new in _STATES_1.items()}.get(data["state"], data["state"])

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, computed_field
 from pydantic import Field as ModelField
@@ -59,7 +59,8 @@ class Message(BaseModel):
     Attributes:
         code: stable, for programs (`oncegate.messages.TEXTS`, without ``message.``).
         text: English text.
-        detail: Cognito's own words, if they are for users; the name of a challenge.
+        detail: Cognito's own words, if they are for users; the name of a challenge or attribute.
+        field: name of the field of the main action that the message is about; None if it is about none.
     """
 
     model_config = ConfigDict(defer_build=True, frozen=True)
@@ -67,6 +68,7 @@ class Message(BaseModel):
     code: str
     text: str
     detail: str = ""
+    field: str | None = None
 
 
 class TotpSecret(BaseModel):
@@ -197,9 +199,9 @@ class Step(BaseModel):
         )
 
 
-def message(code: str, detail: str = "") -> Message:
+def message(code: str, detail: str = "", field: str | None = None) -> Message:
     """Return the message of a code, in English."""
-    return Message(code=code, text=TEXTS[f"message.{code}"], detail=detail)
+    return Message(code=code, text=TEXTS[f"message.{code}"], detail=detail, field=field)
 
 
 def step_of(
@@ -285,13 +287,36 @@ def _repeatable(flow: Flow) -> type[Event] | None:
 def _attempts_left(flow: Flow, repeatable: type[Event] | None) -> int | None:
     if repeatable:
         return flow.handovers_left
-    return flow.attempts_left if flow.challenge and flow.challenge.digits else None
+    return flow.attempts_left if flow.challenge and flow.challenge.takes_code else None
 
 
 def _message_of(flow: Flow) -> Message | None:
     # A worker of a later release may have stored a code that this one does not know.
     known = flow.message is not None and f"message.{flow.message}" in TEXTS
-    return message(flow.message, flow.detail) if known and flow.message else None
+    if not known or not flow.message:
+        return None
+    return message(flow.message, flow.detail, _field_of(flow.message, flow))
+
+
+_FIELDS: Final = {
+    "wrong_code": ("code",),
+    "code_already_used": ("code",),
+    "code_used": ("code",),
+    "new_password_refused": ("new_password",),
+    "new_password_spaces": ("new_password",),
+    "phone_number_refused": ("attributes.phone_number",),
+    "email_refused": ("attributes.email", "email"),
+    "address_taken": ("attributes.email", "attributes.phone_number", "email"),
+}
+
+
+def _field_of(code: str, flow: Flow) -> str | None:
+    """The field of the main action that a message is about."""
+    names = (f"attributes.{flow.detail}",) if code == "attribute_refused" else _FIELDS.get(code, ())
+    actions = _actions(flow) if names else ()
+    fields = {field.name for field in actions[0].fields} if actions else set()
+    found = [name for name in names if name in fields]
+    return found[0] if len(found) == 1 else None
 
 
 def _title_code(flow: Flow) -> str:

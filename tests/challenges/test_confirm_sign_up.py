@@ -24,7 +24,7 @@ def test_form_has_a_code_of_6_digits() -> None:
     main = action(FLOW, "submit_code")
     (field,) = main.fields
     assert (main.label, main.is_main) == ("Confirm account", True)
-    assert (field.name, field.label, field.pattern) == ("code", "Code", "[0-9]{6}")
+    assert (field.name, field.label, field.pattern) == ("code", "Code", "[0-9]{4,12}")
     assert (field.autocomplete, field.inputmode) == ("one-time-code", "numeric")
 
 

@@ -52,7 +52,7 @@ def test_call_answers_the_challenge_and_can_send() -> None:
 
 def test_messages_speak_of_an_answer() -> None:
     assert messages(walk(EVENT, flow=FLOW)) == {
-        "wrong_credentials": "answer_refused",
+        "wrong_credentials": "answer_failed",
         "wrong_code": "wrong_answer",
         "code_already_used": "wrong_answer",
         "code_expired": "challenge_dead",

@@ -26,7 +26,7 @@ def test_challenge_has_no_session_and_its_code_6_digits(flow: Flow) -> None:
     challenge = flow.challenge
     assert isinstance(challenge, RecoveryChallenge)
     assert challenge.session.get_secret_value() == ""
-    assert (challenge.digits, challenge.valid_for) == (6, 3600)
+    assert (challenge.takes_code, challenge.valid_for) == (True, 3600)
 
 
 @pytest.mark.parametrize("valid_for", [0, 86401])

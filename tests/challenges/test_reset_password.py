@@ -44,7 +44,7 @@ def test_form_has_the_code_and_the_new_password() -> None:
     main = action(FLOW, "reset_password")
     one_time, new = main.fields
     assert (main.label, main.is_main) == ("Save password", True)
-    assert (one_time.name, one_time.label, one_time.pattern) == ("code", "Code", "[0-9]{6}")
+    assert (one_time.name, one_time.label, one_time.pattern) == ("code", "Code", "[0-9]{4,12}")
     assert (new.name, new.label, new.type) == ("new_password", "New password", "password")
     assert (new.autocomplete, new.secret) == ("new-password", True)
 

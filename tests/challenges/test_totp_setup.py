@@ -31,7 +31,7 @@ def test_form_has_a_code_of_6_digits() -> None:
     (field,) = main.fields
     assert (main.label, main.label_code) == ("Finish setup", "action.submit_code.setting_up_totp")
     assert (field.name, field.label) == ("code", "Code from your authenticator app")
-    assert field.pattern == "[0-9]{6}"
+    assert field.pattern == "[0-9]{4,12}"
 
 
 def test_call_answers_the_challenge_and_cannot_send() -> None:

@@ -26,4 +26,4 @@ def test_step_sends_the_user_to_support_and_offers_nothing() -> None:
 
 def test_unknown_challenge_has_no_state_digits_or_answer() -> None:
     challenge = asks(UnknownChallenge, name="MAGIC_LINK").challenge
-    assert (challenge.waits_in, challenge.digits) == (None, None)
+    assert (challenge.waits_in, challenge.takes_code) == (None, False)

@@ -64,4 +64,4 @@ def test_event_answers_nothing_and_brings_no_first_factor() -> None:
 
 
 def test_rejection_is_about_the_username() -> None:
-    assert messages(walk(EVENT, flow=START))["wrong_credentials"] == "wrong_credentials"
+    assert messages(walk(EVENT, flow=START))["wrong_credentials"] == "username_refused"

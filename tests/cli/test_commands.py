@@ -85,17 +85,42 @@ class TestSignIn:
         assert done.returncode == 1
         assert "The input ended before the sign-in did." in done.stderr
 
-    def test_input_that_is_no_utf_8_is_refused_without_traceback(self, sandbox: Sandbox) -> None:
+    @pytest.mark.parametrize("errors", ["strict", "surrogateescape"])
+    def test_input_that_is_no_utf_8_is_refused_without_traceback(
+        self, errors: str, sandbox: Sandbox
+    ) -> None:
         done = subprocess.run(
             [*ONCEGATE, "signin", *options(sandbox)],
             input=b"ana\n\xff\xe9\n",
             capture_output=True,
             timeout=60,
+            env={**os.environ, "PYTHONIOENCODING": f"utf-8:{errors}"},
         )
         assert done.returncode == 1
         assert b"Traceback" not in done.stderr
         assert b"Check what you entered." in done.stderr
         assert not sandbox.calls()
+
+    @pytest.mark.parametrize(
+        "option", [["--username", b"\xff"], ["--client-metadata", b"a=\xff"]], ids=str
+    )
+    def test_option_that_is_no_utf_8_exits_with_2(self, option: Any, sandbox: Sandbox) -> None:
+        done = subprocess.run(
+            [*ONCEGATE, "signin", *options(sandbox), *option], capture_output=True, timeout=60
+        )
+        assert done.returncode == 2
+        assert b"not UTF-8" in done.stderr
+        assert b"Traceback" not in done.stderr
+        assert not sandbox.calls()
+
+    def test_profile_that_does_not_exist_is_not_needed(self, sandbox: Sandbox) -> None:
+        """Case 15."""
+        done = run(
+            *("signin", *options(sandbox), "--json"),
+            stdin="fay\nCorrect-horse-6\n",
+            env={**os.environ, "AWS_PROFILE": "nosuch"},
+        )
+        assert done.returncode == 0, done.stderr
 
     def test_third_wrong_password_ends_the_command(self, sandbox: Sandbox) -> None:
         done = run("signin", *options(sandbox), "--json", stdin="ana\nwrong\n" * 9)

@@ -155,7 +155,7 @@ def sandbox_of(**pool: Any) -> Sandbox:
 
 
 @pytest.fixture(
-    params=[{}, {"client_secret": "a-client-secret-of-the-usual-length"}], ids=["public", "secret"]
+    params=[{}, {"client_secret": "aClientSecretOfTheUsualLength0123456789"}], ids=["public", "secret"]
 )
 def fay(request: pytest.FixtureRequest) -> Iterator[SignedIn]:
     with sandbox_of(**request.param) as sandbox:

@@ -22,7 +22,7 @@ from oncegate_sandbox import DEMO_SEED, Pool, PoolSeed, Sandbox, SandboxClock, S
 from oncegate_stores import MemoryStore
 
 LIBRARIES = ("botocore", "urllib3")
-CLIENT_SECRET = "a-client-secret-of-the-usual-length"
+CLIENT_SECRET = "aClientSecretOfTheUsualLength0123456789"
 TEMPORARY, PERMANENT = "Correct-horse-5", "Better-horse-5"
 NOT_SECRET = {
     *("ClientId", "AuthFlow", "ChallengeName", "USERNAME", "USER_ID_FOR_SRP", "TIMESTAMP", "SALT"),

@@ -24,7 +24,7 @@ from oncegate_cognito._responses import outcome_of_response
         ("NEW_PASSWORD_REQUIRED", {"requiredAttributes": "{"}),
         ("NEW_PASSWORD_REQUIRED", {"requiredAttributes": "[1]"}),
         ("MAGIC_LINK", {}),
-        ("MFA_SETUP", {"MFAS_CAN_SETUP": '["SMS_MFA"]'}),
+        ("MFA_SETUP", {"MFAS_CAN_SETUP": '["PIGEON"]'}),
         ("SELECT_CHALLENGE", {}),
         ("WEB_AUTHN", {}),
     ],

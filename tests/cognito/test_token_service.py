@@ -157,14 +157,26 @@ def test_sixty_renewals_that_hang_end_in_time() -> None:
 
 
 class TestKeys:
+    ISSUER = "https://cognito-idp.us-east-1.amazonaws.com/us-east-1_Pool1"
+
     def verifier(self, endpoint: str, timeout: float = LIMIT) -> TokenVerifier:
         return TokenVerifier(
             pool_id="us-east-1_Pool1", client_id="client1", endpoint_url=endpoint, timeout=timeout
         )
 
+    def verifier_of(self, fay: SignedIn, endpoint: str, timeout: float = LIMIT) -> TokenVerifier:
+        """Return a verifier that fetches the keys of fay's pool from an endpoint."""
+        return TokenVerifier(
+            pool_id=fay.sandbox.pool_id,
+            client_id=fay.sandbox.client_id,
+            issuer=f"{fay.sandbox.endpoint}/{fay.sandbox.pool_id}",
+            jwks_url=f"{endpoint}/{fay.sandbox.pool_id}/.well-known/jwks.json",
+            timeout=timeout,
+        )
+
     @pytest.fixture
     def token(self) -> str:
-        return jwt.encode({"sub": "ana"}, "k" * 64, headers={"kid": "one"})
+        return jwt.encode({"iss": self.ISSUER}, "k" * 64, headers={"kid": "one"})
 
     @pytest.mark.parametrize(
         "answer",
@@ -189,7 +201,7 @@ class TestKeys:
         key = {"kty": "oct", "k": "AAAA"}
         tokens = fay.tokens()
         with answering(response(json.dumps({"keys": [key]}).encode())) as server:
-            verifier = self.verifier(server.endpoint)
+            verifier = self.verifier_of(fay, server.endpoint)
             with pytest.raises(Unreachable):
                 verifier.verify(tokens.access_token)
             time.sleep(1.1)
@@ -235,10 +247,7 @@ class TestKeys:
                     connection.sendall(data)
 
         server = Server(serve)
-        verifier = self.verifier(server.endpoint, timeout=5)
-        verifier._issuer = f"{fay.sandbox.endpoint}/{fay.sandbox.pool_id}"
-        verifier._keys.uri = f"{server.endpoint}/{fay.sandbox.pool_id}/.well-known/jwks.json"
-        verifier._client_id = fay.sandbox.client_id
+        verifier = self.verifier_of(fay, server.endpoint, timeout=5)
         with pytest.raises(Unreachable):
             verifier.verify(tokens.access_token)
         is_down = False

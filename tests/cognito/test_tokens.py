@@ -205,7 +205,7 @@ def test_no_frame_of_an_error_holds_a_token(fay: SignedIn) -> None:
             partial(service.check, tokens),
             partial(service.sign_out_everywhere, tokens),
             partial(service.devices, tokens),
-            partial(service.forget_device, tokens, "key"),
+            partial(service.forget_device, tokens, "us-east-1_0a1b2c3d"),
         ]
         for call in calls:
             with pytest.raises(error) as raised:

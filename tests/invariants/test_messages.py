@@ -73,7 +73,7 @@ def shown() -> Iterator[Shown]:
 
 
 def takes_a_code(flow: Flow) -> bool:
-    return flow.challenge is not None and flow.challenge.digits is not None
+    return flow.challenge is not None and flow.challenge.takes_code
 
 
 def may_have_sent(it: Shown) -> bool:

@@ -67,6 +67,35 @@ choosing what to set up | choose email       |                     | setting_up_
 choosing what to set up | choose email       | late                | ! stale
 choosing what to set up | choose email       | not offered         | ! not_offered
 choosing what to set up | choose totp        |                     | requesting_challenge
+code with another way  | choose text         |                     | requesting_challenge
+code with another way  | choose text         | late                | ! stale
+code with another way  | choose text         | no budget           | ! too_many_codes
+code with another way  | choose text         | no new codes        | ! no_more_codes
+code with another way  | choose text         | cooling             | requesting_challenge
+code with another way  | choose text         | cooling, text sent  | ! too_soon
+code with another way  | choose text         | text sent           | requesting_challenge
+code with another way  | choose email        |                     | ! not_offered
+code with another way  | choose password     |                     | awaiting_password
+code with another way  | choose password     | late                | ! stale
+awaiting_mfa           | choose password     |                     | ! not_offered
+awaiting_mfa           | choose text         |                     | ! not_offered
+passkey with another way | choose text       |                     | requesting_challenge
+passkey with another way | choose text       | late                | ! stale
+passkey with another way | choose text       | no budget           | ! too_many_codes
+passkey with another way | choose text       | no new codes        | ! no_more_codes
+passkey with another way | choose text       | cooling, text sent  | ! too_soon
+passkey with another way | choose email      |                     | ! not_offered
+passkey with another way | choose password   |                     | awaiting_password
+passkey with another way | choose password   | late                | ! stale
+awaiting_passkey       | choose password     |                     | ! not_offered
+password with another way | choose text      |                     | requesting_challenge
+password with another way | choose text      | late                | ! stale
+password with another way | choose text      | no budget           | ! too_many_codes
+password with another way | choose text      | no new codes        | ! no_more_codes
+password with another way | choose text      | cooling, text sent  | ! too_soon
+password with another way | choose password  |                     | ! not_offered
+password with another way | choose email     |                     | ! not_offered
+awaiting_password      | choose email        |                     | requesting_challenge
 setting_up_email       | submit_email        |                     | requesting_challenge
 setting_up_email       | submit_email        | late                | ! stale
 setting_up_email       | submit_email        | no budget           | ! too_many_codes
@@ -158,6 +187,13 @@ checking_password      | submit_password     |                     | ! in_flight
 checking_answer        | submit_code         |                     | ! in_flight
 checking_answer        | cancel              |                     | ! in_flight
 
+rejected sign-in       | forgot_password     |                     | awaiting_reset
+rejected sign-in       | forgot_password     | late                | ! stale
+idle                   | forgot_password     |                     | ! not_allowed
+rejected sign-in       | confirm_account     |                     | awaiting_confirmation
+rejected sign-in       | confirm_account     | late                | ! stale
+idle                   | confirm_account     |                     | ! not_allowed
+
 # ── outcomes: accepted, through the junction ──
 checking_password      | code is asked       |                     | awaiting_mfa
 checking_password      | a choice is asked   |                     | password_verified
@@ -220,18 +256,26 @@ checking_device        | trigger_refused     | password            | failed
 checking_device        | misconfigured       | password            | failed
 checking_device        | locked              | password            | idle
 checking_device        | challenge_dead      | password            | idle
-checking_password      | sign_up_not_confirmed |                   | awaiting_confirmation
-checking_password      | password_reset_required |                 | awaiting_reset
-requesting_challenge   | sign_up_not_confirmed |                   | awaiting_confirmation
+checking_password      | sign_up_not_confirmed |                   | idle: wrong_credentials
+checking_password      | password_reset_required |                 | idle: wrong_credentials
+requesting_challenge   | sign_up_not_confirmed |                   | idle: wrong_credentials
+checking_answer        | sign_up_not_confirmed |                   | awaiting_confirmation
 checking_answer        | password_reset_required |                 | awaiting_reset
 setting_password       | password_reset_required |                 | awaiting_reset
 checking_password      | wrong_credentials   |                     | idle
 checking_password      | locked              |                     | idle
 checking_password      | challenge_dead      |                     | idle
 checking_password      | wrong_code          |                     | failed
+checking_password      | refused             |                     | failed: refused
+checking_password      | blocked             |                     | failed: blocked
+checking_password      | second_factor_missing |                   | failed: second_factor_missing
 checking_password      | misconfigured       |                     | failed
 requesting_challenge   | factor_unusable     |                     | password_verified
 requesting_challenge   | factor_unusable     | one factor          | failed
+requesting_challenge   | input_refused       |                     | failed: refused
+requesting_challenge   | locked              |                     | idle
+requesting an email    | input_refused       |                     | setting_up_email: input_refused
+requesting an email    | input_refused       | not an email        | failed: refused
 requesting_challenge   | challenge_dead      |                     | idle
 requesting_challenge   | wrong_code          |                     | failed
 requesting_challenge   | trigger_refused     |                     | failed
@@ -239,18 +283,26 @@ sending a recovery code | locked             |                     | awaiting_re
 sending a recovery code | trigger_refused    |                     | failed
 checking a recovery code | code_expired      |                     | awaiting_confirmation
 checking a recovery code | trigger_refused   |                     | failed
+checking a recovery code | refused           |                     | awaiting_confirmation: recovery_refused
+sending a recovery code | blocked            |                     | failed: blocked
 resetting              | code_expired        |                     | awaiting_reset
 resetting              | trigger_refused     |                     | failed
 checking_answer        | wrong_code          |                     | awaiting_mfa
 checking_answer        | code_already_used   |                     | awaiting_mfa
 checking_answer        | wrong_code          | last attempt        | failed: too_many_wrong_codes
 checking_answer        | code_already_used   | last attempt        | awaiting_mfa
+checking_answer        | locked              |                     | awaiting_mfa: locked
+checking_answer        | locked              | last attempt        | awaiting_mfa
+checking_answer        | refused             |                     | failed: refused
+checking_answer        | blocked             |                     | failed: blocked
+checking_answer        | input_refused       |                     | failed: refused
 checking_answer        | code_expired        |                     | idle
 checking_answer        | wrong_credentials   |                     | idle
 checking_answer        | trigger_refused     |                     | failed
 setting_password       | wrong_code          |                     | awaiting_new_password
 setting_password       | wrong_code          | last attempt        | failed: too_many_wrong_answers
 setting_password       | new_password_refused |                    | awaiting_new_password
+setting_password       | input_refused       |                     | awaiting_new_password: input_refused
 setting_password       | challenge_dead      |                     | idle
 setting_password       | administrator_must_act |                  | failed
 registering_device     | misconfigured       |                     | authenticated
@@ -364,6 +416,7 @@ GIVEN: dict[str, Callable[[Situation], Situation]] = {
     "username": _flow(username="ana"),
     "attempted": _flow(attempted_digests=(DIGEST,)),
     "cooling": _flow(new_code_at=NOW + 1),
+    "text sent": _flow(sent_factors=(Factor.SMS_OTP,)),
     "no new codes": _flow(new_codes_left=0),
     "retained": _flow(retained_password=SecretStr("p")),
     "preselected": _flow(preselected_factor=Factor.SMS),
@@ -375,6 +428,7 @@ GIVEN: dict[str, Callable[[Situation], Situation]] = {
     "session": _flow(session_id="the session"),
     "not offered": _only(Factor.PASSKEY),
     "one factor": _only(Factor.SMS),
+    "not an email": _flow(factor=Factor.TOTP),
     "no budget": _inputs(budget_remains=False),
     "no guesses": _inputs(guesses_remain=False),
     "vault": _inputs(has_vault=True, device_key=KEY),

@@ -8,6 +8,7 @@ import pytest
 
 from oncegate import Factor
 from oncegate_sandbox import DEMO_SEED, CognitoError, Pool, PoolSeed, SandboxClock, Seed
+from oncegate_sandbox._sessions import Caller
 from oncegate_sandbox._signing_in import SigningIn
 from oncegate_sandbox._wire import RespondToAuthChallenge
 from oncegate_sandbox.challenges import CHALLENGES, Challenge
@@ -53,7 +54,7 @@ def test_at_most_one_challenge_is_due(
     user = sign_in.pool.users.find("dora")
     assert user is not None
     user.factors, user.preferred = factors, preferred
-    due = [type(one).__name__ for one in sign_in.challenges if one.is_due(user, None)]
+    due = [type(one).__name__ for one in sign_in.challenges if one.is_due(user, Caller(sign_in.pool.client(CLIENT)))]
     if mfa == "off" or not factors:
         expected = ["TotpSetup"] if mfa == "on" else []
     else:
@@ -66,17 +67,17 @@ class Greeting(Challenge):
 
     names = ("GREETING",)
 
-    def is_due(self, user: Any, device_key: str | None) -> bool:
+    def is_due(self, user: Any, caller: Caller) -> bool:
         return True
 
-    def issue(self, user: Any, device_key: str | None) -> Any:
-        return self.open("GREETING", user, {"SAY": "hello"}, device_key=device_key)
+    def issue(self, user: Any, caller: Caller) -> Any:
+        return self.open("GREETING", user, {"SAY": "hello"}, caller)
 
     def answer(self, session: Any, request: RespondToAuthChallenge) -> Any:
         if request.responses.get("ANSWER") != "hello":
             raise CognitoError("CodeMismatchException", "Say hello.")
         session.used = True
-        return self.sign_in.complete(session.owner, session.device_key)
+        return self.sign_in.complete(session.owner, session.origin)
 
 
 def test_new_challenge_needs_only_its_class_and_its_registration() -> None:

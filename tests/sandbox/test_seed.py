@@ -50,7 +50,7 @@ def test_seed_file_of_the_design_is_valid(tmp_path: Path) -> None:
         ("[pool]\nmfa = 'maybe'", "pool.mfa"),
         ("[pool]\nauth_session_minutes = 99", "pool.auth_session_minutes"),
         ("[swimming]", "swimming"),
-        ("[[users]]\nusername = 'a'", "users.0.password"),
+        ("[[users]]\nusername = 'a'", "users.0: .*password is required"),
         ("[[users]]\nusername='a'\npassword='hunter2'\nmfa=['SMS_MFA']", "requires phone_number"),
         ("[[users]]\nusername='a'\npassword='hunter2'\nemail='x'", "users.0.email"),
         (

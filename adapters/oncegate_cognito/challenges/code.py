@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from oncegate import Factor
 from oncegate.adapters import CheckCode, CodeChallenge, Delivery, Outcome
-from oncegate_cognito._registry import ReceivedChallenge, parses, performs
+from oncegate_cognito._registry import ReceivedChallenge, others_than, parses, performs
 from oncegate_cognito._requests import Requests
 
 # The name of the code in ChallengeResponses (AWS API reference, RespondToAuthChallenge).
@@ -18,13 +18,18 @@ _RESPONSES = {
 
 @parses(*_RESPONSES)
 def parse(received: ReceivedChallenge) -> CodeChallenge:
-    """Return the challenge, with where the code was sent."""
+    """Return the challenge, with where the code was sent.
+
+    AvailableChallenges is beside a first factor only (AWS API reference, InitiateAuth, example 2).
+    """
     medium = received.parameters.get("CODE_DELIVERY_DELIVERY_MEDIUM")
     destination = received.parameters.get("CODE_DELIVERY_DESTINATION", "")
+    is_first = received.replaces_password or bool(received.available)
     return CodeChallenge(
         kind=Factor(received.name),
         delivery=Delivery(medium=medium, destination=destination) if medium else None,
-        is_first_factor=received.replaces_password or received.name == Factor.SMS_OTP,
+        is_first_factor=is_first or received.name == Factor.SMS_OTP,
+        available=others_than(received),
         **received.common,
     )
 

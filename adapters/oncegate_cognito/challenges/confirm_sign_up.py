@@ -5,7 +5,15 @@ from __future__ import annotations
 from botocore.exceptions import ClientError
 from pydantic import SecretStr
 
-from oncegate.adapters import Confirmed, ConfirmSignUp, Outcome, SendCode, SignUpConfirmation
+from oncegate.adapters import (
+    Confirmed,
+    ConfirmSignUp,
+    Outcome,
+    Rejected,
+    RejectionReason,
+    SendCode,
+    SignUpConfirmation,
+)
 from oncegate_cognito._registry import performs
 from oncegate_cognito._requests import Requests
 from oncegate_cognito.challenges._recovery import code_sent
@@ -19,13 +27,18 @@ _ALREADY_CONFIRMED = (
 
 @performs(SendCode, SignUpConfirmation)
 def send_code(call: SendCode, requests: Requests) -> Outcome:
-    """Have Cognito send a code."""
+    """Have Cognito send a code.
+
+    A user who is confirmed already needs none. Whoever typed the name is not told.
+    """
     try:
         response = requests.send(
-            requests.boto.resend_confirmation_code, **requests.named(call.challenge.username)
+            "resend_confirmation_code", **requests.named(call.challenge.username)
         )
     except ClientError as error:
-        return _confirmed_or_raise(error)
+        if not _is_confirmed(error):
+            raise
+        response = {}
     return code_sent(call, response)
 
 
@@ -34,18 +47,17 @@ def confirm(call: ConfirmSignUp, requests: Requests) -> Outcome:
     """Confirm the sign-up with the code."""
     try:
         response = requests.send(
-            requests.boto.confirm_sign_up,
+            "confirm_sign_up",
             ConfirmationCode=call.code.get_secret_value(),
             **requests.named(call.challenge.username),
         )
     except ClientError as error:
-        return _confirmed_or_raise(error)
+        if not _is_confirmed(error):
+            raise
+        return Rejected(reason=RejectionReason.WRONG_CODE, detail="the user is confirmed already")
     session = response.get("Session") if requests.auth_flow == "USER_AUTH" else None
     return Confirmed(session=SecretStr(session) if session else None)
 
 
-def _confirmed_or_raise(error: ClientError) -> Outcome:
-    """Return `Confirmed` if the user is confirmed already: the flow can go on."""
-    if error.response.get("Error", {}).get("Message", "").startswith(_ALREADY_CONFIRMED):
-        return Confirmed()
-    raise error
+def _is_confirmed(error: ClientError) -> bool:
+    return error.response.get("Error", {}).get("Message", "").startswith(_ALREADY_CONFIRMED)

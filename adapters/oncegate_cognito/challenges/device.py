@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from botocore.exceptions import ClientError
 from pydantic import SecretStr
 
 from oncegate.adapters import (
@@ -14,15 +13,10 @@ from oncegate.adapters import (
     MarkRemembered,
     Outcome,
     RegisterDevice,
-    Rejected,
-    RejectionReason,
 )
 from oncegate_cognito._registry import ReceivedChallenge, parses, performs
 from oncegate_cognito._requests import Requests
-from oncegate_cognito.errors import outcome_of_exception
 from oncegate_cognito.srp import ClientSrp, DeviceSecret
-
-_NOT_BELIEVED = "Incorrect username or password."
 
 
 @parses("DEVICE_SRP_AUTH")
@@ -33,24 +27,7 @@ def parse(received: ReceivedChallenge) -> DeviceChallenge:
 
 @performs(CheckDevice)
 def check(call: CheckDevice, requests: Requests) -> Outcome:
-    """Prove that this is a device that Cognito remembers.
-
-    Only "Incorrect username or password." is about the proof: then the device is not believed, and the
-    engine forgets it. Any other refusal of the user (disabled, threat protection) is not.
-    """
-    try:
-        return _prove(call, requests)
-    except ClientError as error:
-        outcome = outcome_of_exception(error)
-        if not isinstance(outcome, Rejected):
-            return outcome
-        is_refused = outcome.reason is RejectionReason.WRONG_CREDENTIALS
-        if is_refused and _NOT_BELIEVED not in outcome.detail:
-            return Rejected(reason=RejectionReason.TRIGGER_REFUSED, detail=outcome.detail)
-        return outcome
-
-
-def _prove(call: CheckDevice, requests: Requests) -> Outcome:
+    """Prove that this is a device that Cognito remembers."""
     srp = ClientSrp()
     device, user = call.device, call.challenge.username
     session = call.challenge.session.get_secret_value()
@@ -76,7 +53,7 @@ def register(call: RegisterDevice, requests: Requests) -> Outcome:
     new = call.new_device
     secret = DeviceSecret.new(new.group_key, new.key)
     response = requests.send(
-        requests.boto.confirm_device,
+        "confirm_device",
         AccessToken=call.access_token.get_secret_value(),
         DeviceKey=new.key,
         DeviceName=requests.device_name,
@@ -97,7 +74,7 @@ def register(call: RegisterDevice, requests: Requests) -> Outcome:
 def remember(call: MarkRemembered, requests: Requests) -> Outcome:
     """Let this device replace the second factor from now on."""
     requests.send(
-        requests.boto.update_device_status,
+        "update_device_status",
         AccessToken=call.access_token.get_secret_value(),
         DeviceKey=call.device_key,
         DeviceRememberedStatus="remembered",

@@ -6,12 +6,24 @@ import json
 from collections.abc import Sequence
 
 from oncegate import Factor
-from oncegate.adapters import SECOND_FACTORS, FactorChoice, Outcome, RequestCode
-from oncegate_cognito._registry import ReceivedChallenge, parses, performs
-from oncegate_cognito._requests import PASSWORD_SRP, Requests
+from oncegate.adapters import (
+    SECOND_FACTORS,
+    FactorChoice,
+    Outcome,
+    Rejected,
+    RejectionReason,
+    RequestCode,
+)
+from oncegate_cognito._registry import (
+    PASSWORD_SRP,
+    ReceivedChallenge,
+    first_factors,
+    parses,
+    performs,
+)
+from oncegate_cognito._requests import Requests
 from oncegate_cognito.challenges import email_setup, totp_setup
 
-_FIRST_FACTORS = (Factor.PASSKEY, Factor.EMAIL, Factor.SMS_OTP, Factor.PASSWORD)
 # The user cannot give a phone number during sign-in, so SMS cannot be set up.
 _SET_UP = {Factor.TOTP: totp_setup.request_secret, Factor.EMAIL: email_setup.request_code}
 
@@ -26,21 +38,29 @@ def parse_second_factors(received: ReceivedChallenge) -> FactorChoice:
 
 
 @parses("MFA_SETUP")
-def parse_factors_to_set_up(received: ReceivedChallenge) -> FactorChoice:
-    """Return the choice of a second factor to set up."""
+def parse_factors_to_set_up(received: ReceivedChallenge) -> FactorChoice | Rejected:
+    """Return the choice of a second factor to set up.
+
+    Codes by SMS cannot be set up here: the user needs a phone number, which an administrator adds
+    (amplify-flutter#95).
+    """
     names = json.loads(received.parameters["MFAS_CAN_SETUP"])
-    return FactorChoice(kind="MFA_SETUP", factors=_known(names, tuple(_SET_UP)), **received.common)
+    factors = _known(names, tuple(_SET_UP))
+    if names and set(names) <= {Factor.SMS.value}:
+        detail = (
+            "MFA_SETUP offers SMS only: add a phone number to the user, or allow another factor"
+        )
+        return Rejected(reason=RejectionReason.SECOND_FACTOR_MISSING, detail=detail)
+    return FactorChoice(kind="MFA_SETUP", factors=factors, **received.common)
 
 
 @parses("SELECT_CHALLENGE")
 def parse_first_factors(received: ReceivedChallenge) -> FactorChoice:
     """Return the choice of a first factor."""
-    by_srp = PASSWORD_SRP in received.available
-    names = [Factor.PASSWORD if name == PASSWORD_SRP else name for name in received.available]
     return FactorChoice(
         kind="SELECT_CHALLENGE",
-        factors=_known(names, _FIRST_FACTORS),
-        password_by_srp=by_srp,
+        factors=first_factors(received.available),
+        password_by_srp=PASSWORD_SRP in received.available,
         **received.common,
     )
 

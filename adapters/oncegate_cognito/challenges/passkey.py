@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from oncegate import Factor
 from oncegate.adapters import CheckPasskey, Outcome, PasskeyChallenge
-from oncegate_cognito._registry import ReceivedChallenge, parses, performs
+from oncegate_cognito._registry import ReceivedChallenge, others_than, parses, performs
 from oncegate_cognito._requests import Requests
 
 
@@ -12,7 +12,7 @@ from oncegate_cognito._requests import Requests
 def parse(received: ReceivedChallenge) -> PasskeyChallenge:
     """Return the challenge, with the options for the browser."""
     options = received.parameters["CREDENTIAL_REQUEST_OPTIONS"]
-    return PasskeyChallenge(options=options, **received.common)
+    return PasskeyChallenge(options=options, available=others_than(received), **received.common)
 
 
 @performs(CheckPasskey)

@@ -16,8 +16,14 @@ from oncegate.adapters import (
     Rejected,
     RejectionReason,
 )
-from oncegate_cognito._registry import ReceivedChallenge, parses, performs
-from oncegate_cognito._requests import PASSWORD_SRP, Requests
+from oncegate_cognito._registry import (
+    PASSWORD_SRP,
+    ReceivedChallenge,
+    others_than,
+    parses,
+    performs,
+)
+from oncegate_cognito._requests import Requests
 from oncegate_cognito._responses import user_id
 from oncegate_cognito.errors import outcome_of_exception
 from oncegate_cognito.srp import ClientSrp
@@ -31,7 +37,9 @@ _ONLY_PLAIN: Final = (
 @parses(Factor.PASSWORD, PASSWORD_SRP)
 def parse(received: ReceivedChallenge) -> PasswordChallenge:
     """Return the challenge."""
-    return PasswordChallenge(srp=received.name == PASSWORD_SRP, **received.common)
+    return PasswordChallenge(
+        srp=received.name == PASSWORD_SRP, available=others_than(received), **received.common
+    )
 
 
 @performs(CheckPassword)

@@ -12,14 +12,14 @@ from oncegate_cognito.challenges._recovery import code_sent
 def send_code(call: SendCode, requests: Requests) -> Outcome:
     """Have Cognito send a code."""
     names = requests.named(call.challenge.username)
-    return code_sent(call, requests.send(requests.boto.forgot_password, **names))
+    return code_sent(call, requests.send("forgot_password", **names))
 
 
 @performs(ResetPasswordWith)
 def reset(call: ResetPasswordWith, requests: Requests) -> Outcome:
     """Set the new password with the code."""
     requests.send(
-        requests.boto.confirm_forgot_password,
+        "confirm_forgot_password",
         ConfirmationCode=call.code.get_secret_value(),
         Password=call.new_password.get_secret_value(),
         **requests.named(call.challenge.username),

@@ -26,9 +26,10 @@ from oncegate_cognito.errors import outcome_of_exception
 def request_secret(call: RequestCode, requests: Requests) -> Outcome:
     """Have Cognito generate the secret for the user's authenticator app."""
     session = call.challenge.session.get_secret_value()
-    response = requests.send(requests.boto.associate_software_token, Session=session)
+    response = requests.send("associate_software_token", Session=session)
     secret, user = response["SecretCode"], call.challenge.username
-    issuer, account = quote(requests.totp_issuer), quote(user)
+    # The name that the user typed: with UsernameAttributes the pool's own name is a UUID.
+    issuer, account = quote(requests.totp_issuer, safe=""), quote(call.typed or user, safe="")
     uri = f"otpauth://totp/{issuer}:{account}?secret={secret}&issuer={issuer}"
     return ChallengeIssued(
         challenge=TotpSetup(
@@ -46,7 +47,7 @@ def verify(call: CheckCode, requests: Requests) -> Outcome:
     """Verify the first code, and then answer MFA_SETUP with the verified session."""
     challenge = call.challenge
     verified = requests.send(
-        requests.boto.verify_software_token,
+        "verify_software_token",
         Session=challenge.session.get_secret_value(),
         UserCode=call.code.get_secret_value(),
         FriendlyDeviceName=requests.totp_issuer,
@@ -58,7 +59,7 @@ def verify(call: CheckCode, requests: Requests) -> Outcome:
             "MFA_SETUP", verified.get("Session"), challenge.username, {}, call.device_key
         )
     except (ClientError, BotoCoreError) as failure:
-        outcome = outcome_of_exception(failure)
+        outcome = outcome_of_exception(failure, "MFA_SETUP")
         # The code is used up, so the call as a whole had an effect: the user has to begin again.
         return OutcomeUnknown(detail=outcome.detail) if isinstance(outcome, NotSent) else outcome
     return requests.outcome(response, challenge.username)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from oncegate import Factor
-from oncegate_sandbox._sessions import Session
+from oncegate_sandbox._sessions import Caller, Session
 from oncegate_sandbox._signing_in import Attempt, SigningIn
 from oncegate_sandbox._users import User
 from oncegate_sandbox._wire import Json, Operations, RespondToAuthChallenge
@@ -41,7 +41,11 @@ class Challenge:
         return {}
 
     def first_factors(self, user: User | None) -> Sequence[str]:
-        """Return the first factors of USER_AUTH that this class can begin for a user."""
+        """Return the first factors of USER_AUTH that this class can begin for a user.
+
+        Args:
+            user: None for an unknown user, for whom it returns all that it imitates.
+        """
         del user
         return ()
 
@@ -49,12 +53,12 @@ class Challenge:
         """Begin with a first factor that the user chose or preferred."""
         raise NotImplementedError
 
-    def is_due(self, user: User, device_key: str | None) -> bool:
+    def is_due(self, user: User, caller: Caller) -> bool:
         """Whether this challenge follows the first factor."""
-        del user, device_key
+        del user, caller
         return False
 
-    def issue(self, user: User, device_key: str | None) -> Json:
+    def issue(self, user: User, caller: Caller) -> Json:
         """Issue the challenge if `is_due`."""
         raise NotImplementedError
 
@@ -79,20 +83,68 @@ class Challenge:
         raise NotImplementedError
 
     def open(
-        self, name: str, user: User | None, parameters: Mapping[str, str], **details: Any
+        self,
+        name: str,
+        user: User,
+        parameters: Mapping[str, str],
+        caller: Caller,
+        **details: Any,
     ) -> Json:
         """Open a session for a challenge and return the response that issues it.
 
         Args:
             name: ``ChallengeName``.
-            user: None if the sandbox imitates a challenge for an unknown user.
-            parameters: ``ChallengeParameters``.
+            user: whom the challenge is for.
+            parameters: ``ChallengeParameters`` beside USER_ID_FOR_SRP.
+            caller: request that the challenge is issued to.
             details: further fields of the `Session`.
         """
-        session = self.pool.sessions.open(name, user, self.pool.clock.now(), **details)
-        own_name = user.username if user else session.notes["name"]
+        return self.open_plain(
+            name, user, {"USER_ID_FOR_SRP": user.username, **parameters}, caller, **details
+        )
+
+    def open_first(
+        self, name: str, attempt: Attempt, parameters: Mapping[str, str], **details: Any
+    ) -> Json:
+        """Open a session for a first factor, and return the response that issues it.
+
+        No parameter names the user: the client answers with the name that was typed. All first factors
+        of the user are listed beside.
+        """
+        available = self.sign_in.first_factors(attempt.user, attempt.name)
+        response = self.open_plain(
+            name,
+            attempt.user,
+            parameters,
+            attempt.caller,
+            name=attempt.name,
+            is_first=True,
+            **details,
+        )
+        return {**response, "AvailableChallenges": available}
+
+    def open_plain(
+        self,
+        challenge: str,
+        user: User | None,
+        parameters: Mapping[str, str],
+        caller: Caller,
+        **details: Any,
+    ) -> Json:
+        """Open a session for a challenge with these parameters, and return the response.
+
+        Args:
+            challenge: ``ChallengeName``.
+            user: None if the sandbox imitates the challenge for an unknown user.
+            parameters: all of its ``ChallengeParameters``.
+            caller: request that the challenge is issued to.
+            details: further fields of the `Session`.
+        """
+        session = self.pool.sessions.open(
+            challenge, user, self.pool.clock.now(), caller=caller, **details
+        )
         return {
-            "ChallengeName": name,
+            "ChallengeName": challenge,
             "Session": session.text,
-            "ChallengeParameters": {"USER_ID_FOR_SRP": own_name, **parameters},
+            "ChallengeParameters": dict(parameters),
         }

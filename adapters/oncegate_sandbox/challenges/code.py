@@ -6,24 +6,94 @@ SMS_MFA, EMAIL_OTP, SMS_OTP and SOFTWARE_TOKEN_MFA.
 from __future__ import annotations
 
 import hmac
+import secrets
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
 
 from oncegate import Factor
-from oncegate_sandbox._sessions import Session
-from oncegate_sandbox._signing_in import Attempt
+from oncegate_sandbox._rules import rule
+from oncegate_sandbox._sessions import Caller, Session
+from oncegate_sandbox._signing_in import Attempt, SigningIn
 from oncegate_sandbox._users import User
 from oncegate_sandbox._wire import Json, RespondToAuthChallenge, required
 from oncegate_sandbox.challenges._base import Challenge
-from oncegate_sandbox.errors import WRONG_CODE, CognitoError
-from oncegate_sandbox.inbox import masked, masked_name, new_code
+from oncegate_sandbox.errors import WRONG_CODE, CognitoError, not_authorized
+from oncegate_sandbox.inbox import masked, masked_name
 
-_RESPONSES = {
+_RESPONSES: Final = {
     Factor.SMS: "SMS_MFA_CODE",
     Factor.EMAIL: "EMAIL_OTP_CODE",
     Factor.TOTP: "SOFTWARE_TOKEN_MFA_CODE",
     Factor.SMS_OTP: "SMS_OTP_CODE",
 }
-_FIRST_FACTORS = {Factor.EMAIL: "email", Factor.SMS_OTP: "phone_number"}
+_FIRST_FACTORS: Final = {Factor.EMAIL: "email", Factor.SMS_OTP: "phone_number"}
+_FIRST_DIGITS, _SECOND_DIGITS = 8, 6
+
+MFA_LOCKED: Final = (
+    "Too many invalid credentials attempts. User temporarily locked. Please try again after few "
+    "seconds."
+)
+_FREE_ATTEMPTS = 5
+_LONGEST_LOCK = 900.0
+_FORGOTTEN_AFTER = 900.0
+
+rule(
+    "code-digits",
+    "A code that is the first factor has 8 digits, by email and by SMS; one of MFA has 6.",
+    source="amplify-js#14428, the maintainer; API reference, InitiateAuth, example 2",
+)
+rule(
+    "mfa-lock-out",
+    "From the fifth wrong MFA code on, the user is locked for 1 second, and for twice as long after "
+    "each further one: NotAuthorizedException. The challenge and its session stay. The count is "
+    "forgotten after 15 minutes without a try.",
+    source="AWS developer guide, MFA; two public products for the words; the schedule is that of "
+    "passwords",
+    inferred=True,
+)
+rule(
+    "first-factor-codes-unlimited",
+    "Wrong codes of a first factor lock nobody out: six in a row were taken.",
+    source="a recorded pool",
+)
+rule(
+    "totp-session",
+    "Whether a wrong authenticator code uses up the session is a setting of the seed "
+    "(wrong_totp_ends_session).",
+    source="two clients say that it does, one that it does not",
+    inferred=True,
+)
+
+
+@dataclass
+class _Tries:
+    """The wrong MFA codes of one user.
+
+    Attributes:
+        wrong: number since the last right one.
+        at: Unix time of the last one.
+    """
+
+    wrong: int = 0
+    at: float = 0.0
+
+    def check(self, now: float) -> None:
+        """Check that the user is not locked out.
+
+        Raises:
+            CognitoError: the user is.
+        """
+        if now >= self.at + _FORGOTTEN_AFTER:
+            self.wrong = 0
+        if self.wrong >= _FREE_ATTEMPTS:
+            seconds = min(2.0 ** (self.wrong - _FREE_ATTEMPTS), _LONGEST_LOCK)
+            if now < self.at + seconds:
+                raise not_authorized(MFA_LOCKED)
+
+    def count(self, now: float) -> None:
+        """Count a wrong code."""
+        self.wrong, self.at = self.wrong + 1, now
 
 
 class Code(Challenge):
@@ -31,77 +101,112 @@ class Code(Challenge):
 
     names = tuple(factor.value for factor in _RESPONSES)
 
+    def __init__(self, sign_in: SigningIn) -> None:
+        super().__init__(sign_in)
+        self._tries: dict[str, _Tries] = {}
+
     def first_factors(self, user: User | None) -> Sequence[str]:
-        has = user.attributes if user else {}
-        return [factor.value for factor, attribute in _FIRST_FACTORS.items() if attribute in has]
+        return [
+            factor.value
+            for factor, attribute in _FIRST_FACTORS.items()
+            if user is None or attribute in user.attributes
+        ]
 
     def begin(self, factor: str, attempt: Attempt) -> Json:
-        assert attempt.user is not None  # only passwords are available to an unknown user
-        response = self.send(attempt.user, Factor(factor), attempt.device_key, is_first=True)
-        return {**response, "AvailableChallenges": [factor]}
+        user, kind = attempt.user, Factor(factor)
+        self.sign_in.check_status(user, attempt.client)
+        if user is None:
+            # A challenge without a code, so as not to reveal that the user is unknown: public reports.
+            return self.open_first(factor, attempt, _delivery(kind, masked_name(attempt.name)))
+        code = _new_code(_FIRST_DIGITS)
+        destination = masked(user.destination(kind) or "")
+        response = self.open_first(factor, attempt, _delivery(kind, destination), code=code)
+        self._deliver(user, kind, code, attempt.caller)
+        return response
 
-    def imitates(self, factor: str) -> bool:
-        """Whether the sandbox imitates this first factor for an unknown user."""
-        return factor in _FIRST_FACTORS
-
-    def imitate(self, name: str, factor: Factor) -> Json:
-        """Issue a challenge without a code, so as not to reveal that the user is unknown.
-
-        Source: public reports.
-        """
-        now = self.pool.clock.now()
-        session = self.pool.sessions.open(factor.value, None, now, is_first=True)
-        return {
-            "ChallengeName": factor.value,
-            "Session": session.text,
-            "ChallengeParameters": {"USERNAME": name, **_delivery(factor, masked_name(name))},
-            "AvailableChallenges": [factor.value],
-        }
-
-    def is_due(self, user: User, device_key: str | None) -> bool:
-        del device_key
+    def is_due(self, user: User, caller: Caller) -> bool:
+        del caller
         factors = self.pool.second_factors(user)
         return bool(factors) and (user.preferred is not None or len(factors) == 1)
 
-    def issue(self, user: User, device_key: str | None) -> Json:
+    def issue(self, user: User, caller: Caller) -> Json:
         factor = user.preferred or self.pool.second_factors(user)[0]
-        return self.send(user, factor, device_key)
+        return self.send(user, factor, caller)
 
-    def send(
-        self, user: User, factor: Factor, device_key: str | None, *, is_first: bool = False
-    ) -> Json:
-        """Issue the challenge of a factor, and send its code unless an app shows it."""
+    def send(self, user: User, factor: Factor, caller: Caller) -> Json:
+        """Issue the challenge of a second factor, and send its code unless an app shows it."""
         if factor is Factor.TOTP:
             parameters = {"FRIENDLY_DEVICE_NAME": "Authenticator"}
-            return self.open(factor.value, user, parameters, device_key=device_key)
-        code = new_code(factor)
-        response = self.open(
-            factor.value,
-            user,
-            _delivery(factor, masked(user.destination(factor) or "")),
-            code=code,
-            device_key=device_key,
-            is_first=is_first,
-        )
-        self.pool.deliver(user, factor, code, factor.value)
+            return self.open(factor.value, user, parameters, caller)
+        code = _new_code(_SECOND_DIGITS)
+        parameters = _delivery(factor, masked(user.destination(factor) or ""))
+        response = self.open(factor.value, user, parameters, caller, code=code)
+        self._deliver(user, factor, code, caller)
         return response
 
+    def _deliver(self, user: User, factor: Factor, code: str, caller: Caller) -> None:
+        self.pool.deliver(
+            user,
+            factor,
+            code,
+            factor.value,
+            client_id=caller.client.id,
+            metadata=caller.metadata,
+        )
+
     def answer(self, session: Session, request: RespondToAuthChallenge) -> Json:
-        factor = Factor(request.challenge)
-        code = required(request.responses, _RESPONSES[factor])
+        code = required(request.responses, _RESPONSES[Factor(request.challenge)])
         user = session.user
         if user is None:
             raise CognitoError("CodeMismatchException", WRONG_CODE)
-        if factor is Factor.TOTP:
-            user.use_totp_code(code, self.pool.clock.now())
-        elif not hmac.compare_digest((session.code or "").encode(), code.encode()):
-            # The session stays open, and the number of attempts has no limit: public reports.
-            raise CognitoError("CodeMismatchException", WRONG_CODE)
+        if session.is_first:
+            _compare(session, code)
+        else:
+            self._check_second(session, user, code)
         session.used = True
         if session.is_first:
-            self.sign_in.check_status(user)
+            self.sign_in.check_status(user, session.client)
+            self.sign_in.check_enabled(user, session.client)
         answered_as = request.responses["USERNAME"]
-        return self.sign_in.complete(user, session.device_key, answered_as=answered_as)
+        if session.is_first and answered_as == session.name:
+            answered_as = None
+        return self.sign_in.complete(user, session.origin, answered_as=answered_as)
+
+    def _check_second(self, session: Session, user: User, code: str) -> None:
+        """Check a code of MFA, and count a wrong one.
+
+        Raises:
+            CognitoError: the code is wrong or was used before, or the user is locked out.
+        """
+        now = self.pool.clock.now()
+        tries = self._tries.setdefault(user.username, _Tries())
+        tries.check(now)
+        try:
+            if session.challenge == Factor.TOTP:
+                user.use_totp_code(code, now)
+            else:
+                _compare(session, code)
+        except CognitoError as error:
+            if error.code == "CodeMismatchException":
+                tries.count(now)
+                is_totp = session.challenge == Factor.TOTP
+                session.used = is_totp and self.pool.seed.wrong_totp_ends_session
+            raise
+        del self._tries[user.username]
+
+
+def _compare(session: Session, code: str) -> None:
+    """Compare a code with the one that was sent. The session takes another one if it is wrong.
+
+    Raises:
+        CognitoError: the code is wrong.
+    """
+    if not hmac.compare_digest((session.code or "").encode(), code.encode()):
+        raise CognitoError("CodeMismatchException", WRONG_CODE)
+
+
+def _new_code(digits: int) -> str:
+    return f"{secrets.randbelow(10**digits):0{digits}d}"
 
 
 def _delivery(factor: Factor, destination: str) -> dict[str, str]:

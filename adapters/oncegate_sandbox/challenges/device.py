@@ -12,6 +12,8 @@ import binascii
 from pydantic import BaseModel, Field
 
 from oncegate_sandbox._devices import Device
+from oncegate_sandbox._rules import rule
+from oncegate_sandbox._sessions import Caller
 from oncegate_sandbox._users import User
 from oncegate_sandbox._wire import (
     AccessTokenRequest,
@@ -30,6 +32,24 @@ from oncegate_sandbox.errors import (
     not_authorized,
 )
 from oncegate_sandbox.srp import Verifier
+
+
+rule(
+    "device-challenge-shape",
+    "DEVICE_SRP_AUTH has USERNAME as its only parameter. It can be answered without a Session.",
+    source="amplify-js#12887, a log; pycognito sends no Session",
+)
+rule(
+    "device-negative-verifier",
+    "ConfirmDevice refuses a salt or verifier whose first bit is set: 'Found negative value for salt "
+    "or password verifier'.",
+    source="net-extensions#46",
+)
+rule(
+    "device-alias",
+    "ConfirmDevice refuses a device whose sign-in was answered with an alias.",
+    source="amplify-js#7615, #6846",
+)
 
 
 class DeviceRequest(AccessTokenRequest):
@@ -80,16 +100,15 @@ class RememberedDevice(Challenge):
 
     # ── the challenge ──
 
-    def is_due(self, user: User, device_key: str | None) -> bool:
+    def is_due(self, user: User, caller: Caller) -> bool:
         return (
             bool(self.pool.second_factors(user))
-            and self.pool.seed.remembered_devices_skip_mfa
-            and self.pool.devices.remembered(device_key, user) is not None
+            and self.pool.settings.remembered_devices_skip_mfa
+            and self.pool.devices.remembered(caller.device_key, user) is not None
         )
 
-    def issue(self, user: User, device_key: str | None) -> Json:
-        parameters = {"DEVICE_KEY": device_key or ""}
-        return self.open("DEVICE_SRP_AUTH", user, parameters, device_key=device_key)
+    def issue(self, user: User, caller: Caller) -> Json:
+        return self.open_plain("DEVICE_SRP_AUTH", user, {"USERNAME": user.username}, caller)
 
     def respond(self, request: RespondToAuthChallenge) -> Json:
         if request.challenge == "DEVICE_SRP_AUTH":
@@ -97,7 +116,7 @@ class RememberedDevice(Challenge):
         exchange, is_right = self.sign_in.srp.check(request)
         if not is_right or exchange.user is None:
             raise not_authorized(WRONG_PASSWORD)
-        return self.sign_in.complete(exchange.user, exchange.device_key)
+        return self.sign_in.complete(exchange.user, exchange.caller)
 
     def _begin_proof(self, request: RespondToAuthChallenge) -> Json:
         pool, now = self.pool, self.pool.clock.now()
@@ -110,9 +129,15 @@ class RememberedDevice(Challenge):
             if request.session
             else pool.sessions.newest(request.challenge, user, now)
         )
-        if session is None or user is None or session.user is not user or session.device_key != key:
+        if (
+            session is None
+            or user is None
+            or session.user is not user
+            or session.origin.device_key != key
+        ):
             raise not_authorized(SESSION_FOREIGN)
         session.used = True
+        session.answered_from(key, request.client_metadata)
         device = pool.devices.remembered(key, user)
         if device is None or device.verifier is None:
             raise no_such_device()
@@ -125,7 +150,7 @@ class RememberedDevice(Challenge):
             name=name,
             group=device.group_key,
             identity=key,
-            device_key=key,
+            caller=session.origin,
             then=self.sign_in.first_factor_proven,
         )
 
@@ -140,15 +165,17 @@ class RememberedDevice(Challenge):
             raise CognitoError("DeviceKeyExistsException", "Device key already exists.")
         try:
             numbers = [
-                int.from_bytes(base64.b64decode(text, validate=True), "big")
+                int.from_bytes(base64.b64decode(text, validate=True), "big", signed=True)
                 for text in (request.secret.salt, request.secret.verifier)
             ]
         except binascii.Error:
             raise invalid_parameter("DeviceSecretVerifierConfig is not valid") from None
+        if min(numbers) < 0:
+            raise invalid_parameter("Found negative value for salt or password verifier")
         device.verifier = Verifier(*numbers)
         device.name = request.name
-        device.is_remembered = self.pool.seed.device_tracking == "always"
-        return {"UserConfirmationNecessary": self.pool.seed.device_tracking == "opt_in"}
+        device.is_remembered = self.pool.settings.device_tracking == "always"
+        return {"UserConfirmationNecessary": self.pool.settings.device_tracking == "opt_in"}
 
     def _update(self, request: UpdateDeviceStatus) -> Json:
         user = self.pool.bearer(request.access_token)

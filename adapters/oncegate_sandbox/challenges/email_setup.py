@@ -23,4 +23,4 @@ class EmailSetup(Challenge):
         session.used = True
         user.attributes["email"] = request.responses["EMAIL"] or ""
         user.factors = (Factor.EMAIL,)
-        return self.sign_in.challenge(Code).send(user, Factor.EMAIL, session.device_key)
+        return self.sign_in.challenge(Code).send(user, Factor.EMAIL, session.origin)

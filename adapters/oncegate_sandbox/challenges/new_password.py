@@ -4,14 +4,37 @@ from __future__ import annotations
 
 import json
 
-from oncegate_sandbox._password_policy import check_policy
-from oncegate_sandbox._sessions import Session
+from oncegate_sandbox._attributes import check_change
+from oncegate_sandbox._password_policy import check_new_password
+from oncegate_sandbox._rules import rule
+from oncegate_sandbox._sessions import Caller, Session
 from oncegate_sandbox._users import User
 from oncegate_sandbox._wire import Json, RespondToAuthChallenge, required
 from oncegate_sandbox.challenges._base import Challenge
-from oncegate_sandbox.errors import invalid_parameter
+from oncegate_sandbox.errors import invalid_parameter, not_authorized
 
 _PREFIX = "userAttributes."
+
+rule(
+    "temporary-password-expires",
+    "After TemporaryPasswordValidityDays a temporary password is rejected: 'Temporary password has "
+    "expired and must be reset by an administrator.'. That the password is checked first is "
+    "inferred.",
+    source="API reference, PasswordPolicyType; public reports of the words",
+    inferred=True,
+)
+rule(
+    "new-password-attributes",
+    "NEW_PASSWORD_REQUIRED takes the required attributes that the user lacks: 'Invalid attributes "
+    "given, X is missing'.",
+    source="pmill/aws-cognito#25",
+)
+rule(
+    "new-password-provided",
+    "An email address or a phone number that the user has cannot be sent again: 'Cannot modify an "
+    "already provided email'.",
+    source="recorded answer of AdminRespondToAuthChallenge; many reports",
+)
 
 
 class NewPassword(Challenge):
@@ -19,34 +42,43 @@ class NewPassword(Challenge):
 
     names = ("NEW_PASSWORD_REQUIRED",)
 
-    def is_due(self, user: User, device_key: str | None) -> bool:
-        del device_key
+    def is_due(self, user: User, caller: Caller) -> bool:
+        del caller
         return user.status == "FORCE_CHANGE_PASSWORD"
 
-    def issue(self, user: User, device_key: str | None) -> Json:
-        required_names = self.pool.seed.required_attributes
-        missing = [name for name in required_names if name not in user.attributes]
+    def issue(self, user: User, caller: Caller) -> Json:
+        if user.temporary_until is not None and self.pool.clock.now() >= user.temporary_until:
+            raise not_authorized(
+                "Temporary password has expired and must be reset by an administrator."
+            )
         parameters = {
-            "requiredAttributes": json.dumps([_PREFIX + name for name in missing]),
+            "requiredAttributes": json.dumps([_PREFIX + name for name in self._missing(user)]),
             "userAttributes": json.dumps(user.attributes),
         }
-        return self.open("NEW_PASSWORD_REQUIRED", user, parameters, device_key=device_key)
+        return self.open("NEW_PASSWORD_REQUIRED", user, parameters, caller)
 
     def answer(self, session: Session, request: RespondToAuthChallenge) -> Json:
-        user = session.owner
+        user, settings = session.owner, self.pool.settings
         password = required(request.responses, "NEW_PASSWORD")
         given = {
             name.removeprefix(_PREFIX): value
             for name, value in request.responses.items()
             if name.startswith(_PREFIX) and value
         }
-        for name in self.pool.seed.required_attributes:
-            if name not in user.attributes and name not in given:
-                raise invalid_parameter(
-                    f"Invalid user attributes: {name}: The attribute is required"
-                )
-        check_policy(password)
+        if missing := [name for name in self._missing(user) if name not in given]:
+            verb = "is" if len(missing) == 1 else "are"
+            raise invalid_parameter(f"Invalid attributes given, {' and '.join(missing)} {verb} missing")
+        for name in ("email", "phone_number"):
+            if name in given and user.attributes.get(name):
+                raise not_authorized(f"Cannot modify an already provided {name}")
+        check_change(settings, user, given)
+        check_new_password(settings.password_policy, password, user=user)
         session.used = True
         user.attributes |= given
         user.set_password(password)
-        return self.sign_in.next_step(user, session.device_key)
+        user.modified_at = self.pool.clock.now()
+        return self.sign_in.next_step(user, session.origin)
+
+    def _missing(self, user: User) -> list[str]:
+        required_names = self.pool.settings.required_attributes
+        return [name for name in required_names if not user.attributes.get(name)]

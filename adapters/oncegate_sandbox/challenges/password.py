@@ -7,15 +7,29 @@ from __future__ import annotations
 
 import hmac
 import secrets
+import uuid
 from collections.abc import Callable, Mapping, Sequence
 
-from oncegate_sandbox._sessions import Session
+from oncegate_sandbox._rules import rule
+from oncegate_sandbox._sessions import Caller, Session
 from oncegate_sandbox._signing_in import Attempt, SigningIn
 from oncegate_sandbox._users import User
 from oncegate_sandbox._wire import Json, RespondToAuthChallenge, required
 from oncegate_sandbox.challenges._base import AuthFlow, Challenge
 from oncegate_sandbox.errors import WRONG_PASSWORD, not_authorized
 from oncegate_sandbox.srp import N, Verifier
+
+rule(
+    "password-lock-out",
+    "From the fifth wrong password on, the username is locked for 1 second, and for twice as long "
+    "after each further one, up to 15 minutes: 'Password attempts exceeded'.",
+    source="AWS developer guide, authentication, lockout for failed sign-in attempts",
+)
+rule(
+    "srp-unknown-user",
+    "An unknown user gets a UUID as USER_ID_FOR_SRP, and always the same salt.",
+    source="ministack#1758, measured; AWS developer guide, managing errors",
+)
 
 
 class Password(Challenge):
@@ -36,16 +50,14 @@ class Password(Challenge):
         }
 
     def first_factors(self, user: User | None) -> Sequence[str]:
-        del user
-        return ("PASSWORD_SRP", "PASSWORD")
+        return ("PASSWORD_SRP", "PASSWORD") if user is None or user.has_password else ()
 
     def begin(self, factor: str, attempt: Attempt) -> Json:
         if factor == "PASSWORD_SRP" and attempt.given.get("SRP_A"):
             return self.begin_srp(attempt)
         if factor == "PASSWORD" and attempt.given.get("PASSWORD"):
             return self._begin_plain(attempt)
-        notes = {"name": attempt.name}
-        return self.open(factor, attempt.user, {}, device_key=attempt.device_key, notes=notes)
+        return self.open_first(factor, attempt, {})
 
     def respond(self, request: RespondToAuthChallenge) -> Json:
         if request.challenge == "PASSWORD_VERIFIER":
@@ -55,43 +67,48 @@ class Password(Challenge):
     def answer(self, session: Session, request: RespondToAuthChallenge) -> Json:
         session.used = True
         required(request.responses, "SRP_A" if request.challenge == "PASSWORD_SRP" else "PASSWORD")
-        return self.begin(
-            request.challenge,
-            Attempt(session.user, session.notes["name"], request.responses, session.device_key),
-        )
+        attempt = Attempt(session.origin, session.user, session.name, request.responses)
+        return self.begin(request.challenge, attempt)
 
     def _begin_plain(self, attempt: Attempt) -> Json:
         user, password = attempt.user, required(attempt.given, "PASSWORD")
+        self.sign_in.check_status(user, attempt.client)
         is_right = user is not None and hmac.compare_digest(
             user.password.encode(), password.encode()
         )
         proven = self._count(user, attempt.name, is_right)
-        return self.sign_in.first_factor_proven(proven, attempt.device_key)
+        return self.sign_in.first_factor_proven(proven, attempt.caller)
 
     def begin_srp(
-        self, attempt: Attempt, then: Callable[[User, str | None], Json] | None = None
+        self, attempt: Attempt, then: Callable[[User, Caller], Json] | None = None
     ) -> Json:
         """Issue PASSWORD_VERIFIER.
 
         Args:
             attempt: with SRP_A among its parameters.
-            then: called with the user and the device key after the proof. Default: the usual next
-                step after the first factor.
+            then: called with the user and the caller after the proof. Default: the usual next step
+                after the first factor.
         """
         user = attempt.user
-        own_name = user.username if user else attempt.name
+        own_name = user.username if user else self._imitated_name(attempt.name)
         return self.sign_in.srp.issue(
             "PASSWORD_VERIFIER",
             user.verifier(self.pool.name) if user else self._imitated_verifier(attempt.name),
             attempt.given.get("SRP_A"),
             {"USERNAME": own_name, "USER_ID_FOR_SRP": own_name},
+            has_session=attempt.has_session,
             user=user,
             name=attempt.name,
             group=self.pool.name,
             identity=own_name,
-            device_key=attempt.device_key,
+            caller=attempt.caller,
             then=then or self.sign_in.first_factor_proven,
         )
+
+    def _imitated_name(self, name: str) -> str:
+        """Return what stands for the unknown user's own name: the same UUID each time."""
+        digest = hmac.digest(self._unknown_user_key, b"name" + name.encode(), "sha256")
+        return str(uuid.UUID(bytes=digest[:16], version=4))
 
     def _imitated_verifier(self, name: str) -> Verifier:
         """Return a verifier for an unknown user: the same salt each time, and no known password."""
@@ -104,8 +121,11 @@ class Password(Challenge):
         # An alias as USERNAME is accepted (inferred), but only one of this very user.
         if request.responses["USERNAME"] not in {exchange.identity, exchange.name}:
             raise not_authorized(WRONG_PASSWORD)
-        device_key = request.responses.get("DEVICE_KEY") or exchange.device_key
-        return exchange.then(self._count(exchange.user, exchange.name, is_right), device_key)
+        client = exchange.caller.client
+        self.sign_in.check_status(exchange.user, client)
+        user = self._count(exchange.user, exchange.name, is_right)
+        key = request.responses.get("DEVICE_KEY") or exchange.caller.device_key
+        return exchange.then(user, Caller(client, key, request.client_metadata))
 
     def _count(self, user: User | None, name: str, is_right: bool) -> User:
         """Count an attempt, and return the user if the password is right.

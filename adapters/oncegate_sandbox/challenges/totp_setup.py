@@ -9,12 +9,33 @@ import secrets
 from pydantic import BaseModel, Field
 
 from oncegate import Factor
-from oncegate_sandbox._sessions import Session
+from oncegate.adapters import SECOND_FACTORS
+from oncegate_sandbox._rules import rule
+from oncegate_sandbox._sessions import Caller, Session
 from oncegate_sandbox._signing_in import SigningIn
 from oncegate_sandbox._users import User
 from oncegate_sandbox._wire import Json, Operations, RespondToAuthChallenge
 from oncegate_sandbox.challenges._base import Challenge
 from oncegate_sandbox.errors import CognitoError, invalid_parameter
+
+
+_NO_MECHANISM = "No MFA mechanism registerd in the account."
+_MISMATCH = "Code mismatch and fail enable Software Token MFA"
+
+rule(
+    "mfa-setup-factors",
+    "MFA_SETUP lists the second factors of the pool, without blanks. If that is SMS only and the user "
+    "has no phone number, the sign-in fails: MFAMethodNotFoundException, 'No MFA mechanism registerd "
+    "in the account.' (sic).",
+    source="amplify-flutter#95; amplify-js#14013",
+)
+rule(
+    "totp-setup-mismatch",
+    "A wrong first code is EnableSoftwareTokenMFAException, 'Code mismatch and fail enable Software "
+    "Token MFA'. The session accepts another code.",
+    source="aws-amplify-auth-starters#15; that the session accepts another is inferred",
+    inferred=True,
+)
 
 
 class AssociateSoftwareToken(BaseModel):
@@ -46,14 +67,17 @@ class TotpSetup(Challenge):
             "VerifySoftwareToken": (VerifySoftwareToken, self._verify),
         }
 
-    def is_due(self, user: User, device_key: str | None) -> bool:
-        del device_key
-        return self.pool.seed.mfa == "on" and not user.factors
+    def is_due(self, user: User, caller: Caller) -> bool:
+        del caller
+        return self.pool.settings.mfa == "on" and not user.factors
 
-    def issue(self, user: User, device_key: str | None) -> Json:
-        factors = [one.sets_up.value for one in self.sign_in.challenges if one.sets_up]
-        parameters = {"MFAS_CAN_SETUP": json.dumps(factors)}
-        return self.open("MFA_SETUP", user, parameters, device_key=device_key)
+    def issue(self, user: User, caller: Caller) -> Json:
+        allowed = self.pool.settings.second_factors
+        if allowed == {Factor.SMS} and "phone_number" not in user.attributes:
+            raise CognitoError("MFAMethodNotFoundException", _NO_MECHANISM)
+        factors = [factor.value for factor in SECOND_FACTORS if factor in allowed]
+        parameters = {"MFAS_CAN_SETUP": json.dumps(factors, separators=(",", ":"))}
+        return self.open("MFA_SETUP", user, parameters, caller)
 
     def accepts(self, request: RespondToAuthChallenge) -> bool:
         return super().accepts(request) and not request.responses.get("EMAIL")
@@ -63,7 +87,7 @@ class TotpSetup(Challenge):
             raise invalid_parameter("MFA setup is not complete.")
         session.used = True
         answered_as = request.responses["USERNAME"]
-        return self.sign_in.complete(session.owner, session.device_key, answered_as=answered_as)
+        return self.sign_in.complete(session.owner, session.origin, answered_as=answered_as)
 
     def _associate(self, request: AssociateSoftwareToken) -> Json:
         user, session = self._user_of(request)
@@ -85,8 +109,7 @@ class TotpSetup(Challenge):
         except CognitoError as error:
             if error.code != "CodeMismatchException":
                 raise
-            # [reports] for this message. That the session accepts another code is inferred.
-            raise CognitoError("EnableSoftwareTokenMFAException", "Code mismatch") from None
+            raise CognitoError("EnableSoftwareTokenMFAException", _MISMATCH) from None
         user.totp_secret = secret
         del self._associated[user.username]
         if session is None:
@@ -109,6 +132,6 @@ class TotpSetup(Challenge):
             "MFA_SETUP",
             session.owner,
             self.pool.clock.now(),
-            device_key=session.device_key,
+            caller=session.caller,
             notes={"verified": verified},
         ).text

@@ -172,6 +172,8 @@ export class Connection {
     /** @type {string | null} */
     this.language = null; // The browser's.
     this.texts = OWN_TEXTS;
+    /** @type {NonNullable<ClientOptions["context"]>} */
+    this.contextOf = () => undefined;
     this.ticks = 0;
     this.latest = new LatestStep(); // Whichever object asked for it.
     this.signedOutAt = 0; // The tick at which the server last knew of no user.
@@ -190,9 +192,10 @@ export class Connection {
   }
 
   /** @param {ClientOptions} options */
-  configure({ language, texts }) {
+  configure({ language, texts, context }) {
     if (language !== undefined) this.language = language;
     if (texts !== undefined) this.texts = { ...OWN_TEXTS, ...texts };
+    if (context !== undefined) this.contextOf = context;
   }
 
   tick() {
@@ -361,7 +364,8 @@ export class Connection {
    * @returns {Promise<Answer>}
    */
   async send(step, event) {
-    const name = `send ${canonical(event)}`;
+    const { context, ...answer } = event; // Each click can have a CAPTCHA token of its own.
+    const name = `send ${canonical(answer)}`;
     const { lastSent } = this;
     const isUnderWay = this.writes.some((one) => one.name === name);
     if (!isUnderWay && lastSent?.name === name && this.isRecent(lastSent)) return lastSent.answer;
@@ -411,7 +415,8 @@ export class Connection {
    */
   async post(step, event) {
     const path = `/flows/${step.flow_id || "current"}/events`;
-    const body = { ...event, version: step.version };
+    const context = event.context ?? (await this.contextOf(event));
+    const body = { ...event, ...(context && { context }), version: step.version };
     try {
       return await this.askForStep("POST", path, body);
     } catch (problem) {

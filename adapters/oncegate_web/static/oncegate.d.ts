@@ -49,6 +49,8 @@ export interface Message {
   readonly text: string;
   /** Cognito's own words, if they are for users; the name of a challenge. */
   readonly detail: string;
+  /** Name of the main action's field that the message is about, or null. */
+  readonly field: string | null;
 }
 
 /** One value that a field can take. */
@@ -91,6 +93,8 @@ interface FieldNames {
   submit_new_password: "new_password" | `attributes.${string}`;
   reset_password: "code" | "new_password";
   remember_device: "remember";
+  forgot_password: never;
+  confirm_account: never;
   request_new_code: never;
   cancel: never;
 }
@@ -168,18 +172,23 @@ type InFlight =
 
 /** The current step of a sign-in, and what the user can do there; a union, by `state`. */
 export type Step =
-  | StepIn<"idle", "submit_username" | "submit_password" | "cancel">
+  | StepIn<
+      "idle",
+      "submit_username" | "submit_password" | "forgot_password" | "confirm_account" | "cancel"
+    >
   | StepIn<"password_verified", "choose_factor" | "cancel">
   | StepIn<"choosing_first_factor", "choose_factor" | "cancel">
-  | StepIn<"awaiting_password", "submit_password" | "cancel">
-  | (StepIn<"awaiting_mfa", "submit_code" | "request_new_code" | "cancel"> & {
+  | StepIn<"awaiting_password", "submit_password" | "choose_factor" | "cancel">
+  | (StepIn<"awaiting_mfa", "submit_code" | "choose_factor" | "request_new_code" | "cancel"> & {
       readonly challenge: "SMS_MFA" | "EMAIL_OTP" | "SOFTWARE_TOKEN_MFA" | "SMS_OTP";
     })
   | (StepIn<"setting_up_totp", "submit_code" | "cancel"> & {
       readonly totp: { readonly secret: string; readonly uri: string };
     })
   | StepIn<"setting_up_email", "submit_email" | "cancel">
-  | (StepIn<"awaiting_passkey", "submit_passkey" | "cancel"> & { readonly passkey_options: string })
+  | (StepIn<"awaiting_passkey", "submit_passkey" | "choose_factor" | "cancel"> & {
+      readonly passkey_options: string;
+    })
   | (StepIn<"awaiting_answer", "submit_answer" | "cancel"> & {
       readonly parameters: Readonly<Record<string, string>>;
     })
@@ -202,8 +211,19 @@ export type State = Step["state"];
 /** The step of one state. */
 export type StepOf<Of extends State> = Extract<Step, { readonly state: Of }>;
 
+/** What goes with one event, and is not stored. */
+export interface EventContext {
+  /**
+   * For the pool's Lambda triggers, such as a CAPTCHA token. Names that the application does not allow
+   * (`client_metadata_from_browser`) are left out.
+   */
+  client_metadata?: Record<string, string>;
+  /** For threat protection: the result of `AmazonCognitoAdvancedSecurityData.getData`. */
+  encoded_data?: string;
+}
+
 /** What the user does, for `send`; a union, by `type`. */
-export type SignInEvent =
+export type SignInEvent = { context?: EventContext } & (
   | {
       type: "submit_password";
       username?: string;
@@ -227,8 +247,11 @@ export type SignInEvent =
   | { type: "submit_new_password"; new_password: string; attributes?: Record<string, string> }
   | { type: "reset_password"; code: string; new_password: string }
   | { type: "remember_device"; remember?: boolean }
+  | { type: "forgot_password" }
+  | { type: "confirm_account" }
   | { type: "request_new_code" }
-  | { type: "cancel" };
+  | { type: "cancel" }
+);
 
 /** The event of one type. */
 export type EventOf<Type extends EventType> = Extract<SignInEvent, { type: Type }>;
@@ -280,6 +303,8 @@ export interface ClientOptions {
   language?: string;
   /** Texts of the module's own problems. */
   texts?: Partial<OwnTexts>;
+  /** Returns what goes with an event that has no `context` of its own, each time that it is sent. */
+  context?: (event: SignInEvent) => EventContext | undefined | Promise<EventContext | undefined>;
 }
 
 /** One user's sign-in. Objects with the same prefix and the same `fetch` share what is under way. */

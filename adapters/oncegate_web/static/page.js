@@ -24,9 +24,19 @@ for (const element of document.querySelectorAll("[data-countdown]")) {
   const timer = setInterval(tick, 500);
 }
 
+// For threat protection: AWS's script, if the application serves it, describes this browser. A sign-in
+// goes on without it.
+const collect = ({ _encoded_data: hidden, username }) => {
+  const [pool, client] = (document.body.dataset.appId || "").split("/");
+  try {
+    hidden.value = AmazonCognitoAdvancedSecurityData.getData(username.value, pool, client) || "";
+  } catch {} // No such field, or no such script.
+};
+
 for (const form of document.querySelectorAll("form")) {
   form.addEventListener("submit", (event) => {
     if (form.querySelector('[aria-disabled="true"]')) event.preventDefault();
+    collect(form.elements);
   });
 }
 

@@ -22,7 +22,7 @@ from oncegate.challenges._base import SECOND_FACTORS, Choice, Delivery, Factor, 
 from oncegate.challenges._base import Field as FormField
 from oncegate.challenges.cancel import Cancel
 from oncegate.challenges.code import CheckCode, CodeChallenge, SubmitCode
-from oncegate.challenges.confirm_sign_up import ConfirmSignUp, SignUpConfirmation
+from oncegate.challenges.confirm_sign_up import ConfirmAccount, ConfirmSignUp, SignUpConfirmation
 from oncegate.challenges.custom import CheckAnswer, CustomChallenge, SubmitAnswer
 from oncegate.challenges.device import (
     CheckDevice,
@@ -45,7 +45,12 @@ from oncegate.challenges.password import (
     first_factor_call,
 )
 from oncegate.challenges.recovery import RecoveryChallenge, RequestNewCode, SendCode
-from oncegate.challenges.reset_password import PasswordReset, ResetPassword, ResetPasswordWith
+from oncegate.challenges.reset_password import (
+    ForgotPassword,
+    PasswordReset,
+    ResetPassword,
+    ResetPasswordWith,
+)
 from oncegate.challenges.totp_setup import TotpSetup
 from oncegate.challenges.unknown import UnknownChallenge
 from oncegate.challenges.username import StartSignIn, SubmitUsername, start_call
@@ -71,6 +76,7 @@ __all__ = [
     "Choice",
     "ChooseFactor",
     "CodeChallenge",
+    "ConfirmAccount",
     "ConfirmSignUp",
     "CustomChallenge",
     "Delivery",
@@ -79,6 +85,7 @@ __all__ = [
     "Event",
     "Factor",
     "FactorChoice",
+    "ForgotPassword",
     "FormField",
     "InMemory",
     "InvalidEvent",
@@ -131,7 +138,6 @@ Challenge = Annotated[
 Event = (
     SubmitUsername
     | SubmitPassword
-    | ChooseFactor
     | SubmitEmail
     | SubmitCode
     | SubmitPasskey
@@ -139,6 +145,9 @@ Event = (
     | SubmitNewPassword
     | ResetPassword
     | RememberDevice
+    | ChooseFactor
+    | ForgotPassword
+    | ConfirmAccount
     | RequestNewCode
     | Cancel
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
@@ -47,6 +48,10 @@ class Factor(StrEnum):
 FIRST_FACTORS = (Factor.EMAIL, Factor.SMS_OTP, Factor.PASSKEY, Factor.PASSWORD)
 SECOND_FACTORS = (Factor.SMS, Factor.EMAIL, Factor.TOTP)
 
+SHORTEST, LONGEST = 4, 12
+"""Digits of a code. Cognito's own have 6 or 8, according to what they are for, and a pool's custom
+sender may send others, so no exact length is ever required (amplify-js#14428)."""
+
 
 class Delivery(StoredModel):
     """Where Cognito sent a code.
@@ -86,7 +91,7 @@ class Field(BaseModel):
             browser's answer to `Step.passkey_options`, as JSON.
         autocomplete: HTML autofill token (HTML Living Standard, 4.10.18.7).
         inputmode: keyboard that a phone should show.
-        pattern: regular expression for the whole value, after spaces and hyphens are removed.
+        pattern: regular expression for the whole value, with ASCII digits and without blanks and dashes.
         secret: whether to hide what is typed and never show it again.
         value: initial value; always empty for a secret.
     """
@@ -121,16 +126,37 @@ def choice(value: str, label_code: str) -> Choice:
 # ── what users type ──
 
 
-def _without_separators(code: object) -> object:
-    """Remove the spaces and hyphens that people and phones put into codes."""
+# What people, keyboards and copied text put around and into codes: invisible marks, blanks and dashes
+# (Unicode's general categories), the minus sign, and variation selectors.
+_SEPARATORS = frozenset({"Cf", "Zs", "Zl", "Zp", "Pd"})
+_MORE_SEPARATORS = frozenset("\u2212\ufe0e\ufe0f")
+_LONGEST_CODE_TEXT = 256
+
+
+def _ascii_digits(code: object) -> object:
+    """Return what was typed with ASCII digits, and without separators.
+
+    A keyboard types the digits of its own script, such as Arabic-Indic or fullwidth ones.
+    """
     if isinstance(code, SecretStr):
         code = code.get_secret_value()
-    return "".join(code.split()).replace("-", "") if isinstance(code, str) else code
+    if not isinstance(code, str) or len(code) > _LONGEST_CODE_TEXT:
+        return code
+    return "".join(_ascii_digit(char) for char in code if not _is_separator(char))
+
+
+def _ascii_digit(char: str) -> str:
+    value = unicodedata.digit(char, None)
+    return char if value is None else str(value)
+
+
+def _is_separator(char: str) -> bool:
+    return char.isspace() or char in _MORE_SEPARATORS or unicodedata.category(char) in _SEPARATORS
 
 
 def _digits(code: SecretStr) -> SecretStr:
     value = code.get_secret_value()
-    if not (value.isascii() and value.isdigit() and 4 <= len(value) <= 12):
+    if not (value.isascii() and value.isdigit() and SHORTEST <= len(value) <= LONGEST):
         raise ValueError("a code is 4 to 12 digits")
     return code
 
@@ -161,7 +187,7 @@ def _encodable(value: Any) -> Any:
 
 
 _Encodable = AfterValidator(_encodable)
-CodeText = Annotated[SecretStr, BeforeValidator(_without_separators), AfterValidator(_digits)]
+CodeText = Annotated[SecretStr, BeforeValidator(_ascii_digits), AfterValidator(_digits)]
 # Cognito's own limits (botocore's service model): UsernameType 1..128, PasswordType at most 256.
 UsernameText = Annotated[
     str, StringConstraints(strip_whitespace=True, min_length=1, max_length=128), _Encodable
@@ -220,9 +246,14 @@ class ChallengeBase(StoredModel):
         return None
 
     @property
-    def digits(self) -> int | None:
-        """Length of the code that answers it; None if no code does."""
-        return None
+    def choices(self) -> tuple[Factor, ...]:
+        """The factors that the user can choose, instead of this challenge or as its answer."""
+        return ()
+
+    @property
+    def takes_code(self) -> bool:
+        """Whether a code answers it."""
+        return False
 
     @property
     def messages(self) -> Mapping[str, str]:
@@ -230,7 +261,7 @@ class ChallengeBase(StoredModel):
 
         Subclasses extend it.
         """
-        return _MESSAGES if self.digits else _MESSAGES | _MESSAGES_WITHOUT_A_CODE
+        return _MESSAGES if self.takes_code else _MESSAGES | _MESSAGES_WITHOUT_A_CODE
 
     @property
     def answer_can_send(self) -> bool:

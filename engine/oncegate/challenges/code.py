@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from pydantic import SecretStr
 
 from oncegate.challenges._base import (
+    LONGEST,
+    SHORTEST,
     CallBase,
     ChallengeBase,
     CodeText,
@@ -32,14 +34,20 @@ class CodeChallenge(ChallengeBase):
 
     Attributes:
         is_first_factor: whether the code replaces the password, so that a new one needs none.
+        available: other first factors of the user; begin anew with one of them (`ChooseFactor`).
     """
 
     kind: Literal[Factor.SMS, Factor.EMAIL, Factor.TOTP, Factor.SMS_OTP]
     is_first_factor: bool = False
+    available: tuple[Factor, ...] = ()
 
     @property
     def waits_in(self) -> FlowState:
         return FlowState.AWAITING_MFA
+
+    @property
+    def choices(self) -> tuple[Factor, ...]:
+        return self.available
 
     @property
     def messages(self) -> Mapping[str, str]:
@@ -49,9 +57,8 @@ class CodeChallenge(ChallengeBase):
         }
 
     @property
-    def digits(self) -> int:
-        """SMS and TOTP codes have 6 digits, EMAIL_OTP codes 8 (public reports)."""
-        return 8 if self.kind is Factor.EMAIL else 6
+    def takes_code(self) -> bool:
+        return True
 
     def call(self, flow: Flow, memory: InMemory) -> CheckCode:
         assert isinstance(memory.event, SubmitCode)
@@ -59,7 +66,9 @@ class CodeChallenge(ChallengeBase):
 
 
 class SubmitCode(EventBase):
-    """A code from an SMS, an email or an authenticator app. Spaces in it do not matter.
+    """A code from an SMS, an email or an authenticator app.
+
+    Digits of any script are taken. Blanks, dashes and invisible marks in it do not matter.
 
     Attributes:
         remember_device: the answer, given in advance, to whether to remember this device.
@@ -107,11 +116,10 @@ def code_field(flow: Flow) -> Field:
         Factor.TOTP: "code.totp",
         "TOTP_SETUP": "code.totp",
     }.get(challenge.kind if challenge else "", "code")
-    digits = "4,12" if challenge is None else challenge.digits or 6
     return field(
         "code",
         text,
         autocomplete="one-time-code",
         inputmode="numeric",
-        pattern=f"[0-9]{{{digits}}}",
+        pattern=f"[0-9]{{{SHORTEST},{LONGEST}}}",
     )

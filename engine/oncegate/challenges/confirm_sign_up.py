@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import SecretStr
 
-from oncegate.challenges._base import CallBase
+from oncegate.challenges._base import CallBase, EventBase
 from oncegate.challenges.code import SubmitCode
 from oncegate.challenges.recovery import RecoveryChallenge, SendCode
 from oncegate.states import FlowState
@@ -30,6 +30,17 @@ class SignUpConfirmation(RecoveryChallenge):
             return SendCode(challenge=self)
         assert isinstance(memory.event, SubmitCode)
         return ConfirmSignUp(challenge=self, code=memory.event.code)
+
+
+class ConfirmAccount(EventBase):
+    """Enter the code that confirms a sign-up, or request one.
+
+    Offered after every rejected sign-in: Cognito refuses an unconfirmed user before it checks the
+    password, so whether there is one must not be told to whoever types the name.
+    """
+
+    machine_event: ClassVar[str] = "confirm_account"
+    type: Literal["confirm_account"] = "confirm_account"
 
 
 class ConfirmSignUp(CallBase):

@@ -40,6 +40,8 @@ class CustomChallenge(ChallengeBase):
             "wrong_code": "wrong_answer",
             "code_already_used": "wrong_answer",
             "already_tried": "answer_already_tried",
+            # The Lambda has ended the sign-in (failAuthentication).
+            "wrong_credentials": "answer_failed",
         }
 
     @property

@@ -42,6 +42,10 @@ class FactorChoice(ChallengeBase):
             return FlowState.CHOOSING_FIRST_FACTOR
         return FlowState.PASSWORD_VERIFIED
 
+    @property
+    def choices(self) -> tuple[Factor, ...]:
+        return self.factors
+
     def call(self, flow: Flow, memory: InMemory) -> RequestCode:
         from oncegate.challenges.email_setup import SubmitEmail
 
@@ -50,13 +54,18 @@ class FactorChoice(ChallengeBase):
         return RequestCode(
             challenge=self,
             factor=flow.factor,
+            typed=flow.username,
             email=event.email if isinstance(event, SubmitEmail) else None,
             device_key=flow.device_key,
         )
 
 
 class ChooseFactor(EventBase):
-    """The factor to use. Choosing SMS or email makes Cognito send the code."""
+    """The factor to use. Choosing SMS or email makes Cognito send the code.
+
+    Also the way from one first factor to another: the sign-in begins anew, and the challenge before can
+    no longer be answered.
+    """
 
     machine_event: ClassVar[str] = "choose_factor"
     type: Literal["choose_factor"] = "choose_factor"
@@ -64,15 +73,29 @@ class ChooseFactor(EventBase):
 
     @classmethod
     def fields(cls, flow: Flow) -> tuple[Field, ...]:
-        assert isinstance(flow.challenge, FactorChoice)
-        choices = tuple(choice(factor, f"factor.{factor}") for factor in flow.challenge.factors)
+        choices = tuple(choice(factor, f"factor.{factor}") for factor in offered_factors(flow))
         return (field("factor", "factor", type="choice", choices=choices),)
+
+    @classmethod
+    def label_code(cls, flow: Flow) -> str:
+        is_asked = flow.challenge is not None and flow.state is flow.challenge.waits_in
+        is_asked = is_asked and isinstance(flow.challenge, FactorChoice)
+        return "action.choose_factor" if is_asked else "action.choose_factor.another"
+
+
+def offered_factors(flow: Flow) -> tuple[Factor, ...]:
+    """Return the factors that the user can choose at the flow's step."""
+    choices = flow.challenge.choices if flow.challenge else ()
+    if flow.state is FlowState.AWAITING_PASSWORD:  # where a choice of the password waits as well
+        return tuple(factor for factor in choices if factor is not Factor.PASSWORD)
+    return choices
 
 
 class RequestCode(CallBase):
     """Answer the choice of a factor. Cognito sends a code if it is SMS or email.
 
     Attributes:
+        typed: name that the user typed, to label an authenticator app; empty if it is not known.
         email: address to set up, if email is the factor to set up.
     """
 
@@ -80,5 +103,6 @@ class RequestCode(CallBase):
 
     challenge: FactorChoice
     factor: Factor
+    typed: str = ""
     email: str | None = None
     device_key: str | None = None

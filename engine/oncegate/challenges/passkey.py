@@ -29,14 +29,20 @@ class PasskeyChallenge(ChallengeBase):
     Attributes:
         options: CREDENTIAL_REQUEST_OPTIONS, JSON like WebAuthn's
             PublicKeyCredentialRequestOptionsJSON.
+        available: other first factors of the user; begin anew with one of them (`ChooseFactor`).
     """
 
     kind: Literal[Factor.PASSKEY] = Factor.PASSKEY
     options: str = ModelField(max_length=8192)
+    available: tuple[Factor, ...] = ()
 
     @property
     def waits_in(self) -> FlowState:
         return FlowState.AWAITING_PASSKEY
+
+    @property
+    def choices(self) -> tuple[Factor, ...]:
+        return self.available
 
     def call(self, flow: Flow, memory: InMemory) -> CheckPasskey:
         assert isinstance(memory.event, SubmitPasskey)

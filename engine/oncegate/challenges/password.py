@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import SecretStr
 
+from oncegate._secret import Secret
 from oncegate.challenges._base import (
     CallBase,
     ChallengeBase,
     EventBase,
+    Factor,
     Field,
     PasswordText,
     UsernameText,
@@ -25,18 +27,27 @@ if TYPE_CHECKING:
 
 
 class PasswordChallenge(ChallengeBase):
-    """Cognito knows the username and asks for the password (USER_AUTH).
+    """Cognito knows the username and asks for the password (USER_AUTH), or the user chose it.
 
     Attributes:
+        session: Cognito's session. Empty if the user chose the password instead of another challenge:
+            the sign-in begins anew with it.
         srp: whether it is to be proven by SRP.
+        available: other first factors of the user; begin anew with one of them (`ChooseFactor`).
     """
 
     kind: Literal["PASSWORD"] = "PASSWORD"
+    session: Secret = SecretStr("")
     srp: bool = True
+    available: tuple[Factor, ...] = ()
 
     @property
     def waits_in(self) -> FlowState:
         return FlowState.AWAITING_PASSWORD
+
+    @property
+    def choices(self) -> tuple[Factor, ...]:
+        return self.available
 
 
 class SubmitPassword(EventBase):
@@ -97,6 +108,8 @@ def first_factor_call(flow: Flow, memory: InMemory) -> CheckPassword | StartSign
         return StartSignIn(
             username=flow.username, session=flow.start_session, device_key=flow.device_key
         )
+    if challenge is not None and not challenge.session.get_secret_value():
+        challenge = None
     return CheckPassword(
         username=flow.username, password=password, challenge=challenge, device_key=flow.device_key
     )

@@ -29,15 +29,15 @@ class RecoveryChallenge(ChallengeBase):
         return {
             **super().messages,
             "wrong_credentials": "recovery_refused",
+            "refused": "recovery_refused",
             "code_expired": "recovery_code_expired",
             "code_already_used": "recovery_code_expired",
             "factor_unusable": "recovery_unavailable",
         }
 
     @property
-    def digits(self) -> int:
-        """The code has 6 digits (public reports)."""
-        return 6
+    def takes_code(self) -> bool:
+        return True
 
 
 class RequestNewCode(EventBase):

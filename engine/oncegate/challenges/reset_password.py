@@ -34,6 +34,17 @@ class PasswordReset(RecoveryChallenge):
         return ResetPasswordWith(challenge=self, code=event.code, new_password=event.new_password)
 
 
+class ForgotPassword(EventBase):
+    """Reset the password with a code. Offered after every rejected sign-in.
+
+    On most pools Cognito does not say that a password has to be reset (AWS developer guide, importing
+    users), so the user begins.
+    """
+
+    machine_event: ClassVar[str] = "forgot_password"
+    type: Literal["forgot_password"] = "forgot_password"
+
+
 class ResetPassword(EventBase):
     """The code that Cognito sent for the reset, and the new password."""
 

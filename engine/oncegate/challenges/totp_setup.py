@@ -32,9 +32,8 @@ class TotpSetup(ChallengeBase):
         return FlowState.SETTING_UP_TOTP
 
     @property
-    def digits(self) -> int:
-        """A TOTP code has 6 digits (public reports)."""
-        return 6
+    def takes_code(self) -> bool:
+        return True
 
     def call(self, flow: Flow, memory: InMemory) -> CheckCode:
         from oncegate.challenges.code import CheckCode, SubmitCode

@@ -29,10 +29,13 @@ from oncegate.challenges import (
     CheckCode,
     ChooseFactor,
     CodeChallenge,
+    ConfirmAccount,
     ConfirmSignUp,
     CustomChallenge,
     Event,
     Factor,
+    FactorChoice,
+    ForgotPassword,
     RecoveryChallenge,
     RememberDevice,
     RequestCode,
@@ -417,10 +420,14 @@ def _browser_tag(is_known: bool) -> str:
 
 def _can_cause_a_code(flow: Flow, event: Event) -> bool:
     if isinstance(event, ChooseFactor):
-        return event.factor not in _NOT_SENT
+        # A sign-in that begins anew can send whatever factor the user prefers.
+        begins = event.factor is Factor.PASSKEY and not isinstance(flow.challenge, FactorChoice)
+        return begins or event.factor not in _NOT_SENT
     if isinstance(event, SubmitCode):
         return isinstance(flow.challenge, RecoveryChallenge)  # a sign-in follows
-    return not isinstance(event, (SubmitPasskey, RememberDevice, Cancel))
+    return not isinstance(
+        event, (SubmitPasskey, RememberDevice, ForgotPassword, ConfirmAccount, Cancel)
+    )
 
 
 def _can_send(call: Call) -> bool:

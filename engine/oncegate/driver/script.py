@@ -119,6 +119,7 @@ class Driver:
         patience: float = 10.0,
         lease: float | None = None,
         retain_password: bool = False,
+        show_trigger_words: bool = False,
         new_code_cooldown: float = 30.0,
         new_codes_per_flow: int = NEW_CODES_PER_FLOW,
         budget: CodeBudget | None = DEFAULT_BUDGET,
@@ -142,6 +143,8 @@ class Driver:
                 call needs.
             retain_password: retain the password, sealed in the flow and for no longer than the
                 challenge lives, so that a new code takes one click. Otherwise the user enters it again.
+            show_trigger_words: show users what the pool's own Lambda triggers say when they refuse, as
+                the message's detail. Switch it on only if your triggers are written for users.
             new_code_cooldown: seconds between a code and the earliest request for the next.
             new_codes_per_flow: number of new codes that one flow may request.
             budget: limits of codes for one user and one source over all flows; None for no limit.
@@ -169,6 +172,7 @@ class Driver:
         self._keys = keys and keys.bound_to(transport.app_id, as_in_0_1=as_in_0_1)
         self._schema = record_schema
         self._reported_epochs: set[str] = set()
+        self._has_warned_of_vault = False
         # Without a key, rows are found under a plain digest, and are not sealed.
         row_keys = self._keys or SealingKeys(None).bound_to(transport.app_id)
         self._limits = Limits(budget, guess_limit, row_keys, self._clock)
@@ -176,6 +180,7 @@ class Driver:
             lease=shortest + SAVE_WITHIN if lease is None else lease,
             cooldown=new_code_cooldown,
             retain_password=retain_password,
+            show_trigger_words=show_trigger_words,
         )
         self._unsaved = Flow(
             is_passwordless=transport.is_passwordless, new_codes_left=new_codes_per_flow
@@ -379,6 +384,8 @@ class Driver:
         """Give tokens to the session keeper and devices to the vault, before the outcome is saved."""
         if isinstance(outcome, TokensIssued):
             key = outcome.new_device.key if outcome.new_device else flow.device_key
+            if outcome.new_device and vault is None:
+                self._warn_of_missing_vault()
             tokens = outcome.tokens.model_copy(update={"device_key": key})
             if self._has_keeper:
                 session_id = yield from self._in_time(flow, CreateSession(tokens))
@@ -398,6 +405,20 @@ class Driver:
             yield StoreDevice(vault, device, keep=True)
             memory = memory.model_copy(update={"device": device})
         return outcome, memory
+
+    def _warn_of_missing_vault(self) -> None:
+        """Say once that these tokens cannot be renewed: their device is never confirmed.
+
+        amplify-android#2506: Cognito then answers "Invalid Refresh Token".
+        """
+        if not self._has_warned_of_vault:
+            self._has_warned_of_vault = True
+            logger().warning(
+                "no device vault",
+                reason="the user pool tracks devices, and this device is not registered without a vault",
+                effect="tokens cannot be renewed: sessions end with their first access token",
+                cure="pass vault=, or turn device tracking off in the user pool",
+            )
 
     def _remove_rejected_device(
         self, before: Flow, after: Flow, memory: InMemory, vault: DeviceVault | None

@@ -37,7 +37,15 @@ EVENTS: Final = tuple(event.machine_event for event in EVENT_TYPES)
 _NO_POLICY = Policy()
 _NO_INPUTS = GuardInputs()
 
-_STANDING = frozenset({"username_is_enough", "code_was_delivered", "new_codes_remain"})
+_STANDING = frozenset(
+    {
+        "sign_in_was_rejected",
+        "username_is_enough",
+        "factor_is_offered",
+        "code_was_delivered",
+        "new_codes_remain",
+    }
+)
 """Guards that depend on the flow alone: while one is closed, the event is not even offered."""
 
 _REASONS: Final = {
@@ -46,8 +54,10 @@ _REASONS: Final = {
     "answer_is_new": "already_tried",
     "factor_is_offered": "not_offered",
     "username_is_known": "username_missing",
+    "sign_in_was_rejected": "not_allowed",
     "username_is_enough": "not_allowed",
     "code_was_delivered": "not_allowed",
+    "code_of_factor_is_due": "too_soon",
     "cooldown_is_over": "too_soon",
     "new_codes_remain": "no_more_codes",
     "budget_remains": "too_many_codes",

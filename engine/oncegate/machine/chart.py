@@ -33,7 +33,8 @@ Why a code is only ever sent once per challenge:
    only that the device does not exist, so it sent nothing, and the call is made again without the
    device.
 4. `cooldown_is_over`, `new_codes_remain` and `budget_remains` guard requests for a new code. Such a
-   request drops the challenge before, so that its code can no longer be answered.
+   request drops the challenge before, so that its code can no longer be answered. The same holds for
+   another way to sign in, whose cooldown is that of the same factor (`code_of_factor_is_due`).
 5. The driver saves by compare-and-swap. If two workers take the same transition, one of them wins and
    makes the call (`oncegate.driver.script`).
 
@@ -143,6 +144,23 @@ class SignInMachine(Guards, Effects, StateChart[TransitionContext]):
             cond=["code_not_sent", "factor_is_offered", "budget_remains"],
             on="write_choice_ahead",
         )
+        # Another way to sign in: anew, with the factor that the user prefers.
+        | awaiting_password.from_(
+            awaiting_mfa,
+            awaiting_passkey,
+            cond=["step_is_current", "factor_is_offered", "password_is_chosen"],
+            on="ask_for_password",
+        )
+        | requesting_challenge.from_(
+            awaiting_password,
+            awaiting_mfa,
+            awaiting_passkey,
+            cond=[
+                *("code_not_sent", "factor_is_offered", "code_of_factor_is_due"),
+                *("new_codes_remain", "budget_remains"),
+            ],
+            on="write_other_factor_ahead",
+        )
     )
     submit_email = Event(
         setting_up_email.to(
@@ -215,6 +233,16 @@ class SignInMachine(Guards, Effects, StateChart[TransitionContext]):
             on="start_over_for_new_code",
         )
     )
+    forgot_password = Event(
+        idle.to(awaiting_reset, cond=["step_is_current", "sign_in_was_rejected"], on="start_reset")
+    )
+    confirm_account = Event(
+        idle.to(
+            awaiting_confirmation,
+            cond=["step_is_current", "sign_in_was_rejected"],
+            on="start_confirmation",
+        )
+    )
     cancel = Event(
         failed.from_(idle, *_challenged, cond="step_is_current", on="fail_cancelled"),
     )
@@ -242,8 +270,10 @@ class SignInMachine(Guards, Effects, StateChart[TransitionContext]):
             on="continue_without_device",
         )
         | checking_device.to(idle, cond="device_is_not_believed", on="start_over_without_device")
-        # A recovery comes before the sign-in.
-        | deciding.from_(*_calls, cond="recovery_is_required", on="start_recovery")
+        # A recovery comes before the sign-in. Before a factor is proven, nobody is told of one.
+        | deciding.from_(
+            checking_answer, setting_password, cond="recovery_is_required", on="start_recovery"
+        )
         # The same challenge, or the first factor, can be answered again.
         | idle.from_(
             checking_password,
@@ -252,12 +282,9 @@ class SignInMachine(Guards, Effects, StateChart[TransitionContext]):
             on="start_over_rejected",
         )
         | requesting_challenge.to(deciding, cond="factor_is_unusable", on="drop_factor")
+        | requesting_challenge.to(deciding, cond="recovery_continues", on="imitate_recovery_code")
         | deciding.from_(
-            requesting_challenge,
-            checking_answer,
-            setting_password,
-            cond="recovery_continues",
-            on="note_rejection",
+            checking_answer, setting_password, cond="recovery_continues", on="note_rejection"
         )
         | deciding.from_(
             checking_answer,
@@ -268,7 +295,8 @@ class SignInMachine(Guards, Effects, StateChart[TransitionContext]):
         | failed.from_(
             checking_answer, setting_password, cond="challenge_is_alive", on="fail_out_of_attempts"
         )
-        | setting_password.to(deciding, cond="new_password_was_rejected", on="note_rejection")
+        | setting_password.to(deciding, cond="input_was_rejected", on="note_rejection")
+        | requesting_challenge.to(setting_up_email, cond="email_was_rejected", on="note_rejection")
         | idle.from_(
             requesting_challenge,
             checking_answer,

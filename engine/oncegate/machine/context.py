@@ -35,11 +35,13 @@ class Policy(NamedTuple):
         cooldown: seconds between a code and the earliest request for the next.
         retain_password: whether the password is retained, sealed, while a challenge lives, so that a
             new code takes one click.
+        show_trigger_words: whether users see the words of the pool's own Lambda triggers.
     """
 
     lease: float = 0.0
     cooldown: float = 0.0
     retain_password: bool = False
+    show_trigger_words: bool = False
 
 
 class GuardInputs(NamedTuple):

@@ -11,8 +11,12 @@ from typing import TYPE_CHECKING, Any
 from oncegate.challenges import (
     ChooseFactor,
     CodeChallenge,
+    Delivery,
     DeviceOffer,
+    Factor,
     FactorChoice,
+    PasswordChallenge,
+    RecoveryChallenge,
     SubmitCode,
     SubmitPassword,
     SubmitUsername,
@@ -37,6 +41,8 @@ if TYPE_CHECKING:
 _ENDS = frozenset(
     {
         RejectionReason.ADMINISTRATOR_MUST_ACT,
+        RejectionReason.SECOND_FACTOR_MISSING,
+        RejectionReason.BLOCKED,
         RejectionReason.TRIGGER_REFUSED,
         RejectionReason.FIREWALL,
         RejectionReason.MISCONFIGURED,
@@ -45,6 +51,15 @@ _ENDS = frozenset(
 """The reasons that are true words for the end of a flow; the others presume a way on."""
 
 _REQUESTS = frozenset({FlowState.CHECKING_PASSWORD, FlowState.REQUESTING_CHALLENGE})
+
+
+def _with_hidden_delivery(recovery: RecoveryChallenge) -> RecoveryChallenge:
+    """Return a recovery whose code was sent, without where to.
+
+    Whoever typed the name asked for it, and has proven nothing. Cognito imitates a destination for some
+    users and not for others, such as one whose sign-up is confirmed.
+    """
+    return recovery.model_copy(update={"delivery": Delivery(medium="", destination="")})
 
 
 class Effects:
@@ -105,6 +120,27 @@ class Effects:
         self.note_choice()
         self.write_request_ahead()
 
+    def write_other_factor_ahead(self) -> None:
+        """Write ahead a sign-in that begins anew, with the factor that the user prefers."""
+        trigger = self.model.trigger
+        assert isinstance(trigger, ChooseFactor)
+        self._drop_challenge(factor=trigger.factor, preselected_factor=None)
+        self.write_new_code_ahead()
+
+    def ask_for_password(self) -> None:
+        """Ask for the password instead of another first factor. The sign-in will begin anew with it."""
+        before = self.model.challenge
+        assert before is not None
+        others = (Factor(before.kind), *before.choices)
+        challenge = PasswordChallenge(
+            username=before.username,
+            valid_for=before.valid_for,
+            available=tuple(factor for factor in others if factor is not Factor.PASSWORD),
+        )
+        self._drop_challenge()
+        self._set_challenge(challenge, self.model.now)
+        self.note_choice()
+
     def write_preselected_factor_ahead(self) -> None:
         """Write ahead the request of the factor that the user chose for the code before.
 
@@ -139,6 +175,8 @@ class Effects:
         """Record the challenge, the session or the confirmation that Cognito answered with."""
         context, trigger = self.model, self.model.trigger
         challenge = trigger.challenge if isinstance(trigger, ChallengeIssued) else None
+        if isinstance(challenge, RecoveryChallenge):
+            challenge = _with_hidden_delivery(challenge)
         self._note_password_change()
         self._set_challenge(challenge, context.flow.saved_at)
         context.change(start_session=None)
@@ -146,6 +184,9 @@ class Effects:
             self._start_cooldown()
         if isinstance(challenge, CodeChallenge):
             context.change(preselected_factor=None)
+            if challenge.delivery is not None:
+                sent = dict.fromkeys((*context.flow.sent_factors, challenge.kind))
+                context.change(sent_factors=tuple(sent))
         if isinstance(trigger, TokensIssued):
             context.change(session_id=trigger.session_id, retained_password=None)
             if trigger.session_id and context.inputs.answer_digest:
@@ -155,6 +196,22 @@ class Effects:
                 )
         if isinstance(trigger, Confirmed):
             context.change(start_session=trigger.session, message="confirmed")
+
+    def start_confirmation(self) -> None:
+        """Ask for the code of a sign-up, because the user says that there is one to confirm."""
+        self._begin_recovery(RejectionReason.SIGN_UP_NOT_CONFIRMED)
+        self.model.change(message="sign_up_not_confirmed")
+
+    def start_reset(self) -> None:
+        """Ask for the code of a reset, because the user has forgotten the password."""
+        self._begin_recovery(RejectionReason.PASSWORD_RESET_REQUIRED)
+
+    def imitate_recovery_code(self) -> None:
+        """Go on as if a code had been sent: that the user is unknown must not be told."""
+        challenge = self.model.challenge
+        assert isinstance(challenge, RecoveryChallenge)
+        self._set_challenge(_with_hidden_delivery(challenge), self.model.now)
+        self._start_cooldown()
 
     def start_recovery(self) -> None:
         """Record that the user has to confirm the sign-up or reset the password first."""
@@ -199,17 +256,18 @@ class Effects:
         self._drop_challenge(message="device_forgotten", device_key=None)
 
     def note_rejection(self) -> None:
-        """Record why Cognito rejected the call. Only a password policy's own words are for users."""
+        """Record why Cognito rejected the call."""
         trigger = self.model.trigger
         assert isinstance(trigger, Rejected)
-        is_policy = trigger.reason is RejectionReason.NEW_PASSWORD_REFUSED
         self.model.change(
-            message=self._message(trigger.reason), detail=trigger.detail if is_policy else ""
+            message=trigger.message or self._message(trigger.reason), detail=self._words_for_user()
         )
 
     def count_attempt(self) -> None:
-        """Record the rejection, and count a wrong code."""
+        """Record the rejection, and count a wrong code. While a lock lasts, Cognito checks no code."""
         self.note_rejection()
+        if self.model.rejection_reason is RejectionReason.LOCKED:
+            self.forget_answer()
         if self.model.rejection_reason is RejectionReason.WRONG_CODE:
             self.model.change(attempts_left=self.model.flow.attempts_left - 1)
 
@@ -265,8 +323,10 @@ class Effects:
 
     def fail_rejected(self) -> None:
         """End the flow. The reason is told if the user, or support, can do something about it."""
-        reason = self.model.rejection_reason
-        self._drop_challenge(message=reason if reason in _ENDS else "refused")
+        trigger = self.model.trigger
+        assert isinstance(trigger, Rejected)
+        reason = trigger.reason if trigger.reason in _ENDS else "refused"
+        self._drop_challenge(message=trigger.message or reason, detail=self._words_for_user())
 
     def fail_out_of_attempts(self) -> None:
         """End the flow after the last wrong code."""
@@ -296,15 +356,32 @@ class Effects:
                 password_changed=False,
             )
 
+    def _begin_recovery(self, kind: RejectionReason) -> None:
+        # The password was not proven, so codes do not count by it (`oncegate.budget.password_tag`).
+        self.model.change(account_tag="", message=None, detail="")
+        recovery = RECOVERIES[kind](username=self.model.flow.username)
+        self._set_challenge(recovery, self.model.now)
+
     def _note_password_change(self) -> None:
         """Note that a call has set a new password, or may have."""
         if self.model.flow.state is FlowState.SETTING_PASSWORD:
             self.model.change(password_changed=True)
 
+    def _words_for_user(self) -> str:
+        trigger = self.model.trigger
+        assert isinstance(trigger, Rejected)
+        is_trigger = trigger.reason is RejectionReason.TRIGGER_REFUSED
+        return "" if is_trigger and not self.model.policy.show_trigger_words else trigger.for_user
+
     def _message(self, reason: str) -> str:
         # A first factor is rejected in its own words, whatever asked for it.
-        challenge = self.model.challenge
-        if challenge is None or self.model.state is FlowState.CHECKING_PASSWORD:
+        challenge, state = self.model.challenge, self.model.state
+        if reason in RECOVERIES and state in _REQUESTS:
+            reason = RejectionReason.WRONG_CREDENTIALS
+        if challenge is None and state is FlowState.REQUESTING_CHALLENGE:
+            # A pool's Lambda that refuses a username says that the password is wrong; there is none.
+            return "username_refused" if reason == "wrong_credentials" else str(reason)
+        if challenge is None or state is FlowState.CHECKING_PASSWORD:
             return str(reason)
         return challenge.messages.get(reason, str(reason))
 

@@ -19,6 +19,7 @@ from oncegate.challenges import (
     SignUpConfirmation,
     SubmitPassword,
 )
+from oncegate.challenges.factor_choice import offered_factors
 from oncegate.outcomes import Confirmed, DeviceRegistered, RejectionReason, TokensIssued
 from oncegate.record import Flow
 from oncegate.states import FlowState
@@ -37,6 +38,10 @@ RECOVERIES: Final[dict[RejectionReason, type[SignUpConfirmation | PasswordReset]
     RejectionReason.PASSWORD_RESET_REQUIRED: PasswordReset,
 }
 """The rejections after which a code, sent on request, leads back to the sign-in."""
+
+
+_REJECTED: Final = frozenset({"wrong_credentials", "username_refused", "locked"})
+"""The messages of a flow whose first factor was rejected."""
 
 
 def is_due(flow: Flow, now: float) -> bool:
@@ -79,18 +84,26 @@ class Guards:
         typed = trigger.username if isinstance(trigger, SubmitPassword) else None
         return bool(typed or self.model.flow.username)
 
+    def sign_in_was_rejected(self) -> bool:
+        """Cognito rejected the first factor of this user, who may have a recovery to do."""
+        return self.model.flow.message in _REJECTED and bool(self.model.flow.username)
+
     def username_is_enough(self) -> bool:
         """The transport can begin without a password."""
         return self.model.flow.is_passwordless
 
     def factor_is_offered(self) -> bool:
-        """Cognito offers the chosen factor to this user."""
-        challenge, trigger = self.model.challenge, self.model.trigger
-        return (
-            isinstance(challenge, FactorChoice)
-            and isinstance(trigger, ChooseFactor)
-            and trigger.factor in challenge.factors
+        """Cognito offers the chosen factor to this user, or any if none is chosen yet."""
+        offered, trigger = offered_factors(self.model.flow), self.model.trigger
+        return trigger.factor in offered if isinstance(trigger, ChooseFactor) else bool(offered)
+
+    def code_of_factor_is_due(self) -> bool:
+        """No code was sent for the chosen factor, or the last code has had its time to arrive."""
+        trigger = self.model.trigger
+        was_sent = (
+            isinstance(trigger, ChooseFactor) and trigger.factor in self.model.flow.sent_factors
         )
+        return not was_sent or self.cooldown_is_over()
 
     def password_is_chosen(self) -> bool:
         """The chosen factor is the password, so the user has to enter it before any call."""
@@ -172,12 +185,18 @@ class Guards:
             RejectionReason.CODE_EXPIRED,
             RejectionReason.FACTOR_UNUSABLE,
             RejectionReason.WRONG_CREDENTIALS,
+            RejectionReason.REFUSED,
             RejectionReason.LOCKED,
         }
 
     def first_factor_can_be_retried(self) -> bool:
-        """The first factor was rejected, and the user can try again."""
+        """The first factor was rejected, and the user can try again.
+
+        Cognito refuses an unconfirmed user before it checks the password (amazon-cognito-identity-js
+        issue 288), so this is a rejection like any other.
+        """
         return self.model.rejection_reason in {
+            *RECOVERIES,
             RejectionReason.WRONG_CREDENTIALS,
             RejectionReason.LOCKED,
             RejectionReason.CHALLENGE_DEAD,
@@ -193,26 +212,44 @@ class Guards:
         )
 
     def challenge_is_alive(self) -> bool:
-        """The code was wrong or already used; the session takes another."""
+        """The code was wrong or already used, or Cognito locked the user for some seconds.
+
+        The session takes another answer. A lock does not end it: AWS developer guide, on MFA.
+        """
         return self.model.rejection_reason in {
             RejectionReason.WRONG_CODE,
             RejectionReason.CODE_ALREADY_USED,
+            RejectionReason.LOCKED,
         }
 
     def attempts_remain(self) -> bool:
-        """This was not the last attempt. A code that was already used is correct and costs none."""
+        """This was not the last attempt, or it cost none: the code was not wrong."""
         return (
             self.model.flow.attempts_left > 1
-            or self.model.rejection_reason is RejectionReason.CODE_ALREADY_USED
+            or self.model.rejection_reason is not RejectionReason.WRONG_CODE
         )
 
-    def new_password_was_rejected(self) -> bool:
-        """The pool's policy rejected the new password; the session takes another."""
-        return self.model.rejection_reason is RejectionReason.NEW_PASSWORD_REFUSED
+    def input_was_rejected(self) -> bool:
+        """The new password, or an attribute, was mistyped or is taken; the session takes another."""
+        return self.model.rejection_reason in {
+            RejectionReason.NEW_PASSWORD_REFUSED,
+            RejectionReason.INPUT_REFUSED,
+        }
+
+    def email_was_rejected(self) -> bool:
+        """The email address to set up was mistyped or is taken."""
+        challenge = self.model.challenge
+        return (
+            self.model.rejection_reason is RejectionReason.INPUT_REFUSED
+            and isinstance(challenge, FactorChoice)
+            and challenge.kind == "MFA_SETUP"
+            and self.model.flow.factor is Factor.EMAIL
+        )
 
     def challenge_is_dead(self) -> bool:
         """The session or the code has expired, or Cognito takes no answer from this user."""
         return self.model.rejection_reason in {
+            *RECOVERIES,
             RejectionReason.CHALLENGE_DEAD,
             RejectionReason.CODE_EXPIRED,
             RejectionReason.WRONG_CREDENTIALS,

@@ -54,8 +54,8 @@ def test_code_is_sent_once_and_accepted_once(
     assert isinstance(outcome.challenge, CodeChallenge)
     assert outcome.challenge.delivery is not None
     (message,) = sandbox.messages()
-    assert len(message.code) == outcome.challenge.digits
-    wrong = answered(either, outcome.challenge, "0" * outcome.challenge.digits)
+    assert len(message.code) == 6
+    wrong = answered(either, outcome.challenge, "000000")
     assert isinstance(wrong, Rejected)
     assert wrong.reason is RejectionReason.WRONG_CODE
     assert isinstance(answered(either, outcome.challenge, message.code), TokensIssued)

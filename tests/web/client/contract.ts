@@ -1,7 +1,7 @@
 // The types of oncegate.d.ts and those made of the OpenAPI document say the same.
 
 import type {
-  Action, Choice, EventOf, EventType, Field, ListedSession, Medium, Message, OwnTexts, Problem, ProblemCode,
+  Action, Choice, EventContext, EventOf, EventType, Field, ListedSession, Medium, Message, OwnTexts, Problem, ProblemCode,
   SignInEvent, Status, Step, User,
 } from "oncegate";
 import type { components, paths } from "./schema";
@@ -66,4 +66,5 @@ type SameMembers = {
     Same<keyof WithVersion<EventOf<Type>>, keyof SentAs<Type>> extends true
       ? Same<RequiredIn<WithVersion<EventOf<Type>>>, RequiredIn<SentAs<Type>>> : false;
 };
+check<Agree<EventContext, Schemas["EventContext"]>>();
 check<Same<SameMembers, { [Type in EventType]: true }>>();

@@ -919,6 +919,34 @@ test("an event is made of an action and of what the user entered", () => {
   assert.deepEqual(eventOf(code, form), { type: "submit_code", remember_device: true });
 });
 
+const contexts = () => server.options.flatMap(({ body }) => (body ? [JSON.parse(body).context] : []));
+
+test("an event carries its context, and a second click with another token is the same click", async () => {
+  const signIn = signInAt();
+  await signIn.start();
+  const click = (token) => signIn.send({ ...PASSWORD, context: { client_metadata: { captcha: token } } });
+  const steps = await Promise.all([click("one"), click("two")]);
+  assert.deepEqual(steps.map(({ state }) => state), ["awaiting_mfa", "awaiting_mfa"]);
+  assert.equal(server.texts, 1);
+  assert.deepEqual(contexts(), [{ client_metadata: { captcha: "one" } }]);
+});
+
+test("the option gives each event a context, and is asked once for each", async () => {
+  const asked = [];
+  const context = async ({ type, username }) => {
+    asked.push(type);
+    return type === "submit_password" ? { encoded_data: `data of ${username}` } : undefined;
+  };
+  const store = createOncegate({ fetch: server.fetch, channel: false, context });
+  await store.resume();
+  await store.send(PASSWORD);
+  server.faults.push(() => Promise.reject(new TypeError("no connection"))); // It is posted once more.
+  await store.send({ ...CODE, context: { encoded_data: "its own" } });
+  assert.equal(store.getSnapshot().status, "authenticated");
+  assert.deepEqual(asked, ["submit_password"]);
+  assert.deepEqual(contexts(), ["data of ana", "its own", "its own"].map((encoded_data) => ({ encoded_data })));
+});
+
 test("without locks, tabs take turns by the storage that they share", async () => {
   const stored = new Map();
   globalThis.localStorage = {

@@ -2,7 +2,7 @@
 
 import {
   Problem, SignIn, createOncegate, eventOf, passkey,
-  type Action, type Choice, type ClientOptions, type EventOf, type Factor, type Field, type ListedSession, type Medium,
+  type Action, type Choice, type ClientOptions, type EventContext, type EventOf, type Factor, type Field, type ListedSession, type Medium,
   type Message, type MessageCode, type News, type Oncegate, type OncegateOptions, type OwnTexts, type ProblemCode, type SignInEvent,
   type Snapshot, type State, type Status, type Step, type StepOf, type User,
 } from "oncegate";
@@ -56,6 +56,16 @@ export async function mistakes(): Promise<void> {
   await signIn.send({ type: "submit" });
   // @ts-expect-error: set by the module alone
   signIn.step = null;
+}
+
+export async function context(captcha: string): Promise<void> {
+  const own: EventContext = { client_metadata: { captcha }, encoded_data: "eyJ" };
+  await signIn.send({ type: "submit_code", code: "123456", context: own });
+  createOncegate({ context: async (event) => (event.type === "cancel" ? undefined : own) });
+  // @ts-expect-error: not text
+  createOncegate({ context: () => ({ client_metadata: { captcha: 7 } }) });
+  // @ts-expect-error: the name of a member that does not exist
+  await signIn.send({ type: "cancel", context: { clientMetadata: {} } });
 }
 
 export async function errors(): Promise<string> {

@@ -1,0 +1,72 @@
+"""A boto3 client whose requests are recorded as they would leave, and answered from a table."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from botocore.awsrequest import AWSPreparedRequest, AWSResponse, HTTPHeaders
+
+from oncegate_cognito._boto import make_client
+
+TOKENS = {"AccessToken": "access", "IdToken": "id", "RefreshToken": "refresh", "ExpiresIn": 3600}
+SMS = {
+    "ChallengeName": "SMS_MFA",
+    "Session": "s" * 40,
+    "ChallengeParameters": {"USER_ID_FOR_SRP": "the-pools-own-name"},
+}
+ANSWERS: dict[str, Any] = {
+    "InitiateAuth": SMS,
+    "AdminInitiateAuth": SMS,
+    "RespondToAuthChallenge": {"AuthenticationResult": TOKENS},
+    "AdminRespondToAuthChallenge": {"AuthenticationResult": TOKENS},
+    "AssociateSoftwareToken": {"SecretCode": "JBSWY3DPEHPK3PXP", "Session": "t" * 40},
+    "VerifySoftwareToken": {"Status": "SUCCESS", "Session": "u" * 40},
+    "GetTokensFromRefreshToken": {"AuthenticationResult": TOKENS},
+}
+"""Answers by operation; any other is answered with an empty object."""
+
+
+class Sent(NamedTuple):
+    """A request: its operation, its body, and its headers with names in lower case."""
+
+    operation: str
+    body: dict[str, Any]
+    headers: dict[str, str]
+
+
+class _Raw(io.BytesIO):
+    def stream(self, *_: Any, **__: Any) -> Iterator[bytes]:
+        yield self.read()
+
+
+class RecordedClient:
+    """Records what a client sends; nothing reaches a network.
+
+    Args:
+        signed: whether the client signs its requests.
+
+    Attributes:
+        boto: the boto3 client.
+        sent: the requests, in order.
+    """
+
+    def __init__(self, *, signed: bool = False, region: str = "us-east-1") -> None:
+        self.sent: list[Sent] = []
+        self.boto: Any = make_client(region, None, connect_timeout=1, read_timeout=1, signed=signed)
+        answer: Any = self._answer
+        self.boto.meta.events.register("before-send.cognito-identity-provider", answer)
+
+    def _answer(self, request: AWSPreparedRequest, **_: Any) -> AWSResponse:
+        def text(value: str | bytes) -> str:
+            return value.decode() if isinstance(value, bytes) else str(value)
+
+        headers = {name.lower(): text(value) for name, value in request.headers.items()}
+        operation = headers["x-amz-target"].rpartition(".")[2]
+        body: Any = request.body
+        self.sent.append(Sent(operation, json.loads(body), headers))
+        answer = json.dumps(ANSWERS.get(operation, {})).encode()
+        kind = HTTPHeaders.from_dict({"Content-Type": "application/x-amz-json-1.1"})
+        return AWSResponse(request.url, 200, kind, _Raw(answer))
