@@ -318,7 +318,9 @@ class World:
             totp = TOTP(key, 6, SHA1(), 30, enforce_key_length=False)
             code = totp.generate(int(self.clock.now())).decode()
         password = owner.password if owner else PASSWORDS[who]
-        choices = [choice.value for field in step.fields for choice in field.choices]
+        chosen = [action for action in step.actions if action.event == name]
+        inputs = [field for action in chosen for field in action.fields]
+        choices = [choice.value for field in inputs for choice in field.choices]
         fields: dict[str, dict[str, Any]] = {
             "submit_password": {"username": who, "password": PASSWORDS[who]},
             "submit_username": {"username": who},

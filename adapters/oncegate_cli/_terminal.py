@@ -29,9 +29,9 @@ class _Word(Exception):
         event: type of the action's event.
     """
 
-    def __init__(self, event: str) -> None:
-        super().__init__(event)
-        self.event = event
+    def __init__(self, action: Action) -> None:
+        super().__init__(action.event)
+        self.action = action
 
 
 class Terminal:
@@ -39,8 +39,9 @@ class Terminal:
 
     Everything is shown on standard error, so that standard output has nothing but results.
 
-    A step's main action is what the terminal prompts for. The other actions without fields are typed
-    words, such as "new", which count only where digits are expected: a password can be any word.
+    A step's main action is what the terminal prompts for. The other actions are typed words, such as
+    "new", which count only where digits are expected: a password can be any word. Where a username is
+    expected, only words with a slash count.
 
     Args:
         answers: values known in advance, by field name. Each is used once, so a refused value is
@@ -85,15 +86,14 @@ class Terminal:
         Raises:
             NoMoreInput: standard input has ended.
         """
-        main = step.actions[0]
-        words = {word: action.event for word, action in words_of(step).items()}
+        action, words = step.actions[0], words_of(step)
         while True:
             values: dict[str, object] = {}
             try:
-                self._read(values, main.fields, words)
-                return parse_event({"type": main.event, **values})
+                self._read(values, action.fields, words)
+                return parse_event({"type": action.event, **values})
             except _Word as typed:
-                return parse_event({"type": typed.event})
+                action, words = typed.action, {}
             except (InvalidInput, UnicodeDecodeError) as error:
                 self._console.print(Text(TEXTS["notice.invalid_input"], style="red"))
                 # Only what is wrong is asked for again: the next line is not for another field.
@@ -102,12 +102,12 @@ class Terminal:
                 self._answers |= {name: str(values[name]) for name in valid if name != "attributes"}
 
     def _read(
-        self, values: dict[str, object], fields: tuple[Field, ...], words: dict[str, str]
+        self, values: dict[str, object], fields: tuple[Field, ...], words: dict[str, Action]
     ) -> None:
         """Add the values of fields, which are known in advance or prompted for."""
         for field in fields:
             value = self._answers.pop(field.name, None) or self._value(field)
-            if _takes_words(field) and value.strip() in words:
+            if value.strip() in words and _takes_word(field, value.strip()):
                 raise _Word(words[value.strip()])
             group, _, name = field.name.partition(".")
             if name:
@@ -146,18 +146,23 @@ class Terminal:
 def words_of(step: Step) -> dict[str, Action]:
     """Return the actions that the user can choose by typing a word, by that word.
 
-    They are all but the main one that have no fields and a word in `oncegate.messages.TEXTS`. None, if
-    the main action has no input for digits, in which a word cannot be mistaken for a value.
+    They are all but the main one that have a word in `oncegate.messages.TEXTS`, if the main action has
+    an input in which that word cannot be mistaken for a value.
     """
     main, *others = step.actions or (None,)
-    if main is None or not any(map(_takes_words, main.fields)):
+    if main is None:
         return {}
-    codes = {f"terminal.word.{action.event}": action for action in others if not action.fields}
-    return {TEXTS[code]: action for code, action in codes.items() if code in TEXTS}
+    words = {TEXTS.get(f"terminal.word.{action.event}", ""): action for action in others}
+    return {
+        word: action
+        for word, action in words.items()
+        if word and any(_takes_word(field, word) for field in main.fields)
+    }
 
 
-def _takes_words(field: Field) -> bool:
-    return field.inputmode == "numeric"
+def _takes_word(field: Field, word: str) -> bool:
+    is_name = field.autocomplete == "username"
+    return word.startswith("/") if is_name else field.inputmode == "numeric"
 
 
 def _body(step: Step) -> RenderableType:

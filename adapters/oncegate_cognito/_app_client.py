@@ -157,12 +157,22 @@ def checked_region(region: str | None) -> str | None:
     raise Misconfigured(f"region has to look like eu-west-1{_if_unset(region)}")
 
 
-def check_seconds(name: str, value: Any, *, most: float = math.inf) -> None:
-    """Raise `Misconfigured` unless a setting is a number of seconds above 0, and at most ``most``."""
+def check_seconds(
+    name: str, value: Any, *, most: float = math.inf, or_none_at_all: bool = False
+) -> None:
+    """Raise `Misconfigured` unless a setting is a number of seconds.
+
+    Args:
+        name: name of the setting.
+        value: its value: more than 0.
+        most: the most that it may be.
+        or_none_at_all: whether it may be 0.
+    """
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if not (is_number and 0 < value < math.inf and value <= most):
+    if not (is_number and 0 <= value < math.inf and value <= most and (value or or_none_at_all)):
+        least = "0 or more" if or_none_at_all else "above 0"
         limit = "" if most == math.inf else f", and at most {most:g}"
-        raise Misconfigured(f"{name} has to be a number of seconds, above 0{limit}")
+        raise Misconfigured(f"{name} has to be a number of seconds, {least}{limit}")
 
 
 def check_text(name: str, value: Any, *, most: int | None = None) -> None:

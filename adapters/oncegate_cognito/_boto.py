@@ -73,30 +73,28 @@ def make_client(
         tcp_keepalive=True,
         user_agent_extra="oncegate",
     )
+    arguments: Any = {"region_name": region, "endpoint_url": endpoint_url, "config": config}
     try:
-        return _session(region, signed=signed).client(
-            "cognito-idp", region_name=region, endpoint_url=endpoint_url, config=config
-        )
-    except ValueError:  # its message quotes the endpoint, which may have a password
-        problem = _NO_ENDPOINT
-    except BotoCoreError as error:  # such as ProfileNotFound, whose message has the name
+        try:
+            # A session of our own: boto3's is not safe to make clients from on many threads.
+            return Session(region_name=region).client("cognito-idp", **arguments)
+        except BotoCoreError:  # such as ProfileNotFound
+            if signed:
+                raise
+            return _without_files(region).client("cognito-idp", **arguments)
+    except (BotoCoreError, OSError) as error:  # an OSError: there is no such credential_process
         problem = f"the AWS configuration cannot be used: {error}"
+    except ValueError as error:  # its message quotes the endpoint, which may have a password
+        is_endpoint = str(error).startswith("Invalid endpoint")
+        problem = _NO_ENDPOINT if is_endpoint else "the AWS configuration cannot be used"
     raise Misconfigured(problem)
 
 
-def _session(region: str, *, signed: bool) -> Session:
-    """Return a session of our own: boto3's is not safe to make clients from on many threads."""
-    try:
-        session = Session(region_name=region)
-        session._session.full_config  # noqa: B018 - reads it
-    except BotoCoreError:
-        if signed:
-            raise
-        # No credentials are needed, so nothing of what cannot be read is.
-        nothing = dict.fromkeys(_FILES, (None, None, os.devnull, None))
-        without = {**nothing, "profile": (None, None, None, None)}
-        return Session(region_name=region, botocore_session=BotoSession(session_vars=without))
-    return session
+def _without_files(region: str) -> Session:
+    """Return a session that reads no profile and no file of the AWS configuration."""
+    nothing = dict.fromkeys(_FILES, (None, None, os.devnull, None))
+    without = {**nothing, "profile": (None, None, None, None)}
+    return Session(region_name=region, botocore_session=BotoSession(session_vars=without))
 
 
 def check_client(client: CognitoIdentityProviderClient) -> None:

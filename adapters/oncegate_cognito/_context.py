@@ -5,6 +5,7 @@ botocore's service model says which operation has which member, so a new operati
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv6Address, ip_address
@@ -14,6 +15,7 @@ from oncegate import Misconfigured
 from oncegate.adapters import RequestContext, logger
 
 _ADDRESS: Final = "IpAddress"
+_LANGUAGE: Final = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8}){0,8}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +97,7 @@ class SentContext:
 
     def _client_metadata(self, context: RequestContext, shape: Any) -> dict[str, str]:
         settings = self._settings
-        language = {settings.language_key: context.language} if settings.language_key else {}
+        language = {settings.language_key: _language(context)} if settings.language_key else {}
         given = {**language, **settings.client_metadata, **context.client_metadata}
         return {
             name: value
@@ -112,7 +114,7 @@ class SentContext:
     def _context_data(self, context: RequestContext, shape: Any) -> dict[str, Any]:
         if not (address := _address(context)):
             return {}  # the model requires it
-        headers = {"User-Agent": context.user_agent, "Accept-Language": context.language}
+        headers = {"User-Agent": context.user_agent, "Accept-Language": _language(context)}
         value = shape.members["HttpHeaders"].member.members["headerValue"]
         return {
             # The model requires these two, and takes empty ones.
@@ -175,6 +177,11 @@ def _problem(value: object, most: int | None) -> str:
     except UnicodeEncodeError:
         return "not valid Unicode"
     return ""
+
+
+def _language(context: RequestContext) -> str:
+    """Return the language tag; empty if it is none, since a trigger may write it into a message."""
+    return context.language if _LANGUAGE.fullmatch(context.language) else ""
 
 
 def _address(context: RequestContext) -> str:

@@ -177,13 +177,18 @@ ERRORS: Final = (
     # Before the password is proven, a caller must not learn that there is such a user (P6).
     ErrorRow(_NOT_AUTHORIZED, "User is disabled", _R.WRONG_CREDENTIALS, frozenset({SIGN_IN})),
     ErrorRow("UserNotFoundException", "", _R.WRONG_CREDENTIALS, _PERSON),
-    ErrorRow("UserNotFoundException", "", _R.REFUSED, frozenset({DEVICE, CONFIRM})),
+    ErrorRow("UserNotFoundException", "", _R.REFUSED, frozenset({DEVICE})),
     ErrorRow(_NOT_AUTHORIZED, "", _R.FACTOR_UNUSABLE, frozenset({SEND_CODE})),
-    ErrorRow("UserNotFoundException", "", _R.FACTOR_UNUSABLE, frozenset({SEND_CODE})),
+    # Whoever asks for a code must not learn that there is no such user (P6).
+    ErrorRow("UserNotFoundException", "", _R.WRONG_CREDENTIALS, frozenset({SEND_CODE})),
+    ErrorRow("UserNotFoundException", "", _R.WRONG_CODE, frozenset({CONFIRM})),
     # Tokens. Whatever else is refused is not about them.
     *(ErrorRow(_NOT_AUTHORIZED, words, ENDED, _TOKEN) for words in _ENDS_TOKENS),
     ErrorRow("RefreshTokenReuseException", "", ENDED, _TOKEN),
     ErrorRow("UserNotFoundException", "", ENDED, _TOKEN),
+    # amplify-js's TokenOrchestrator ends the session for these two, too.
+    ErrorRow("PasswordResetRequiredException", "", ENDED, _TOKEN),
+    ErrorRow("UserNotConfirmedException", "", ENDED, _TOKEN),
     ErrorRow(_NOT_AUTHORIZED, "", _R.REFUSED),
     ErrorRow("PasswordResetRequiredException", "", _R.PASSWORD_RESET_REQUIRED),
     ErrorRow("UserNotConfirmedException", "", _R.SIGN_UP_NOT_CONFIRMED),

@@ -22,7 +22,12 @@ from oncegate import (
     Unreachable,
 )
 from oncegate.adapters import ListedDevice, Outcome, Rejected, RejectionReason, logger
-from oncegate_cognito._app_client import AppClient, check_client_id
+from oncegate_cognito._app_client import (
+    AppClient,
+    check_client_id,
+    check_seconds,
+    checked_region,
+)
 from oncegate_cognito._boto import check_endpoint
 from oncegate_cognito._deadlines import (
     clocks,
@@ -95,10 +100,16 @@ class TokenVerifier:
             raise Misconfigured("client_id is empty: is the variable set that it comes from?")
         for one in self._client_ids:
             check_client_id(one)
+        check_seconds("keys_for", keys_for)
+        check_seconds("timeout", timeout)
+        check_seconds("leeway", leeway, or_none_at_all=True)
         self._leeway = leeway
+        regions = _texts(region)
+        for one in regions:
+            checked_region(one)
         urls = issuers_of(
             pool_id,
-            regions=_texts(region),
+            regions=regions,
             issuer=issuer or None,
             jwks_url=jwks_url or None,
             endpoint_url=endpoint_url,
@@ -465,6 +476,7 @@ _CURES: Final = {
     ("RevokeToken", "UnsupportedOperationException"): (
         "turn on EnableTokenRevocation for the app client: until then, refresh tokens stay valid"
     ),
+    ("RevokeToken", "UnauthorizedException"): "check client_id= and client_secret=",
 }
 
 

@@ -132,6 +132,10 @@ class CognitoTransport:
         check_seconds("call_timeout", call_timeout)
         check_seconds("token_timeout", token_timeout, most=_MAX_TOKEN_TIMEOUT)
         check_text("totp_issuer", totp_issuer)
+        if acr_values is not None:
+            check_text("acr_values", acr_values)
+        if max_age is not None:
+            check_seconds("max_age", max_age, or_none_at_all=True)
         if device_name is not None:
             check_text("device_name", device_name, most=1024)  # DeviceNameType of the service model
         app = AppClient(

@@ -64,7 +64,10 @@ class Account:
 
     def _get_user(self, request: AccessTokenRequest) -> Json:
         pool = self._pool
-        user, client = pool.bearer(request.access_token), client_of_token(pool, request.access_token)
+        user, client = (
+            pool.bearer(request.access_token),
+            client_of_token(pool, request.access_token),
+        )
         return {
             "Username": user.username,
             "UserAttributes": as_list(user, client.read_attributes),

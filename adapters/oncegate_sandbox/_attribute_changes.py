@@ -147,12 +147,15 @@ class AttributeChanges:
         """Change attributes, and return CodeDeliveryDetails of the codes that were sent."""
         pool, settings = self._pool, self._pool.settings
         check_change(settings, user, given)
-        new = [name for name in ADDRESSES if given.get(name) not in {None, user.attributes.get(name)}]
+        new = [
+            name for name in ADDRESSES if given.get(name) not in {None, user.attributes.get(name)}
+        ]
         verified = {name for name in ADDRESSES if given.get(f"{name}_verified") == "true"}
         for name in ADDRESSES:
             value = given.get(name) or user.attributes.get(name, "")
             if name in verified or (name in new and name in settings.username_attributes):
                 check_alias(pool, user, name, value, takes_over=name in verified)
+        check_alias(pool, user, "preferred_username", given.get("preferred_username", ""))
         waiting = {
             name
             for name in new

@@ -86,9 +86,7 @@ class AttributeType(BaseModel):
 
 def as_dict(attributes: Iterable[AttributeType]) -> dict[str, str]:
     """Return attributes by name. Flags are in lower case, as Cognito stores them."""
-    return {
-        one.name: one.value.lower() if one.name in _FLAGS else one.value for one in attributes
-    }
+    return {one.name: one.value.lower() if one.name in _FLAGS else one.value for one in attributes}
 
 
 def as_list(user: User, readable: frozenset[str] | None = None) -> list[Json]:
@@ -125,9 +123,7 @@ def check_writable(client: AppClient, settings: PoolSettings, names: Iterable[st
             raise not_authorized("A client attempted to write unauthorized attribute")
 
 
-def check_new(
-    settings: PoolSettings, attributes: Mapping[str, str], *, all_required: bool
-) -> None:
+def check_new(settings: PoolSettings, attributes: Mapping[str, str], *, all_required: bool) -> None:
     """Check the attributes of a new user.
 
     Args:
@@ -243,8 +239,8 @@ def check_alias(
     Args:
         pool: the pool.
         user: whose address it becomes.
-        attribute: ``email`` or ``phone_number``.
-        value: the address.
+        attribute: ``email``, ``phone_number`` or ``preferred_username``.
+        value: the new value. An empty one is no alias.
         takes_over: whether an alias becomes unverified at the other user instead
             (ForceAliasCreation). An address that stands for the username cannot be taken over.
 

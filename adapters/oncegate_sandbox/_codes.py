@@ -24,7 +24,7 @@ HOUR = 3600.0
 """Validity of reset codes, in seconds: AWS developer guide, on password resets."""
 
 CONFIRM_SIGN_UP = "CONFIRM_SIGN_UP"
-RESET_PASSWORD = "RESET_PASSWORD"  # noqa: S105 - a purpose
+RESET_PASSWORD = "RESET_PASSWORD"
 VERIFY = {"email": "VERIFY_EMAIL", "phone_number": "VERIFY_PHONE_NUMBER"}
 """Purposes of codes that verify an attribute."""
 

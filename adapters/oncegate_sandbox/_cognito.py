@@ -68,6 +68,11 @@ class Cognito:
         self.pools = {self.default.id: self.default}
         self._provisioning = Provisioning(self)
 
+    @property
+    def operations(self) -> frozenset[str]:
+        """Names of the operations that the sandbox performs."""
+        return self._provisioning.operations | self.default.operations
+
     def perform(self, operation: str, request: Mapping[str, Any]) -> Json:
         """Perform one operation and return its response.
 
@@ -79,6 +84,8 @@ class Cognito:
             CognitoError: Cognito would reject the request.
         """
         check_request(operation, request)
+        # To AWS's JSON protocol, null is absent: amazon-cognito-identity-js sends ValidationData so.
+        request = {name: value for name, value in request.items() if value is not None}
         response = self._provisioning.perform(operation, request)
         if response is None:
             response = self._pool_of(request).perform(operation, request)
@@ -108,11 +115,13 @@ class Cognito:
             id=pool_id,
             issuer=self._seed.pool.issuer,
             triggers=self._seed.pool.triggers,
+            trigger_timeout_seconds=self._seed.pool.trigger_timeout_seconds,
             custom_auth=self._seed.pool.custom_auth,
         )
         pool = self._new_pool(Seed(pool=settings))
         pool.clients.clear()
         pool.configure(configuration)
+        pool.modified_at = pool.created_at
         self.pools[pool_id] = pool
         return pool
 

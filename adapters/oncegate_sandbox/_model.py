@@ -21,7 +21,8 @@ def service_model() -> ServiceModel:
 
 @cache
 def _description() -> Mapping[str, Any]:
-    return Loader().load_service_model("cognito-idp", "service-2")
+    loaded: Mapping[str, Any] = Loader().load_service_model("cognito-idp", "service-2")
+    return loaded
 
 
 @cache
@@ -54,20 +55,22 @@ def redacted(operation: str, request: Mapping[str, Any]) -> dict[str, Any]:
     shape: Shape | None = None
     if operation in service_model().operation_names:
         shape = service_model().operation_model(operation).input_shape
-    hidden: dict[str, Any] = _redacted(shape, request)
-    return hidden
+    return {name: _redacted(shape and _member(shape, name), one) for name, one in request.items()}
 
 
 def _redacted(shape: Shape | None, value: Any) -> Any:
-    """Return a value without its sensitive parts. Names of members are kept."""
-    if isinstance(shape, StructureShape) and isinstance(value, Mapping):
-        return {name: _redacted(shape.members.get(name), one) for name, one in value.items()}
-    if isinstance(value, Mapping) and (shape is None or shape.metadata.get("sensitive")):
-        return dict.fromkeys(value, HIDDEN)
+    """Return a value without its sensitive and unknown parts. Names of members are kept."""
     if shape is None or shape.metadata.get("sensitive"):
-        return HIDDEN
-    if isinstance(shape, MapShape) and isinstance(value, Mapping):
-        return {name: _redacted(shape.value, one) for name, one in value.items()}
-    if isinstance(shape, ListShape) and isinstance(value, list):
-        return [_redacted(shape.member, one) for one in value]
-    return HIDDEN if isinstance(value, Mapping | list) else value
+        return dict.fromkeys(value, HIDDEN) if isinstance(value, Mapping) else HIDDEN
+    if isinstance(value, Mapping):
+        return {name: _redacted(_member(shape, name), one) for name, one in value.items()}
+    if isinstance(value, list):
+        member = shape.member if isinstance(shape, ListShape) else None
+        return [_redacted(member, one) for one in value]
+    return value
+
+
+def _member(shape: Shape, name: str) -> Shape | None:
+    if isinstance(shape, StructureShape):
+        return shape.members.get(name)
+    return shape.value if isinstance(shape, MapShape) else None

@@ -176,14 +176,14 @@ class PasskeyOperations:
         )
         descriptions: list[Json] = [
             {
-                "CredentialId": id,
+                "CredentialId": key,
                 "FriendlyCredentialName": passkey.name,
                 "RelyingPartyId": self._pool.settings.relying_party,
                 **({"AuthenticatorAttachment": passkey.attachment} if passkey.attachment else {}),
                 "AuthenticatorTransports": list(passkey.transports),
                 "CreatedAt": passkey.created_at,
             }
-            for id, passkey in page.items
+            for key, passkey in page.items
         ]
         return page.answer("Credentials", descriptions, "NextToken")
 

@@ -44,6 +44,11 @@ _LASTING = (
     "Name",
 )
 _NOT_OF_POOL = ("Schema", *_FACTORS[1:], "WebAuthnConfiguration")
+_MESSAGES = {
+    "EmailVerificationMessage": "EmailMessage",
+    "EmailVerificationSubject": "EmailSubject",
+    "SmsVerificationMessage": "SmsMessage",
+}
 _LISTED = ("Id", "Name", "LambdaConfig", "LastModifiedDate", "CreationDate")
 
 rule(
@@ -62,6 +67,12 @@ rule(
     "CreateUserPool with MFA needs an SmsConfiguration. SetUserPoolMfaConfig rejects a factor with "
     "OFF, and ON or OPTIONAL without one; passkeys do not count.",
     source="API reference, CreateUserPool; cdkd#1923, aws-sdk-js#4186",
+)
+rule(
+    "verification-messages",
+    "A message of VerificationMessageTemplate is also the pool's EmailVerificationMessage and so on, "
+    "and the other way round; the template has precedence.",
+    source="terraform-provider-aws, user_pool.go; moto#4493",
 )
 rule(
     "client-attributes",
@@ -117,8 +128,14 @@ class Provisioning:
             "DeleteUserPoolClientSecret": self._delete_secret,
             "ListUserPoolClientSecrets": self._list_secrets,
             "CreateUserPoolDomain": self._create_domain,
+            "UpdateUserPoolDomain": self._update_domain,
             "DeleteUserPoolDomain": self._delete_domain,
         }
+
+    @property
+    def operations(self) -> frozenset[str]:
+        """Names of the operations."""
+        return frozenset(self._operations) | frozenset(self._of_pool)
 
     def perform(self, operation: str, request: Request) -> Json | None:
         """Perform an operation and return its response, or None if it is not one of these.
@@ -137,7 +154,7 @@ class Provisioning:
     def _create_pool(self, request: Request) -> Json:
         configuration = {name: value for name, value in request.items() if value is not None}
         configuration["Name"] = configuration.pop("PoolName")
-        _check_pool(configuration)
+        configuration = _checked(configuration)
         region = self._cognito.default.region
         id_ = f"{region}_{''.join(secrets.choice(_ALPHANUMERIC) for _ in range(9))}"
         return {"UserPool": self._described(self._cognito.add_pool(id_, configuration))}
@@ -151,9 +168,7 @@ class Provisioning:
         if "PoolName" in given:
             given["Name"] = given.pop("PoolName")
         kept = {name: pool.configuration[name] for name in _LASTING if name in pool.configuration}
-        configuration = {**kept, **given}
-        _check_pool(configuration)
-        pool.configure(configuration)
+        pool.configure(_checked({**kept, **given}))
         return {}
 
     def _delete_pool(self, pool: Pool, _: Request) -> Json:
@@ -396,20 +411,29 @@ class Provisioning:
             "AWSAccountId": ACCOUNT,
             "Domain": name,
             "Status": "ACTIVE",
-            "ManagedLoginVersion": request.get("ManagedLoginVersion", 1),
-            "CustomDomainConfig": request.get("CustomDomainConfig") or {},
         }
-        return {"ManagedLoginVersion": self.domains[name]["ManagedLoginVersion"]}
+        return self._update_domain(pool, request)
+
+    def _update_domain(self, pool: Pool, request: Request) -> Json:
+        domain = self._own_domain(pool, request)
+        custom = request.get("CustomDomainConfig")
+        domain["ManagedLoginVersion"] = request.get("ManagedLoginVersion", 1)
+        domain["CustomDomainConfig"] = custom or {}
+        cloud_front = {"CloudFrontDomain": "sandbox.cloudfront.net"} if custom else {}
+        return {"ManagedLoginVersion": domain["ManagedLoginVersion"], **cloud_front}
 
     def _describe_domain(self, request: Request) -> Json:
         return {"DomainDescription": self.domains.get(request["Domain"], {})}
 
     def _delete_domain(self, pool: Pool, request: Request) -> Json:
+        del self.domains[self._own_domain(pool, request)["Domain"]]
+        return {}
+
+    def _own_domain(self, pool: Pool, request: Request) -> Json:
         found = self.domains.get(request["Domain"], {})
         if found.get("UserPoolId") != pool.id:
             raise invalid_parameter("No such domain or user pool exists.")
-        del self.domains[request["Domain"]]
-        return {}
+        return found
 
     def _domain_of(self, pool: Pool) -> str | None:
         return next((n for n, one in self.domains.items() if one["UserPoolId"] == pool.id), None)
@@ -420,8 +444,8 @@ def arn_of(pool: Pool) -> str:
     return f"arn:aws:cognito-idp:{pool.region}:{ACCOUNT}:userpool/{pool.id}"
 
 
-def _check_pool(configuration: Json) -> None:
-    """Check what the service model does not state.
+def _checked(configuration: Json) -> Json:
+    """Return a configuration after checking what the service model does not state.
 
     Raises:
         CognitoError: settings do not fit together, or the schema is invalid.
@@ -441,6 +465,12 @@ def _check_pool(configuration: Json) -> None:
             "All attributes in AttributesRequireVerificationBeforeUpdate must exist in "
             "AutoVerifiedAttributes"
         )
+    template = dict(configuration.get("VerificationMessageTemplate", {}))
+    messages = {}
+    for name, of_template in _MESSAGES.items():
+        if text := template.get(of_template, configuration.get(name)):
+            messages[name] = template[of_template] = text
+    return {**configuration, **messages, "VerificationMessageTemplate": template}
 
 
 def _is_enabled(factor: tuple[str, Json]) -> bool:

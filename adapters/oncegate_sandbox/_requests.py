@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -45,10 +45,10 @@ class LoggedRequest(BaseModel):
 
 @dataclass
 class _Entry:
-    """A request, and what came of it so far."""
+    """A request and its outcome so far."""
 
     operation: str
-    body: Mapping[str, Any]
+    body: Mapping[str, Any] = field(repr=False)
     at: float
     request_id: str
     fault: str | None

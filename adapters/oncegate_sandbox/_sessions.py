@@ -35,11 +35,20 @@ class Caller:
         device_key: key of the device that the client named. Default: none.
         metadata: ``ClientMetadata``, as far as the operation passes it to the triggers that follow.
             Default: none.
+        methods: values of ``amr`` for the factors that were proven so far. Default: none.
+        has_target_level: whether InitiateAuth had TARGET_ACR_VALUES, so that tokens say how the user
+            signed in. Default: False.
     """
 
     client: AppClient
     device_key: str | None = None
     metadata: Mapping[str, str] = field(default_factory=dict, repr=False)
+    methods: tuple[str, ...] = ()
+    has_target_level: bool = False
+
+    def proving(self, method: str) -> Caller:
+        """Return the same after one more factor, by its value in ``amr``, was proven."""
+        return replace(self, methods=(*self.methods, method))
 
 
 @dataclass

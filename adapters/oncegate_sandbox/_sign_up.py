@@ -317,7 +317,10 @@ class SignUp:
             },
             response={"autoConfirmUser": False, "autoVerifyEmail": False, "autoVerifyPhone": False},
         )
-        for member, attribute in (("autoVerifyEmail", "email"), ("autoVerifyPhone", "phone_number")):
+        for member, attribute in (
+            ("autoVerifyEmail", "email"),
+            ("autoVerifyPhone", "phone_number"),
+        ):
             if not decided.get(member):
                 continue
             if not user.attributes.get(attribute):
@@ -347,8 +350,7 @@ class SignUp:
         return wanted or usual[:1]
 
     def _invite(self, user: User, media: list[Factor], metadata: Mapping[str, str] | None) -> None:
-        if not user.has_password:
-            return
+        """Send the temporary password; nothing but the invitation to a user without one."""
         for factor in media:
             self._pool.deliver(
                 user,

@@ -230,7 +230,8 @@ class SigningIn:
         self._pre_authentication(client, request, user, name)
         if user is None and not client.prevents_user_existence_errors and flow != "CUSTOM_AUTH":
             raise CognitoError("UserNotFoundException", "User does not exist.")
-        caller = Caller(client, given.get("DEVICE_KEY"))
+        has_level = bool(given.get("TARGET_ACR_VALUES"))
+        caller = Caller(client, given.get("DEVICE_KEY"), has_target_level=has_level)
         return begin(
             Attempt(
                 caller,
@@ -379,7 +380,7 @@ class SigningIn:
         """
         self.check_enabled(user, caller.client)
         self.pool.devices.check(caller.device_key, user)
-        return self.next_step(user, caller)
+        return self.next_step(user, caller.proving("pwd"))
 
     def check_status(self, user: User | None, client: AppClient) -> None:
         """Check that the user's status allows a sign-in, before any factor is checked.
@@ -429,7 +430,12 @@ class SigningIn:
         self._post_authentication(user, caller, is_new_device=key is None)
         new = None if key else devices.track(user, now, is_confirmable=is_confirmable)
         result = self.pool.tokens.issue(
-            user, caller.client, now, new.key if new else key, metadata=caller.metadata
+            user,
+            caller.client,
+            now,
+            new.key if new else key,
+            metadata=caller.metadata,
+            methods=caller.methods if caller.has_target_level else (),
         )
         if new:
             metadata = {"DeviceKey": new.key, "DeviceGroupKey": new.group_key}

@@ -13,6 +13,7 @@ from oncegate import Factor
 from oncegate_sandbox._clients import AppClient
 from oncegate_sandbox._configuration import FUNCTION, configuration_of, settings_of, triggers_of
 from oncegate_sandbox._devices import Devices
+from oncegate_sandbox._rules import rule
 from oncegate_sandbox._sessions import Sessions
 from oncegate_sandbox._tokens import TokenIssuer
 from oncegate_sandbox._triggers import Triggers
@@ -22,6 +23,14 @@ from oncegate_sandbox.clock import SandboxClock
 from oncegate_sandbox.errors import CognitoError, invalid_parameter, no_such_client, not_authorized
 from oncegate_sandbox.inbox import Inbox, masked
 from oncegate_sandbox.seed import Seed, UserSeed
+
+rule(
+    "mfa-by-attribute",
+    "If a pool requires MFA, users who chose no factor get codes at their phone number, else at their "
+    "email address, if the pool has that factor.",
+    source="AWS developer guide, MFA; that the email address follows is inferred",
+    inferred=True,
+)
 
 NO_CLIENT = "CLIENT_ID_NOT_APPLICABLE"
 """``clientId`` in the events of an administrator's requests. Source: recorded trigger events."""
@@ -75,7 +84,11 @@ class PoolState:
         self.sessions = Sessions(seed.pool.auth_session_minutes * 60)
         self.devices = Devices(self.settings, self.region)
         self.tokens = TokenIssuer(self, issuer, signing_key)
-        self.triggers = Triggers(seed.pool.triggers, pool_id=self.id)
+        self.triggers = Triggers(
+            seed.pool.triggers,
+            pool_id=self.id,
+            timeout_seconds=seed.pool.trigger_timeout_seconds,
+        )
         if self.triggers.names:
             functions = dict.fromkeys(self.triggers.names, FUNCTION)
             self.configuration["LambdaConfig"] = functions | self.configuration["LambdaConfig"]
@@ -162,8 +175,19 @@ class PoolState:
             raise not_authorized(f"{message} {client.id}")
 
     def second_factors(self, user: User) -> tuple[Factor, ...]:
-        """Return the second factors of a user; none if the pool's MFA is off."""
-        return () if self.settings.mfa == "off" else user.factors
+        """Return the second factors of a user that the pool allows; none if its MFA is off."""
+        settings = self.settings
+        if settings.mfa == "off":
+            return ()
+        chosen = tuple(factor for factor in user.factors if factor in settings.second_factors)
+        if chosen or settings.mfa == "optional":
+            return chosen
+        by_attribute = ((Factor.SMS, "phone_number"), (Factor.EMAIL, "email"))
+        return tuple(
+            factor
+            for factor, attribute in by_attribute
+            if factor in settings.second_factors and user.attributes.get(attribute)
+        )[:1]
 
     def bearer(self, access_token: str) -> User:
         """Return the user to whom an access token was issued.

@@ -17,7 +17,7 @@ from oncegate_sandbox._wire import (
     Operations,
     required,
 )
-from oncegate_sandbox.errors import not_authorized
+from oncegate_sandbox.errors import CognitoError, not_authorized
 
 rule(
     "refresh-flow-secret-hash",
@@ -28,6 +28,12 @@ rule(
     "refresh-flow-rotation",
     "REFRESH_TOKEN_AUTH is refused if refresh tokens rotate. The message is inferred.",
     source="API reference, InitiateAuth",
+    inferred=True,
+)
+rule(
+    "revoke-client-secret",
+    "RevokeToken with a wrong client secret is an UnauthorizedException.",
+    source="botocore's service model, which has no NotAuthorizedException here",
     inferred=True,
 )
 rule(
@@ -88,7 +94,10 @@ class TokenOperations:
 
     def _revoke(self, request: RevokeToken) -> Json:
         client = self._pool.client(request.client_id)
-        self._pool.check_client_secret(client, request.client_secret)
+        try:
+            self._pool.check_client_secret(client, request.client_secret)
+        except CognitoError as error:
+            raise CognitoError("UnauthorizedException", error.message) from None
         self._pool.tokens.revoke(client, request.token)
         return {}
 

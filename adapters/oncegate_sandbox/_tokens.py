@@ -10,7 +10,7 @@ import json
 import secrets
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -66,7 +66,8 @@ rule(
 )
 rule(
     "acr-amr",
-    "acr and amr say how the user signed in, and stay the same when the tokens are refreshed.",
+    "After a sign-in with TARGET_ACR_VALUES, acr and amr say how the user signed in. They stay the same "
+    "when the tokens are refreshed.",
     source=_GUIDE + "authentication levels with ACR and AMR claims",
 )
 rule(
@@ -142,6 +143,8 @@ class Grant:
         ends: Unix time at which the token expires.
         device_key: key of the device of the sign-in, if any.
         methods: values of ``amr``.
+        active_at: Unix time of the sign-in, or of the last refresh.
+        session_id: ``SessionId`` of the sign-in.
         rotated_at: Unix time at which another token replaced this one; None if none has.
     """
 
@@ -153,6 +156,8 @@ class Grant:
     ends: float
     device_key: str | None
     methods: tuple[str, ...] = ()
+    active_at: float = 0.0
+    session_id: str = field(default_factory=lambda: _session_id())
     rotated_at: float | None = None
 
 
@@ -164,6 +169,9 @@ class TokenIssuer:
         endpoint_issuer: ``iss`` of the tokens, unless the seed wants AWS's.
         signing_key: RSA key that signs access tokens. Default: the one of this process, made at first
             use. Another one signs ID tokens.
+
+    Attributes:
+        most_sessions: sign-ins that a user can have at a time, if the pool tracks sessions; else None.
     """
 
     def __init__(
@@ -176,6 +184,7 @@ class TokenIssuer:
         self._access_kid, self._id_kid = _key_id(), _key_id()
         self._grants: dict[str, Grant] = {}
         self._revoked: set[str] = set()
+        self.most_sessions: int | None = None
 
     @property
     def issuer(self) -> str:
@@ -234,7 +243,9 @@ class TokenIssuer:
             ends=now + client.refresh_token_seconds,
             device_key=device_key,
             methods=tuple(methods),
+            active_at=now,
         )
+        self._make_room(user, now)
         return {**self._tokens(grant, now, source, metadata), "RefreshToken": self._store(grant)}
 
     def refresh(
@@ -275,6 +286,7 @@ class TokenIssuer:
             self._revoked.add(grant.event_id)
             raise CognitoError("RefreshTokenReuseException", "Refresh token has been invalidated.")
         result = self._tokens(grant, now, "TokenGeneration_RefreshTokens", metadata)
+        grant.active_at = now
         if grace is None:
             return result
         grant.rotated_at = now if rotated_at is None else rotated_at
@@ -300,6 +312,25 @@ class TokenIssuer:
             raise CognitoError("UnsupportedTokenTypeException", "Unsupported token type.")
         if grant := self.grant_of(client, token):
             self._revoked.add(grant.event_id)
+
+    def sign_ins_of(self, user: User, now: float) -> list[Grant]:
+        """Return the sign-ins of a user that go on, each with its newest grant."""
+        found: dict[str, Grant] = {}
+        for grant in self._grants.values():
+            goes_on = grant.event_id not in self._revoked and now < grant.ends
+            if goes_on and grant.user is user:
+                found[grant.event_id] = grant
+        return list(found.values())
+
+    def revoke_sign_in(self, grant: Grant) -> None:
+        """Revoke all tokens of a sign-in."""
+        self._revoked.add(grant.event_id)
+
+    def _make_room(self, user: User, now: float) -> None:
+        """End the sign-in that was used least recently, if the user may have no further one."""
+        sign_ins = self.sign_ins_of(user, now) if self.most_sessions else []
+        if self.most_sessions and len(sign_ins) >= self.most_sessions:
+            self.revoke_sign_in(min(sign_ins, key=lambda grant: grant.active_at))
 
     def revoke_all(self, user: User) -> None:
         """Revoke every sign-in of a user."""
@@ -470,6 +501,11 @@ def _new_key() -> rsa.RSAPrivateKey:
 def _keys_of_process() -> tuple[rsa.RSAPrivateKey, rsa.RSAPrivateKey]:
     """Return the keys of all pools of this process: making two for each would take 0.2 seconds."""
     return _new_key(), _new_key()
+
+
+def _session_id() -> str:
+    letters = "abcdefghijklmnopqrstuvwxyz0123456789"
+    return "tkn" + "".join(secrets.choice(letters) for _ in range(25))
 
 
 def _key_id() -> str:

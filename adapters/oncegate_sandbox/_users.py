@@ -171,20 +171,12 @@ class User:
         if seed.phone_number:
             verified = "true" if seed.phone_number_verified else "false"
             attributes |= {"phone_number": seed.phone_number, "phone_number_verified": verified}
-        factors = seed.mfa
-        if settings.mfa == "on" and not factors:
-            # If a pool requires MFA, a phone number or an email address is a factor.
-            factors = tuple(
-                factor
-                for factor, name in ((Factor.SMS, "phone_number"), (Factor.EMAIL, "email"))
-                if name in attributes
-            )[:1]
         return cls(
             username=seed.username,
             password=seed.password.get_secret_value() if seed.password else "",
             status=seed.status,
             attributes=attributes,
-            factors=factors,
+            factors=seed.mfa,
             preferred=seed.preferred_mfa,
             totp_secret=seed.totp_secret.get_secret_value() if seed.totp_secret else None,
             passkeys={

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from oncegate_sandbox._account import Account
 from oncegate_sandbox._admin import Admin
+from oncegate_sandbox._admin_devices import AdminDevices
 from oncegate_sandbox._attribute_changes import AttributeChanges
 from oncegate_sandbox._groups import Groups
 from oncegate_sandbox._passkeys import PasskeyOperations
@@ -21,6 +22,7 @@ from oncegate_sandbox._sign_up import SignUp
 from oncegate_sandbox._signing_in import SigningIn
 from oncegate_sandbox._state import PoolState
 from oncegate_sandbox._token_operations import TokenOperations
+from oncegate_sandbox._token_sessions import TokenSessions
 from oncegate_sandbox._wire import Json, Operations
 from oncegate_sandbox.challenges import CHALLENGES
 from oncegate_sandbox.clock import SandboxClock
@@ -62,8 +64,15 @@ class Pool(PoolState):
             **Groups(self).operations(),
             **PasskeyOperations(self).operations(),
             **TokenOperations(self).operations(),
+            **TokenSessions(self).operations(),
             **Admin(self).operations(),
+            **AdminDevices(self).operations(),
         }
+
+    @property
+    def operations(self) -> frozenset[str]:
+        """Names of the operations."""
+        return frozenset(self._operations)
 
     def perform(self, operation: str, request: Mapping[str, Any]) -> Json:
         """Perform one operation and return its response.

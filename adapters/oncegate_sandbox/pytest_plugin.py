@@ -15,7 +15,7 @@ import pytest
 if TYPE_CHECKING:
     from oncegate_sandbox.seed import Seed
     from oncegate_sandbox.server import Sandbox
-    from oncegate_sandbox.testing import Inbox, CognitoPool
+    from oncegate_sandbox.testing import CognitoPool, Inbox
 
 
 @pytest.fixture(scope="session")
@@ -39,8 +39,8 @@ def cognito_server(cognito_seed: Seed | Path | None) -> Iterator[Sandbox]:
 def cognito(cognito_server: Sandbox, monkeypatch: pytest.MonkeyPatch) -> CognitoPool:
     """A user pool in the state of its seed, at the real time, with an empty inbox.
 
-    During the test, AWS's SDKs and CLI use it instead of AWS: ``AWS_ENDPOINT_URL_COGNITO_IDP`` names
-    it, and the credentials are invalid elsewhere.
+    During the test, environment variables make AWS's SDKs and CLI use it instead of AWS, with
+    credentials that are invalid elsewhere.
     """
     from oncegate_sandbox.testing import CognitoPool
 

@@ -84,6 +84,8 @@ class PoolSeed(_Seed):
         auth_flows: ExplicitAuthFlows of the app client. Default: all flows.
         triggers: hooks that stand for the pool's Lambda functions: Python source, or functions by the
             name of the trigger; see `oncegate_sandbox._triggers`. Default: none.
+        trigger_timeout_seconds: seconds until an attempt to call a hook counts as timed out. After
+            three, the call fails. Default: 5, as in Cognito.
     """
 
     id: str = Field(default="us-east-1_Sandbox01", pattern=r"^[\w-]+_[0-9a-zA-Z]+$")
@@ -117,6 +119,7 @@ class PoolSeed(_Seed):
     passkeys_satisfy_mfa: bool = False
     auth_flows: tuple[str, ...] | None = None
     triggers: str | dict[str, Callable[..., Any]] | None = None
+    trigger_timeout_seconds: float = Field(default=5.0, gt=0, le=60)
 
 
 class PasskeySeed(_Seed):

@@ -27,6 +27,8 @@ def store_from_url(url: str) -> RecordStore:
             The message does not contain the URL, which may include a password.
         MissingExtra: a package that the store needs is not installed.
     """
+    if not isinstance(url, str) or not url:
+        raise Misconfigured("no store URL was given: is the variable set that it comes from?")
     try:
         parts = urlsplit(url)
     except ValueError:

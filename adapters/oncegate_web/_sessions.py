@@ -786,7 +786,9 @@ class StoreSessions:
         except SignedOut:
             return None
         except Exception as error:  # noqa: BLE001 - raised without the frames that held the tokens
-            self._log.error("not signed out everywhere", error=type(error).__name__)
+            self._log.error(
+                "not signed out everywhere", error=type(error).__name__, reason=_reason(error)
+            )
             return Unreachable("Cognito did not sign the user out everywhere")
         return None
 
@@ -830,8 +832,12 @@ class StoreSessions:
             return
         try:
             self._tokens.revoke(tokens)
+        except SignedOut:
+            return  # there is nothing to revoke
         except Exception as error:  # noqa: BLE001 - the session has ended here in any case
-            self._log.error("token revocation failed", error=type(error).__name__)
+            self._log.error(
+                "token revocation failed", error=type(error).__name__, reason=_reason(error)
+            )
 
     def _parse(self, session_id: str | None) -> FlowId | None:
         try:
@@ -906,6 +912,11 @@ class _Wait:
         waited = max(self._waited, time.monotonic() - self._began)
         self._waited += self.pause
         return waited >= PATIENCE
+
+
+def _reason(error: Exception) -> str:
+    """Return the text of an error of ours, which quotes no token; empty for any other."""
+    return str(error) if isinstance(error, OncegateError) else ""
 
 
 def _has_same_refresh_token(one: SessionRecord, other: SessionRecord) -> bool:

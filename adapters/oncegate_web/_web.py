@@ -169,7 +169,7 @@ class WebSignIn:
             raise Misconfigured("secure is True or None; for plain HTTP, pass allow_insecure=True")
         if sessions not in {"server", "cookie"}:
             raise Misconfigured('sessions is "server" or "cookie"')
-        if not home.startswith(("/", "https://", "http://")):
+        if not (isinstance(home, str) and home.startswith(("/", "https://", "http://"))):
             raise Misconfigured('home is a URL, or a path that begins with "/"')
         _check_seconds("session_lifetime", session_lifetime, more_than=0)
         if session_idle_lifetime is not None:

@@ -214,7 +214,7 @@ TEXTS: Final = MappingProxyType(
         "hint.error": "Error",
         "hint.sent_sms": "We texted a code to {destination}.",
         "hint.sent_email": "We emailed a code to {destination}.",
-        "hint.sent": "We sent you a code.",
+        "hint.sent": "If this account can receive a code, we’ve sent one.",
         "hint.attempts": "Tries left: {count}",
         "hint.time_left": "Time left: {time}",
         "hint.new_code_in": "You can send a new code in {time}.",
@@ -232,6 +232,9 @@ TEXTS: Final = MappingProxyType(
         "terminal.time_and_attempts": "{time} min and {count} attempts left",
         "terminal.token_valid": "The access token is valid for {seconds} seconds.",
         "terminal.word.request_new_code": "new",
+        "terminal.word.choose_factor": "other",
+        "terminal.word.forgot_password": "/forgot",
+        "terminal.word.confirm_account": "/confirm",
         "terminal.word.cancel": "cancel",
     }
 )

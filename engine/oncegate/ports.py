@@ -63,7 +63,9 @@ class TokenService(Protocol):
 
         Raises:
             SignedOut: the session has ended; its refresh token is revoked, expired or was reused.
-            Unreachable: Cognito did not answer.
+            Unreachable: Cognito did not answer, or refused for a reason that is not about the tokens,
+                such as a firewall: the session goes on.
+            Misconfigured: Cognito refused because of the set-up: the session goes on.
         """
         ...
 
@@ -72,7 +74,8 @@ class TokenService(Protocol):
 
         Raises:
             SignedOut: Cognito rejected it: there is nothing to revoke.
-            Unreachable: Cognito did not answer.
+            Unreachable: Cognito did not answer, or refused for another reason.
+            Misconfigured: the app client cannot revoke tokens, or its secret is wrong.
         """
         ...
 
@@ -82,7 +85,8 @@ class TokenService(Protocol):
         Raises:
             SignedOut: the tokens were revoked, the user was signed out everywhere, disabled or
                 deleted.
-            Unreachable: Cognito did not answer.
+            Unreachable: Cognito did not answer, or refused for another reason: the session goes on.
+            Misconfigured: Cognito refused because of the set-up: the session goes on.
         """
         ...
 

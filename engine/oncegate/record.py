@@ -40,7 +40,7 @@ HANDOVERS_PER_FLOW = 5
 
 _NOT_IN_1: Final = (
     *("schema_number", "accepted_event", "accepted_digest", "handovers_left", "account_tag"),
-    *("from_known_browser", "password_changed", "worker", "sent_factors"),
+    *("from_known_browser", "password_changed", "worker", "sent_factors", "own_name"),
 )
 
 # Names of schema 1, and what became of them.
@@ -87,6 +87,7 @@ class Flow(StoredModel):
         schema_number: schema that the record was written by.
         version: counts saves; 0 is a flow that was never saved. Compare-and-swap uses it.
         username: name as typed; shown again, and sent with the first call only.
+        own_name: the pool's own name for the user, if a rejected sign-in has told it.
         challenge: the challenge to answer now.
         challenge_id: version that brought the challenge, so that no two challenges are equal.
         attempts_left: number of answers that the challenge still takes.
@@ -124,6 +125,7 @@ class Flow(StoredModel):
     version: int = Field(default=0, ge=0)
     state: FlowState = FlowState.IDLE
     username: str = ""
+    own_name: str = ""
     challenge: Challenge | None = None
     challenge_id: int = 0
     attempts_left: int = Field(default=ATTEMPTS_PER_CHALLENGE, ge=0)

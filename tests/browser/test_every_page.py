@@ -87,11 +87,11 @@ PAGES: dict[str, tuple[list[Outcome], str]] = {
         "awaiting_answer",
     ),
     "confirm-sign-up": (
-        [Rejected(reason=RejectionReason.SIGN_UP_NOT_CONFIRMED)],
+        [a_text(), Rejected(reason=RejectionReason.SIGN_UP_NOT_CONFIRMED)],
         "awaiting_confirmation",
     ),
     "reset-password": (
-        [Rejected(reason=RejectionReason.PASSWORD_RESET_REQUIRED)],
+        [a_text(), Rejected(reason=RejectionReason.PASSWORD_RESET_REQUIRED)],
         "awaiting_reset",
     ),
     "remember-device": ([a_text(), NEW_DEVICE, REGISTERED], "offering_device"),

@@ -8,7 +8,15 @@ from tests.doubles import a_text, password
 from tests.flows import AT_REST, walk
 
 from oncegate import FlowState, RequestNewCode
-from oncegate.adapters import Delivery, RecoveryChallenge, SendCode, parse_event
+from oncegate.adapters import (
+    ChallengeIssued,
+    Delivery,
+    RecoveryChallenge,
+    Rejected,
+    RejectionReason,
+    SendCode,
+    parse_event,
+)
 from oncegate.record import Flow
 
 STATES = (FlowState.AWAITING_CONFIRMATION, FlowState.AWAITING_RESET)
@@ -66,7 +74,23 @@ def test_call_sends_a_code_for_the_challenge(flow: Flow) -> None:
 def test_rejected_request_stays_in_the_recovery(flow: Flow) -> None:
     requesting = walk(RequestNewCode(), flow=flow)
     found = messages(requesting)
-    assert found["wrong_credentials"] == "recovery_refused"
     assert found["code_expired"] == "recovery_code_expired"
     assert found["factor_unusable"] == "recovery_unavailable"
     assert step(requesting).actions == ()
+
+
+@pytest.mark.parametrize("flow", FLOWS)
+@pytest.mark.parametrize(
+    "reason",
+    ["wrong_credentials", "sign_up_not_confirmed", "password_reset_required"],
+)
+def test_request_for_a_user_who_gets_no_code_looks_like_one_for_a_user_who_does(
+    flow: Flow, reason: str
+) -> None:
+    requesting = walk(RequestNewCode(), flow=flow)
+    assert requesting.challenge is not None
+    sent = requesting.challenge.model_copy(update={"delivery": SENT})
+    known = walk(ChallengeIssued(challenge=sent), flow=requesting)
+    unknown = walk(Rejected(reason=RejectionReason(reason)), flow=requesting)
+    assert step(unknown) == step(known)
+    assert unknown.new_code_at == known.new_code_at

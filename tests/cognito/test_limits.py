@@ -6,6 +6,8 @@ import pytest
 
 from oncegate import (
     CodeBudget,
+    ConfirmAccount,
+    ForgotPassword,
     RequestContext,
     RequestNewCode,
     SealingKeys,
@@ -83,14 +85,19 @@ def test_user_who_may_not_be_sent_a_code_is_not_asked_for_one() -> None:
         assert sandbox.calls() == {"InitiateAuth": 1}
 
 
-@pytest.mark.parametrize("status", ["RESET_REQUIRED", "UNCONFIRMED"])
-def test_codes_for_a_recovery_count_for_the_user_whatever_name_is_typed(status: str) -> None:
+@pytest.mark.parametrize(
+    ("status", "begins"),
+    [("RESET_REQUIRED", ForgotPassword()), ("UNCONFIRMED", ConfirmAccount())],
+)
+def test_codes_for_a_recovery_count_for_the_user_whatever_name_is_typed(
+    status: str, begins: ForgotPassword | ConfirmAccount
+) -> None:
     user = ANA.model_copy(update={"status": status, "mfa": ()})
     with Sandbox(Seed(users=(user,))) as sandbox:
         _, sign_in = _signing_in(sandbox, per_user=3)
         for name in NAMES:
             for _ in range(4):
-                step = _enter(sign_in, name)
+                step = sign_in.send(_enter(sign_in, name), begins)
                 assert step.state in {"awaiting_reset", "awaiting_confirmation"}
                 sign_in.send(step, RequestNewCode())
         assert len(sandbox.messages()) == 3

@@ -15,6 +15,7 @@ from pydantic import SecretStr
 from oncegate import (
     Event,
     Factor,
+    ForgotPassword,
     RememberDevice,
     RequestNewCode,
     ResetPassword,
@@ -351,7 +352,7 @@ def test_blank_at_an_end_of_a_new_password_is_told(people: People, typed: str) -
 @pytest.fixture
 def resetting(people: People) -> Callable[[], Step]:
     def begin() -> Step:
-        step = people.sent(password("rosa"))
+        step = people.sent(ForgotPassword(), step=people.sent(password("rosa")))
         assert step.state == "awaiting_reset"
         return step
 

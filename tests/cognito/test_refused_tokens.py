@@ -55,6 +55,8 @@ ABOUT_THE_TOKENS = [
     (REFUSED, "User is disabled."),
     (REFUSED, "User does not exist."),
     ("UserNotFoundException", "User does not exist."),
+    ("PasswordResetRequiredException", "Password reset required for the user"),
+    ("UserNotConfirmedException", "User is not confirmed."),
     ("RefreshTokenReuseException", "Refresh token has been invalidated."),
 ]
 PAGE = b"<html>403 Forbidden</html>"

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import logging
+from functools import cache
 from typing import Any
 
 import pytest
 from pydantic import SecretStr
 from tests.cognito.wire import RecordedClient, Sent
 
-from oncegate import Factor, RequestContext, Tokens
+from oncegate import (
+    ChooseFactor,
+    Factor,
+    RequestContext,
+    SignIn,
+    SubmitCode,
+    SubmitPassword,
+    Tokens,
+)
 from oncegate.adapters import (
     Call,
-    ChallengeIssued,
     CheckCode,
     CheckPassword,
     CodeChallenge,
@@ -30,6 +38,7 @@ from oncegate.adapters import (
 )
 from oncegate_cognito import AdminCognitoTransport, CognitoTransport
 from oncegate_cognito._context import ContextSettings, SentContext
+from oncegate_stores import MemoryStore
 
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
 CONTEXT = RequestContext(
@@ -96,6 +105,12 @@ CALLS: list[Call] = [
 ]
 
 
+@cache
+def shared_client() -> RecordedClient:
+    """Making one takes longer than a test."""
+    return RecordedClient()
+
+
 def input_members(client: RecordedClient, operation: str) -> Any:
     shape = client.boto.meta.service_model.operation_model(operation).input_shape
     return shape.members if shape else {}
@@ -104,7 +119,8 @@ def input_members(client: RecordedClient, operation: str) -> Any:
 def performed(
     kind: type[CognitoTransport], calls: list[Call], context: RequestContext, **settings: Any
 ) -> tuple[RecordedClient, list[Sent]]:
-    client = RecordedClient()
+    client = shared_client()
+    client.sent.clear()
     transport = kind(
         pool_id="us-east-1_Pool1",
         client_id="client1",
@@ -116,7 +132,7 @@ def performed(
         transport.perform(call, context)
     if transport.token_service and not calls:
         transport.token_service.renew(Tokens(access_token="a", refresh_token="r"))
-    return client, client.sent
+    return client, list(client.sent)
 
 
 @pytest.mark.parametrize("kind", [CognitoTransport, AdminCognitoTransport])
@@ -142,7 +158,7 @@ def test_renewal_has_the_settings_metadata() -> None:
 
 
 def test_every_operation_of_the_model_gets_what_it_has() -> None:
-    client = RecordedClient()
+    client = shared_client()
     made = SentContext(client.boto, ContextSettings(**SETTINGS, send_source_address=True))
     with_any = set()
     for method, operation in client.boto.meta.method_to_api_mapping.items():
@@ -254,6 +270,12 @@ def test_language_has_the_name_of_the_setting() -> None:
     assert "ClientMetadata" not in sent.body
 
 
+@pytest.mark.parametrize("header", ["*", "<script>", "de_AT", "x" * 9, "de; drop"])
+def test_language_that_is_no_tag_is_left_out(header: str) -> None:
+    _, (sent,) = performed(CognitoTransport, CALLS[:1], RequestContext(language=header))
+    assert "ClientMetadata" not in sent.body
+
+
 @pytest.mark.parametrize(
     ("agent", "settings", "name"),
     [
@@ -275,14 +297,30 @@ def test_device_is_named_after_the_browser_unless_set(
 
 def test_authenticator_app_shows_what_the_user_typed() -> None:
     """Case 29: with UsernameAttributes the pool's own name is a UUID (AWS developer guide)."""
-    client = RecordedClient()
+    to_set_up = {
+        "ChallengeName": "MFA_SETUP",
+        "Session": "s" * 40,
+        "ChallengeParameters": {
+            "MFAS_CAN_SETUP": '["SMS_MFA","SOFTWARE_TOKEN_MFA"]',
+            "USER_ID_FOR_SRP": "0b5c4b1e-9f3a-4f7e-8a51-6f0c7d9a1e22",
+        },
+    }
+    client = RecordedClient(InitiateAuth=to_set_up)
     transport = CognitoTransport(
-        pool_id="us-east-1_Pool1", client_id="client1", client=client.boto, totp_issuer="A/B Shop"
+        pool_id="us-east-1_Pool1",
+        client_id="client1",
+        client=client.boto,
+        auth_flow="USER_PASSWORD_AUTH",
+        totp_issuer="A/B Shop",
     )
-    outcome = transport.perform(CALLS[3], RequestContext())
-    assert isinstance(outcome, ChallengeIssued)
-    assert isinstance(outcome.challenge, TotpSetup)
-    uri = outcome.challenge.uri.get_secret_value()
-    assert uri.startswith("otpauth://totp/A%2FB%20Shop:ana%40example.com?secret=")
-    transport.perform(CheckCode(challenge=outcome.challenge, code=CODE), RequestContext())
-    assert client.sent[1].body["FriendlyDeviceName"] == "A/B Shop"
+    sign_in = SignIn(transport=transport, store=MemoryStore())
+    event = SubmitPassword(username="ana@example.com", password="Correct-horse-1")
+    step = sign_in.send(sign_in.start(), event)
+    if step.state == "password_verified":
+        step = sign_in.send(step, ChooseFactor(factor=Factor.TOTP))
+    assert step.totp is not None
+    assert step.totp.uri.startswith("otpauth://totp/A%2FB%20Shop:ana%40example.com?secret=")
+    step = sign_in.send(step, SubmitCode(code="123456"))
+    assert step.state == "authenticated"
+    (verified,) = [one.body for one in client.sent if one.operation == "VerifySoftwareToken"]
+    assert verified["FriendlyDeviceName"] == "A/B Shop"

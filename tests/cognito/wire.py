@@ -47,13 +47,16 @@ class RecordedClient:
 
     Args:
         signed: whether the client signs its requests.
+        region: its region.
+        answers: further answers by operation, or in place of those of the table.
 
     Attributes:
         boto: the boto3 client.
         sent: the requests, in order.
     """
 
-    def __init__(self, *, signed: bool = False, region: str = "us-east-1") -> None:
+    def __init__(self, *, signed: bool = False, region: str = "us-east-1", **answers: Any) -> None:
+        self._answers = {**ANSWERS, **answers}
         self.sent: list[Sent] = []
         self.boto: Any = make_client(region, None, connect_timeout=1, read_timeout=1, signed=signed)
         answer: Any = self._answer
@@ -67,6 +70,7 @@ class RecordedClient:
         operation = headers["x-amz-target"].rpartition(".")[2]
         body: Any = request.body
         self.sent.append(Sent(operation, json.loads(body), headers))
-        answer = json.dumps(ANSWERS.get(operation, {})).encode()
+        answer = self._answers.get(operation, {})
+        status = 400 if "__type" in answer else 200
         kind = HTTPHeaders.from_dict({"Content-Type": "application/x-amz-json-1.1"})
-        return AWSResponse(request.url, 200, kind, _Raw(answer))
+        return AWSResponse(request.url, status, kind, _Raw(json.dumps(answer).encode()))

@@ -443,7 +443,13 @@ def test_id_of_a_session_may_be_of_any_type_and_is_shown_nowhere(clock: ManualCl
         {"type": "submit_answer", "answer": "secret\ud800"},
         {"type": "submit_new_password", "new_password": "secret\ud800"},
         {"type": "submit_new_password", "new_password": "x", "attributes": {"name": "\ud800"}},
+        {"type": "submit_new_password", "new_password": "x", "attributes": {"\ud800": "secret"}},
         {"type": "submit_email", "email": "\ud800@example.com"},
+        {"type": "submit_code", "code": "12345\ud800"},
+        {"type": "reset_password", "code": "123456", "new_password": "secret\ud800"},
+        {"type": "submit_passkey", "credential": '{"id": "\ud800"}'},
+        {"type": "submit_username", "username": "a\ud800"},
+        {"type": "submit_username", "username": "ana", "access_token": "secret\ud800"},
     ],
 )
 def test_lone_surrogate_is_refused_without_repeating_it(event: dict[str, object]) -> None:

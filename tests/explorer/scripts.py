@@ -10,8 +10,10 @@ from oncegate import (
     Cancel,
     ChooseFactor,
     CodeBudget,
+    ConfirmAccount,
     Event,
     Factor,
+    ForgotPassword,
     RememberDevice,
     RequestNewCode,
     SubmitCode,
@@ -81,6 +83,9 @@ def _with_code(event: Event, world: World) -> Event:
 ANA, DORA = password(), password(PASSWORDS["dora"], "dora")
 RIGHT, WRONG, OTHER = code("000000"), code("111111"), code("222222")
 SMS, EMAIL = ChooseFactor(factor=Factor.SMS), ChooseFactor(factor=Factor.EMAIL)
+BY_EMAIL = SubmitUsername(username="ana", preferred=Factor.EMAIL)
+BY_TEXT = ChooseFactor(factor=Factor.SMS_OTP)
+BY_CHOICE: dict[str, object] = {"auth_flow": "USER_AUTH"}
 
 TWO: dict[str, tuple[Script, dict[str, object]]] = {
     "the password twice": (clicks(ANA, ANA), {}),
@@ -103,6 +108,8 @@ TWO: dict[str, tuple[Script, dict[str, object]]] = {
         clicks(RequestNewCode(), RIGHT, before=(ANA,)),
         {"retain_password": True},
     ),
+    "another way twice": (clicks(BY_TEXT, BY_TEXT, before=(BY_EMAIL,)), BY_CHOICE),
+    "the code and another way": (clicks(RIGHT, BY_TEXT, before=(BY_EMAIL,)), BY_CHOICE),
     "the code and a cancel": (clicks(RIGHT, Cancel(), before=(ANA,)), {}),
     "the code twice, with a new device": (
         clicks(RIGHT, RIGHT, before=(ANA,)),
@@ -124,11 +131,13 @@ NEW_CODE = RequestNewCode()
 BY_ONE_CLICK: dict[str, object] = {"retain_password": True, "new_code_cooldown": 0}
 AT_ONCE: dict[str, object] = {"new_code_cooldown": 0}
 BLOCKED: dict[str, object] = {"kinds": FIREWALL, "crashes": 0, "waits": 0}
-BY_CHOICE: dict[str, object] = {"auth_flow": "USER_AUTH"}
 DEVICES: dict[str, object] = {"with_devices": True}
 
 CHOOSING: dict[str, tuple[Script, dict[str, object]]] = {
-    "recovery_is_required": (clicks(password("wrong")), {}),
+    "recovery_is_required": (clicks(WRONG, before=(ANA,)), {}),
+    "recovery_is_imitated": (continues("dora", 1, SMS), BLOCKED),
+    "sign_in_was_rejected": (clicks(ForgotPassword()), {}),
+    "code_of_factor_is_due": (clicks(EMAIL, before=(BY_EMAIL, BY_TEXT)), BY_CHOICE),
     "attempts_remain": (
         clicks(code("555555"), before=(ANA, WRONG, OTHER, code("333333"), code("444444"))),
         {},
@@ -158,7 +167,7 @@ CHOOSING: dict[str, tuple[Script, dict[str, object]]] = {
     "factor_is_unusable": (continues("dora", 1, SMS), BLOCKED),
     "factor_is_preselected": (continues("ana", 0), {}),
     "first_factor_is_at_hand": (
-        clicks(RIGHT, before=(password(PASSWORDS["gus"], "gus"), NEW_CODE)),
+        clicks(RIGHT, before=(password(PASSWORDS["gus"], "gus"), ConfirmAccount(), NEW_CODE)),
         AT_ONCE,
     ),
     "password_is_retained": (clicks(NEW_CODE, before=(ANA,)), AT_ONCE),

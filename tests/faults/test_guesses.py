@@ -17,6 +17,7 @@ from tests.doubles import (
 )
 
 from oncegate import (
+    ConfirmAccount,
     RequestContext,
     RequestNewCode,
     SealingKeys,
@@ -83,6 +84,8 @@ class Pool:
         """Sign in with the password and one guess, in a flow of its own."""
         first = password(username=user)
         step = self.sign_in.send(self.sign_in.start(), first, context=self.context)
+        if step.state == "idle":
+            step = self.sign_in.send(step, ConfirmAccount(), context=self.context)
         return self.sign_in.send(step, code(digits), context=self.context)
 
     def reason(self, digits: str = "000000") -> str | None:

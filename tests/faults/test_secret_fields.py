@@ -28,6 +28,7 @@ PUBLIC_NAMES = frozenset(
         *("title", "title_code", "label", "label_code", "event", "value", "autocomplete"),
         *("pattern", "message", "text", "detail", "challenge", "session_id", "token_type"),
         *("attempted_digests", "accepted_digest", "accepted_event", "account_tag", "worker"),
+        "own_name",
     }
 )
 """Fields that are not secret in any model."""

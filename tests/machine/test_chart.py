@@ -29,6 +29,7 @@ from tests.flows import (
 from oncegate import (
     Cancel,
     ChooseFactor,
+    ConfirmAccount,
     Event,
     Factor,
     FlowState,
@@ -470,11 +471,9 @@ class TestNewCode:
     def test_cooldown_starts_at_a_code_whose_response_was_lost(self) -> None:
         policy = Policy(lease=LEASE, cooldown=30)
         flow = AT_REST[FlowState.AWAITING_CONFIRMATION]
-        for trigger in (RequestNewCode(), OutcomeUnknown(), password()):
+        no = rejected(RejectionReason.SIGN_UP_NOT_CONFIRMED)
+        for trigger in (RequestNewCode(), OutcomeUnknown(), password(), no, ConfirmAccount()):
             flow = advance(flow, trigger, now=NOW, policy=policy)
-        flow = advance(
-            flow, rejected(RejectionReason.SIGN_UP_NOT_CONFIRMED), now=NOW, policy=policy
-        )
         assert flow.state is FlowState.AWAITING_CONFIRMATION
         with pytest.raises(NotAllowed, match="too_soon"):
             advance(flow, RequestNewCode(), now=NOW + 29, policy=policy)

@@ -258,7 +258,11 @@ checking_device        | locked              | password            | idle
 checking_device        | challenge_dead      | password            | idle
 checking_password      | sign_up_not_confirmed |                   | idle: wrong_credentials
 checking_password      | password_reset_required |                 | idle: wrong_credentials
-requesting_challenge   | sign_up_not_confirmed |                   | idle: wrong_credentials
+requesting_challenge   | sign_up_not_confirmed |                   | idle: answer_refused
+requesting_challenge   | wrong_credentials   |                     | idle: answer_refused
+sending a recovery code | sign_up_not_confirmed |                  | awaiting_reset
+sending a recovery code | wrong_credentials |                      | awaiting_reset
+sending a recovery code | factor_unusable   |                      | awaiting_reset: recovery_unavailable
 checking_answer        | sign_up_not_confirmed |                   | awaiting_confirmation
 checking_answer        | password_reset_required |                 | awaiting_reset
 setting_password       | password_reset_required |                 | awaiting_reset

@@ -38,11 +38,11 @@ def kept(name: str, fill: Callable[[Path], None]) -> Path:
 
 @pytest.fixture(scope="session")
 def javascript() -> Path:
-    """A folder with the packages of ``javascript/package.json``, and the scripts that use them."""
+    """A folder with the packages of ``javascript/package.json``, for ``NODE_PATH``."""
 
     def install(folder: Path) -> None:
         shutil.copy(HERE / "javascript/package.json", folder)
-        quietly = ["--silent", "--no-audit", "--no-fund", "--ignore-scripts"]
+        quietly = ["--silent", "--prefer-offline", "--no-audit", "--no-fund", "--ignore-scripts"]
         subprocess.run(["npm", "install", *quietly], cwd=folder, check=True, timeout=300)
 
     packages = (HERE / "javascript/package.json").read_bytes()
@@ -77,5 +77,7 @@ def _source_of(package: str, folder: Path) -> Path:
     wanted.write_text(entry[0])
     quietly = ["--quiet", "--no-deps", "--require-hashes", f"--no-binary={package}"]
     pip = ["python3", "-m", "pip", "--python", sys.executable]  # as tests/run: the venv has no pip
-    subprocess.run([*pip, "download", *quietly, "-r", wanted, "-d", folder], check=True, timeout=300)
+    subprocess.run(
+        [*pip, "download", *quietly, "-r", wanted, "-d", folder], check=True, timeout=300
+    )
     return next(folder.glob("*.tar.gz"))

@@ -68,13 +68,13 @@ class CognitoLocal:
 
 
 @pytest.fixture
-def local(request: pytest.FixtureRequest) -> Iterator[CognitoLocal]:
-    folder: Path = request.getfixturevalue("javascript")
+def local(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[CognitoLocal]:
+    packages: Path = request.getfixturevalue("javascript")
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     process = subprocess.Popen(
-        ["node_modules/.bin/cognito-local"],
-        cwd=folder,
+        [packages / "node_modules/.bin/cognito-local"],
+        cwd=tmp_path,  # it writes its database there
         env={**os.environ, "PORT": str(port), "HOST": "127.0.0.1"},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

@@ -42,14 +42,13 @@ def user(name: str, **more: Any) -> UserSeed:
 
 
 SEED = Seed(
-    pool=PoolSeed(device_tracking="opt_in", custom_auth=CUSTOM_AUTH),
+    pool=PoolSeed(custom_auth=CUSTOM_AUTH),
     users=(
         *(
             user(name)
             for name in ("plain", "forgetful", "attributes", "changes", "adds", "deleted", "other")
         ),
         user("sms", phone_number="+15550000001", mfa=(Factor.SMS,)),
-        user("device", phone_number="+15550000002", mfa=(Factor.SMS,)),
         user("totp", mfa=(Factor.TOTP,), totp_secret=TOTP),
         user(
             "both",
@@ -65,9 +64,65 @@ SEED = Seed(
 )
 
 
+class Provisioned:
+    """A pool that is created as a team would, with one confirmed user."""
+
+    def __init__(self, admin: Any, username: str, attributes: dict[str, str], **settings: Any):
+        self.admin, self.username = admin, username
+        self.pool_id = admin.create_user_pool(PoolName=username, **settings)["UserPool"]["Id"]
+        made = admin.create_user_pool_client(
+            UserPoolId=self.pool_id,
+            ClientName="app",
+            ExplicitAuthFlows=["ALLOW_USER_PASSWORD_AUTH", "ALLOW_USER_SRP_AUTH"],
+        )
+        self.client_id = made["UserPoolClient"]["ClientId"]
+        named: Any = {"UserPoolId": self.pool_id, "Username": username}
+        admin.admin_create_user(
+            UserAttributes=[{"Name": name, "Value": value} for name, value in attributes.items()],
+            MessageAction="SUPPRESS",
+            **named,
+        )
+        admin.admin_set_user_password(Password=PASSWORD, Permanent=True, **named)
+
+    def ids(self) -> dict[str, str]:
+        return {"pool_id": self.pool_id, "client_id": self.client_id}
+
+
+def pool_that_requires_mfa(admin: Any) -> dict[str, str]:
+    """Return a pool whose user has to set up an authenticator app."""
+    pool = Provisioned(admin, "setup", {})
+    admin.set_user_pool_mfa_config(
+        UserPoolId=pool.pool_id,
+        SoftwareTokenMfaConfiguration={"Enabled": True},
+        MfaConfiguration="ON",
+    )
+    return pool.ids()
+
+
+def pool_that_remembers_devices(admin: Any) -> dict[str, str]:
+    """Return a pool whose user gets codes by SMS, except on remembered devices."""
+    pool = Provisioned(
+        admin,
+        "device",
+        {"phone_number": "+15550000002", "phone_number_verified": "true"},
+        MfaConfiguration="OPTIONAL",
+        SmsConfiguration={"SnsCallerArn": "arn:aws:iam::123456789012:role/sms"},
+        DeviceConfiguration={
+            "ChallengeRequiredOnNewDevice": True,
+            "DeviceOnlyRememberedOnUserPrompt": True,
+        },
+    )
+    admin.admin_set_user_mfa_preference(
+        UserPoolId=pool.pool_id,
+        Username="device",
+        SMSMfaSettings={"Enabled": True, "PreferredMfa": True},
+    )
+    return pool.ids()
+
+
 @pytest.fixture
-def pools(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
-    """The seed's pool, and one that requires a second factor of a user who has none."""
+def pools() -> Iterator[dict[str, Any]]:
+    """The seed's pool, and two that are provisioned."""
     with Sandbox(SEED) as sandbox:
         admin = boto3.client(
             "cognito-idp",
@@ -76,19 +131,18 @@ def pools(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
             aws_access_key_id="unused",
             aws_secret_access_key="unused",
         )
-        pool_id = admin.create_user_pool(PoolName="required")["UserPool"]["Id"]
-        admin.set_user_pool_mfa_config(
-            UserPoolId=pool_id,
-            SoftwareTokenMfaConfiguration={"Enabled": True},
-            MfaConfiguration="ON",
+        legacy = admin.create_user_pool_client(
+            UserPoolId=sandbox.pool_id,
+            ClientName="legacy",
+            ExplicitAuthFlows=["ALLOW_USER_PASSWORD_AUTH"],
+            PreventUserExistenceErrors="LEGACY",
         )
-        made = admin.create_user_pool_client(UserPoolId=pool_id, ClientName="app")
-        client_id = made["UserPoolClient"]["ClientId"]
-        admin.admin_create_user(UserPoolId=pool_id, Username="setup", MessageAction="SUPPRESS")
-        admin.admin_set_user_password(
-            UserPoolId=pool_id, Username="setup", Password=PASSWORD, Permanent=True
-        )
-        yield {**sandbox.description(), "required": {"pool_id": pool_id, "client_id": client_id}}
+        yield {
+            **sandbox.description(),
+            "legacy_client_id": legacy["UserPoolClient"]["ClientId"],
+            "required": pool_that_requires_mfa(admin),
+            "devices": pool_that_remembers_devices(admin),
+        }
 
 
 @pytest.mark.parametrize("client", ["identity_js.cjs", "amplify.cjs", "sdk_v3.cjs"])

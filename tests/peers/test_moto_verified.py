@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import xml.etree.ElementTree as ElementTree
+import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import pytest
@@ -69,7 +69,7 @@ def results(moto_tests: Path, tmp_path_factory: pytest.TempPathFactory) -> Resul
         assert done.returncode in {0, 1}, done.stdout + done.stderr
         assert sandbox.calls()["CreateUserPool"] == len(VERIFIED), "moto's mock answered"
     found: Results = {}
-    for case in ElementTree.parse(report).iter("testcase"):
+    for case in ET.parse(report).iter("testcase"):
         failure = next((child for child in case if child.tag in {"failure", "error"}), None)
         found[case.attrib["name"]] = None if failure is None else failure.text
     return found

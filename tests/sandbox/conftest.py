@@ -7,9 +7,9 @@ from typing import Any
 
 import httpx
 import pytest
+from tests.sandbox.user_pools import UserPool, boto_client
 
 from oncegate_sandbox import Sandbox
-from tests.sandbox.user_pools import UserPool, boto_client
 
 Call = Callable[..., httpx.Response]
 

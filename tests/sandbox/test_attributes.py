@@ -9,7 +9,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-
 from tests.sandbox.user_pools import UserPool, named, rejection
 
 NewPool = Callable[..., UserPool]
@@ -150,6 +149,16 @@ def test_alias_of_another_user_cannot_be_verified(new_pool: NewPool) -> None:
         "AliasExistsException",
         "An account with the email already exists.",
     )
+
+
+def test_preferred_username_signs_in_and_is_unique(new_pool: NewPool) -> None:
+    """[dev] customizing sign-in attributes"""
+    pool = new_pool(AliasAttributes=["preferred_username"])
+    pool.add("bob", preferred_username="boss")
+    user = ana(pool)
+    assert rejection(user.update, preferred_username="boss")[0] == "AliasExistsException"
+    user.update(preferred_username="ann")
+    assert pool.tokens("ann")["AccessToken"]
 
 
 def test_address_that_stands_for_another_username_is_rejected(new_pool: NewPool) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import ssl
+import time
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,8 @@ from pydantic import SecretStr
 from tests.sandbox.conftest import Call
 
 from oncegate import InvalidInput, Misconfigured
-from oncegate_sandbox import Fault, PoolSeed, Sandbox, Seed, UserSeed
+from oncegate_sandbox import Fault, Sandbox, Seed, UserSeed
+from oncegate_sandbox._tls import Certificate
 
 
 class TestReset:
@@ -33,7 +35,7 @@ class TestReset:
         assert control.get("/requests").json() == []
         assert control.get("/users/ana").json()["status"] == "CONFIRMED"
         assert control.post("/clock", json={"advance_seconds": 0}).json()["now"] == pytest.approx(
-            __import__("time").time(), abs=5
+            time.time(), abs=5
         )
         assert sign_in().status_code == 200
 
@@ -256,8 +258,12 @@ class TestHeaders:
         )
 
     def test_operation_that_the_sandbox_lacks_is_named(self, call: Call, shared: Sandbox) -> None:
-        response = call("CreateUserImportJob", UserPoolId=shared.pool_id, JobName="j",
-                        CloudWatchLogsRoleArn="arn:aws:iam::123456789012:role/logs")
+        response = call(
+            "CreateUserImportJob",
+            UserPoolId=shared.pool_id,
+            JobName="j",
+            CloudWatchLogsRoleArn="arn:aws:iam::123456789012:role/logs",
+        )
         assert response.status_code == 400
         assert "CreateUserImportJob" in response.json()["message"]
 
@@ -339,12 +345,8 @@ class TestHTTPS:
                 httpx.post(sandbox.endpoint, json={}, verify=trusted, timeout=3)
 
     def test_own_certificate_is_used(self) -> None:
-        made = Sandbox(Seed(), tls=True)
-        assert made.ca_file is not None
-        folder = made.ca_file.parent
-        with Sandbox(
-            Seed(), cert_file=folder / "cert.pem", key_file=folder / "key.pem"
-        ) as sandbox:
+        made = Certificate(["127.0.0.1"])
+        with Sandbox(Seed(), cert_file=made.cert_file, key_file=made.key_file) as sandbox:
             assert sandbox.ca_file is None
             assert sandbox.description().keys() == {"endpoint", "pool_id", "client_id"}
             trusted = ssl.create_default_context(cafile=str(made.ca_file))
@@ -356,22 +358,12 @@ class TestHTTPS:
             with pytest.raises(Misconfigured, match="certificate"):
                 Sandbox(cert_file=tmp_path / name)
 
-    def test_certificate_is_deleted_with_the_sandbox(self) -> None:
-        sandbox = Sandbox(Seed(), tls=True)
-        path = sandbox.ca_file
-        assert path is not None
-        assert path.exists()
-        with sandbox:
-            pass
-        del sandbox
-        __import__("gc").collect()
-        assert not path.exists()
-
-
-def test_seed_of_another_region_is_described(shared: Sandbox) -> None:
-    sandbox = Sandbox(Seed(pool=PoolSeed(id="eu-west-1_aBcDeFgHi")))
-    assert sandbox.seed.pool.id == sandbox.pool_id == "eu-west-1_aBcDeFgHi"
-    sandbox.__exit__(None, None, None)
+    def test_files_of_a_certificate_are_private_and_temporary(self) -> None:
+        made = Certificate(["localhost"])
+        path = made.key_file
+        assert path.stat().st_mode & 0o077 == 0
+        del made
+        assert not path.parent.exists()
 
 
 def boto3_client(sandbox: Sandbox) -> Any:

@@ -10,7 +10,6 @@ from typing import Any
 
 import jwt
 import pytest
-
 from tests.sandbox.user_pools import UserPool, rejection
 
 NewPool = Callable[..., UserPool]
@@ -39,7 +38,11 @@ def test_group_is_created_changed_and_deleted(pool: UserPool) -> None:
     assert created["Group"]["UserPoolId"] == pool.id
     pool.admin("update_group", GroupName="admins", Precedence=2)
     group = pool.admin("get_group", GroupName="admins")["Group"]
-    assert (group["Description"], group["Precedence"], "RoleArn" in group) == ("They can.", 2, False)
+    assert (group["Description"], group["Precedence"], "RoleArn" in group) == (
+        "They can.",
+        2,
+        False,
+    )
     assert rejection(pool.admin, "create_group", GroupName="admins")[0] == "GroupExistsException"
     pool.admin("delete_group", GroupName="admins")
     for operation in ("get_group", "update_group", "delete_group"):
@@ -64,7 +67,9 @@ def test_smallest_precedence_determines_the_preferred_role(pool: UserPool) -> No
     join(pool, "first", RoleArn=f"{ROLE}first", Precedence=0)
     identity, access = (claims(pool.tokens()[name]) for name in ("IdToken", "AccessToken"))
     assert identity["cognito:groups"] == ["first", "second", "none"]
-    assert set(identity["cognito:roles"]) == {f"{ROLE}{name}" for name in ("first", "second", "none")}
+    assert set(identity["cognito:roles"]) == {
+        f"{ROLE}{name}" for name in ("first", "second", "none")
+    }
     assert identity["cognito:preferred_role"] == f"{ROLE}first"
     assert access.keys() & {"cognito:roles", "cognito:preferred_role"} == set()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -26,8 +27,8 @@ def sign_in(cognito, username="ana"):
 
 def run(pytester: pytest.Pytester, source: str, **expected: int) -> str:
     """Run a test file of another project, and return its output."""
-    pytester.makepyfile(SIGN_IN + source)
-    result = pytester.runpytest_inprocess("-p", "no:cacheprovider", "-p", "no:hypothesispytest")
+    pytester.makepyfile(source if "def sign_in" in source else SIGN_IN + source)
+    result = pytester.runpytest_inprocess("-p", "no:cacheprovider", "-p", "no:asyncio")
     result.assert_outcomes(**expected)
     return result.stdout.str()
 
@@ -42,7 +43,9 @@ def test_loaded_plugin_imports_nothing_but_pytest() -> None:
         "import sys, pytest; before = set(sys.modules); import oncegate_sandbox.pytest_plugin; "
         "print(sorted(name for name in set(sys.modules) - before))"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
     assert done.stdout.strip() == "['oncegate_sandbox', 'oncegate_sandbox.pytest_plugin']"
 
 
@@ -67,6 +70,13 @@ def test_sign_in(cognito, inbox):
 """,
         passed=1,
     )
+
+
+def test_example_of_the_guide_passes(pytester: pytest.Pytester) -> None:
+    guide = Path(__file__).parents[2] / "adapters/oncegate_sandbox/README.md"
+    found = re.search(r"<!-- pytest -->\n```python\n(.*?)```", guide.read_text("utf-8"), re.DOTALL)
+    assert found
+    run(pytester, found[1], passed=2)
 
 
 def test_each_test_begins_with_the_seed(pytester: pytest.Pytester) -> None:
@@ -100,10 +110,10 @@ def test_users(cognito):
     client.sign_up(ClientId=cognito.client_id, Username="bob", Password="Correct-horse-1",
                    UserAttributes=[{"Name": "email", "Value": "bob@example.com"}])
     assert cognito.user("bob").status == "UNCONFIRMED"
-    assert os.environ["AWS_ENDPOINT_URL_COGNITO_IDP"] == cognito.endpoint_url
+    assert os.environ["AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER"] == cognito.endpoint_url
 
 def test_environment_is_restored():
-    assert "AWS_ENDPOINT_URL_COGNITO_IDP" not in os.environ
+    assert "AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER" not in os.environ
 """,
         passed=2,
     )
@@ -212,7 +222,7 @@ def test_missing_extra_is_named(pytester: pytest.Pytester, monkeypatch: pytest.M
 
 def test_invalid_user_or_fault_is_rejected(shared: Sandbox) -> None:
     pool = CognitoPool(shared)
-    with pytest.raises(ValueError, match="mfa"):
+    with pytest.raises(ValueError, match="requires phone_number"):
         pool.add_user("zoe", mfa=["SMS_MFA"])
     with pytest.raises(ValueError, match="has this name"):
         pool.add_user("ana")

@@ -14,13 +14,13 @@ from typing import Any
 
 import jwt
 import pytest
+from tests.sandbox.conftest import Call
+from tests.sandbox.user_pools import PASSWORD, UserPool, rejection
 
 from oncegate_sandbox import DEMO_SEED, Fault, PoolSeed, Sandbox, SandboxClock, Seed, UserSeed
 from oncegate_sandbox._cognito import Cognito
 from oncegate_sandbox._model import service_model
 from oncegate_sandbox.seed import PasswordPolicySeed
-from tests.sandbox.conftest import Call
-from tests.sandbox.user_pools import PASSWORD, UserPool, rejection
 
 ROLE = {"SnsCallerArn": "arn:aws:iam::123456789012:role/sms"}
 INVALID = "InvalidParameterException"
@@ -254,6 +254,21 @@ def test_update_resets_what_is_not_given(new_pool: NewPool) -> None:
     assert after["LastModifiedDate"] >= after["CreationDate"]
 
 
+def test_verification_messages_are_mirrored_in_the_template(boto: Any, shared: Sandbox) -> None:
+    """terraform-provider-aws, user_pool.go; moto#4493"""
+    template = {"EmailMessage": "Code {####}", "SmsMessage": "{####}"}
+    made = boto.create_user_pool(
+        PoolName="a", VerificationMessageTemplate=template, EmailVerificationSubject="Yours"
+    )["UserPool"]
+    assert made["EmailVerificationMessage"] == "Code {####}"
+    assert made["SmsVerificationMessage"] == "{####}"
+    assert made["VerificationMessageTemplate"] == {
+        **template,
+        "EmailSubject": "Yours",
+        "DefaultEmailOption": "CONFIRM_WITH_CODE",
+    }
+
+
 def test_aliases_and_username_attributes_exclude_each_other(boto: Any, shared: Sandbox) -> None:
     both = {"AliasAttributes": ["email"], "UsernameAttributes": ["email"]}
     code, message = rejection(boto.create_user_pool, PoolName="a", **both)
@@ -434,7 +449,7 @@ def test_validity_of_tokens_and_sessions_has_effect(new_pool: NewPool) -> None:
             "USER_PASSWORD_AUTH",
             "USER_PASSWORD_AUTH flow not enabled for this client",
         ),
-        (None, "USER_PASSWORD_AUTH", "USER_PASSWORD_AUTH flow not enabled for this client"),
+        ([], "USER_PASSWORD_AUTH", "USER_PASSWORD_AUTH flow not enabled for this client"),
         (
             ["ALLOW_USER_PASSWORD_AUTH"],
             "USER_SRP_AUTH",
@@ -443,12 +458,12 @@ def test_validity_of_tokens_and_sessions_has_effect(new_pool: NewPool) -> None:
         (["ALLOW_USER_PASSWORD_AUTH"], "USER_PASSWORD_AUTH", None),
         (["USER_PASSWORD_AUTH"], "USER_PASSWORD_AUTH", None),
         (["USER_PASSWORD_AUTH"], "USER_SRP_AUTH", None),
-        (None, "USER_SRP_AUTH", None),
+        ([], "USER_SRP_AUTH", None),
         (["ALLOW_USER_SRP_AUTH"], "ADMIN_USER_PASSWORD_AUTH", "Initiate Auth method not supported"),
     ],
 )
 def test_explicit_auth_flows_have_effect(
-    new_pool: NewPool, flows: list[str] | None, flow: str, message: str | None
+    new_pool: NewPool, flows: list[str], flow: str, message: str | None
 ) -> None:
     """Many reports for the words; [moto] for SRP beside an older value; moto#4836"""
     pool = new_pool(app_client={"ExplicitAuthFlows": flows})
@@ -665,6 +680,39 @@ def test_mfa_has_effect(new_pool: NewPool) -> None:
     assert pool.tokens()["AccessToken"]
 
 
+def test_required_mfa_uses_the_phone_number_if_the_pool_has_sms(new_pool: NewPool) -> None:
+    """AWS developer guide, MFA: users with a phone number get texts without choosing a factor."""
+    pool = new_pool(MfaConfiguration="ON", SmsConfiguration=ROLE)
+    pool.add("ana", phone_number="+15550001234", phone_number_verified="true")
+    pool.add("bob")
+    assert pool.start("ana")["ChallengeName"] == "SMS_MFA"
+    # amplify-flutter#95
+    assert rejection(pool.start, "bob")[0] == "MFAMethodNotFoundException"
+    token = {"SoftwareTokenMfaConfiguration": {"Enabled": True}}
+    pool.admin("update_user_pool")
+    pool.admin("set_user_pool_mfa_config", MfaConfiguration="ON", **token)
+    assert pool.start("ana")["ChallengeName"] == "MFA_SETUP"
+
+
+def test_preferred_factor_that_the_pool_lost_is_not_used(new_pool: NewPool) -> None:
+    """[model] SetUserPoolMfaConfig: factors that are not given are turned off."""
+    pool = new_pool(SmsConfiguration=ROLE)
+    token = {"SoftwareTokenMfaConfiguration": {"Enabled": True}}
+    email = {"EmailMfaConfiguration": {}}
+    both = {"email": "ana@example.com", "phone_number": "+15550001234"}
+    pool.add("ana", **both, email_verified="true", phone_number_verified="true")
+    pool.admin("set_user_pool_mfa_config", MfaConfiguration="OPTIONAL", **token, **email)
+    pool.admin(
+        "admin_set_user_mfa_preference",
+        Username="ana",
+        EmailMfaSettings={"Enabled": True, "PreferredMfa": True},
+        SMSMfaSettings={"Enabled": True},
+    )
+    assert pool.start()["ChallengeName"] == "EMAIL_OTP"
+    pool.admin("set_user_pool_mfa_config", MfaConfiguration="OPTIONAL", **token)
+    assert pool.start()["ChallengeName"] == "SMS_MFA"
+
+
 def test_first_factors_are_those_of_the_sign_in_policy(new_pool: NewPool) -> None:
     """[model] SignInPolicyType"""
     pool = new_pool(
@@ -763,7 +811,7 @@ def test_seed_is_described_as_it_is_meant() -> None:
             required_attributes=("name", "email"),
             auth_flows=("ALLOW_USER_SRP_AUTH",),
         ),
-        users=(UserSeed(username="ana", password="x", attributes={"custom:city": "Rome"}),),  # type: ignore[arg-type]
+        users=(UserSeed(username="ana", password="x", attributes={"custom:city": "Rome"}),),
     )
     cognito = Cognito(seed, lambda pool_id: f"http://issuer/{pool_id}", SandboxClock())
     named = {"UserPoolId": seed.pool.id}
@@ -799,7 +847,7 @@ def test_demo_pool_can_be_read_by_terraform(boto: Any, shared: Sandbox) -> None:
     )
     request = service_model().operation_model("UpdateUserPool").input_shape
     assert request is not None
-    again = {name: value for name, value in pool.items() if name in request.members}  # type: ignore[attr-defined]
+    again = {name: value for name, value in pool.items() if name in request.members}
     boto.update_user_pool(UserPoolId=shared.pool_id, **again)
     after = boto.describe_user_pool(UserPoolId=shared.pool_id)["UserPool"]
     assert {**after, "LastModifiedDate": 0} == {**pool, "LastModifiedDate": 0}

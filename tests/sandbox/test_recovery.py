@@ -10,7 +10,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-
 from tests.sandbox.user_pools import PASSWORD, UserPool, named, rejection
 
 NewPool = Callable[..., UserPool]

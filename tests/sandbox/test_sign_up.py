@@ -11,7 +11,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-
 from tests.sandbox.user_pools import PASSWORD, UserPool, named, rejection
 
 NewPool = Callable[..., UserPool]
@@ -205,7 +204,7 @@ class TestAttributes:
 
     def test_required_attributes_must_be_given(self, new_pool: NewPool) -> None:
         """Public code that quotes these words."""
-        schema = [{"Name": name, "Required": True} for name in ("email", "name")]
+        schema = [{"Name": name, "Required": True} for name in ("name", "email")]
         pool = new_pool(Schema=schema)
         assert rejection(sign_up, pool) == (
             "InvalidParameterException",

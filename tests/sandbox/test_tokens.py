@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import hmac
+import re
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -17,6 +18,7 @@ import jwt
 import pytest
 from pydantic import SecretStr
 
+from oncegate import Factor
 from oncegate_sandbox import CognitoError, Pool, PoolSeed, Sandbox, SandboxClock, Seed, UserSeed
 from oncegate_sandbox._users import Group
 
@@ -201,6 +203,35 @@ class TestClaims:
         for tokens in (result, one.refresh(result)):
             for claims in both(tokens):
                 assert (claims["amr"], claims["acr"]) == (amr, f"urn:cognito:loa:{acr}")
+
+    @pytest.mark.parametrize("target", ["urn:cognito:loa:4", None])
+    def test_sign_in_with_a_target_level_says_how_the_user_signed_in(
+        self, target: str | None
+    ) -> None:
+        one = OnePool({"phone_number": "+15550001234", "mfa": (Factor.SMS,)})
+        wanted = {"TARGET_ACR_VALUES": target} if target else {}
+        given = {"PREFERRED_CHALLENGE": "PASSWORD", "USERNAME": "ana", "PASSWORD": PASSWORD}
+        begun = one.pool.perform(
+            "InitiateAuth",
+            {
+                "ClientId": one.client.id,
+                "AuthFlow": "USER_AUTH",
+                "AuthParameters": {**given, **wanted},
+            },
+        )
+        code = one.pool.inbox.messages()[-1].code
+        done = one.pool.perform(
+            "RespondToAuthChallenge",
+            {
+                "ClientId": one.client.id,
+                "ChallengeName": begun["ChallengeName"],
+                "Session": begun["Session"],
+                "ChallengeResponses": {"USERNAME": "ana", "SMS_MFA_CODE": code},
+            },
+        )
+        expected = (["pwd", "sms", "mfa"], "urn:cognito:loa:3") if target else (None, None)
+        for claims in both(done["AuthenticationResult"]):
+            assert (claims.get("amr"), claims.get("acr")) == expected
 
     @pytest.mark.parametrize(
         ("settings", "issuer"),
@@ -486,3 +517,95 @@ def test_openid_configuration_leads_to_the_keys_of_the_tokens() -> None:
         assert found["issuer"] == claims_of(token)["iss"]
         assert found["jwks_uri"] == client.uri
         assert client.get_signing_key_from_jwt(token)
+
+
+def test_wrong_client_secret_is_refused_with_an_error_of_the_operation() -> None:
+    one = OnePool(client_secret=SecretStr("aClientSecretOfTheUsualLength"))
+    token = one.sign_in()["RefreshToken"]
+    for call, code in (
+        (partial(one.revoke, token, ClientSecret="another"), "UnauthorizedException"),
+        (
+            partial(one.refresh, {"RefreshToken": token}, ClientSecret="another"),
+            "NotAuthorizedException",
+        ),
+    ):
+        with pytest.raises(CognitoError) as error:
+            call()
+        assert error.value.code == code
+
+
+class TestSessions:
+    """Sessions are listed and revoked if the pool tracks them: botocore's service model."""
+
+    @pytest.fixture
+    def one(self) -> OnePool:
+        one = OnePool()
+        self.track(one)
+        return one
+
+    def track(self, one: OnePool, most: int = 20) -> None:
+        request = {"UserSessionTracking": "ENABLED", "TokenSession": {"MaxPerUser": most}}
+        one.pool.perform("SetUserPoolSessionConfiguration", {"UserPoolId": one.pool.id, **request})
+
+    def listed(self, one: OnePool, tokens: Json) -> list[Json]:
+        response = one.pool.perform("ListUserSessions", {"AccessToken": tokens["AccessToken"]})
+        return list(response["Sessions"])
+
+    def test_pool_does_not_track_sessions_by_default(self) -> None:
+        one = OnePool()
+        found = one.pool.perform("GetUserPoolSessionConfiguration", {"UserPoolId": one.pool.id})
+        assert found["UserSessionTracking"] == "DISABLED"
+        assert found["TokenSession"] == {"MaxPerUser": 20}
+        with pytest.raises(CognitoError, match="OperationNotEnabledException"):
+            self.listed(one, one.sign_in())
+
+    @pytest.mark.parametrize("rotates", [False, True])
+    def test_each_sign_in_is_a_session(self, rotates: bool) -> None:
+        one = OnePool(refresh_rotation=rotates)
+        self.track(one)
+        first, second = one.sign_in(), one.sign_in()
+        one.clock.advance(60)
+        one.refresh(first)
+        here, there = self.listed(one, first)
+        assert re.fullmatch("tkn[a-z0-9]{25}", here["SessionId"])
+        assert (here["IsCurrentSession"], there["IsCurrentSession"]) == (True, False)
+        assert here["LastActiveDate"] - there["LastActiveDate"] == pytest.approx(60, abs=1)
+        one.revoke(second["RefreshToken"])
+        assert [found["SessionId"] for found in self.listed(one, first)] == [here["SessionId"]]
+
+    def test_other_session_can_be_revoked_and_the_own_one_cannot(self, one: OnePool) -> None:
+        first, second = one.sign_in(), one.sign_in()
+        here, there = self.listed(one, first)
+        revoke = partial(self._revoke, one, first)
+        revoke(there["SessionId"])
+        with pytest.raises(CognitoError, match="Refresh Token has been revoked"):
+            one.refresh(second)
+        with pytest.raises(CognitoError, match="InvalidParameterException"):
+            revoke(here["SessionId"])
+        with pytest.raises(CognitoError, match="ResourceNotFoundException"):
+            revoke(there["SessionId"])
+
+    def _revoke(self, one: OnePool, tokens: Json, session_id: str) -> None:
+        request = {"AccessToken": tokens["AccessToken"], "SessionId": session_id}
+        assert one.pool.perform("RevokeUserSession", request) == {}
+
+    def test_administrator_revokes_any_session(self, one: OnePool) -> None:
+        tokens = one.sign_in()
+        named = {"UserPoolId": one.pool.id, "Username": "ana"}
+        (found,) = one.pool.perform("AdminListUserSessions", named)["Sessions"]
+        assert found["IsCurrentSession"] is False
+        request = {**named, "SessionId": found["SessionId"]}
+        assert one.pool.perform("AdminRevokeUserSession", request) == {}
+        with pytest.raises(CognitoError, match="Access Token has been revoked"):
+            one.get_user(tokens["AccessToken"])
+
+    def test_sign_in_beyond_the_limit_ends_the_least_recently_used_one(self) -> None:
+        one = OnePool()
+        self.track(one, most=2)
+        first, second = one.sign_in(), one.sign_in()
+        one.clock.advance(60)
+        one.refresh(first)
+        one.sign_in()
+        assert one.refresh(first)
+        with pytest.raises(CognitoError, match="Refresh Token has been revoked"):
+            one.refresh(second)

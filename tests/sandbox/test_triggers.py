@@ -17,7 +17,9 @@ from oncegate_sandbox._triggers import TRIGGERS, Triggers, function_name
 POOL_ID = "eu-west-1_aBcDeFgHi"
 
 
-def run(hooks: Any, name: str = "PreSignUp", *, timeout: float = 5.0, **given: Any) -> dict[str, Any]:
+def run(
+    hooks: Any, name: str = "PreSignUp", *, timeout: float = 5.0, **given: Any
+) -> dict[str, Any]:
     triggers = Triggers(hooks, pool_id=POOL_ID, timeout_seconds=timeout)
     keys: dict[str, Any] = {
         "source": f"{name}_SignUp",
@@ -81,7 +83,9 @@ def test_handler_with_a_context_is_called_as_by_lambda() -> None:
 
 
 def test_python_source_defines_hooks_by_snake_case_names() -> None:
-    source = "def pre_sign_up(event):\n    event['response']['autoConfirmUser'] = True\n    return event"
+    source = (
+        "def pre_sign_up(event):\n    event['response']['autoConfirmUser'] = True\n    return event"
+    )
     triggers = Triggers(source, pool_id=POOL_ID)
     assert triggers.has("PreSignUp")
     assert not triggers.has("PostConfirmation")

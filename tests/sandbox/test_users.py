@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-
 from tests.sandbox.user_pools import PASSWORD, UserPool, named, rejection
 
 NewPool = Callable[..., UserPool]
@@ -105,18 +104,17 @@ class TestCreation:
         assert pool.start(password=OTHER)["ChallengeName"] == "NEW_PASSWORD_REQUIRED"
 
     def test_user_without_password_is_confirmed(self, new_pool: NewPool) -> None:
-        """[API] AdminCreateUser, TemporaryPassword: optional with one-time codes"""
+        """[API] AdminCreateUser, TemporaryPassword, and AdminCreateUserConfigType: still invited"""
         factors = {"AllowedFirstAuthFactors": ["PASSWORD", "EMAIL_OTP"]}
         pool = new_pool(Policies={"SignInPolicy": factors})
         user = create(pool, UserAttributes=named({"email": "ana@example.com"}))
         assert user["UserStatus"] == "CONFIRMED"
-        assert pool.sandbox.messages() == ()
+        (invitation,) = pool.sandbox.messages()
+        assert (invitation.purpose, invitation.code) == ("INVITATION", "")
         pool.admin("admin_set_user_password", Username="ana", Password=OTHER, Permanent=True)
         assert pool.tokens(password=OTHER)["AccessToken"]
 
-    def test_alias_of_another_user_is_rejected_unless_it_is_forced(
-        self, new_pool: NewPool
-    ) -> None:
+    def test_alias_of_another_user_is_rejected_unless_it_is_forced(self, new_pool: NewPool) -> None:
         """[API] AdminCreateUser, ForceAliasCreation"""
         pool = new_pool(AliasAttributes=["email"])
         verified = named({"email": "ana@example.com", "email_verified": "true"})
@@ -189,6 +187,13 @@ class TestPasswords:
         pool.admin("admin_set_user_password", Username="ana", Password=OTHER)
         assert pool.status() == "FORCE_CHANGE_PASSWORD"
         assert pool.start(password=OTHER)["ChallengeName"] == "NEW_PASSWORD_REQUIRED"
+
+    def test_permanent_password_confirms_a_sign_up(self, new_pool: NewPool) -> None:
+        """[API] AdminSetUserPassword: the status becomes CONFIRMED"""
+        pool = new_pool()
+        pool.app("sign_up", Username="ana", Password=PASSWORD)
+        pool.admin("admin_set_user_password", Username="ana", Password=OTHER, Permanent=True)
+        assert pool.tokens(password=OTHER)["AccessToken"]
 
     def test_changed_password_replaces_the_old_one_and_keeps_tokens(
         self, new_pool: NewPool
@@ -330,12 +335,10 @@ class TestMfaPreference:
         pool.add()
         token = pool.tokens()["AccessToken"]
         words = f"User does not have delivery config set to turn on {factor}"
-        for call, request in (
-            (pool.boto.set_user_mfa_preference, {"AccessToken": token}),
-            (pool.boto.admin_set_user_mfa_preference, {"UserPoolId": pool.id, "Username": "ana"}),
-        ):
-            request[member] = {"Enabled": True}
-            assert rejection(call, **request) == ("InvalidParameterException", words)
+        wanted: dict[str, Any] = {member: {"Enabled": True}}
+        by_user = rejection(pool.boto.set_user_mfa_preference, AccessToken=token, **wanted)
+        by_admin = rejection(pool.admin, "admin_set_user_mfa_preference", Username="ana", **wanted)
+        assert by_user == by_admin == ("InvalidParameterException", words)
 
     def test_preference_shows_in_the_user(self, new_pool: NewPool) -> None:
         """[API] GetUser"""

@@ -52,14 +52,20 @@ class Authenticator:
             "signCount": 1,
         }
 
-    def answer(self, options: str, *, origin: str = "http://localhost:8000") -> dict[str, Any]:
+    def answer(
+        self,
+        options: str,
+        *,
+        origin: str = "http://localhost:8000",
+        user_verified: bool = True,
+    ) -> dict[str, Any]:
         """Return the AuthenticationResponseJSON for a PublicKeyCredentialRequestOptionsJSON."""
         request = json.loads(options)
         self._count += 1
         client_data = json.dumps(
             {"type": "webauthn.get", "challenge": request["challenge"], "origin": origin}
         ).encode()
-        flags = b"\x05"  # the user was present, and verified
+        flags = b"\x05" if user_verified else b"\x01"  # the user was present, and verified
         data = sha256(self._rp.encode()).digest() + flags + self._count.to_bytes(4, "big")
         signature = self._key.sign(data + sha256(client_data).digest(), ec.ECDSA(SHA256()))
         credential_id = bytes_to_base64url(self._id)

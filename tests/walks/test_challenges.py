@@ -12,7 +12,9 @@ from tests.walks.walker import EMAIL, EVERY, NEW_PASSWORD, PASSWORD, PHONE, TOTP
 
 from oncegate import (
     ChooseFactor,
+    ConfirmAccount,
     Factor,
+    ForgotPassword,
     RequestNewCode,
     ResetPassword,
     SubmitAnswer,
@@ -235,13 +237,14 @@ class TestCustomAuth:
         for wrong in ("1", "2", "3"):
             w.send(SubmitAnswer(answer=SecretStr(wrong)))
         assert w.step.message is not None
-        assert (w.step.state, w.step.message.code) == ("idle", "answer_refused")
+        assert (w.step.state, w.step.message.code) == ("idle", "answer_failed")
 
 
 class TestRecoveries:
     def test_unconfirmed_sign_up_sends_a_code_only_on_request(self, walk: Walker) -> None:
         w = walk(user(**PHONE, status="UNCONFIRMED"))
-        step = w.send_password()
+        w.send_password()
+        step = w.send(ConfirmAccount())
         assert step.state == "awaiting_confirmation"
         assert w.sandbox.messages() == (), "a code is sent only on request"
         step = w.send(RequestNewCode())
@@ -257,26 +260,18 @@ class TestRecoveries:
         w.send_code()
         w.assert_signed_in(codes=2)
 
-    def test_confirmed_sign_up_with_retained_password_continues_to_sign_in(
-        self, walk: Walker
-    ) -> None:
-        w = walk(user(**PHONE, status="UNCONFIRMED"), sign_in={"retain_password": True})
-        w.send_password()
-        w.send(RequestNewCode())
-        assert w.send_code().state == "awaiting_mfa", "continues to the sign-in"
-        w.send_code()
-        w.assert_signed_in(codes=2)
-
     def test_confirmed_sign_up_in_user_auth_signs_in(self, walk: Walker) -> None:
         w = walk(user(**EMAIL, status="UNCONFIRMED"), auth_flow="USER_AUTH")
         w.send_password()
+        w.send(ConfirmAccount())
         w.send(RequestNewCode())
         w.send_code()
         w.assert_signed_in(codes=1)
 
     def test_password_reset_continues_to_sign_in(self, walk: Walker) -> None:
         w = walk(user(**PHONE, status="RESET_REQUIRED"))
-        assert w.send_password().state == "awaiting_reset"
+        w.send_password()
+        assert w.send(ForgotPassword()).state == "awaiting_reset"
         assert w.sandbox.messages() == ()
         step = w.send(RequestNewCode())
         assert (step.state, len(w.sandbox.messages())) == ("awaiting_reset", 1)
@@ -292,6 +287,7 @@ class TestRecoveries:
     def test_expired_reset_code_offers_a_new_code(self, walk: Walker) -> None:
         w = walk(user(**PHONE, status="RESET_REQUIRED"), sign_in={"new_code_cooldown": 0})
         w.send_password()
+        w.send(ForgotPassword())
         step = w.send(ResetPassword(code=SecretStr("123456"), new_password=SecretStr(NEW_PASSWORD)))
         assert step.message is not None
         assert (step.state, step.message.code) == ("awaiting_reset", "recovery_code_expired")

@@ -12,6 +12,7 @@ from tests.walks.walker import EVERY, NEW_PASSWORD, PASSWORD, PHONE, Walk, Walke
 from oncegate import (
     ChooseFactor,
     Factor,
+    ForgotPassword,
     RememberDevice,
     RequestNewCode,
     ResetPassword,
@@ -286,15 +287,15 @@ class TestRejectedProof:
             ("InvalidParameterException", "Bad", 400, "failed", "misconfigured"),
             ("NotAuthorizedException", "Password attempts exceeded", 400, "idle", "locked"),
             ("NotAuthorizedException", "Invalid session", 400, "idle", "challenge_dead"),
-            ("NotAuthorizedException", "User is disabled.", 400, "failed", "trigger_refused"),
+            ("NotAuthorizedException", "User is disabled.", 400, "failed", "refused"),
             (
                 "NotAuthorizedException",
                 "Unable to login because of security reasons.",
                 400,
                 "failed",
-                "trigger_refused",
+                "blocked",
             ),
-            ("UserNotFoundException", "User does not exist.", 400, "failed", "trigger_refused"),
+            ("UserNotFoundException", "User does not exist.", 400, "failed", "refused"),
             ("TooManyRequestsException", "Rate exceeded", 400, "idle", "throttled"),
             (
                 "InternalErrorException",
@@ -415,6 +416,7 @@ def test_device_registered_after_a_password_reset_skips_the_next_code(
     ana.status = "RESET_REQUIRED"
     w.start()
     w.send_password()
+    w.send(ForgotPassword())
     w.send(RequestNewCode())
     event = {"code": w.newest_code(), "new_password": NEW_PASSWORD}
     w.send(ResetPassword.model_validate(event))

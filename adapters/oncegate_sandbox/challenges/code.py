@@ -27,6 +27,13 @@ _RESPONSES: Final = {
     Factor.TOTP: "SOFTWARE_TOKEN_MFA_CODE",
     Factor.SMS_OTP: "SMS_OTP_CODE",
 }
+_METHODS: Final = {
+    Factor.SMS: "sms",
+    Factor.SMS_OTP: "sms",
+    Factor.EMAIL: "email_otp",
+    Factor.TOTP: "otp",
+}
+"""Values of ``amr``: AWS developer guide, authentication levels with ACR and AMR claims."""
 _FIRST_FACTORS: Final = {Factor.EMAIL: "email", Factor.SMS_OTP: "phone_number"}
 _FIRST_DIGITS, _SECOND_DIGITS = 8, 6
 
@@ -127,11 +134,12 @@ class Code(Challenge):
     def is_due(self, user: User, caller: Caller) -> bool:
         del caller
         factors = self.pool.second_factors(user)
-        return bool(factors) and (user.preferred is not None or len(factors) == 1)
+        return user.preferred in factors or len(factors) == 1
 
     def issue(self, user: User, caller: Caller) -> Json:
-        factor = user.preferred or self.pool.second_factors(user)[0]
-        return self.send(user, factor, caller)
+        factors = self.pool.second_factors(user)
+        preferred = user.preferred if user.preferred in factors else None
+        return self.send(user, preferred or factors[0], caller)
 
     def send(self, user: User, factor: Factor, caller: Caller) -> Json:
         """Issue the challenge of a second factor, and send its code unless an app shows it."""
@@ -170,7 +178,8 @@ class Code(Challenge):
         answered_as = request.responses["USERNAME"]
         if session.is_first and answered_as == session.name:
             answered_as = None
-        return self.sign_in.complete(user, session.origin, answered_as=answered_as)
+        caller = session.origin.proving(_METHODS[Factor(request.challenge)])
+        return self.sign_in.complete(user, caller, answered_as=answered_as)
 
     def _check_second(self, session: Session, user: User, code: str) -> None:
         """Check a code of MFA, and count a wrong one.

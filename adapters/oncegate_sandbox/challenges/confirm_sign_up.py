@@ -18,7 +18,6 @@ from oncegate_sandbox._codes import (
 )
 from oncegate_sandbox._rules import rule
 from oncegate_sandbox._sessions import Caller
-from oncegate_sandbox._sessions import Caller
 from oncegate_sandbox._sign_up import (
     SIGNED_UP,
     address_to_verify,

@@ -191,7 +191,7 @@ class RememberedDevice(Challenge):
         page = own[start : start + request.limit]
         has_more = start + request.limit < len(own)
         return {
-            "Devices": [_described(device) for device in page],
+            "Devices": [described(device) for device in page],
             **({"PaginationToken": page[-1].key} if has_more else {}),
         }
 
@@ -200,7 +200,8 @@ class RememberedDevice(Challenge):
         return {}
 
 
-def _described(device: Device) -> Json:
+def described(device: Device) -> Json:
+    """Return a DeviceType."""
     status = "remembered" if device.is_remembered else "not_remembered"
     return {
         "DeviceKey": device.key,

@@ -87,7 +87,8 @@ class FactorChoice(Challenge):
 
     def is_due(self, user: User, caller: Caller) -> bool:
         del caller
-        return user.preferred is None and len(self.pool.second_factors(user)) > 1
+        factors = self.pool.second_factors(user)
+        return user.preferred not in factors and len(factors) > 1
 
     def issue(self, user: User, caller: Caller) -> Json:
         offered = [factor.value for factor in self.pool.second_factors(user)]
@@ -110,7 +111,7 @@ class FactorChoice(Challenge):
 
     def _choose_second(self, session: Session, chosen: str | None) -> Json:
         user = session.owner
-        if chosen not in {factor.value for factor in user.factors}:
+        if chosen not in {factor.value for factor in self.pool.second_factors(user)}:
             raise CognitoError("MFAMethodNotFoundException", "No such MFA method for the user.")
         session.used = True
         return self.sign_in.challenge(Code).send(user, Factor(chosen), session.origin)

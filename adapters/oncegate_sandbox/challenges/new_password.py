@@ -67,7 +67,9 @@ class NewPassword(Challenge):
         }
         if missing := [name for name in self._missing(user) if name not in given]:
             verb = "is" if len(missing) == 1 else "are"
-            raise invalid_parameter(f"Invalid attributes given, {' and '.join(missing)} {verb} missing")
+            raise invalid_parameter(
+                f"Invalid attributes given, {' and '.join(missing)} {verb} missing"
+            )
         for name in ("email", "phone_number"):
             if name in given and user.attributes.get(name):
                 raise not_authorized(f"Cannot modify an already provided {name}")

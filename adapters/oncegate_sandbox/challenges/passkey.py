@@ -90,7 +90,7 @@ class Passkeys(Challenge):
         self._check(user, credential, session.notes["challenge"])
         self.sign_in.check_status(user, session.client)
         self.sign_in.check_enabled(user, session.client)
-        return self.sign_in.complete(user, session.origin)
+        return self.sign_in.complete(user, session.origin.proving("swk"))
 
     def _check(self, user: User, credential: str, challenge: bytes) -> None:
         """Check an AuthenticationResponseJSON.

@@ -9,6 +9,7 @@ import hmac
 import secrets
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from oncegate_sandbox._rules import rule
 from oncegate_sandbox._sessions import Caller, Session
@@ -30,6 +31,7 @@ rule(
     "An unknown user gets a UUID as USER_ID_FOR_SRP, and always the same salt.",
     source="ministack#1758, measured; AWS developer guide, managing errors",
 )
+rule("srp-alias", "PASSWORD_VERIFIER accepts an alias of the user as USERNAME.", inferred=True)
 
 
 class Password(Challenge):
@@ -125,7 +127,8 @@ class Password(Challenge):
         self.sign_in.check_status(exchange.user, client)
         user = self._count(exchange.user, exchange.name, is_right)
         key = request.responses.get("DEVICE_KEY") or exchange.caller.device_key
-        return exchange.then(user, Caller(client, key, request.client_metadata))
+        caller = replace(exchange.caller, device_key=key, metadata=request.client_metadata)
+        return exchange.then(user, caller)
 
     def _count(self, user: User | None, name: str, is_right: bool) -> User:
         """Count an attempt, and return the user if the password is right.

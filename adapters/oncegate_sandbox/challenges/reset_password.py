@@ -149,9 +149,7 @@ def recovery_address(pool: PoolState, user: User) -> str | None:
     if user.status == "UNCONFIRMED":
         return None
     order = [name.removeprefix("verified_") for name in pool.settings.recovery]
-    verified = [
-        name for name in order or ["phone_number", "email"] if user.is_verified(name)
-    ]
+    verified = [name for name in order or ["phone_number", "email"] if user.is_verified(name)]
     second = {
         "phone_number" if factor is Factor.SMS else "email"
         for factor in pool.second_factors(user)

@@ -69,7 +69,7 @@ class TotpSetup(Challenge):
 
     def is_due(self, user: User, caller: Caller) -> bool:
         del caller
-        return self.pool.settings.mfa == "on" and not user.factors
+        return self.pool.settings.mfa == "on" and not self.pool.second_factors(user)
 
     def issue(self, user: User, caller: Caller) -> Json:
         allowed = self.pool.settings.second_factors
@@ -87,7 +87,8 @@ class TotpSetup(Challenge):
             raise invalid_parameter("MFA setup is not complete.")
         session.used = True
         answered_as = request.responses["USERNAME"]
-        return self.sign_in.complete(session.owner, session.origin, answered_as=answered_as)
+        caller = session.origin.proving("otp")
+        return self.sign_in.complete(session.owner, caller, answered_as=answered_as)
 
     def _associate(self, request: AssociateSoftwareToken) -> Json:
         user, session = self._user_of(request)

@@ -199,6 +199,7 @@ EmailText = Annotated[
     StringConstraints(strip_whitespace=True, pattern=r"^[^@\s]{1,64}@[^@\s]{1,190}$"),
     _Encodable,
 ]
+TokenText = Annotated[SecretStr, ModelField(max_length=16384), _Encodable]
 CredentialText = Annotated[
     SecretStr,
     ModelField(max_length=16384),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from pydantic import Field as ModelField
 from pydantic import SecretStr
 
 from oncegate.challenges._base import (
@@ -13,6 +12,7 @@ from oncegate.challenges._base import (
     EventBase,
     Factor,
     Field,
+    TokenText,
     UsernameText,
     field,
 )
@@ -34,7 +34,7 @@ class SubmitUsername(EventBase):
     type: Literal["submit_username"] = "submit_username"
     username: UsernameText
     preferred: Factor | None = None
-    access_token: SecretStr | None = ModelField(default=None, max_length=16384)
+    access_token: TokenText | None = None
 
     if TYPE_CHECKING:
 

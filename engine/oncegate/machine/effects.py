@@ -53,13 +53,13 @@ _ENDS = frozenset(
 _REQUESTS = frozenset({FlowState.CHECKING_PASSWORD, FlowState.REQUESTING_CHALLENGE})
 
 
-def _with_hidden_delivery(recovery: RecoveryChallenge) -> RecoveryChallenge:
-    """Return a recovery whose code was sent, without where to.
+def _hidden_delivery() -> Delivery:
+    """Return what is shown of the delivery of a recovery's code: not where to.
 
     Whoever typed the name asked for it, and has proven nothing. Cognito imitates a destination for some
     users and not for others, such as one whose sign-up is confirmed.
     """
-    return recovery.model_copy(update={"delivery": Delivery(medium="", destination="")})
+    return Delivery(medium="", destination="")
 
 
 class Effects:
@@ -176,7 +176,7 @@ class Effects:
         context, trigger = self.model, self.model.trigger
         challenge = trigger.challenge if isinstance(trigger, ChallengeIssued) else None
         if isinstance(challenge, RecoveryChallenge):
-            challenge = _with_hidden_delivery(challenge)
+            challenge = challenge.model_copy(update={"delivery": _hidden_delivery()})
         self._note_password_change()
         self._set_challenge(challenge, context.flow.saved_at)
         context.change(start_session=None)
@@ -210,7 +210,8 @@ class Effects:
         """Go on as if a code had been sent: that the user is unknown must not be told."""
         challenge = self.model.challenge
         assert isinstance(challenge, RecoveryChallenge)
-        self._set_challenge(_with_hidden_delivery(challenge), self.model.now)
+        imitated = challenge.model_copy(update={"delivery": _hidden_delivery()})
+        self._set_challenge(imitated, self.model.now)
         self._start_cooldown()
 
     def start_recovery(self) -> None:
@@ -300,8 +301,10 @@ class Effects:
 
     def start_over_rejected(self) -> None:
         """Start over, and tell the user why."""
+        trigger = self.model.trigger
+        assert isinstance(trigger, Rejected)
         self.note_rejection()
-        self._drop_challenge()
+        self._drop_challenge(own_name=trigger.username)
 
     def start_over_unknown(self) -> None:
         """Start over after a call whose outcome is unknown.
@@ -359,7 +362,8 @@ class Effects:
     def _begin_recovery(self, kind: RejectionReason) -> None:
         # The password was not proven, so codes do not count by it (`oncegate.budget.password_tag`).
         self.model.change(account_tag="", message=None, detail="")
-        recovery = RECOVERIES[kind](username=self.model.flow.username)
+        flow = self.model.flow
+        recovery = RECOVERIES[kind](username=flow.own_name or flow.username)
         self._set_challenge(recovery, self.model.now)
 
     def _note_password_change(self) -> None:
@@ -376,7 +380,8 @@ class Effects:
     def _message(self, reason: str) -> str:
         # A first factor is rejected in its own words, whatever asked for it.
         challenge, state = self.model.challenge, self.model.state
-        if reason in RECOVERIES and state in _REQUESTS:
+        is_proven = state in {FlowState.CHECKING_ANSWER, FlowState.SETTING_PASSWORD}
+        if reason in RECOVERIES and not is_proven:  # nobody is told
             reason = RejectionReason.WRONG_CREDENTIALS
         if challenge is None and state is FlowState.REQUESTING_CHALLENGE:
             # A pool's Lambda that refuses a username says that the password is wrong; there is none.

@@ -177,6 +177,12 @@ class Guards:
         """The user has to confirm the sign-up or reset the password, with a code, to sign in."""
         return self.model.rejection_reason in RECOVERIES
 
+    def recovery_is_imitated(self) -> bool:
+        """No code was sent because of who the user is, or is not, which must not be told."""
+        return isinstance(
+            self.model.challenge, RecoveryChallenge
+        ) and self.model.rejection_reason in {RejectionReason.WRONG_CREDENTIALS, *RECOVERIES}
+
     def recovery_continues(self) -> bool:
         """The recovery's code no longer works, and another one can be requested."""
         return isinstance(

@@ -34,7 +34,8 @@ class Browser {
     return new CognitoUser({ Username, Pool: this.pool, Storage: this.storage });
   }
 
-  signIn(Username, Password = PASSWORD, flow = 'USER_SRP_AUTH') {
+  // The library's SRP takes a second. Scenarios that are about something else do without.
+  signIn(Username, Password = PASSWORD, flow = 'USER_PASSWORD_AUTH') {
     const user = this.user(Username);
     user.setAuthenticationFlowType(flow);
     return step(user, (answers) =>
@@ -73,15 +74,16 @@ const plainly = (begin) =>
     begin((error, result) => (error ? reject(error) : resolve(result))),
   );
 
-const fails = (promise, code, message) => assert.rejects(promise, { code, message });
+const fails = (promise, code, message) =>
+  assert.rejects(promise, { code, ...(message ? { message } : {}) });
 
 run({
   async 'SRP: wrong passwords and unknown users are told alike'() {
     const browser = new Browser();
     const words = ['NotAuthorizedException', 'Incorrect username or password.'];
-    await fails(browser.signIn('plain', 'wrong'), ...words);
-    await fails(browser.signIn('nobody', 'wrong'), ...words);
-    const { session } = await browser.signIn('plain');
+    await fails(browser.signIn('plain', 'wrong', 'USER_SRP_AUTH'), ...words);
+    await fails(browser.signIn('nobody', 'wrong', 'USER_SRP_AUTH'), ...words);
+    const { session } = await browser.signIn('plain', PASSWORD, 'USER_SRP_AUTH');
     assert.equal(session.getIdToken().payload.email, 'plain@example.com');
     assert.equal(session.getAccessToken().payload.username, 'plain');
     assert.equal(browser.pool.getCurrentUser().getUsername(), 'plain');
@@ -90,9 +92,9 @@ run({
 
   async 'USER_PASSWORD_AUTH'() {
     const browser = new Browser();
-    const refused = browser.signIn('plain', 'wrong', 'USER_PASSWORD_AUTH');
+    const refused = browser.signIn('plain', 'wrong');
     await fails(refused, 'NotAuthorizedException', 'Incorrect username or password.');
-    const { next } = await browser.signIn('plain', PASSWORD, 'USER_PASSWORD_AUTH');
+    const { next } = await browser.signIn('plain');
     assert.equal(next, 'onSuccess');
   },
 
@@ -218,15 +220,16 @@ run({
   },
 
   async 'remembered device replaces the code'() {
-    const browser = new Browser();
+    const pool = pools.devices;
+    const browser = new Browser(pool);
     const { user } = await browser.signIn('device');
-    const sent = await code('device');
+    const sent = await code('device', pool.pool_id);
     const first = await step(user, (to) => user.sendMFACode(sent, to));
     assert.equal(first.ask, true);
     await call((to) => user.setDeviceStatusRemembered(to));
     const second = await browser.signIn('device');
     assert.equal(second.next, 'onSuccess');
-    assert.equal((await state('device')).messages.length, 1);
+    assert.equal((await state('device', pool.pool_id)).messages.length, 1);
     const found = await call((to) => second.user.getDevice(to));
     const all = await call((to) => second.user.listDevices(10, null, to));
     assert.deepEqual(
@@ -237,7 +240,7 @@ run({
     assert.equal((await browser.signIn('device')).next, 'mfaRequired');
     await call((to) => second.user.forgetDevice(to));
     assert.equal((await browser.signIn('device')).next, 'mfaRequired');
-    assert.deepEqual((await state('device')).devices, []);
+    assert.deepEqual((await state('device', pool.pool_id)).devices, []);
   },
 
   async 'session is renewed, and ends everywhere'() {
@@ -246,8 +249,7 @@ run({
     const renewed = await plainly((done) => user.refreshSession(session.getRefreshToken(), done));
     assert.notEqual(renewed.getAccessToken().getJwtToken(), session.getAccessToken().getJwtToken());
     await call((to) => user.globalSignOut(to));
-    const again = new Browser();
-    const other = again.user('plain');
+    const other = browser.user('plain');
     other.setSignInUserSession(renewed);
     const revoked = ['NotAuthorizedException', 'Access Token has been revoked'];
     await fails(plainly((done) => other.getUserAttributes(done)), ...revoked);
