@@ -117,7 +117,7 @@ INPUTS = GuardInputs(device_key=KEY, has_vault=True, tokens=the_tokens().tokens)
 NEW_DEVICE = the_tokens().model_copy(update={"new_device": NewDevice(key=KEY, group_key="g")})
 REGISTERING = walk(password(), NEW_DEVICE, inputs=INPUTS)
 
-OTHERS = {"available": (Factor.SMS_OTP, Factor.PASSWORD)}
+OTHERS: dict[str, Any] = {"available": (Factor.SMS_OTP, Factor.PASSWORD)}
 
 AT_REST = {
     FlowState.IDLE: walk(password(), rejected(RejectionReason.WRONG_CREDENTIALS)),

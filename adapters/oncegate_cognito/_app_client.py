@@ -139,7 +139,8 @@ def checked_secret(secret: str | SecretStr | None) -> SecretStr | None:
     text = secret if isinstance(secret, str) else secret.get_secret_value()
     if not text:
         raise Misconfigured(
-            f"client_secret is empty{_if_unset(text)}; for an app client without a secret, pass None"
+            "client_secret is empty: set the variable that it comes from, or pass None for an app "
+            "client without a secret"
         )
     if text != text.strip():
         raise Misconfigured("client_secret has blanks or a line end around it")

@@ -96,14 +96,16 @@ class SentContext:
         return self._members[method]
 
     def _client_metadata(self, context: RequestContext, shape: Any) -> dict[str, str]:
-        settings = self._settings
-        language = {settings.language_key: _language(context)} if settings.language_key else {}
-        given = {**language, **settings.client_metadata, **context.client_metadata}
+        settings, tag = self._settings, _language(context)
+        language = {settings.language_key: tag} if settings.language_key and tag else {}
+        event = context.client_metadata
+        own = event if isinstance(event, Mapping) else {}
+        given = {**language, **settings.client_metadata, **own}
         return {
             name: value
             for name, value in given.items()
             if self._fits(f"ClientMetadata {name}", name, shape.key)
-            and self._fits(f"ClientMetadata {name}", value, shape.value)
+            and (value == "" or self._fits(f"ClientMetadata {name}", value, shape.value))
         }
 
     def _user_context_data(self, context: RequestContext, shape: Any) -> dict[str, str]:
@@ -154,7 +156,7 @@ class SentContext:
 
         What is sent here only helps, so what cannot be sent must not stop a sign-in.
         """
-        if value == "":
+        if value is None or value == "":
             return False
         reason = _problem(value, shape.metadata.get("max"))
         if reason and name not in self._told and len(self._told) < _MOST_WARNINGS:
@@ -164,7 +166,7 @@ class SentContext:
 
 
 _MOST_WARNINGS: Final = 20
-"""Names for which a warning is logged: they can come from a browser."""
+"""Names for which a warning is logged."""
 
 
 def _problem(value: object, most: int | None) -> str:
@@ -181,13 +183,14 @@ def _problem(value: object, most: int | None) -> str:
 
 def _language(context: RequestContext) -> str:
     """Return the language tag; empty if it is none, since a trigger may write it into a message."""
-    return context.language if _LANGUAGE.fullmatch(context.language) else ""
+    language = context.language
+    return language if isinstance(language, str) and _LANGUAGE.fullmatch(language) else ""
 
 
 def _address(context: RequestContext) -> str:
     """Return the client's IP address; empty if it is none, such as the path of a Unix socket."""
     try:
-        address = ip_address((context.source_address or "").partition("%")[0])
+        address = ip_address(str(context.source_address).partition("%")[0])
     except ValueError:
         return ""
     mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None

@@ -201,8 +201,8 @@ ERRORS: Final = (
     # VerifySoftwareToken: the first code of an authenticator that is being set up was wrong.
     ErrorRow("EnableSoftwareTokenMFAException", "Code mismatch", _R.WRONG_CODE),
     ErrorRow("EnableSoftwareTokenMFAException", "", _R.FACTOR_UNUSABLE),
-    ErrorRow(_INVALID, "… Value at 'userCode'", _R.WRONG_CODE),
-    ErrorRow(_INVALID, "… Value at 'confirmationCode'", _R.WRONG_CODE),
+    ErrorRow(_INVALID, "… at 'userCode'", _R.WRONG_CODE),
+    ErrorRow(_INVALID, "… at 'confirmationCode'", _R.WRONG_CODE),
     ErrorRow("SoftwareTokenMFANotFoundException", "", _R.FACTOR_UNUSABLE, frozenset({ANSWER})),
     ErrorRow("MFAMethodNotFoundException", "", _R.FACTOR_UNUSABLE, frozenset({ANSWER})),
     ErrorRow("SoftwareTokenMFANotFoundException", "", _R.SECOND_FACTOR_MISSING),
@@ -210,16 +210,14 @@ ERRORS: Final = (
     # What the user mistyped.
     ErrorRow("InvalidPasswordException", "", _R.NEW_PASSWORD_REFUSED),
     ErrorRow("PasswordHistoryPolicyViolationException", "", _R.NEW_PASSWORD_REFUSED),
-    ErrorRow(
-        _INVALID, "… Value at 'password'", _R.NEW_PASSWORD_REFUSED, message="new_password_spaces"
-    ),
+    ErrorRow(_INVALID, "… at 'password'", _R.NEW_PASSWORD_REFUSED, message="new_password_spaces"),
     ErrorRow(
         _INVALID,
-        "… Value at 'proposedPassword'",
+        "… at 'proposedPassword'",
         _R.NEW_PASSWORD_REFUSED,
         message="new_password_spaces",
     ),
-    ErrorRow(_INVALID, "… Value at 'username'", _R.WRONG_CREDENTIALS, frozenset({SIGN_IN})),
+    ErrorRow(_INVALID, "… at 'username'", _R.WRONG_CREDENTIALS, frozenset({SIGN_IN})),
     ErrorRow(_INVALID, "Invalid phone number", _R.INPUT_REFUSED, message="phone_number_refused"),
     ErrorRow(_INVALID, "Invalid email address", _R.INPUT_REFUSED, message="email_refused"),
     ErrorRow(_INVALID, "Invalid attributes given", _R.INPUT_REFUSED, message="attribute_refused"),
@@ -229,7 +227,7 @@ ERRORS: Final = (
         _R.INPUT_REFUSED,
         message="attribute_refused",
     ),
-    ErrorRow(_INVALID, "… Value at 'userAttributes", _R.INPUT_REFUSED, message="attribute_refused"),
+    ErrorRow(_INVALID, "… at 'userAttributes", _R.INPUT_REFUSED, message="attribute_refused"),
     ErrorRow("AliasExistsException", "", _R.INPUT_REFUSED, message="address_taken"),
     # What an administrator has to do for the user.
     ErrorRow(
@@ -328,6 +326,7 @@ NEVER_SENT: Final = (
 # No later request would have any either.
 _WITHOUT_CREDENTIALS: Final = (aws.NoCredentialsError, aws.PartialCredentialsError)
 _MOST_DETAIL = 500
+_QUOTED = re.compile(r"Value '.*?' at ('[\w.]+' failed)", re.DOTALL)
 
 
 def outcome_of_exception(failure: Exception, challenge: str = "") -> Outcome:
@@ -388,6 +387,8 @@ def outcome_of_error(code: str, message: str, status: int, *, call: str = SIGN_I
     """
     if code.isdecimal():
         return _outcome_of_page(int(code))
+    # A validation error quotes what was sent, such as a code or an email address.
+    message = _QUOTED.sub(r"Value at \1", message)
     row = row_of(code, message, status, call)
     detail = f"{code}: {message}"[:_MOST_DETAIL] + (f" ({row.cure})" if row.cure else "")
     if row.means == THROTTLED:

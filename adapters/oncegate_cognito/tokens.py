@@ -5,6 +5,8 @@ The claims and how to check them: AWS developer guide, "Verifying JSON web token
 
 from __future__ import annotations
 
+import os
+import ssl
 from collections.abc import Callable, Collection, Iterable
 from functools import partial
 from typing import Any, Final, Literal, TypeVar
@@ -238,6 +240,23 @@ def _has_any(held: object, wanted: str | Collection[str]) -> bool:
     return isinstance(held, list) and not set(_texts(wanted)).isdisjoint(map(str, held))
 
 
+def _trusted() -> ssl.SSLContext | None:
+    """Return the authorities that the environment names for botocore: Cognito also serves the keys.
+
+    Raises:
+        Misconfigured: the file cannot be used.
+    """
+    bundle = os.environ.get("AWS_CA_BUNDLE") or os.environ.get("REQUESTS_CA_BUNDLE")
+    if not bundle:
+        return None
+    try:
+        return ssl.create_default_context(cafile=bundle)
+    except OSError as error:  # ssl.SSLError is one
+        raise Misconfigured(
+            f"AWS_CA_BUNDLE or REQUESTS_CA_BUNDLE cannot be used: {type(error).__name__}"
+        ) from None
+
+
 class _Keys(jwt.PyJWKClient):
     """Fetches an issuer's public keys in bounded time, and understands no other response.
 
@@ -255,7 +274,9 @@ class _Keys(jwt.PyJWKClient):
     def __init__(self, url: str, keys_for: float, timeout: float) -> None:
         super().__init__(url, lifespan=keys_for, timeout=timeout, cooldown_duration=_NEW_KEYS_AFTER)
         # It has no cache, so that nothing is cached that is not checked yet.
-        self._fetcher = jwt.PyJWKClient(url, cache_jwk_set=False, timeout=timeout)
+        self._fetcher = jwt.PyJWKClient(
+            url, cache_jwk_set=False, timeout=timeout, ssl_context=_trusted()
+        )
 
     def fetch_data(self) -> Any:
         """Return the keys; what was cached before stays cached if they cannot be fetched."""

@@ -127,14 +127,15 @@ class AttributeChanges:
     def _delete(self, request: DeleteUserAttributes) -> Json:
         pool, user = self._pool, self._pool.bearer(request.access_token)
         check_writable(client_of_token(pool, request.access_token), pool.settings, request.names)
-        return self._change_nothing_but_delete(user, request.names)
+        return self._delete_from(user, request.names)
 
     def _admin_delete(self, request: AdminDeleteUserAttributes) -> Json:
         user = known_user(self._pool, request.username)
-        return self._change_nothing_but_delete(user, request.names)
+        return self._delete_from(user, request.names)
 
-    def _change_nothing_but_delete(self, user: User, names: list[str]) -> Json:
-        self._change(user, dict.fromkeys(names, ""), NO_CLIENT, None)
+    def _delete_from(self, user: User, names: list[str]) -> Json:
+        words = "Invalid user attributes: "  # moto's tests
+        self._change(user, dict.fromkeys(names, ""), NO_CLIENT, None, words)
         return {}
 
     def _change(
@@ -143,10 +144,11 @@ class AttributeChanges:
         given: Mapping[str, str],
         client_id: str,
         metadata: Mapping[str, str] | None,
+        words: str = "",
     ) -> list[Json]:
         """Change attributes, and return CodeDeliveryDetails of the codes that were sent."""
         pool, settings = self._pool, self._pool.settings
-        check_change(settings, user, given)
+        check_change(settings, user, given, words=words)
         new = [
             name for name in ADDRESSES if given.get(name) not in {None, user.attributes.get(name)}
         ]

@@ -26,7 +26,7 @@ rule(
     "attribute-schema",
     "An attribute that the pool does not have is rejected: 'X: Attribute does not exist in the "
     "schema.'.",
-    source="amplify-flutter#509, amplify-js#2167",
+    source="amplify-flutter#509, amplify-js#2167; amplify-flutter#1531 for a change",
 )
 rule(
     "attribute-required",
@@ -42,8 +42,8 @@ rule(
 )
 rule(
     "attribute-immutable",
-    "An immutable attribute cannot change: 'user.X: Attribute cannot be updated.'.",
-    source="API reference, SchemaAttributeType; public reports of AdminUpdateUserAttributes",
+    "An immutable attribute can be set for a new user only: 'user.X: Attribute cannot be updated.'.",
+    source="API reference, SchemaAttributeType; recorded answers of AdminUpdateUserAttributes",
 )
 rule(
     "attribute-format",
@@ -144,18 +144,29 @@ def check_new(settings: PoolSettings, attributes: Mapping[str, str], *, all_requ
     check_formats(attributes)
 
 
-def check_change(settings: PoolSettings, user: User, attributes: Mapping[str, str]) -> None:
+def check_change(
+    settings: PoolSettings, user: User, attributes: Mapping[str, str], *, words: str = ""
+) -> None:
     """Check new values of a user's attributes. A blank value deletes.
+
+    Args:
+        settings: settings of the pool.
+        user: the user.
+        attributes: the new values.
+        words: beginning of the message about unknown and immutable attributes. Default: empty.
 
     Raises:
         CognitoError: an attribute is unknown, immutable or malformed.
     """
+    problems = []
     for name, value in attributes.items():
         known = settings.schema.get(name)
         if known is None:
-            raise invalid_parameter(f"user.{name}: Attribute does not exist in the schema.\n")
-        if not known.is_mutable and value != user.attributes.get(name):
-            raise invalid_parameter(f"user.{name}: Attribute cannot be updated.\n")
+            problems.append(f"user.{name}: Attribute does not exist in the schema.\n")
+        elif not known.is_mutable and value != user.attributes.get(name):
+            problems.append(f"user.{name}: Attribute cannot be updated.\n")
+    if problems:
+        raise invalid_parameter(words + "".join(problems))
     given = {name: value for name, value in attributes.items() if value}
     if problems := _problems(settings, given):
         raise invalid_parameter(_SCHEMA + "".join(f"{one}\n" for one in problems))

@@ -7,7 +7,8 @@ import re
 from oncegate_sandbox._rules import rule
 from oncegate_sandbox._settings import PasswordPolicy
 from oncegate_sandbox._users import User
-from oncegate_sandbox.errors import CognitoError, invalid_parameter
+from oncegate_sandbox._validation import check_value
+from oncegate_sandbox.errors import CognitoError
 
 # Each operation has its own words for the same rules: public reports.
 ON_SIGN_UP = "Password did not conform with policy"
@@ -65,11 +66,7 @@ def check_new_password(
             InvalidParameterException for a blank at an end, or
             PasswordHistoryPolicyViolationException.
     """
-    if not re.fullmatch(r"\S(.*\S)?", password, re.DOTALL):
-        raise invalid_parameter(
-            f"1 validation error detected: Value at '{member}' failed to satisfy constraint: Member "
-            r"must satisfy regular expression pattern: ^[\S]+.*[\S]+$"
-        )
+    check_value("PasswordType", member, password)
     rules = (
         (True, rf".{{{policy.minimum_length},}}", "Password not long enough"),
         (policy.requires_numbers, r".*[0-9]", "Password must have numeric characters"),

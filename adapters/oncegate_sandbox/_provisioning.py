@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from oncegate_sandbox._clients import AppClient, new_secret
 from oncegate_sandbox._configuration import add_attribute, described, settings_of
+from oncegate_sandbox._identity_providers import IdentityProviders
 from oncegate_sandbox._rules import rule
 from oncegate_sandbox._wire import Json
 from oncegate_sandbox.errors import CognitoError, invalid_parameter
@@ -49,6 +50,7 @@ _MESSAGES = {
     "EmailVerificationSubject": "EmailSubject",
     "SmsVerificationMessage": "SmsMessage",
 }
+_READ_ONLY = ("sub", "email_verified", "phone_number_verified")
 _LISTED = ("Id", "Name", "LambdaConfig", "LastModifiedDate", "CreationDate")
 
 rule(
@@ -76,8 +78,9 @@ rule(
 )
 rule(
     "client-attributes",
-    "A client that names an attribute which the pool lacks, or does not let write a required one, is "
-    "an InvalidParameterException: 'Invalid write attributes specified while creating a client'.",
+    "A client that names an attribute which the pool lacks, writes one that only Cognito can, or does "
+    "not write a required one, is an InvalidParameterException: 'Invalid write attributes specified "
+    "while creating a client'.",
     source="aws-cdk#20760, aws-sdk-java#1395, terraform-provider-aws#4476",
 )
 rule(
@@ -85,6 +88,16 @@ rule(
     "A third secret is a LimitExceededException, and the last one cannot be deleted. The words are "
     "inferred.",
     source="API reference, AddUserPoolClientSecret, DeleteUserPoolClientSecret",
+    inferred=True,
+)
+rule(
+    "described-secret",
+    "DescribeUserPoolClient of a client with two secrets has the older one.",
+    inferred=True,
+)
+rule(
+    "invalid-page",
+    "An invalid NextToken of a list of pools or clients is an InvalidParameterException.",
     inferred=True,
 )
 rule(
@@ -130,6 +143,7 @@ class Provisioning:
             "CreateUserPoolDomain": self._create_domain,
             "UpdateUserPoolDomain": self._update_domain,
             "DeleteUserPoolDomain": self._delete_domain,
+            **IdentityProviders().operations(),
         }
 
     @property
@@ -332,7 +346,7 @@ class Provisioning:
             names = request.get(f"{kind}Attributes") or []
             unknown = [name for name in names if name not in known]
             if kind == "Write" and names:
-                unknown += [name for name in names if name in known and name == "sub"]
+                unknown += [name for name in names if name in _READ_ONLY]
                 unknown += [one for one in pool.settings.required_attributes if one not in names]
             if unknown:
                 raise invalid_parameter(

@@ -38,6 +38,7 @@ class Caller:
         methods: values of ``amr`` for the factors that were proven so far. Default: none.
         has_target_level: whether InitiateAuth had TARGET_ACR_VALUES, so that tokens say how the user
             signed in. Default: False.
+        token_source: ``triggerSource`` of PreTokenGeneration. Default: that of most sign-ins.
     """
 
     client: AppClient
@@ -45,6 +46,7 @@ class Caller:
     metadata: Mapping[str, str] = field(default_factory=dict, repr=False)
     methods: tuple[str, ...] = ()
     has_target_level: bool = False
+    token_source: str = "TokenGeneration_Authentication"
 
     def proving(self, method: str) -> Caller:
         """Return the same after one more factor, by its value in ``amr``, was proven."""

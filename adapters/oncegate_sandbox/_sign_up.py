@@ -260,6 +260,7 @@ class SignUp:
                 )
         if pool.users.find(name):
             raise CognitoError("UsernameExistsException", exists)
+        check_alias(pool, user, "preferred_username", attributes.get("preferred_username", ""))
         return user
 
     def _attribute_of(self, name: str) -> str:

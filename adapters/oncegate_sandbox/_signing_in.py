@@ -434,6 +434,7 @@ class SigningIn:
             caller.client,
             now,
             new.key if new else key,
+            source=caller.token_source,
             metadata=caller.metadata,
             methods=caller.methods if caller.has_target_level else (),
         )

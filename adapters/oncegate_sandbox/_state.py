@@ -13,6 +13,7 @@ from oncegate import Factor
 from oncegate_sandbox._clients import AppClient
 from oncegate_sandbox._configuration import FUNCTION, configuration_of, settings_of, triggers_of
 from oncegate_sandbox._devices import Devices
+from oncegate_sandbox._messages import message_of
 from oncegate_sandbox._rules import rule
 from oncegate_sandbox._sessions import Sessions
 from oncegate_sandbox._tokens import TokenIssuer
@@ -235,7 +236,7 @@ class PoolState:
             raise CognitoError(
                 "CodeDeliveryFailureException", "There is nowhere to send a code to."
             )
-        text, subject = self._custom_message(user, medium, code, source, client_id, metadata)
+        text, subject = message_of(self, user, medium, code, source, client_id, metadata)
         self.inbox.deliver(
             user.username,
             medium,
@@ -248,41 +249,6 @@ class PoolState:
             pool_id=self.id,
         )
         return medium, masked(destination)
-
-    def _custom_message(
-        self,
-        user: User,
-        medium: str,
-        code: str,
-        source: str,
-        client_id: str,
-        metadata: Mapping[str, str] | None,
-    ) -> tuple[str | None, str | None]:
-        """Return the text and the subject that the CustomMessage trigger writes, if any.
-
-        Source: AWS developer guide, custom message Lambda trigger.
-        """
-        if not self.triggers.has("CustomMessage"):
-            return None, None
-        username = "{username}" if source == "CustomMessage_AdminCreateUser" else None
-        written = self.triggers.run(
-            "CustomMessage",
-            source=source,
-            user=user,
-            username=user.username,
-            client_id=client_id,
-            request={
-                "codeParameter": "{####}",
-                "linkParameter": "{##Click Here##}",
-                "usernameParameter": username,
-                "clientMetadata": dict(metadata) if metadata else None,
-            },
-            response={"smsMessage": None, "emailMessage": None, "emailSubject": None},
-        )
-        text = written.get("emailMessage" if medium == "EMAIL" else "smsMessage")
-        if text:
-            text = text.replace("{####}", code).replace("{username}", user.username)
-        return text or None, written.get("emailSubject") if medium == "EMAIL" else None
 
 
 def _any_equal(right: Iterable[bytes], given: str) -> bool:

@@ -114,11 +114,10 @@ def refresh_by_flow(pool: PoolState, client: AppClient, request: InitiateAuth) -
     """
     given = request.parameters
     token = required(given, "REFRESH_TOKEN")
-    grant = pool.tokens.grant_of(client, token)
-    name = grant.user.username if grant else ""
-    pool.check_secret_hash(
-        client, given.get("SECRET_HASH"), name, "SecretHash does not match for the client:"
-    )
+    grant, hashed = pool.tokens.grant_of(client, token), given.get("SECRET_HASH")
+    if grant or not hashed:  # there is no username for the hash of an unknown token
+        name = grant.user.username if grant else ""
+        pool.check_secret_hash(client, hashed, name, "SecretHash does not match for the client:")
     if client.rotation is not None:
         raise not_authorized("Refresh token rotation requires GetTokensFromRefreshToken")
     now = pool.clock.now()

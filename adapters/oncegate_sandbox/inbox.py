@@ -19,8 +19,8 @@ class SentMessage(BaseModel):
         destination: phone number or email address, unmasked.
         purpose: the challenge that the code answers.
         sent_at: time by the sandbox's clock; ISO 8601 in JSON.
-        text: text of the message, if a CustomMessage trigger wrote it. Default: None.
-        subject: subject of the email, if a CustomMessage trigger wrote it. Default: None.
+        text: text of the message, if the pool or its CustomMessage trigger has one. Default: None.
+        subject: subject of the email, likewise. Default: None.
         pool_id: user pool ID. It is not part of the JSON.
     """
 

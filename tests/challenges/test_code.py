@@ -108,7 +108,9 @@ def test_digits_of_any_script_are_taken_without_separators(typed: str) -> None:
     assert SubmitCode(code=typed).code.get_secret_value() == "123456"
 
 
-@pytest.mark.parametrize("typed", ["123", "1" * 13, "12a456", "½⅓¼¾", "12.3456", " " * 300], ids=ascii)
+@pytest.mark.parametrize(
+    "typed", ["123", "1" * 13, "12a456", "½⅓¼¾", "12.3456", " " * 300], ids=ascii
+)
 def test_code_that_is_no_number_of_four_to_twelve_digits_is_refused(typed: str) -> None:
     with pytest.raises(InvalidInput):
         SubmitCode(code=typed)

@@ -94,9 +94,11 @@ class TestCommand:
         assert "no answer (ConnectionRefusedError)" in done.stdout
         assert len(done.stdout.splitlines()) == 1, "what depends on it is not tried"
 
-    def test_flow_that_the_client_does_not_allow_fails(self, sandbox: Sandbox) -> None:
-        options = [*pool_options(sandbox), "--client-id", sandbox.client_id]
-        done = check(*options, "--auth-flow", "CUSTOM_AUTH")
+    def test_flow_that_the_client_does_not_allow_fails(self) -> None:
+        seed = Seed(pool=PoolSeed(auth_flows=("ALLOW_USER_SRP_AUTH",)))
+        with Sandbox(seed) as sandbox:
+            options = [*pool_options(sandbox), "--client-id", sandbox.client_id]
+            done = check(*options, "--auth-flow", "CUSTOM_AUTH")
         assert done.returncode == 1
         assert "CUSTOM_AUTH is not enabled" in done.stdout
         assert "allow the flow in the app client" in done.stdout

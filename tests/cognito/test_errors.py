@@ -233,6 +233,20 @@ def test_words_of_a_trigger_are_found(message: str, said: str) -> None:
     assert outcome.for_user == said
 
 
+def test_values_that_a_validation_error_quotes_are_not_logged() -> None:
+    """Cognito's words: "Value 'x' at 'confirmationCode' failed to satisfy constraint: …"."""
+    message = (
+        "2 validation errors detected: Value '12 34' at 'confirmationCode' failed to satisfy constraint: "
+        "Member must satisfy regular expression pattern: [\\S]+; Value 'it's ana@example.com' at 'username' "
+        "failed to satisfy constraint: Member must not be null"
+    )
+    outcome = outcome_of_error(INVALID, message, 400, call=CONFIRM)
+    assert isinstance(outcome, Rejected)
+    assert outcome.reason is _R.WRONG_CODE
+    assert "12 34" not in outcome.detail
+    assert "ana@example.com" not in outcome.detail
+
+
 def test_limit_of_an_hour_is_not_repeated() -> None:
     def error(code: str) -> aws.ClientError:
         metadata = {

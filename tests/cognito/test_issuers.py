@@ -18,9 +18,11 @@ from typing import Any
 import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
+from pydantic import SecretStr
 
 from oncegate import InvalidToken, Misconfigured, Unreachable
 from oncegate_cognito import CognitoTransport, TokenVerifier
+from oncegate_sandbox import Sandbox, Seed, UserSeed
 
 POOL = "eu-west-1_aBcDeFgHi"
 ORIGINAL = f"https://cognito-idp.eu-west-1.amazonaws.com/{POOL}"
@@ -210,7 +212,7 @@ class TestSettings:
         assert pool.fetched == ["https://keys.example.com/jwks"]
 
     def test_unset_variables_are_the_defaults(self, pool: Pool) -> None:
-        assert verifier(issuer="", jwks_url="", region="").verify(pool.token())
+        assert verifier(issuer="", jwks_url="").verify(pool.token())
 
     @pytest.mark.parametrize(
         "settings",
@@ -223,6 +225,7 @@ class TestSettings:
             {"client_id": []},
             {"pool_id": "nope"},
             {"keys_for": 0},
+            {"region": ""},
         ],
         ids=str,
     )
@@ -245,6 +248,36 @@ class TestSettings:
         service = CognitoTransport(pool_id=POOL, client_id="client1").token_service
         assert service.verify(pool.token(iss=f"http://127.0.0.1:9229/{POOL}"))
         assert pool.fetched == [f"http://localhost:9229/{POOL}{KEYS}"]
+
+
+class TestAuthorities:
+    def test_keys_over_https_are_trusted_by_the_bundle_of_botocore(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        ana = UserSeed(username="ana", password=SecretStr("Correct-horse-1"))
+        with Sandbox(Seed(users=(ana,)), tls=True) as sandbox:
+            request = {
+                "ClientId": sandbox.client_id,
+                "AuthFlow": "USER_PASSWORD_AUTH",
+                "AuthParameters": {"USERNAME": "ana", "PASSWORD": "Correct-horse-1"},
+            }
+            result = sandbox.pool.perform("InitiateAuth", request)["AuthenticationResult"]
+            there: Any = {
+                "pool_id": sandbox.pool_id,
+                "client_id": sandbox.client_id,
+                "endpoint_url": sandbox.endpoint,
+            }
+            with pytest.raises(Unreachable):
+                TokenVerifier(**there).verify(result["AccessToken"])
+            monkeypatch.setenv("AWS_CA_BUNDLE", str(sandbox.ca_file))
+            assert TokenVerifier(**there).verify(result["AccessToken"])
+
+    def test_bundle_that_is_not_there_is_misconfigured(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("AWS_CA_BUNDLE", "/no/such/file")
+        with pytest.raises(Misconfigured, match="AWS_CA_BUNDLE"):
+            verifier()
 
 
 class TestClaims:

@@ -19,6 +19,7 @@ from oncegate import Factor, SignIn, SubmitCode, SubmitNewPassword, SubmitPasswo
 from oncegate_cognito import CognitoTransport
 from oncegate_cognito._boto import unlogged
 from oncegate_sandbox import DEMO_SEED, Pool, PoolSeed, Sandbox, SandboxClock, Seed, UserSeed
+from oncegate_sandbox._model import service_model
 from oncegate_stores import MemoryStore
 
 LIBRARIES = ("botocore", "urllib3")
@@ -104,6 +105,7 @@ def test_no_secret_of_a_sign_in_is_in_the_log(
             auth_flow=auth_flow,
             client=recorded.client,
         )
+        service_model()  # the sandbox, in this process, loads it with its first request
         caplog.clear()  # of the lines about making the client
         sign_in = SignIn(transport=transport, store=MemoryStore())
         event = SubmitPassword(username="emil", password=TEMPORARY)

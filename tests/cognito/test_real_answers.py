@@ -41,8 +41,8 @@ from oncegate_stores import MemoryStore
 
 KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 PASSWORD = "Correct-horse-1"
-EMAIL = {"email": "ana@example.com"}
-PHONE = {"phone_number": "+15550001234"}
+EMAIL: dict[str, Any] = {"email": "ana@example.com"}
+PHONE: dict[str, Any] = {"phone_number": "+15550001234"}
 TOTP_SECRET = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
 FLOWS = ("USER_PASSWORD_AUTH", "USER_SRP_AUTH")
 

@@ -253,10 +253,33 @@ def test_value_that_cannot_be_sent_is_left_out_with_one_warning(
     assert not any(value in line for line in caplog.messages if isinstance(value, str))
 
 
+@pytest.mark.parametrize("value", [None, 7, [], ["x"]], ids=str)
+def test_context_of_another_type_does_not_stop_a_sign_in(value: Any) -> None:
+    context = RequestContext(
+        source_address=value,
+        user_agent=value,
+        language=value,
+        client_metadata=value,
+        encoded_data=value,
+        server_name=value,
+        server_path=value,
+    )
+    for kind in (CognitoTransport, AdminCognitoTransport):
+        _, sent = performed(kind, CALLS, context, client_secret=SECRET)
+        assert len(sent) > 8
+        assert not [one for one in sent if set(EXPECTED) & set(one.body)]
+
+
 def test_longest_value_is_sent() -> None:
     context = RequestContext(encoded_data="x" * 131_072)
     _, (sent,) = performed(CognitoTransport, CALLS[:1], context)
     assert sent.body["UserContextData"] == {"EncodedData": "x" * 131_072}
+
+
+def test_empty_metadata_is_sent() -> None:
+    context = RequestContext(client_metadata={"coupon": ""})
+    _, (sent,) = performed(CognitoTransport, CALLS[:1], context)
+    assert sent.body["ClientMetadata"] == {"coupon": ""}
 
 
 # ── names ──

@@ -283,13 +283,11 @@ def test_untrusted_certificate_is_not_sent(
     assert untrusted.requests == 0
 
 
-def test_certificates_that_do_not_exist_send_nothing(
-    untrusted: Server, perform: Perform, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_certificates_that_do_not_exist_are_misconfigured(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_CA_BUNDLE", "/no/such/bundle.pem")
-    outcome = perform(CognitoTransport(**POOL, endpoint_url=untrusted.endpoint), CALL)
-    assert isinstance(outcome, NotSent)
-    assert untrusted.requests == 0
+    for make in (CognitoTransport, TokenVerifier):
+        with pytest.raises(Misconfigured, match="AWS_CA_BUNDLE"):
+            make(**POOL)
 
 
 @pytest.mark.parametrize("proxy", ["nonsense", "http://", "ftp://localhost:1"])

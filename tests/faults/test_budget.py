@@ -11,6 +11,7 @@ from tests.doubles import ManualClock, ScriptedTransport, a_text, code, password
 
 from oncegate import (
     CodeBudget,
+    ForgotPassword,
     RequestContext,
     RequestNewCode,
     SealingKeys,
@@ -118,6 +119,7 @@ def test_new_code_that_was_not_sent_is_not_charged() -> None:
         listeners=[],
     )
     step = sign_in.send(sign_in.start(), password(), context=CONTEXT)
+    step = sign_in.send(step, ForgotPassword(), context=CONTEXT)
     for _ in range(2):
         step = sign_in.send(step, RequestNewCode(), context=CONTEXT)
         assert step.reason is None

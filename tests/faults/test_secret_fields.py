@@ -33,7 +33,7 @@ PUBLIC_NAMES = frozenset(
 )
 """Fields that are not secret in any model."""
 
-PUBLIC = frozenset({"Message.code"})
+PUBLIC = frozenset({"Message.code", "Message.field", "Rejected.for_user"})
 """Fields that are not secret in one model."""
 
 SHOWN_BUT_NOT_IN_REPR = frozenset(

@@ -29,6 +29,7 @@ MODULES = (
     "oncegate_web.flask",
     "oncegate_web.django",
     "oncegate_sandbox",
+    "oncegate_sandbox.testing",
 )
 """What others import. The CLI has no API."""
 

@@ -2,16 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import httpx
 import pytest
+from tests.sandbox.service_model import deviations
 from tests.sandbox.user_pools import UserPool, boto_client
 
 from oncegate_sandbox import Sandbox
+from oncegate_sandbox._cognito import Cognito
 
 Call = Callable[..., httpx.Response]
+
+
+@pytest.fixture(autouse=True)
+def conforming(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Each response of a test has the shape that the service model gives it."""
+    found: list[str] = []
+    perform = Cognito.perform
+
+    def checked(self: Cognito, operation: str, request: Mapping[str, Any]) -> dict[str, Any]:
+        response = perform(self, operation, request)
+        found.extend(deviations(operation, response))
+        return response
+
+    monkeypatch.setattr(Cognito, "perform", checked)
+    yield
+    assert not found
 
 
 @pytest.fixture(scope="module")

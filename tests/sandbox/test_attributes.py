@@ -210,11 +210,19 @@ class TestSchema:
             "user.custom:tenant: Attribute cannot be updated.\n",
         )
 
-    def test_unknown_attribute_is_rejected(self, user: SignedIn) -> None:
-        """Public reports of these words."""
-        assert rejection(user.update, **{"custom:other": "b"}) == (
+    def test_unknown_attributes_are_rejected(self, user: SignedIn) -> None:
+        """amplify-flutter#1531; moto's tests for the deletion"""
+        words = "".join(
+            f"user.custom:{name}: Attribute does not exist in the schema.\n" for name in "ab"
+        )
+        assert rejection(user.update, **{"custom:a": "1", "custom:b": "2"}) == (
             "InvalidParameterException",
-            "user.custom:other: Attribute does not exist in the schema.\n",
+            words,
+        )
+        names = {"UserAttributeNames": ["custom:a", "custom:b"]}
+        assert rejection(user.call, "delete_user_attributes", **names) == (
+            "InvalidParameterException",
+            f"Invalid user attributes: {words}",
         )
 
     @pytest.mark.parametrize("attributes", [{"email": "ana"}, {"phone_number": "555"}])

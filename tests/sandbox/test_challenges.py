@@ -55,7 +55,11 @@ def test_at_most_one_challenge_is_due(
     assert user is not None
     user.factors, user.preferred = factors, preferred
     user.attributes = {}  # with an address, a pool that requires MFA would use it
-    due = [type(one).__name__ for one in sign_in.challenges if one.is_due(user, Caller(sign_in.pool.client(CLIENT)))]
+    due = [
+        type(one).__name__
+        for one in sign_in.challenges
+        if one.is_due(user, Caller(sign_in.pool.client(CLIENT)))
+    ]
     if mfa == "off" or not factors:
         expected = ["TotpSetup"] if mfa == "on" else []
     else:

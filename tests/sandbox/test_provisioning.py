@@ -441,6 +441,41 @@ def test_validity_of_tokens_and_sessions_has_effect(new_pool: NewPool) -> None:
     assert rejection(refresh) == ("NotAuthorizedException", "Refresh Token has expired")
 
 
+def test_rotation_and_revocation_have_effect(new_pool: NewPool) -> None:
+    """[model] RefreshTokenRotationType, EnableTokenRevocation"""
+    pool = new_pool(
+        app_client={
+            "RefreshTokenRotation": {"Feature": "ENABLED", "RetryGracePeriodSeconds": 9},
+            "ExplicitAuthFlows": ["ALLOW_USER_PASSWORD_AUTH"],
+        }
+    )
+    pool.add("ana")
+    tokens = pool.tokens()
+    claims = jwt.decode(tokens["AccessToken"], options={"verify_signature": False})
+    assert claims["origin_jti"]
+
+    def renew() -> Any:
+        given = {"RefreshToken": tokens["RefreshToken"]}
+        return pool.app("get_tokens_from_refresh_token", **given)["AuthenticationResult"]
+
+    assert renew()["RefreshToken"] != tokens["RefreshToken"]
+    pool.sandbox.advance(10)
+    assert rejection(renew)[0] == "RefreshTokenReuseException"
+    pool.admin(
+        "update_user_pool_client",
+        ClientId=pool.client_id,
+        ExplicitAuthFlows=["ALLOW_USER_PASSWORD_AUTH"],
+        EnableTokenRevocation=False,
+    )
+    tokens = pool.tokens()
+    claims = jwt.decode(tokens["AccessToken"], options={"verify_signature": False})
+    assert "origin_jti" not in claims
+    assert "RefreshToken" not in renew()
+    assert rejection(pool.app, "revoke_token", Token=tokens["RefreshToken"])[0] == (
+        "UnsupportedOperationException"
+    )
+
+
 @pytest.mark.parametrize(
     ("flows", "flow", "message"),
     [
@@ -517,6 +552,10 @@ def test_client_cannot_name_attributes_that_the_pool_lacks(new_pool: NewPool) ->
             "write attributes specified while creating",
         ),
         ({"WriteAttributes": ["given_name"]}, "write attributes specified while creating"),
+        (
+            {"WriteAttributes": ["email", "email_verified"]},
+            "write attributes specified while creating",
+        ),
         ({"ReadAttributes": ["custom:nothing"]}, "read attributes specified while creating"),
     ):
         assert rejection(pool.admin, "create_user_pool_client", ClientName="a", **settings) == (

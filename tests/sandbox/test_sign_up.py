@@ -49,6 +49,15 @@ def test_sign_up_sends_a_code_to_the_address_that_the_pool_verifies(new_pool: Ne
     assert pool.tokens()["AccessToken"]
 
 
+def test_code_has_the_text_of_the_pool(new_pool: NewPool) -> None:
+    """[API] CreateUserPool, EmailVerificationMessage, EmailVerificationSubject"""
+    texts = {"EmailVerificationMessage": "Use {####}.", "EmailVerificationSubject": "Your code"}
+    pool = new_pool(**VERIFIED_EMAIL, **texts)
+    sign_up(pool, UserAttributes=EMAIL)
+    (message,) = pool.sandbox.messages()
+    assert (message.text, message.subject) == (f"Use {message.code}.", "Your code")
+
+
 def test_code_of_a_pool_that_verifies_both_goes_to_the_phone_number(new_pool: NewPool) -> None:
     """[dev] verifying contact information"""
     pool = new_pool(AutoVerifiedAttributes=["email", "phone_number"])

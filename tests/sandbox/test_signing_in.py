@@ -25,8 +25,8 @@ from oncegate_sandbox import CognitoError, Pool, PoolSeed, SandboxClock, Seed, U
 
 KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 PASSWORD = "Correct-horse-1"
-EMAIL = {"email": "ana@example.com"}
-PHONE = {"phone_number": "+15550001234"}
+EMAIL: dict[str, Any] = {"email": "ana@example.com"}
+PHONE: dict[str, Any] = {"phone_number": "+15550001234"}
 TOTP_SECRET = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
 LOCKED = (
     "NotAuthorizedException",

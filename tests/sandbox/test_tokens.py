@@ -331,6 +331,9 @@ class TestRefreshing:
                 with pytest.raises(CognitoError) as error:
                     one.initiate("REFRESH_TOKEN_AUTH", {**given, **wrong})
                 assert error.value.code == "NotAuthorizedException"
+        unknown = {"REFRESH_TOKEN": "never.issued", **one.hashed("ana")}
+        with pytest.raises(CognitoError, match="Invalid Refresh Token"):
+            one.initiate("REFRESH_TOKEN_AUTH", unknown)
 
 
 class TestRotation:
@@ -609,3 +612,21 @@ class TestSessions:
         assert one.refresh(first)
         with pytest.raises(CognitoError, match="Refresh Token has been revoked"):
             one.refresh(second)
+
+
+def test_new_password_has_a_trigger_source_of_its_own() -> None:
+    sources: list[str] = []
+
+    def hook(event: Json) -> Json:
+        sources.append(event["triggerSource"])
+        return event
+
+    one = OnePool({"status": "FORCE_CHANGE_PASSWORD"}, triggers={"PreTokenGeneration": hook})
+    given = {"USERNAME": "ana", "PASSWORD": PASSWORD}
+    client = {"ClientId": one.client.id}
+    flow = {"AuthFlow": "USER_PASSWORD_AUTH", "AuthParameters": given}
+    begun = one.pool.perform("InitiateAuth", {**client, **flow})
+    answer = {"USERNAME": "ana", "NEW_PASSWORD": "Correct-horse-2"}
+    named = {"ChallengeName": begun["ChallengeName"], "Session": begun["Session"]}
+    one.pool.perform("RespondToAuthChallenge", {**client, **named, "ChallengeResponses": answer})
+    assert sources == ["TokenGeneration_NewPasswordChallenge"]

@@ -69,6 +69,19 @@ class TestCreation:
         assert {message.purpose for message in messages} == {"INVITATION"}
         assert pool.start(password=pool.code())["ChallengeName"] == "NEW_PASSWORD_REQUIRED"
 
+    def test_invitation_has_the_text_of_the_pool(self, new_pool: NewPool) -> None:
+        """[API] AdminCreateUserConfigType, InviteMessageTemplate"""
+        template = {"EmailMessage": "{username}: {####}", "EmailSubject": "Welcome"}
+        pool = new_pool(AdminCreateUserConfig={"InviteMessageTemplate": template})
+        create(
+            pool,
+            TemporaryPassword=PASSWORD,
+            UserAttributes=named({"email": "ana@example.com"}),
+            DesiredDeliveryMediums=["EMAIL"],
+        )
+        (message,) = pool.sandbox.messages()
+        assert (message.text, message.subject) == (f"ana: {PASSWORD}", "Welcome")
+
     def test_suppressed_invitation_is_not_sent(self, new_pool: NewPool) -> None:
         """[API] AdminCreateUser, MessageAction"""
         pool = new_pool()

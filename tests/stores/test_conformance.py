@@ -6,6 +6,7 @@ import sys
 import time
 from importlib.metadata import EntryPoint
 from pathlib import PurePosixPath
+from typing import Any
 
 import pytest
 
@@ -67,9 +68,11 @@ class TestStoreFromUrl:
         entry_points["oncegate.stores memory"] = "pathlib:PurePosixPath"
         assert isinstance(store_from_url("memory://"), MemoryStore)
 
-    @pytest.mark.parametrize("url", ["", "paper://user:hunter22@host", "hunter22:x", "http://[x"])
+    @pytest.mark.parametrize(
+        "url", [None, "", "paper://user:hunter22@host", "hunter22:x", "http://[x"]
+    )
     def test_unknown_scheme_is_misconfigured_without_quoting_url(
-        self, url: str, entry_points: dict[str, str]
+        self, url: Any, entry_points: dict[str, str]
     ) -> None:
         assert not entry_points
         with pytest.raises(Misconfigured) as refused:

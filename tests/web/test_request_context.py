@@ -8,12 +8,16 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
+from pydantic import SecretStr
 from tests.doubles import DictStore, a_text
 from tests.web.example_apps import client_of, fastapi_app, web_for
 from tests.web.pages import Program, Visit
 
 from oncegate import Misconfigured, SealingKeys, request_id
+from oncegate.adapters import SystemClock
 from oncegate.testing import ScriptedTransport
+from oncegate_cognito import CognitoTransport
+from oncegate_sandbox import PoolSeed, Sandbox, Seed, UserSeed
 from oncegate_web.http import Request
 
 ANA = {"username": "ana", "password": "Correct-horse-1"}
@@ -381,3 +385,38 @@ def test_password_in_json_that_is_no_unicode_is_not_sent() -> None:
             )
             assert answer.status_code == 422
     assert not transport.calls
+
+
+# ── as far as the pool's triggers ──
+
+
+@pytest.mark.parametrize("interface", INTERFACES)
+def test_trigger_gets_the_metadata_of_browser_application_and_settings(interface: str) -> None:
+    seen: list[dict[str, Any]] = []
+
+    def pre_authentication(event: dict[str, Any]) -> dict[str, Any]:
+        seen.append(event["request"]["validationData"])
+        return event
+
+    ana = UserSeed(username="ana", password=SecretStr(ANA["password"]))
+    pool = PoolSeed(triggers={"PreAuthentication": pre_authentication})
+    with Sandbox(Seed(pool=pool, users=(ana,))) as sandbox:
+        transport = CognitoTransport(
+            pool_id=sandbox.pool_id,
+            client_id=sandbox.client_id,
+            endpoint_url=sandbox.endpoint,
+            auth_flow="USER_PASSWORD_AUTH",
+            client_metadata={"app": "shop"},
+        )
+        web = web_for(
+            transport,
+            clock=SystemClock(),
+            client_metadata=lambda _: {"tenant": "north"},
+            client_metadata_from_browser=["captcha"],
+        )
+        with client_of("fastapi", web) as client:
+            client.headers["accept-language"] = "de-AT"
+            metadata = {"captcha": "a-token"}
+            with_context(interface, client, client_metadata=metadata, encoded_data=ENCODED)
+    expected = {"app": "shop", "tenant": "north", "captcha": "a-token", "language": "de-at"}
+    assert seen == [expected]

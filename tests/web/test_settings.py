@@ -20,6 +20,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"keys": b"x" * 40}, "oncegate key"),
     ({"sessions": "db"}, '"server" or "cookie"'),
     ({"home": "orders"}, '"/"'),
+    ({"home": None}, '"/"'),
     *[
         ({name: value}, name)
         for name in ("session_lifetime", "session_idle_lifetime", "session_recheck")

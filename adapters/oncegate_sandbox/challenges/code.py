@@ -61,7 +61,7 @@ rule(
 )
 rule(
     "first-factor-codes-unlimited",
-    "Wrong codes of a first factor lock nobody out: six in a row were taken.",
+    "Wrong codes of a first factor lock no user out: six in a row were taken.",
     source="a recorded pool",
 )
 rule(

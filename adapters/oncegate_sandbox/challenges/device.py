@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+from dataclasses import replace
 
 from pydantic import BaseModel, Field
 
@@ -32,7 +33,6 @@ from oncegate_sandbox.errors import (
     not_authorized,
 )
 from oncegate_sandbox.srp import Verifier
-
 
 rule(
     "device-challenge-shape",
@@ -116,7 +116,8 @@ class RememberedDevice(Challenge):
         exchange, is_right = self.sign_in.srp.check(request)
         if not is_right or exchange.user is None:
             raise not_authorized(WRONG_PASSWORD)
-        return self.sign_in.complete(exchange.user, exchange.caller)
+        caller = replace(exchange.caller, token_source="TokenGeneration_AuthenticateDevice")  # noqa: S106
+        return self.sign_in.complete(exchange.user, caller)
 
     def _begin_proof(self, request: RespondToAuthChallenge) -> Json:
         pool, now = self.pool, self.pool.clock.now()

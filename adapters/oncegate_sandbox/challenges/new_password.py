@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 from oncegate_sandbox._attributes import check_change
 from oncegate_sandbox._password_policy import check_new_password
@@ -79,7 +80,8 @@ class NewPassword(Challenge):
         user.attributes |= given
         user.set_password(password)
         user.modified_at = self.pool.clock.now()
-        return self.sign_in.next_step(user, session.origin)
+        caller = replace(session.origin, token_source="TokenGeneration_NewPasswordChallenge")  # noqa: S106
+        return self.sign_in.next_step(user, caller)
 
     def _missing(self, user: User) -> list[str]:
         required_names = self.pool.settings.required_attributes

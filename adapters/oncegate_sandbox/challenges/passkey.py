@@ -24,7 +24,6 @@ from oncegate_sandbox._wire import Json, RespondToAuthChallenge, required
 from oncegate_sandbox.challenges._base import Challenge
 from oncegate_sandbox.errors import WRONG_PASSWORD, invalid_parameter, not_authorized
 
-
 rule(
     "passkey-imitated",
     "An unknown user gets options with a made-up credential ID, the same each time.",

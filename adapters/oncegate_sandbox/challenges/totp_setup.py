@@ -18,7 +18,6 @@ from oncegate_sandbox._wire import Json, Operations, RespondToAuthChallenge
 from oncegate_sandbox.challenges._base import Challenge
 from oncegate_sandbox.errors import CognitoError, invalid_parameter
 
-
 _NO_MECHANISM = "No MFA mechanism registerd in the account."
 _MISMATCH = "Code mismatch and fail enable Software Token MFA"
 

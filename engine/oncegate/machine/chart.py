@@ -282,9 +282,7 @@ class SignInMachine(Guards, Effects, StateChart[TransitionContext]):
             on="start_over_rejected",
         )
         | requesting_challenge.to(deciding, cond="factor_is_unusable", on="drop_factor")
-        | requesting_challenge.to(
-            deciding, cond="recovery_is_imitated", on="imitate_recovery_code"
-        )
+        | requesting_challenge.to(deciding, cond="recovery_is_imitated", on="imitate_recovery_code")
         | deciding.from_(
             requesting_challenge,
             checking_answer,

@@ -11,13 +11,15 @@ import os
 import time
 import urllib.request
 from collections.abc import Iterator
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 from typing import Any
 
 import pyotp
 import pytest
 from moto import mock_aws
 
+# Calls to this machine are left alone.
+_ONLY_IAM: Any = {"core": {"passthrough": {"urls": [r"http://127\.0\.0\.1:\d+/"]}}}
 SANDBOX = os.environ["AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER"]
 
 
@@ -41,20 +43,14 @@ CLOCK = Clock()
 
 
 def pytest_collection_modifyitems(items: list[Any]) -> None:
-    modules: set[ModuleType] = {item.module for item in items}
-    for module in modules:
+    for module in {item.module for item in items}:
         if hasattr(module, "time"):
             module.time = SimpleNamespace(sleep=CLOCK.sleep, time=CLOCK.time)
 
 
 @pytest.fixture(autouse=True, scope="session")
 def at_sandbox() -> Iterator[None]:
-    import tests.test_cognitoidp as suite  # moto's: the decorator waits for IAM roles
-
     with pytest.MonkeyPatch.context() as patch, mock_aws(config=_ONLY_IAM):
-        patch.setattr(suite, "sleep", CLOCK.sleep)
+        patch.setattr("tests.test_cognitoidp.sleep", CLOCK.sleep)  # moto's: waits for IAM roles
         patch.setattr(pyotp.TOTP, "now", lambda app: app.at(int(CLOCK.time())))
         yield
-
-
-_ONLY_IAM: Any = {"core": {"passthrough": {"urls": [r"http://127\.0\.0\.1:\d+/"]}}}
