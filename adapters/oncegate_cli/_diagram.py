@@ -82,6 +82,8 @@ _TITLES = {
 }
 """The groups that the overview collapses into one node."""
 
+_OTHER_WAYS: Final = frozenset({"request_new_code", "forgot_password", "confirm_account"})
+
 _FULL_CAPTION = (
     "blue: waits for the user     dashed: a call to Cognito is in flight, saved before it left     "
     "diamond: junction, never stored",
@@ -311,16 +313,20 @@ def _with_shared_calls(
             yield one, target
             continue
         for after in transitions(target):
-            if after.transition.target in places.keys() - IN_FLIGHT:
+            # A rejection leads back to where the call came from.
+            if after.event != "rejected" and after.transition.target in places.keys() - IN_FLIGHT:
                 yield one, after.transition.target
 
 
 def _is_in_overview(state: FlowState, one: Labelled, target: FlowState) -> bool:
     if target is FlowState.FAILED:
         return one.event == "rejected" and state is FlowState.CHECKING_ANSWER
-    # What begins again, or requests a new code, is left to the group's picture.
+    # What begins again, or in another way, is left to the group's picture.
     is_repeated = target is FlowState.CHECKING_PASSWORD and state is not FlowState.IDLE
-    return not (target is FlowState.IDLE or is_repeated or one.event == "request_new_code")
+    is_other_way = one.event in _OTHER_WAYS or (
+        one.event == "choose_factor" and state in GROUPS["everyday"]
+    )
+    return not (target is FlowState.IDLE or is_repeated or is_other_way)
 
 
 def _both_ways(edges: dict[tuple[str, str], Edge]) -> Iterator[Edge]:

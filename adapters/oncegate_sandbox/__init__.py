@@ -1,4 +1,4 @@
-"""A local Cognito server for tests and demos: every SDK can sign in, and all messages are recorded."""
+"""A local Cognito server for tests and demos: SDKs can sign in, and all messages are recorded."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any

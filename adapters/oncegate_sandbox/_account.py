@@ -9,7 +9,12 @@ from pydantic import Field
 from oncegate_sandbox._attributes import as_list
 from oncegate_sandbox._clients import AppClient
 from oncegate_sandbox._codes import HourlyLimit
-from oncegate_sandbox._mfa_preference import MfaPreference, mfa_settings, set_mfa_preference
+from oncegate_sandbox._mfa_preference import (
+    MfaOptions,
+    MfaPreference,
+    mfa_settings,
+    set_mfa_preference,
+)
 from oncegate_sandbox._password_policy import check_new_password
 from oncegate_sandbox._rules import rule
 from oncegate_sandbox._state import PoolState
@@ -32,6 +37,10 @@ rule(
 
 class SetUserMFAPreference(AccessTokenRequest, MfaPreference):
     """SetUserMFAPreference."""
+
+
+class SetUserSettings(AccessTokenRequest, MfaOptions):
+    """SetUserSettings."""
 
 
 class ChangePassword(AccessTokenRequest):
@@ -60,6 +69,7 @@ class Account:
             "DeleteUser": (AccessTokenRequest, self._delete),
             "GetUserAuthFactors": (AccessTokenRequest, self._get_factors),
             "SetUserMFAPreference": (SetUserMFAPreference, self._set_preference),
+            "SetUserSettings": (SetUserSettings, self._set_settings),
         }
 
     def _get_user(self, request: AccessTokenRequest) -> Json:
@@ -110,6 +120,11 @@ class Account:
 
     def _set_preference(self, request: SetUserMFAPreference) -> Json:
         set_mfa_preference(self._pool, self._pool.bearer(request.access_token), request)
+        return {}
+
+    def _set_settings(self, request: SetUserSettings) -> Json:
+        user = self._pool.bearer(request.access_token)
+        set_mfa_preference(self._pool, user, request.preference())
         return {}
 
 

@@ -10,7 +10,12 @@ from pydantic import BaseModel, Field
 from oncegate_sandbox._account import delete_user
 from oncegate_sandbox._attributes import as_list
 from oncegate_sandbox._codes import HOUR, RESET_PASSWORD, send_code
-from oncegate_sandbox._mfa_preference import MfaPreference, mfa_settings, set_mfa_preference
+from oncegate_sandbox._mfa_preference import (
+    MfaOptions,
+    MfaPreference,
+    mfa_settings,
+    set_mfa_preference,
+)
 from oncegate_sandbox._pages import Page, page_of
 from oncegate_sandbox._password_policy import check_new_password
 from oncegate_sandbox._rules import rule
@@ -72,6 +77,10 @@ class AdminSetUserMFAPreference(AdminUserRequest, MfaPreference):
     """AdminSetUserMFAPreference."""
 
 
+class AdminSetUserSettings(AdminUserRequest, MfaOptions):
+    """AdminSetUserSettings."""
+
+
 class ListUsers(BaseModel):
     """ListUsers."""
 
@@ -101,6 +110,7 @@ class Admin:
             "AdminResetUserPassword": (AdminUserRequest, self._reset),
             "AdminSetUserMFAPreference": (AdminSetUserMFAPreference, self._set_preference),
             "AdminSetUserPassword": (AdminSetUserPassword, self._set_password),
+            "AdminSetUserSettings": (AdminSetUserSettings, self._set_settings),
             "AdminUserGlobalSignOut": (AdminUserRequest, self._sign_out),
             "ListUsers": (ListUsers, self._list),
         }
@@ -174,6 +184,10 @@ class Admin:
 
     def _set_preference(self, request: AdminSetUserMFAPreference) -> Json:
         set_mfa_preference(self._pool, self._user(request), request)
+        return {}
+
+    def _set_settings(self, request: AdminSetUserSettings) -> Json:
+        set_mfa_preference(self._pool, self._user(request), request.preference())
         return {}
 
     def _sign_out(self, request: AdminUserRequest) -> Json:

@@ -1,4 +1,4 @@
-"""The sandbox over HTTP: Cognito's JSON protocol at ``/``, controls for tests below ``/_sandbox``."""
+"""The sandbox over HTTP: Cognito's protocol at ``/``, controls for tests below ``/_sandbox``."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from oncegate_sandbox._attributes import (
     check_change,
     check_writable,
 )
-from oncegate_sandbox._codes import DAY, VERIFY, HourlyLimit, check_code, send_code
+from oncegate_sandbox._codes import CONFIRM_SIGN_UP, DAY, VERIFY, HourlyLimit, check_code, send_code
 from oncegate_sandbox._rules import rule
 from oncegate_sandbox._sign_up import known_user
 from oncegate_sandbox._state import NO_CLIENT, PoolState
@@ -171,19 +171,13 @@ class AttributeChanges:
             else:
                 user.attributes.pop(name, None)
         for name in set(new) - waiting:
-            user.pending.pop(name, None)
-            user.codes.pop(VERIFY[name], None)
-            if not given[name]:
-                user.attributes.pop(f"{name}_verified", None)
-            elif f"{name}_verified" not in given:
-                user.set_verified(name, verified=False)
+            _forget_older_address(user, name, is_flagged=f"{name}_verified" in given)
         user.modified_at = pool.clock.now()
+        to_verify = waiting | (set(new) & set(settings.auto_verified) - verified)
         return [
             self._send_code(user, name, "CustomMessage_UpdateUserAttribute", client_id, metadata)
-            for name in new
-            if given[name]
-            and name not in verified
-            and (name in waiting or name in settings.auto_verified)
+            for name in ADDRESSES
+            if name in to_verify and given[name]
         ]
 
     def _send(self, request: GetUserAttributeVerificationCode) -> Json:
@@ -231,3 +225,22 @@ class AttributeChanges:
             client_id=client_id,
             metadata=metadata,
         )
+
+
+def _forget_older_address(user: User, name: str, *, is_flagged: bool) -> None:
+    """Remove what belongs to an address that has changed.
+
+    Args:
+        user: the user.
+        name: ``email`` or ``phone_number``.
+        is_flagged: whether the change says itself if the new address is verified.
+    """
+    user.pending.pop(name, None)
+    # A code that was sent to the older address must not verify the new one.
+    for purpose in (VERIFY[name], CONFIRM_SIGN_UP):
+        if purpose in user.codes and user.codes[purpose].attribute == name:
+            del user.codes[purpose]
+    if not user.attributes.get(name):
+        user.attributes.pop(f"{name}_verified", None)
+    elif not is_flagged:
+        user.set_verified(name, verified=False)

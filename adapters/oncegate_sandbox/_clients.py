@@ -107,9 +107,9 @@ class AppClient:
             "PreventUserExistenceErrors": existence,
             "RefreshTokenRotation": {
                 "Feature": "ENABLED" if seed.refresh_rotation else "DISABLED",
-                "RetryGracePeriodSeconds": seed.rotation_grace_seconds,
+                "RetryGracePeriodSeconds": _number(seed.rotation_grace_seconds),
             },
-            "AuthSessionValidity": seed.auth_session_minutes,
+            "AuthSessionValidity": _number(seed.auth_session_minutes),
         }
         if seed.auth_flows is not None:
             configuration["ExplicitAuthFlows"] = list(seed.auth_flows)
@@ -173,6 +173,11 @@ class AppClient:
 def new_secret() -> str:
     """Return a random secret of 51 characters, as Cognito's are."""
     return secrets.token_hex(26)[:51]
+
+
+def _number(value: float) -> float:
+    """Return a whole number as an integer, as the service model has it. Seeds allow fractions."""
+    return int(value) if value == int(value) else value
 
 
 def _seconds(configuration: Json, token: str, default: int, default_unit: str) -> float:

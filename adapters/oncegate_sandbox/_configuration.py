@@ -59,11 +59,17 @@ def configuration_of(seed: Seed) -> Json:
     policy = pool.password_policy
     custom = [*pool.custom_attributes, *(n for user in seed.users for n in user.attributes)]
     schema: list[Json] = [
-        {"Name": name, "AttributeDataType": "String"}
-        for name in dict.fromkeys(name.removeprefix("custom:") for name in custom)
-        if name not in standard_schema()
+        _custom_string(name)
+        for name in dict.fromkeys(custom)
+        if name not in standard_schema() and name not in pool.required_attributes
     ]
-    schema += [{"Name": name, "Required": True} for name in pool.required_attributes]
+    # Cognito has no required custom attributes. Seeds could always have them.
+    schema += [
+        {"Name": name, "Required": True}
+        if name in standard_schema()
+        else {**_custom_string(name), "Required": True, "OfSeed": True}
+        for name in pool.required_attributes
+    ]
     configuration: Json = {
         "Name": "sandbox",
         "Policies": {
@@ -117,6 +123,11 @@ def configuration_of(seed: Seed) -> Json:
             "DeviceOnlyRememberedOnUserPrompt": pool.device_tracking == "opt_in",
         }
     return configuration
+
+
+def _custom_string(name: str) -> Json:
+    """Return the declaration of a custom attribute, named with or without ``custom:``."""
+    return {"Name": name.removeprefix("custom:"), "AttributeDataType": "String", "IsCustom": True}
 
 
 def settings_of(configuration: Json) -> PoolSettings:
@@ -252,7 +263,7 @@ def _custom(declared: Json) -> Attribute:
         raise invalid_parameter(
             "Invalid AttributeDataType input, consider using the provided AttributeDataType enum."
         )
-    if declared.get("Required"):
+    if declared.get("Required") and not declared.get("OfSeed"):
         raise invalid_parameter("Required custom attributes are not supported currently.")
     minimum, maximum = _bounds(name, declared["AttributeDataType"], declared, (None, None))
     return Attribute(
@@ -261,6 +272,7 @@ def _custom(declared: Json) -> Attribute:
         # "Mutable: false" is the default of custom attributes that a developer declares without it:
         # no source says so; moto#4493 has true.
         is_mutable=declared.get("Mutable", True),
+        is_required=bool(declared.get("Required")),
         is_developer_only=is_developer_only,
         minimum=minimum,
         maximum=maximum,

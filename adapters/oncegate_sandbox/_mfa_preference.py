@@ -18,6 +18,12 @@ rule(
     source="many public recordings of these words for SOFTWARE_TOKEN_MFA and SMS_MFA",
 )
 rule(
+    "mfa-options",
+    "SetUserSettings, which SDKs of the first years call, enables or disables SMS; MFAOptions tells "
+    "of SMS only.",
+    source="API reference, SetUserSettings, GetUser; amazon-cognito-identity-js",
+)
+rule(
     "mfa-settings-absent",
     "Without a second factor, GetUser has neither UserMFASettingList nor PreferredMfaSetting.",
     source="moto's tests marked aws_verified",
@@ -37,6 +43,23 @@ class MfaPreference(BaseModel):
     sms: MfaSettings | None = Field(default=None, alias="SMSMfaSettings")
     totp: MfaSettings | None = Field(default=None, alias="SoftwareTokenMfaSettings")
     email: MfaSettings | None = Field(default=None, alias="EmailMfaSettings")
+
+
+class MfaOption(BaseModel):
+    """MFAOptionType."""
+
+    medium: str = Field(alias="DeliveryMedium")
+
+
+class MfaOptions(BaseModel):
+    """The settings of SetUserSettings and AdminSetUserSettings."""
+
+    options: list[MfaOption] = Field(alias="MFAOptions")
+
+    def preference(self) -> MfaPreference:
+        """Return the same as settings of SetUserMFAPreference."""
+        has_sms = any(option.medium == "SMS" for option in self.options)
+        return MfaPreference(SMSMfaSettings=MfaSettings(Enabled=has_sms))
 
 
 def set_mfa_preference(pool: PoolState, user: User, wanted: MfaPreference) -> None:
@@ -65,8 +88,10 @@ def set_mfa_preference(pool: PoolState, user: User, wanted: MfaPreference) -> No
 
 
 def mfa_settings(user: User) -> Json:
-    """Return UserMFASettingList and PreferredMfaSetting, if they are set."""
+    """Return UserMFASettingList, PreferredMfaSetting and MFAOptions, if they are set."""
     answer: Json = {}
+    if Factor.SMS in user.factors:
+        answer["MFAOptions"] = [{"DeliveryMedium": "SMS", "AttributeName": "phone_number"}]
     if user.factors:
         answer["UserMFASettingList"] = [factor.value for factor in user.factors]
     if user.preferred:

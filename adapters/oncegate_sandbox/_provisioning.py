@@ -5,8 +5,6 @@ Signatures are not checked. Requests have passed the constraints of the service 
 
 from __future__ import annotations
 
-import base64
-import binascii
 import secrets
 import string
 import uuid
@@ -16,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from oncegate_sandbox._clients import AppClient, new_secret
 from oncegate_sandbox._configuration import add_attribute, described, settings_of
 from oncegate_sandbox._identity_providers import IdentityProviders
+from oncegate_sandbox._pages import page_of
 from oncegate_sandbox._rules import rule
 from oncegate_sandbox._wire import Json
 from oncegate_sandbox.errors import CognitoError, invalid_parameter
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
 Request = Mapping[str, Any]
 
 ACCOUNT = "123456789012"
-_PAGE = 60
 _ALPHANUMERIC = string.ascii_letters + string.digits
 _FACTORS = ("SmsMfaConfiguration", "SoftwareTokenMfaConfiguration", "EmailMfaConfiguration")
 
@@ -93,11 +91,6 @@ rule(
 rule(
     "described-secret",
     "DescribeUserPoolClient of a client with two secrets has the older one.",
-    inferred=True,
-)
-rule(
-    "invalid-page",
-    "An invalid NextToken of a list of pools or clients is an InvalidParameterException.",
     inferred=True,
 )
 rule(
@@ -200,9 +193,9 @@ class Provisioning:
 
     def _list_pools(self, request: Request) -> Json:
         pools = [self._described(pool) for pool in self._cognito.pools.values()]
-        page, token = _page(pools, request, "Id")
-        listed = [{name: pool[name] for name in _LISTED} for pool in page]
-        return {"UserPools": listed, **token}
+        page = page_of(pools, request["MaxResults"], request.get("NextToken"))
+        listed = [{name: pool[name] for name in _LISTED} for pool in page.items]
+        return page.answer("UserPools", listed, "NextToken")
 
     def _described(self, pool: Pool) -> Json:
         """Return UserPoolType of the service model."""
@@ -262,7 +255,7 @@ class Provisioning:
                 "Invalid MFA configuration given, can't turn off MFA and configure an MFA together."
             )
         is_changed = "MfaConfiguration" in given or bool(factors)
-        if is_changed and mode != "OFF" and not any(map(_is_enabled, factors.items())):
+        if is_changed and mode != "OFF" and not _enable_any(factors, configuration):
             raise invalid_parameter(
                 "Invalid MFA configuration given, can't disable all MFAs with a required or optional "
                 "configuration."
@@ -363,8 +356,8 @@ class Provisioning:
             {"ClientId": client.id, "UserPoolId": pool.id, "ClientName": client.name}
             for client in pool.clients.values()
         ]
-        page, token = _page(clients, request, "ClientId")
-        return {"UserPoolClients": page, **token}
+        page = page_of(clients, request.get("MaxResults"), request.get("NextToken"))
+        return page.answer("UserPoolClients", page.items, "NextToken")
 
     def _add_secret(self, pool: Pool, request: Request) -> Json:
         client = pool.client(request["ClientId"])
@@ -487,11 +480,14 @@ def _checked(configuration: Json) -> Json:
     return {**configuration, **messages, "VerificationMessageTemplate": template}
 
 
-def _is_enabled(factor: tuple[str, Json]) -> bool:
-    name, configuration = factor
-    if name == "SoftwareTokenMfaConfiguration":
-        return bool(configuration.get("Enabled"))
-    return name == "EmailMfaConfiguration" or bool(configuration.get("SmsConfiguration"))
+def _enable_any(factors: Json, configuration: Json) -> bool:
+    """Whether a request enables a factor in a pool of this configuration."""
+    sms = factors.get("SmsMfaConfiguration")
+    return (
+        "EmailMfaConfiguration" in factors
+        or bool(factors.get("SoftwareTokenMfaConfiguration", {}).get("Enabled"))
+        or (sms is not None and bool({**configuration, **sms}.get("SmsConfiguration")))
+    )
 
 
 _NOT_OF_CLIENT = {"UserPoolId", "ClientId", "GenerateSecret", "ClientSecret"}
@@ -524,23 +520,3 @@ def _described_client(pool: Pool, client: AppClient) -> Json:
 
 def _descriptor(id_: str, created_at: float) -> Json:
     return {"ClientSecretId": id_, "ClientSecretCreateDate": round(created_at, 3)}
-
-
-def _page(items: list[Json], request: Request, key: str) -> tuple[list[Json], Json]:
-    """Return a page of a list, and the token of the next page if there is one.
-
-    Raises:
-        CognitoError: the token is invalid. The message is inferred.
-    """
-    start = 0
-    if token := request.get("NextToken"):
-        try:
-            after = base64.urlsafe_b64decode(token.encode()).decode()
-            start = 1 + [item[key] for item in items].index(after)
-        except (binascii.Error, UnicodeDecodeError, ValueError):
-            raise invalid_parameter("Invalid pagination token") from None
-    end = start + (request.get("MaxResults") or _PAGE)
-    page = items[start:end]
-    if end >= len(items):
-        return page, {}
-    return page, {"NextToken": base64.urlsafe_b64encode(page[-1][key].encode()).decode()}

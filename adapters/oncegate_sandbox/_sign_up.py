@@ -146,7 +146,8 @@ class SignUp:
         check_writable(client, pool.settings, attributes)
         user = self._new(request.username, attributes, "User already exists")
         check_new(pool.settings, user.attributes, all_required=True)
-        self._set_first_password(user, request.password, ON_SIGN_UP)
+        self._check_first_password(user, request.password, ON_SIGN_UP)
+        user.password = request.password
         decided = self._pre_sign_up(
             user, "PreSignUp_SignUp", as_dict(request.validation), client.id, request.metadata
         )
@@ -188,16 +189,11 @@ class SignUp:
         if not password and not self._can_be_passwordless(user):
             password = temporary_password(pool.settings.password_policy.minimum_length)
         if password:
-            self._set_first_password(user, password, ON_CREATION, member="temporaryPassword")
+            self._check_first_password(user, password, ON_CREATION, member="temporaryPassword")
             user.set_password(
                 password, temporary_until=pool.settings.password_policy.temporary_until(now)
             )
         media = self._media(user, request)
-        for name in ADDRESSES:
-            if user.is_verified(name):
-                check_alias(
-                    pool, user, name, user.attributes[name], takes_over=request.forces_alias
-                )
         self._pre_sign_up(
             user,
             "PreSignUp_AdminCreateUser",
@@ -205,6 +201,11 @@ class SignUp:
             NO_CLIENT,
             request.metadata,
         )
+        for name in ADDRESSES:
+            if user.is_verified(name):
+                check_alias(
+                    pool, user, name, user.attributes[name], takes_over=request.forces_alias
+                )
         pool.users.add(user)
         if request.action != "SUPPRESS":
             self._invite(user, media, request.metadata)
@@ -281,17 +282,14 @@ class SignUp:
             "SMS_OTP" in offered and bool(user.attributes.get("phone_number"))
         )
 
-    def _set_first_password(
+    def _check_first_password(
         self, user: User, password: str, words: str, *, member: str = "password"
     ) -> None:
-        if not password:
-            if not self._can_be_passwordless(user):
-                raise invalid_parameter("Password is required.")
-            return
-        check_new_password(
-            self._pool.settings.password_policy, password, words=words, member=member
-        )
-        user.password = password
+        if password:
+            policy = self._pool.settings.password_policy
+            check_new_password(policy, password, words=words, member=member)
+        elif not self._can_be_passwordless(user):
+            raise invalid_parameter("Password is required.")
 
     def _pre_sign_up(
         self,
@@ -318,20 +316,17 @@ class SignUp:
             },
             response={"autoConfirmUser": False, "autoVerifyEmail": False, "autoVerifyPhone": False},
         )
-        for member, attribute in (
-            ("autoVerifyEmail", "email"),
-            ("autoVerifyPhone", "phone_number"),
-        ):
-            if not decided.get(member):
-                continue
-            if not user.attributes.get(attribute):
+        members = {"autoVerifyEmail": "email", "autoVerifyPhone": "phone_number"}
+        verified = {member: name for member, name in members.items() if decided.get(member)}
+        for member, name in verified.items():
+            if not user.attributes.get(name):
                 raise CognitoError(
-                    "InvalidLambdaResponseException",
-                    f"{member} requires a value of {attribute}",
+                    "InvalidLambdaResponseException", f"{member} requires a value of {name}"
                 )
+        for name in verified.values():
             # "The alias is moved to the newest user": AWS developer guide, on this trigger.
-            check_alias(pool, user, attribute, user.attributes[attribute], takes_over=True)
-            user.set_verified(attribute, verified=True)
+            check_alias(pool, user, name, user.attributes[name], takes_over=True)
+            user.set_verified(name, verified=True)
         return decided
 
     def _media(self, user: User, request: AdminCreateUser) -> list[Factor]:

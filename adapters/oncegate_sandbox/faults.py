@@ -38,8 +38,8 @@ THREAT_BLOCKED = "Unable to login because of security reasons."
 LIMIT_EXCEEDED = "Attempt limit exceeded, please try after some time."
 WAF_BLOCKED = "Request not allowed due to WAF block."
 
-# Words of errors as public reports and AWS documents quote them: by code, and by operation and code if
-# they differ. For the rest, the service model's own description of the error stands in.
+# Words of errors as public reports and AWS documents quote them: by code, and by operation and code
+# if they differ. For the rest, the service model's own description of the error stands in.
 _WORDS: dict[str | tuple[str, str], str] = {
     "AliasExistsException": "An account with the given email already exists.",
     "CodeDeliveryFailureException": "Unable to deliver message.",

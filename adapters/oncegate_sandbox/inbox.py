@@ -20,7 +20,7 @@ class SentMessage(BaseModel):
         purpose: the challenge that the code answers.
         sent_at: time by the sandbox's clock; ISO 8601 in JSON.
         text: text of the message, if the pool or its CustomMessage trigger has one. Default: None.
-        subject: subject of the email, likewise. Default: None.
+        subject: subject of the email, if the pool or the trigger has one. Default: None.
         pool_id: user pool ID. It is not part of the JSON.
     """
 

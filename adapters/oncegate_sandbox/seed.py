@@ -18,6 +18,16 @@ class _Seed(BaseModel):
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
 
+AuthFlow = Literal[
+    "ALLOW_ADMIN_USER_PASSWORD_AUTH",
+    "ALLOW_CUSTOM_AUTH",
+    "ALLOW_REFRESH_TOKEN_AUTH",
+    "ALLOW_USER_AUTH",
+    "ALLOW_USER_PASSWORD_AUTH",
+    "ALLOW_USER_SRP_AUTH",
+]
+
+
 class PasswordPolicySeed(_Seed):
     """The ``[pool.password_policy]`` table. The defaults are those of a new user pool.
 
@@ -81,7 +91,7 @@ class PoolSeed(_Seed):
         passkey_user_verification: ``preferred`` or ``required``. Default: ``preferred``.
         passkeys_satisfy_mfa: whether a passkey with user verification counts as two factors
             (FactorConfiguration of the service model). Default: False.
-        auth_flows: ExplicitAuthFlows of the app client. Default: all flows.
+        auth_flows: ExplicitAuthFlows of the app client, without the older names. Default: all flows.
         triggers: hooks that stand for the pool's Lambda functions: Python source, or functions by the
             name of the trigger; see `oncegate_sandbox._triggers`. Default: none.
         trigger_timeout_seconds: seconds until an attempt to call a hook counts as timed out. After
@@ -117,7 +127,7 @@ class PoolSeed(_Seed):
     sign_up: bool = True
     passkey_user_verification: Literal["preferred", "required"] = "preferred"
     passkeys_satisfy_mfa: bool = False
-    auth_flows: tuple[str, ...] | None = None
+    auth_flows: tuple[AuthFlow, ...] | None = None
     triggers: str | dict[str, Callable[..., Any]] | None = None
     trigger_timeout_seconds: float = Field(default=5.0, gt=0, le=60)
 
@@ -215,13 +225,19 @@ class Seed(_Seed):
     @model_validator(mode="after")
     def _names_are_unique(self) -> Self:
         names = [
-            name
+            name if self.pool.case_sensitive else name.casefold()
             for user in self.users
-            for name in (user.username, user.email, user.phone_number)
-            if name
+            for name, can_sign_in in (
+                (user.username, True),
+                (user.email, user.email_verified),
+                (user.phone_number, user.phone_number_verified),
+            )
+            if name and can_sign_in
         ]
         if len(set(names)) != len(names):
-            raise ValueError("usernames, emails and phone numbers must be unique: each can sign in")
+            raise ValueError(
+                "usernames, verified emails and verified phone numbers must be unique: each can sign in"
+            )
         return self
 
 

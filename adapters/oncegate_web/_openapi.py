@@ -40,7 +40,7 @@ def document(prefix: str) -> dict[str, Any]:
     kinds = [get_args(one.model_fields["kind"].annotation) for one in get_args(_CHALLENGES)]
     step["properties"]["challenge"] = {"enum": [*sorted({*sum(kinds, ())}), None]}
     media = steps["$defs"]["Delivery"]["properties"]
-    media["medium"] = {"type": "string", "enum": ["SMS", "EMAIL"]}
+    media["medium"] = {"type": "string", "enum": ["SMS", "EMAIL", ""]}
     codes = [code.removeprefix("message.") for code in TEXTS if code.startswith("message.")]
     steps["$defs"]["Message"]["properties"]["code"] = {"type": "string", "enum": codes}
     for model in (step, *steps["$defs"].values()):

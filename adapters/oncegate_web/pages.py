@@ -301,7 +301,7 @@ class PageBuilder:
         return tuple(notes)
 
     def _forms(self, step: Step, *, is_wrong: bool) -> tuple[Form, ...]:
-        """Return a form for the main action, and one with a button for each action without fields."""
+        """Return a form for the main action, and one for each other action that needs no typing."""
         forms = [
             self._form(
                 action.event,
@@ -317,8 +317,7 @@ class PageBuilder:
                 opens_in=self._seconds_until(action.available_at),
             )
             for action in step.actions
-            # On the first page there is nothing to go back from.
-            if action.is_main or not (action.fields or step.state == "idle")
+            if action.is_main or _is_beside(action, step)
         ]
         if step.state == "failed":
             forms.append(self._start_form())
@@ -414,6 +413,13 @@ class PageBuilder:
     def _seconds_until(self, moment: datetime | None) -> int:
         # Rounded up, so that a countdown never ends early.
         return max(0, math.ceil((moment - self._now).total_seconds())) if moment else 0
+
+
+def _is_beside(action: Action, step: Step) -> bool:
+    """Whether a page shows an action beside its main one: it needs no typing, and leads somewhere."""
+    # On the first page there is nothing to give up.
+    is_needless = step.state == "idle" and action.ends_flow
+    return not is_needless and all(one.type == "choice" for one in action.fields)
 
 
 def _lenient(pattern: str) -> str:

@@ -40,6 +40,7 @@ class Action(BaseModel):
         label_code: the label's code in `oncegate.messages.TEXTS`.
         fields: inputs, named like the fields of the event.
         is_main: whether the step's page is for this action. The main action comes first.
+        ends_flow: whether the user gives up with it.
         available_at: earliest time for it, with a time zone; None if it is available now.
     """
 
@@ -50,6 +51,7 @@ class Action(BaseModel):
     label_code: str = ModelField(default="", exclude=True)
     fields: tuple[FormField, ...] = ()
     is_main: bool = False
+    ends_flow: bool = ModelField(default=False, exclude=True)
     available_at: datetime | None = None
 
 
@@ -344,6 +346,7 @@ def _action(kind: type[Event], flow: Flow, *, is_main: bool) -> Action:
         label_code=kind.label_code(flow),
         fields=kind.fields(flow),
         is_main=is_main,
+        ends_flow=kind.ends_flow,
         available_at=_available_at(kind.machine_event, flow),
     )
 

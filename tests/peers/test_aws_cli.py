@@ -135,13 +135,12 @@ def test_user_signs_up_and_resets_a_forgotten_password(aws: Aws, sandbox: Sandbo
 
 
 def test_program_exits_with_the_error_of_cognito(sandbox: Sandbox) -> None:
-    program = Path(sys.executable).with_name("aws")
-    arguments = "cognito-idp initiate-auth --auth-flow USER_PASSWORD_AUTH --auth-parameters"
+    command = (
+        "initiate-auth --auth-flow USER_PASSWORD_AUTH --auth-parameters USERNAME=nobody,PASSWORD=x"
+    )
+    given = ["--client-id", sandbox.client_id, "--endpoint-url", sandbox.endpoint]
     done = subprocess.run(
-        [
-            *(program, *arguments.split(), "USERNAME=nobody,PASSWORD=x"),
-            *("--client-id", sandbox.client_id, "--endpoint-url", sandbox.endpoint),
-        ],
+        [Path(sys.executable).with_name("aws"), "cognito-idp", *command.split(), *given],
         env={**os.environ, "AWS_DEFAULT_REGION": "us-east-1"},  # and no credentials
         capture_output=True,
         text=True,

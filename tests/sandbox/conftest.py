@@ -1,4 +1,4 @@
-"""A sandbox that the tests of one module share, reset before each test, and a client for raw calls."""
+"""A sandbox that the tests of one module share, reset before each test, and raw calls to it."""
 
 from __future__ import annotations
 

@@ -33,17 +33,7 @@ def _deviations(shape: Shape, value: Any, path: str) -> Iterator[str]:
     if shape.metadata.get("document"):
         return
     if isinstance(shape, StructureShape):
-        if not isinstance(value, Mapping):
-            yield f"{path}: {type(value).__name__}"
-            return
-        yield from (
-            f"{path}.{name}: missing" for name in shape.required_members if name not in value
-        )
-        for name, one in value.items():
-            if name in shape.members and one is not None:
-                yield from _deviations(shape.members[name], one, f"{path}.{name}")
-            else:
-                yield f"{path}.{name}: {'null' if one is None else 'unknown'}"
+        yield from _of_structure(shape, value, path)
     elif isinstance(shape, MapShape):
         for name, one in value.items():
             yield from _deviations(shape.value, one, f"{path}.{name}")
@@ -54,3 +44,15 @@ def _deviations(shape: Shape, value: Any, path: str) -> Iterator[str]:
         yield f"{path}: {type(value).__name__} for {shape.type_name}"
     elif shape.metadata.get("enum") and value not in shape.metadata["enum"]:
         yield f"{path}: {value}"
+
+
+def _of_structure(shape: StructureShape, value: Any, path: str) -> Iterator[str]:
+    if not isinstance(value, Mapping):
+        yield f"{path}: {type(value).__name__}"
+        return
+    yield from (f"{path}.{name}: missing" for name in shape.required_members if name not in value)
+    for name, one in value.items():
+        if name in shape.members and one is not None:
+            yield from _deviations(shape.members[name], one, f"{path}.{name}")
+        else:
+            yield f"{path}.{name}: {'null' if one is None else 'unknown'}"

@@ -1,4 +1,4 @@
-"""Controls for tests and operators: reset, users, the request log, HTTPS, addresses, and headers."""
+"""Controls for tests: reset, users, the request log, HTTPS, addresses, and headers."""
 
 from __future__ import annotations
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+import oncegate_sandbox
 from oncegate_sandbox import Sandbox
 from oncegate_sandbox.testing import CognitoPool
 
@@ -47,6 +48,14 @@ def test_loaded_plugin_imports_nothing_but_pytest() -> None:
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "['oncegate_sandbox', 'oncegate_sandbox.pytest_plugin']"
+
+
+def test_every_public_name_can_be_imported() -> None:
+    for name in oncegate_sandbox.__all__:
+        value = getattr(oncegate_sandbox, name)
+        assert getattr(value, "__name__", name) == name
+    with pytest.raises(ImportError):
+        exec("from oncegate_sandbox import NoSuchName")
 
 
 def test_code_is_sent_once_and_signs_in(pytester: pytest.Pytester) -> None:

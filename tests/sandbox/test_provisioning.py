@@ -737,7 +737,7 @@ def test_preferred_factor_that_the_pool_lost_is_not_used(new_pool: NewPool) -> N
     """[model] SetUserPoolMfaConfig: factors that are not given are turned off."""
     pool = new_pool(SmsConfiguration=ROLE)
     token = {"SoftwareTokenMfaConfiguration": {"Enabled": True}}
-    email = {"EmailMfaConfiguration": {}}
+    email: dict[str, Any] = {"EmailMfaConfiguration": {}}
     both = {"email": "ana@example.com", "phone_number": "+15550001234"}
     pool.add("ana", **both, email_verified="true", phone_number_verified="true")
     pool.admin("set_user_pool_mfa_config", MfaConfiguration="OPTIONAL", **token, **email)
@@ -875,6 +875,16 @@ def test_seed_is_described_as_it_is_meant() -> None:
     client = {**named, "ClientId": seed.pool.client_id}
     flows = cognito.perform("DescribeUserPoolClient", client)["UserPoolClient"]["ExplicitAuthFlows"]
     assert flows == ["ALLOW_USER_SRP_AUTH"]
+
+
+def test_seed_can_require_custom_attributes() -> None:
+    """Cognito cannot; seeds of earlier releases could."""
+    seed = Seed(pool=PoolSeed(required_attributes=("custom:team", "email"), auth_session_minutes=5))
+    cognito = Cognito(seed, lambda pool_id: f"http://issuer/{pool_id}", SandboxClock())
+    assert cognito.default.settings.required_attributes == ("custom:team", "email")
+    client = {"UserPoolId": seed.pool.id, "ClientId": seed.pool.client_id}
+    found = cognito.perform("DescribeUserPoolClient", client)["UserPoolClient"]
+    assert found["AuthSessionValidity"] == 5
 
 
 def test_demo_pool_can_be_read_by_terraform(boto: Any, shared: Sandbox) -> None:

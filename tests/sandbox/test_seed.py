@@ -92,3 +92,27 @@ def test_any_file_content_loads_or_is_invalid_input(
         load_seed(path)
     except InvalidInput as error:
         assert str(path) in str(error)  # noqa: PT017
+
+
+@pytest.mark.parametrize(
+    ("pool", "users", "is_valid"),
+    [
+        ("", [("ana", ""), ("ana", "")], False),
+        ("", [("ana", ""), ("Ana", "")], True),
+        ("case_sensitive = false", [("ana", ""), ("Ana", "")], False),
+        ("", [("ana", "email = 'a@b'"), ("bob", "email = 'a@b'")], False),
+        ("", [("ana", "email = 'a@b'"), ("bob", "email = 'a@b'\nemail_verified = false")], True),
+    ],
+)
+def test_names_that_can_sign_in_are_unique(
+    pool: str, users: list[tuple[str, str]], is_valid: bool, tmp_path: Path
+) -> None:
+    """AWS developer guide, user attributes: an alias is unique once it is verified."""
+    path = tmp_path / "seed.toml"
+    tables = [f"[[users]]\nusername = '{name}'\npassword = 'x'\n{more}" for name, more in users]
+    path.write_text("\n".join([f"[pool]\n{pool}", *tables]), "utf-8")
+    if is_valid:
+        assert len(load_seed(path).users) == 2
+    else:
+        with pytest.raises(InvalidInput, match="must be unique"):
+            load_seed(path)

@@ -82,6 +82,16 @@ def test_session_of_a_sign_up_confirms_and_signs_in(new_pool: NewPool) -> None:
     assert signed_in["AuthenticationResult"]["AccessToken"]
 
 
+def test_expired_session_of_a_sign_up_confirms_without_signing_in(new_pool: NewPool) -> None:
+    """The rule is inferred: a user may need longer than three minutes to find the code."""
+    pool = new_pool(**VERIFIED_EMAIL)
+    session = sign_up(pool, UserAttributes=EMAIL)["Session"]
+    pool.sandbox.advance(600)
+    code = pool.code()
+    answer = pool.app("confirm_sign_up", Username="ana", ConfirmationCode=code, Session=session)
+    assert ("Session" in answer, pool.status()) == (False, "CONFIRMED")
+
+
 def test_session_of_another_sign_up_does_not_confirm(new_pool: NewPool) -> None:
     pool = new_pool(**VERIFIED_EMAIL)
     other = sign_up(pool, "bob")["Session"]
@@ -397,6 +407,12 @@ class TestConfirmation:
             "InvalidParameterException",
             "User is already confirmed.",
         )
+
+    def test_code_for_an_older_address_does_not_confirm(self, pool: UserPool) -> None:
+        old = pool.code()
+        changed = named({"email": "new@example.com"})
+        pool.admin("admin_update_user_attributes", Username="ana", UserAttributes=changed)
+        assert rejection(self.confirm, pool, old)[0] == "ExpiredCodeException"
 
     def test_unknown_user_is_not_revealed(self, pool: UserPool) -> None:
         """[dev] managing user existence error responses"""

@@ -369,6 +369,18 @@ class TestMfaPreference:
         pool.boto.set_user_mfa_preference(AccessToken=token, SMSMfaSettings={"Enabled": False})
         assert pool.boto.get_user(AccessToken=token)["UserMFASettingList"] == ["EMAIL_OTP"]
 
+    def test_settings_of_older_sdks_enable_sms(self, new_pool: NewPool) -> None:
+        """[API] SetUserSettings, AdminSetUserSettings; amazon-cognito-identity-js"""
+        pool = new_pool()
+        pool.add(phone_number="+15550001234")
+        token = pool.tokens()["AccessToken"]
+        options = [{"DeliveryMedium": "SMS", "AttributeName": "phone_number"}]
+        pool.boto.set_user_settings(AccessToken=token, MFAOptions=options)
+        found = pool.boto.get_user(AccessToken=token)
+        assert (found["MFAOptions"], found["UserMFASettingList"]) == (options, ["SMS_MFA"])
+        pool.admin("admin_set_user_settings", Username="ana", MFAOptions=[])
+        assert "MFAOptions" not in pool.boto.get_user(AccessToken=token)
+
     def test_factors_of_user_auth_are_listed(self, new_pool: NewPool) -> None:
         """[API] GetUserAuthFactors"""
         factors = {"AllowedFirstAuthFactors": ["PASSWORD", "EMAIL_OTP", "SMS_OTP", "WEB_AUTHN"]}

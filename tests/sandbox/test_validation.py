@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 from tests.sandbox.conftest import Call
+from tests.sandbox.service_model import deviations
 
 from oncegate_sandbox import DEMO_SEED, CognitoError
 from oncegate_sandbox._model import service_model
@@ -272,3 +273,19 @@ def test_raw_request_of_another_type_is_a_serialization_exception(call: Call) ->
         "__type": "SerializationException",
         "message": "NUMBER_VALUE can not be converted to a String",
     }
+
+
+def test_deviations_of_a_response_are_found() -> None:
+    """What each test of the sandbox is checked with."""
+    assert deviations("DeleteUser", {"Deleted": True}) == [
+        "DeleteUser: ['Deleted'] in an empty response"
+    ]
+    users = [{"Username": 5, "Enabled": "yes", "UserStatus": "HAPPY", "Colour": "red"}]
+    assert deviations("ListUsers", {"Users": users, "PaginationToken": None}) == [
+        "ListUsers.Users[].Username: int for string",
+        "ListUsers.Users[].Enabled: str for boolean",
+        "ListUsers.Users[].UserStatus: HAPPY",
+        "ListUsers.Users[].Colour: unknown",
+        "ListUsers.PaginationToken: null",
+    ]
+    assert deviations("GetUser", {"Username": "ana"}) == ["GetUser.UserAttributes: missing"]

@@ -142,7 +142,7 @@ def test_types_have_the_literals_of_the_engine(modules: Path, tmp_path: Path) ->
     }
     offered[FlowState.AUTHENTICATED] = with_answer  # if the response was lost
     codes = {code.partition(".")[2] for code in TEXTS if code.startswith("message.")}
-    media = re.findall(r'``"(\w+)"``', (Delivery.__doc__ or "").split("medium:")[1].split("\n")[0])
+    media = re.findall(r'``"(\w*)"``', (Delivery.__doc__ or "").split("medium:")[1].split("\n")[0])
     choices = {"factor": union(Factor), "remember": union(["true", "false"])}
     checks = [
         'import type { Action, EventType, Factor, Medium, MessageCode, State, Step, StepOf } from "oncegate";',

@@ -28,7 +28,13 @@ from oncegate_sandbox._signing_in import SigningIn
 from oncegate_sandbox._users import User
 from oncegate_sandbox._wire import Json, Operations
 from oncegate_sandbox.challenges._base import Challenge
-from oncegate_sandbox.errors import SESSION_FOREIGN, invalid_parameter, not_authorized
+from oncegate_sandbox.errors import (
+    SESSION_EXPIRED,
+    SESSION_FOREIGN,
+    CognitoError,
+    invalid_parameter,
+    not_authorized,
+)
 
 rule(
     "confirm-unknown",
@@ -52,6 +58,11 @@ rule(
     "confirm-session",
     "The session of ConfirmSignUp starts USER_AUTH.",
     source="API reference, ConfirmSignUp; aws-sdk-js-v3#6724",
+)
+rule(
+    "confirm-session-expired",
+    "If the session of the sign-up has expired, the user is confirmed all the same, but not signed in.",
+    inferred=True,
 )
 rule(
     "resend-without-verification",
@@ -111,8 +122,7 @@ class ConfirmSignUp(Challenge):
         if user is None:
             raise mismatch()
         check_unconfirmed(user)
-        if request.session and pool.sessions.find(request.session, SIGNED_UP, now).user is not user:
-            raise not_authorized(SESSION_FOREIGN)
+        can_sign_in = self._can_sign_in(user, request.session)
         sent = check_code(pool, user, CONFIRM_SIGN_UP, request.code)
         check_alias(
             pool,
@@ -125,7 +135,23 @@ class ConfirmSignUp(Challenge):
         user.set_verified(sent.attribute, verified=True)
         user.status, user.modified_at = "CONFIRMED", now
         post_confirmation(pool, user, request.client_id, request.metadata)
-        return {"Session": pool.sessions.open("CONFIRMED", user, now).text}
+        return {"Session": pool.sessions.open("CONFIRMED", user, now).text} if can_sign_in else {}
+
+    def _can_sign_in(self, user: User, session: str | None) -> bool:
+        """Whether the session of the sign-up, if the request has one, has not expired.
+
+        Raises:
+            CognitoError: the session is invalid or another user's.
+        """
+        try:
+            found = session and self.pool.sessions.find(session, SIGNED_UP, self.pool.clock.now())
+        except CognitoError as error:
+            if error.message != SESSION_EXPIRED:
+                raise
+            return False
+        if found and found.user is not user:
+            raise not_authorized(SESSION_FOREIGN)
+        return True
 
     def sign_in_with(self, user: User | None, session: str, caller: Caller) -> Json:
         """Sign in with the session of a confirmation in place of a first factor.

@@ -2,18 +2,20 @@
 
 /** Code of a message: stable, for programs. Texts may change, and are in the user's language. */
 export type MessageCode =
-  | "administrator_must_act" | "already_tried" | "answer_already_tried" | "answer_outcome_unknown"
-  | "answer_refused" | "cancelled" | "challenge_dead" | "challenge_expired" | "code_already_used"
-  | "code_expired" | "code_used" | "confirm_answer" | "confirmed" | "device_forgotten"
-  | "factor_unusable" | "finished" | "firewall" | "flow_expired" | "in_flight" | "invalid_input"
-  | "locked" | "misconfigured" | "new_password_refused" | "no_more_codes" | "not_accepted"
-  | "not_allowed" | "not_confirmed" | "not_offered" | "not_the_same_answer" | "outcome_unknown"
-  | "password_for_new_code" | "password_reset_required" | "recovery_code_expired"
-  | "recovery_refused" | "recovery_unavailable" | "refused" | "sign_up_not_confirmed" | "signed_in"
-  | "stale" | "stalled" | "throttled" | "too_many_codes" | "too_many_guesses"
-  | "too_many_wrong_answers" | "too_many_wrong_codes" | "too_soon" | "trigger_refused"
-  | "unknown_challenge" | "unreachable" | "username_missing" | "wrong_answer" | "wrong_code"
-  | "wrong_credentials";
+  | "address_taken" | "administrator_must_act" | "already_tried" | "answer_already_tried"
+  | "answer_failed" | "answer_outcome_unknown" | "answer_refused" | "attribute_refused" | "blocked"
+  | "cancelled" | "challenge_dead" | "challenge_expired" | "code_already_used" | "code_expired"
+  | "code_used" | "confirm_answer" | "confirmed" | "device_forgotten" | "email_refused"
+  | "factor_unusable" | "finished" | "firewall" | "flow_expired" | "in_flight" | "input_refused"
+  | "invalid_input" | "limit_exceeded" | "locked" | "misconfigured" | "new_password_refused"
+  | "new_password_spaces" | "no_more_codes" | "not_accepted" | "not_allowed" | "not_confirmed"
+  | "not_offered" | "not_the_same_answer" | "outcome_unknown" | "password_for_new_code"
+  | "password_reset_required" | "phone_number_refused" | "recovery_code_expired"
+  | "recovery_refused" | "recovery_unavailable" | "refused" | "second_factor_missing"
+  | "sign_up_not_confirmed" | "signed_in" | "stale" | "stalled" | "throttled" | "too_many_codes"
+  | "too_many_guesses" | "too_many_wrong_answers" | "too_many_wrong_codes" | "too_soon"
+  | "trigger_refused" | "unknown_challenge" | "unreachable" | "username_missing"
+  | "username_refused" | "wrong_answer" | "wrong_code" | "wrong_credentials";
 
 /** Code of a problem: the server's, or the module's own. */
 export type ProblemCode =
@@ -41,7 +43,7 @@ export type Factor =
   | "SMS_MFA" | "EMAIL_OTP" | "SOFTWARE_TOKEN_MFA" | "SMS_OTP" | "WEB_AUTHN" | "PASSWORD";
 
 /** How Cognito sent a code. */
-export type Medium = "SMS" | "EMAIL";
+export type Medium = "SMS" | "EMAIL" | "";
 
 /** What to tell the user. */
 export interface Message {

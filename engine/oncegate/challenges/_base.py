@@ -57,8 +57,8 @@ class Delivery(StoredModel):
     """Where Cognito sent a code.
 
     Attributes:
-        medium: ``"SMS"`` or ``"EMAIL"`` (Cognito's CODE_DELIVERY_DELIVERY_MEDIUM).
-        destination: masked by Cognito, such as ``"+*******1234"``.
+        medium: ``"SMS"`` or ``"EMAIL"``; ``""`` if it must not be told (a recovery's code).
+        destination: masked by Cognito, such as ``"+*******1234"``; empty if it must not be told.
     """
 
     medium: str
@@ -319,6 +319,7 @@ class EventBase(BaseModel):
         first_factor: the password that the event brings, which may be used once more while the event
             is processed.
         can_be_repeated: whether the user can give the same answer once more.
+        ends_flow: whether the user gives up with it.
     """
 
     model_config = ConfigDict(
@@ -327,6 +328,7 @@ class EventBase(BaseModel):
 
     machine_event: ClassVar[str]
     can_be_repeated: ClassVar[bool] = True
+    ends_flow: ClassVar[bool] = False
 
     def __init__(self, **data: Any) -> None:
         try:

@@ -11,4 +11,5 @@ class Cancel(EventBase):
     """The user gives up. The flow ends; a new one can be started."""
 
     machine_event: ClassVar[str] = "cancel"
+    ends_flow: ClassVar[bool] = True
     type: Literal["cancel"] = "cancel"

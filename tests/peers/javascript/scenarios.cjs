@@ -5,12 +5,19 @@ const pools = JSON.parse(process.argv[2]);
 const controls = `${pools.endpoint}/_sandbox`;
 let ahead = 0;
 
-const post = (path, body) =>
-  fetch(`${controls}/${path}`, {
-    method: 'POST',
-    headers: { 'Content-Type': 'application/json' },
-    body: JSON.stringify(body),
-  });
+const post = async (url, body, headers) => {
+  const json = { 'Content-Type': 'application/x-amz-json-1.1', ...headers };
+  return (await fetch(url, { method: 'POST', headers: json, body: JSON.stringify(body) })).json();
+};
+
+// A call past the client, which would repeat it, or forget what it needs for it.
+const call = (operation, request) => {
+  const target = `AWSCognitoIdentityProviderService.${operation}`;
+  return post(pools.endpoint, request, { 'X-Amz-Target': target });
+};
+
+const refresh = async (RefreshToken) =>
+  call('GetTokensFromRefreshToken', { ClientId: pools.client_id, RefreshToken });
 
 // A user of the sandbox: state, attributes, current codes, messages with the newest first.
 const user = async (name, poolId = pools.pool_id) => {
@@ -24,7 +31,7 @@ const code = async (name, poolId) => (await user(name, poolId)).messages[0].code
 const wrong = (right) => String((Number(right) + 1) % 10 ** right.length).padStart(right.length, '0');
 
 const advance = async (seconds) => {
-  await post('clock', { advance_seconds: seconds });
+  await post(`${controls}/clock`, { advance_seconds: seconds });
   ahead += seconds;
 };
 
@@ -55,4 +62,4 @@ const run = async (scenarios) => {
   process.exit(0);
 };
 
-module.exports = { advance, code, pools, run, totp, user, wrong };
+module.exports = { advance, call, code, pools, refresh, run, totp, user, wrong };

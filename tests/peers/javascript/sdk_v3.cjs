@@ -1,6 +1,8 @@
-// AWS SDK for JavaScript, version 3: its commands, paginators and exception classes.
+// AWS SDK for JavaScript, version 3: its commands, paginators and exception classes. For SRP it needs
+// cognito-srp-helper.
 const assert = require('node:assert/strict');
 const sdk = require('@aws-sdk/client-cognito-identity-provider');
+const srp = require('cognito-srp-helper');
 const { code, pools, run, totp, wrong } = require('./scenarios.cjs');
 
 const PASSWORD = 'Correct-horse-1';
@@ -258,6 +260,70 @@ run({
     // Unknown users, and what was asked for in their name, look alike.
     const unknown = await send('ForgotPassword', { ClientId, Username: 'nobody' });
     assert.equal(unknown.CodeDeliveryDetails.DeliveryMedium, 'EMAIL');
+  },
+
+  async 'SRP with a client secret, and a device that replaces the code'() {
+    const { pool_id } = pools.devices;
+    const { UserPoolClient: app } = await send('CreateUserPoolClient', {
+      UserPoolId: pool_id,
+      ClientName: 'confidential',
+      GenerateSecret: true,
+    });
+    const USERNAME = 'device';
+    const SECRET_HASH = srp.createSecretHash(USERNAME, app.ClientId, app.ClientSecret);
+    const device = {};
+    const respond = (ChallengeName, Session, signed, more = {}) =>
+      send(
+        'RespondToAuthChallenge',
+        srp.wrapAuthChallenge(signed, {
+          ClientId: app.ClientId,
+          ChallengeName,
+          Session,
+          ChallengeResponses: { USERNAME, SECRET_HASH, ...device.parameters, ...more },
+        }),
+      );
+    const proven = async (password) => {
+      const session = srp.createSrpSession(USERNAME, password, pool_id, false);
+      const request = srp.wrapInitiateAuth(session, {
+        ClientId: app.ClientId,
+        AuthFlow: 'USER_SRP_AUTH',
+        AuthParameters: { USERNAME, SECRET_HASH, ...device.parameters },
+      });
+      const begun = await send('InitiateAuth', request);
+      const signed = srp.signSrpSession(session, begun);
+      return { session, signed, asked: await respond('PASSWORD_VERIFIER', begun.Session, signed) };
+    };
+
+    await fails(proven('wrong'), 'NotAuthorizedException', 'Incorrect username or password.');
+    const { asked, signed } = await proven(PASSWORD);
+    assert.equal(asked.ChallengeName, 'SMS_MFA');
+    const given = { SMS_MFA_CODE: await code(USERNAME, pool_id) };
+    const { AuthenticationResult: first } = await respond('SMS_MFA', asked.Session, signed, given);
+    const { DeviceKey, DeviceGroupKey } = first.NewDeviceMetadata;
+    const { DeviceSecretVerifierConfig, DeviceRandomPassword } = srp.createDeviceVerifier(
+      DeviceKey,
+      DeviceGroupKey,
+    );
+    const { AccessToken } = first;
+    const named = { AccessToken, DeviceKey };
+    const confirmed = await send('ConfirmDevice', { ...named, DeviceSecretVerifierConfig });
+    assert.equal(confirmed.UserConfirmationNecessary, true);
+    await send('UpdateDeviceStatus', { ...named, DeviceRememberedStatus: 'remembered' });
+
+    device.parameters = { DEVICE_KEY: DeviceKey };
+    const second = await proven(PASSWORD);
+    assert.equal(second.asked.ChallengeName, 'DEVICE_SRP_AUTH');
+    const begun = await respond('DEVICE_SRP_AUTH', second.asked.Session, second.signed);
+    const withDevice = srp.signSrpSessionWithDevice(
+      second.session,
+      begun,
+      DeviceGroupKey,
+      DeviceRandomPassword,
+    );
+    const done = await respond('DEVICE_PASSWORD_VERIFIER', begun.Session, withDevice);
+    assert.ok(done.AuthenticationResult.AccessToken);
+    const found = await send('AdminListDevices', { UserPoolId: pool_id, Username: USERNAME });
+    assert.equal(found.Devices[0].DeviceKey, DeviceKey);
   },
 
   async 'the seed is described'() {
