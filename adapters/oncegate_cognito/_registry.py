@@ -63,7 +63,7 @@ _performers: dict[tuple[type, type | None], Performer[Any]] = {}
 def parses(*names: str) -> Callable[[Parser], Parser]:
     """Register a parser.
 
-    The parser returns a rejection if no answer leads on. It may raise AttributeError, KeyError,
+    The parser returns a rejection if the user can give no answer. It may raise AttributeError, KeyError,
     TypeError or ValueError if it cannot understand the challenge.
 
     Args:

@@ -179,7 +179,7 @@ ERRORS: Final = (
     ErrorRow("UserNotFoundException", "", _R.WRONG_CREDENTIALS, _PERSON),
     ErrorRow("UserNotFoundException", "", _R.REFUSED, frozenset({DEVICE})),
     ErrorRow(_NOT_AUTHORIZED, "", _R.FACTOR_UNUSABLE, frozenset({SEND_CODE})),
-    # Whoever asks for a code must not learn that there is no such user (P6).
+    # A caller who asks for a code must not learn that there is no such user (P6).
     ErrorRow("UserNotFoundException", "", _R.WRONG_CREDENTIALS, frozenset({SEND_CODE})),
     ErrorRow("UserNotFoundException", "", _R.WRONG_CODE, frozenset({CONFIRM})),
     # Tokens. Whatever else is refused is not about them.

@@ -1,6 +1,6 @@
 """Operations on identity providers: kept and described, so that teams can provision them.
 
-Nobody signs in through them: the sandbox has no managed login.
+Users cannot sign in through them: the sandbox has no managed login.
 """
 
 from __future__ import annotations

@@ -341,7 +341,7 @@ class SigningIn:
             raise not_authorized(SESSION_FOREIGN)
         if session.user and not session.user.is_enabled:
             raise not_authorized(DISABLED)
-        # After USER_AUTH no response names the user, so the hash is over the name that was typed.
+        # After USER_AUTH no response names the user, so the hash covers the name that was typed.
         if client.has_secret and session.user and name not in {session.user.username, session.name}:
             raise not_authorized(f"SecretHash does not match for the client: {request.client_id}")
         key = request.responses.get("DEVICE_KEY")

@@ -23,7 +23,7 @@ OTHERS: list[dict[str, Any]] = [
     {"kind": "mfa_lockout"},
     {"kind": "threat_block"},
     {"kind": "limit"},
-    {"kind": "throttle", "times": 9},
+    {"kind": "throttle"},
     {"kind": "malformed"},
     {"kind": "html"},
     {"kind": "empty"},
@@ -34,10 +34,10 @@ OTHERS: list[dict[str, Any]] = [
 
 def faults(operation: str) -> list[Fault]:
     """Return a fault for each error of an operation, and for each response that is no error."""
-    # More than once: the transport repeats a call that was throttled, because nothing was performed.
-    codes = sorted(errors_of(operation))
-    modelled = [{"kind": "error", "code": code, "times": 9} for code in codes]
-    return [Fault.model_validate({"operation": operation, **one}) for one in [*modelled, *OTHERS]]
+    # More than once: the transport repeats a call if the repetition is harmless.
+    modelled = [{"kind": "error", "code": code} for code in sorted(errors_of(operation))]
+    orders = [{"operation": operation, "times": 9, **one} for one in [*modelled, *OTHERS]]
+    return [Fault.model_validate(order) for order in orders]
 
 
 def name(fault: Fault) -> str:

@@ -48,7 +48,7 @@ FLOWS = ("USER_PASSWORD_AUTH", "USER_SRP_AUTH")
 
 
 class Person:
-    """Somebody who signs in to a pool with one user, ana.
+    """A user who signs in to a pool with one user, ana.
 
     Attributes:
         step: the step that is shown.
@@ -159,7 +159,7 @@ def test_first_factor_code_of_eight_digits_fits_its_field(factor: Factor) -> Non
 
 @pytest.mark.parametrize("secret", [None, "the-secret"])
 def test_alias_that_was_typed_answers_the_first_factor(secret: str | None) -> None:
-    """a recorded pool: no response names the user, and SECRET_HASH is over the name that was typed"""
+    """a recorded pool: no response names the user, and SECRET_HASH covers the name that was typed"""
     person = Person("USER_AUTH", pool={"client_secret": secret}, **EMAIL)
     person.name("ana@example.com", Factor.EMAIL)
     assert person.send(SubmitCode(code=person.codes[-1])).tokens
@@ -173,6 +173,16 @@ def test_user_without_a_password_gets_the_code_at_once() -> None:
     assert person.name().state == "awaiting_mfa"
     assert (len(person.codes), person.other_ways) == (1, [])
     assert person.send(SubmitCode(code=person.codes[-1])).tokens
+
+
+def test_codes_of_a_user_without_a_password_do_not_count_for_each_password_that_is_typed() -> None:
+    settings = {"budget": CodeBudget(per_user=3)}
+    person = Person("USER_AUTH", password="", **EMAIL, settings=settings)
+    for number in range(6):
+        person.again().enter(f"wrong-horse-{number}")
+        if person.step.state == "choosing_first_factor":
+            person.send(ChooseFactor(factor=Factor.EMAIL))
+    assert len(person.codes) == 3
 
 
 class TestAnotherWay:

@@ -22,14 +22,20 @@ def kept(name: str, fill: Callable[[Path], None]) -> Path:
     """Return a folder of the virtual environment, after filling it if it is missing.
 
     Processes of pytest-xdist wait for the one that fills it.
+
+    Args:
+        name: name of the folder: what is in it, a hyphen, and its version. Other versions are deleted.
+        fill: fills a folder that is empty.
     """
     folder = Path(sys.prefix) / "peers" / name
     folder.parent.mkdir(exist_ok=True)
-    with (folder.parent / "lock").open("w") as lock:
+    what = name.partition("-")[0]
+    with (folder.parent / f"{what}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not folder.exists():
-            partial = folder.with_name("partial")
-            shutil.rmtree(partial, ignore_errors=True)
+            for older in folder.parent.glob(f"{what}-*"):
+                shutil.rmtree(older)
+            partial = folder.with_name(f"{what}-partial")
             partial.mkdir()
             fill(partial)
             partial.rename(folder)

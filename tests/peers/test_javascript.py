@@ -7,6 +7,7 @@ sandbox's responses and errors.
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -153,7 +154,7 @@ def test_client_from_npm_works_against_the_sandbox(
     packages: Path = request.getfixturevalue("javascript")
     done = subprocess.run(
         ["node", HERE / client, json.dumps(pools)],
-        env={"PATH": "/usr/local/bin:/usr/bin:/bin", "NODE_PATH": str(packages / "node_modules")},
+        env={**os.environ, "NODE_PATH": str(packages / "node_modules")},
         capture_output=True,
         text=True,
         timeout=120,

@@ -29,7 +29,7 @@ _ALREADY_CONFIRMED = (
 def send_code(call: SendCode, requests: Requests) -> Outcome:
     """Have Cognito send a code.
 
-    A user who is confirmed already needs none. Whoever typed the name is not told.
+    A user who is confirmed already needs none. The caller, who has proven nothing, is not told.
     """
     try:
         response = requests.send(

@@ -67,7 +67,7 @@ class FactorChoice(Challenge):
         if preferred in available or (user is None and preferred in self._imitated()):
             return self._begin_with(preferred, attempt)
         self.sign_in.check_status(user, attempt.client)
-        if len(available) == 1:
+        if not preferred and len(available) == 1:
             return self._begin_with(available[0], attempt)
         return self.open_first("SELECT_CHALLENGE", attempt, {})
 

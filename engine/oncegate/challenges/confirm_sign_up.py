@@ -36,7 +36,7 @@ class ConfirmAccount(EventBase):
     """Enter the code that confirms a sign-up, or request one.
 
     Offered after every rejected sign-in: Cognito refuses an unconfirmed user before it checks the
-    password, so whether there is one must not be told to whoever types the name.
+    password, so whether there is one must not be told to a caller who types the name.
     """
 
     machine_event: ClassVar[str] = "confirm_account"

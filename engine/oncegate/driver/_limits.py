@@ -36,6 +36,8 @@ from oncegate.challenges import (
     Factor,
     FactorChoice,
     ForgotPassword,
+    PasskeyChallenge,
+    PasswordChallenge,
     RecoveryChallenge,
     RememberDevice,
     RequestCode,
@@ -60,6 +62,7 @@ from oncegate.outcomes import (
 )
 from oncegate.ports import Clock, StoredRecord
 from oncegate.record import Flow
+from oncegate.states import FlowState
 
 _TRIES = 8
 _NOT_SENT: Final = frozenset({Factor.TOTP, Factor.PASSKEY, Factor.PASSWORD})
@@ -406,8 +409,19 @@ def _tag_of(flow: Flow) -> str:
 
 
 def _password_tag_of(flow: Flow) -> str:
-    # Cognito asks for a recovery before it has checked the password.
-    return "" if isinstance(flow.challenge, RecoveryChallenge) else flow.account_tag
+    """The tag of the password that a code is sent for; empty if Cognito has not checked any.
+
+    A caller could send each request with another password.
+    """
+    if flow.state is FlowState.CHECKING_PASSWORD:
+        return flow.account_tag
+    match flow.challenge:
+        case RecoveryChallenge() | PasskeyChallenge() | PasswordChallenge():
+            return ""
+        case FactorChoice(kind="SELECT_CHALLENGE") | CodeChallenge(is_first_factor=True):
+            return ""
+        case _:
+            return flow.account_tag
 
 
 def _browser_tag(is_known: bool) -> str:

@@ -270,7 +270,7 @@ class SignInMachine(Guards, Effects, StateChart[TransitionContext]):
             on="continue_without_device",
         )
         | checking_device.to(idle, cond="device_is_not_believed", on="start_over_without_device")
-        # A recovery comes before the sign-in. Before a factor is proven, nobody is told of one.
+        # A recovery comes before the sign-in. Before a factor is proven, no caller is told of one.
         | deciding.from_(
             checking_answer, setting_password, cond="recovery_is_required", on="start_recovery"
         )

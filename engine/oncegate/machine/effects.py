@@ -56,7 +56,7 @@ _REQUESTS = frozenset({FlowState.CHECKING_PASSWORD, FlowState.REQUESTING_CHALLEN
 def _hidden_delivery() -> Delivery:
     """Return what is shown of the delivery of a recovery's code: not where to.
 
-    Whoever typed the name asked for it, and has proven nothing. Cognito imitates a destination for some
+    The caller who typed the name has proven nothing. Cognito imitates a destination for some
     users and not for others, such as one whose sign-up is confirmed.
     """
     return Delivery(medium="", destination="")
@@ -124,7 +124,7 @@ class Effects:
         """Write ahead a sign-in that begins anew, with the factor that the user prefers."""
         trigger = self.model.trigger
         assert isinstance(trigger, ChooseFactor)
-        self._drop_challenge(factor=trigger.factor, preselected_factor=None)
+        self._drop_challenge(factor=trigger.factor, preselected_factor=None, account_tag="")
         self.write_new_code_ahead()
 
     def ask_for_password(self) -> None:
@@ -381,7 +381,7 @@ class Effects:
         # A first factor is rejected in its own words, whatever asked for it.
         challenge, state = self.model.challenge, self.model.state
         is_proven = state in {FlowState.CHECKING_ANSWER, FlowState.SETTING_PASSWORD}
-        if reason in RECOVERIES and not is_proven:  # nobody is told
+        if reason in RECOVERIES and not is_proven:  # no caller is told
             reason = RejectionReason.WRONG_CREDENTIALS
         if challenge is None and state is FlowState.REQUESTING_CHALLENGE:
             # A pool's Lambda that refuses a username says that the password is wrong; there is none.
