@@ -171,6 +171,11 @@ FLOWS: dict[str, Flow] = {
     "requesting an email": walk(
         SubmitEmail(email="ana@example.com"), flow=AT_REST[FlowState.SETTING_UP_EMAIL]
     ),
+    "remembering unasked": walk(
+        REGISTERED,
+        flow=REGISTERING.model_copy(update={"remember_device": True}),
+        inputs=INPUTS,
+    ),
     "sending a recovery code": walk(RequestNewCode(), flow=AT_REST[FlowState.AWAITING_RESET]),
     "checking a recovery code": walk(code(), flow=AT_REST[FlowState.AWAITING_CONFIRMATION]),
     "resetting": walk(

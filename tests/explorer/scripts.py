@@ -182,7 +182,7 @@ CHOOSING: dict[str, tuple[Script, dict[str, object]]] = {
     "nothing_is_asked": (continues("dora", 0), {}),
     "password_is_chosen": (continues("ana", 1, EMAIL), BY_CHOICE),
     "pool_asks_about_device": (continues("fay", 0), {"with_devices": "always"}),
-    "session_exists": (continues("fay", 0), DEVICES),
+    "tokens_are_with_the_caller": (continues("fay", 0), DEVICES),
     "tokens_are_issued": (continues("ana", 0), {}),
     "user_has_not_decided": (
         clicks(RIGHT.model_copy(update={"remember_device": False}), before=(ANA,)),

@@ -352,14 +352,13 @@ registering_device     | time_passed         | due                 | idle
 registering_device     | time_passed         |                     | ! in_flight
 registering_device     | time_passed         | due, session        | authenticated
 registering_device     | time_passed         | session             | ! in_flight
-remembering_device     | time_passed         | due                 | idle
+remembering_device     | time_passed         | due                 | authenticated
+remembering unasked    | time_passed         | due                 | idle
 remembering_device     | time_passed         |                     | ! in_flight
-remembering_device     | time_passed         | due, session        | authenticated
+remembering unasked    | time_passed         | due, session        | authenticated
 remembering_device     | time_passed         | session             | ! in_flight
-offering_device        | time_passed         | due                 | idle
+offering_device        | time_passed         | due                 | authenticated
 offering_device        | time_passed         |                     | ! not_allowed
-offering_device        | time_passed         | due, session        | authenticated
-offering_device        | time_passed         | session             | ! not_allowed
 password_verified      | time_passed         | due                 | idle
 password_verified      | time_passed         |                     | ! not_allowed
 choosing_first_factor  | time_passed         | due                 | idle

@@ -339,11 +339,12 @@ class SignInMachine(Guards, Effects, StateChart[TransitionContext]):
     # ── time ──
 
     time_passed = Event(
-        authenticated.from_(
+        # The caller got the tokens with the offer: another sign-in would issue them twice.
+        offering_device.to(authenticated, cond="deadline_has_passed", on="withdraw_device_offer")
+        | authenticated.from_(
             registering_device,
-            offering_device,
             remembering_device,
-            cond="session_exists and deadline_has_passed",
+            cond="tokens_are_with_the_caller and deadline_has_passed",
             on="withdraw_device_offer",
         )
         | idle.from_(
@@ -354,9 +355,7 @@ class SignInMachine(Guards, Effects, StateChart[TransitionContext]):
             cond="deadline_has_passed",
             on="start_over_unknown",
         )
-        | idle.from_(
-            *_challenged, offering_device, cond="deadline_has_passed", on="start_over_expired"
-        )
+        | idle.from_(*_challenged, cond="deadline_has_passed", on="start_over_expired")
     )
 
     # ── out of the junction: tried in this order, the everyday ones first ──

@@ -11,6 +11,7 @@ from oncegate.challenges import (
     ChooseFactor,
     CodeChallenge,
     DeviceChallenge,
+    DeviceOffer,
     Factor,
     FactorChoice,
     PasswordReset,
@@ -277,9 +278,13 @@ class Guards:
         """In flight, the lease or its worker has ended; at rest, Cognito takes no more answers."""
         return self.model.inputs.worker_is_gone or is_due(self.model.flow, self.model.now)
 
-    def session_exists(self) -> bool:
-        """The application's session keeper has the tokens, so the user is signed in in any case."""
-        return self.model.flow.session_id is not None
+    def tokens_are_with_the_caller(self) -> bool:
+        """The session keeper has the tokens, or the caller got them with the device offer.
+
+        The user is signed in in any case. Starting over would issue tokens twice for one flow.
+        """
+        flow = self.model.flow
+        return flow.session_id is not None or isinstance(flow.challenge, DeviceOffer)
 
     # ── at the junction ──
 
