@@ -166,6 +166,7 @@ ERRORS: Final = (
         "User password cannot be reset in the current state",
         _R.ADMINISTRATOR_MUST_ACT,
     ),
+    ErrorRow(_NOT_AUTHORIZED, "Contact administrator to reset", _R.ADMINISTRATOR_MUST_ACT),
     ErrorRow(_NOT_AUTHORIZED, "Unable to login because of security reasons", _R.BLOCKED),
     ErrorRow(_NOT_AUTHORIZED, "Request not allowed due to security reasons", _R.BLOCKED),
     ErrorRow(_NOT_AUTHORIZED, "… failed with error", _R.TRIGGER_REFUSED, cure=_TRIGGER),

@@ -36,7 +36,9 @@ def no_such_pool(pool_id: str) -> CognitoError:
 
 def no_such_client(client_id: str) -> CognitoError:
     """Return the error for an app client that does not exist."""
-    return CognitoError("ResourceNotFoundException", f"User pool client {client_id} does not exist.")
+    return CognitoError(
+        "ResourceNotFoundException", f"User pool client {client_id} does not exist."
+    )
 
 
 def invalid_parameter(message: str) -> CognitoError:

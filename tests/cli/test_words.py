@@ -83,11 +83,13 @@ def test_step_without_code_prompt_has_no_words() -> None:
     assert words_of(step()) == {}
 
 
-def test_action_with_fields_or_without_word_is_not_a_word() -> None:
+def test_action_without_a_word_cannot_be_typed() -> None:
+    """One with fields, such as another factor, can: the terminal asks for them."""
     with_fields = NEW_CODE.model_copy(update={"fields": (CODE,)})
     unknown = Action(event="not_in_the_table", label="Something")
     assert words_of(step(main("submit_code", CODE), with_fields, unknown, CANCEL)) == {
-        TEXTS["terminal.word.cancel"]: CANCEL
+        TEXTS["terminal.word.request_new_code"]: with_fields,
+        TEXTS["terminal.word.cancel"]: CANCEL,
     }
 
 

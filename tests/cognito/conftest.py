@@ -155,7 +155,8 @@ def sandbox_of(**pool: Any) -> Sandbox:
 
 
 @pytest.fixture(
-    params=[{}, {"client_secret": "aClientSecretOfTheUsualLength0123456789"}], ids=["public", "secret"]
+    params=[{}, {"client_secret": "aClientSecretOfTheUsualLength0123456789"}],
+    ids=["public", "secret"],
 )
 def fay(request: pytest.FixtureRequest) -> Iterator[SignedIn]:
     with sandbox_of(**request.param) as sandbox:

@@ -71,6 +71,7 @@ WORDS = (
     Words(NOT_AUTHORIZED, "Temporary password has expired and must be reset by an administrator.", SIGN_IN, _R.ADMINISTRATOR_MUST_ACT, "developer guide"),
     Words(NOT_AUTHORIZED, "User account has expired, it must be reset by an administrator.", SIGN_IN, _R.ADMINISTRATOR_MUST_ACT, "seven code bases"),
     Words(NOT_AUTHORIZED, "User password cannot be reset in the current state.", SEND_CODE, _R.ADMINISTRATOR_MUST_ACT, "developer guide"),
+    Words(NOT_AUTHORIZED, "Contact administrator to reset password.", SEND_CODE, _R.ADMINISTRATOR_MUST_ACT, "moto's tests"),
     Words(INVALID, "Cannot reset password for the user as there is no registered/verified email or phone_number", SEND_CODE, _R.ADMINISTRATOR_MUST_ACT, "AWS knowledge centre"),
     Words(NOT_AUTHORIZED, "Unable to login because of security reasons.", SIGN_IN, _R.BLOCKED, "six code bases"),
     Words(NOT_AUTHORIZED, "Request not allowed due to security reasons.", SEND_CODE, _R.BLOCKED, "six code bases"),

@@ -249,3 +249,10 @@ def test_schema_1_is_read_by_workers_that_write_schema_2(clock: ManualClock) -> 
     signs_in_across(worker(store, clock, record_schema=1), worker(store, clock))
     with pytest.raises(InvalidInput):
         worker(store, clock).get("x")
+
+
+@pytest.mark.parametrize("keys", ["", "a key that is long enough, but only text", b""])
+def test_key_that_is_only_text_is_misconfigured(keys: Any) -> None:
+    """An unset variable would silently be no key."""
+    with pytest.raises(Misconfigured, match="SealingKeys"):
+        SignIn(transport=ScriptedTransport(), store=MemoryStore(), keys=keys)

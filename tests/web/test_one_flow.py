@@ -537,6 +537,7 @@ def test_mistyped_code_is_a_step_with_a_reason(framework: str, typed: str) -> No
             "code": "invalid_input",
             "text": "Prüfen Sie Ihre Eingabe.",
             "detail": "",
+            "field": None,
         }
         assert answer.json()["version"] == step["version"]
         assert len(transport.calls) == 1

@@ -157,6 +157,9 @@ class Driver:
         """
         if record_schema not in get_args(SchemaNumber):
             raise Misconfigured("record_schema must be 1 or 2")
+        if not isinstance(keys, SealingKeys | None):
+            # Such as "", which would silently be no key.
+            raise Misconfigured("keys must be SealingKeys, or None for none")
         shortest = transport.max_call_seconds + START_WITHIN
         if lease is not None and lease < shortest:
             raise Misconfigured(f"lease must be at least {shortest:g} s: a call can take that long")
