@@ -217,6 +217,7 @@ class World:
         new_code_cooldown: seconds between a code and the earliest request for the next.
         with_devices: whether the pool tracks devices and there is a vault; ``"always"`` for a pool
             that does not ask the user.
+        first_factors: those of USER_AUTH beside the password.
         more: further arguments of `SignIn`.
 
     Attributes:
@@ -235,12 +236,19 @@ class World:
         with_devices: bool | Literal["always"] = False,
         lease: float | None = None,
         new_code_cooldown: float = 30.0,
+        first_factors: tuple[str, ...] = ("EMAIL_OTP", "SMS_OTP", "WEB_AUTHN"),
         **more: Any,
     ) -> None:
         self.clock = ManualClock()
         self.store = RecordingStore(store)
         tracking: Any = "opt_in" if with_devices is True else with_devices or "off"
-        pool = PoolSeed(device_tracking=tracking, custom_auth=RIDDLE)
+        pool = PoolSeed.model_validate(
+            {
+                "device_tracking": tracking,
+                "custom_auth": RIDDLE,
+                "first_factors": first_factors,
+            }
+        )
         seed = Seed(pool=pool, users=USERS)
         # One key for all worlds: generating it takes longer than the rest, and there are thousands.
         self.pool = Pool(seed, "http://issuer", PoolClock(self.clock), signing_key=_KEY)

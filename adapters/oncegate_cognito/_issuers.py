@@ -48,11 +48,16 @@ def issuers_of(
         allow_insecure: whether keys may come over plain http from another host.
 
     Raises:
-        Misconfigured: the pool ID is malformed, or the keys' URL is not secure.
+        Misconfigured: the pool ID is malformed, the issuer is no URL, or the keys' URL is not secure.
     """
     region, _ = parse_pool_id(pool_id)
     local = None if endpoint_url is None or _is_of_aws(endpoint_url, region) else endpoint_url
     if issuer:
+        if not _is_url(issuer):
+            raise Misconfigured(
+                "issuer has to be a URL: the iss of the pool's tokens, such as "
+                "https://cognito-idp.eu-west-1.amazonaws.com/eu-west-1_aBcDeFgHi"
+            )
         accepted = [issuer]
     else:
         accepted = [
@@ -69,6 +74,14 @@ def issuers_of(
         except Misconfigured:
             raise Misconfigured(_NOT_SECURE) from None
     return found
+
+
+def _is_url(text: object) -> bool:
+    try:
+        parts = urlsplit(text if isinstance(text, str) else "")
+    except ValueError:
+        return False
+    return parts.scheme in {"http", "https"} and bool(parts.hostname)
 
 
 def _issuer(service: str, region: str, pool_id: str) -> str:

@@ -19,6 +19,8 @@ from oncegate.adapters import NotSent, Outcome, OutcomeUnknown, Rejected, Reject
 
 SIGN_IN: Final = "sign_in"
 """InitiateAuth, and the answers with which a first factor is chosen or proven."""
+FIRST_CODE: Final = "first_code"
+"""Answers with a code that is the first factor."""
 ANSWER: Final = "answer"
 """Answers to any other challenge, whose user has proven a first factor."""
 SEND_CODE: Final = "send_code"
@@ -46,15 +48,18 @@ _FIRST_FACTORS: Final = frozenset(
 )
 
 
-def kind_of_call(operation: str, challenge: str = "") -> str:
+def kind_of_call(operation: str, challenge: str = "", *, is_first_factor: bool = False) -> str:
     """Return the kind of a call, which decides what an error means.
 
     Args:
         operation: name of the operation, such as ``RespondToAuthChallenge``.
         challenge: kind of the challenge that the call answers; empty if it answers none.
+        is_first_factor: whether the challenge asks for a code as the first factor.
     """
     operation = operation.removeprefix("Admin")
     if operation == "RespondToAuthChallenge":
+        if is_first_factor:
+            return FIRST_CODE
         if challenge in _FIRST_FACTORS:
             return SIGN_IN
         return DEVICE if challenge.startswith("DEVICE_") else ANSWER
@@ -106,14 +111,16 @@ _MISCONFIGURED: Final = _R.MISCONFIGURED
 _NOT_AUTHORIZED: Final = "NotAuthorizedException"
 _INVALID: Final = "InvalidParameterException"
 _NOT_FOUND: Final = "ResourceNotFoundException"
-_PERSON = frozenset({SIGN_IN, ANSWER})
-_USER = frozenset({SIGN_IN, ANSWER, DEVICE})
+_ANSWERS = frozenset({ANSWER, FIRST_CODE})
+_UNPROVEN_CODE = frozenset({CONFIRM, FIRST_CODE})
+_PERSON = frozenset({SIGN_IN, *_ANSWERS})
+_USER = frozenset({*_PERSON, DEVICE})
 _TOKEN = frozenset({TOKEN})
 _ENDS_TOKENS = (
     "Invalid Refresh Token",
     "Refresh Token has",
     "Invalid Access Token",
-    "Access Token has",
+    "Access Token has been revoked",
     "Could not verify signature for Access Token",
     "User is disabled",
     "User does not exist",
@@ -177,12 +184,14 @@ ERRORS: Final = (
     ErrorRow(_NOT_AUTHORIZED, "User does not exist", _R.WRONG_CREDENTIALS, _PERSON),
     # Before the password is proven, a caller must not learn that there is such a user (P6).
     ErrorRow(_NOT_AUTHORIZED, "User is disabled", _R.WRONG_CREDENTIALS, frozenset({SIGN_IN})),
+    ErrorRow(_NOT_AUTHORIZED, "User is disabled", _R.WRONG_CODE, _UNPROVEN_CODE),
     ErrorRow("UserNotFoundException", "", _R.WRONG_CREDENTIALS, _PERSON),
     ErrorRow("UserNotFoundException", "", _R.REFUSED, frozenset({DEVICE})),
     ErrorRow(_NOT_AUTHORIZED, "", _R.FACTOR_UNUSABLE, frozenset({SEND_CODE})),
     # A caller who asks for a code must not learn that there is no such user (P6).
     ErrorRow("UserNotFoundException", "", _R.WRONG_CREDENTIALS, frozenset({SEND_CODE})),
     ErrorRow("UserNotFoundException", "", _R.WRONG_CODE, frozenset({CONFIRM})),
+    ErrorRow("UserNotConfirmedException", "", _R.WRONG_CODE, frozenset({CONFIRM})),
     # Tokens. Whatever else is refused is not about them.
     *(ErrorRow(_NOT_AUTHORIZED, words, ENDED, _TOKEN) for words in _ENDS_TOKENS),
     ErrorRow("RefreshTokenReuseException", "", ENDED, _TOKEN),
@@ -204,8 +213,8 @@ ERRORS: Final = (
     ErrorRow("EnableSoftwareTokenMFAException", "", _R.FACTOR_UNUSABLE),
     ErrorRow(_INVALID, "… at 'userCode'", _R.WRONG_CODE),
     ErrorRow(_INVALID, "… at 'confirmationCode'", _R.WRONG_CODE),
-    ErrorRow("SoftwareTokenMFANotFoundException", "", _R.FACTOR_UNUSABLE, frozenset({ANSWER})),
-    ErrorRow("MFAMethodNotFoundException", "", _R.FACTOR_UNUSABLE, frozenset({ANSWER})),
+    ErrorRow("SoftwareTokenMFANotFoundException", "", _R.FACTOR_UNUSABLE, _ANSWERS),
+    ErrorRow("MFAMethodNotFoundException", "", _R.FACTOR_UNUSABLE, _ANSWERS),
     ErrorRow("SoftwareTokenMFANotFoundException", "", _R.SECOND_FACTOR_MISSING),
     ErrorRow("MFAMethodNotFoundException", "", _R.SECOND_FACTOR_MISSING, cure=_NO_DESTINATION),
     # What the user mistyped.
@@ -253,6 +262,7 @@ ERRORS: Final = (
     # For the developer.
     ErrorRow(_NOT_FOUND, "", _MISCONFIGURED, cure=_WRONG_ID),
     ErrorRow(_INVALID, "… flow not enabled for this client", _MISCONFIGURED, cure=_FLOW),
+    ErrorRow(_INVALID, "… is not enabled for the client", _MISCONFIGURED, cure=_FLOW),
     ErrorRow(
         _INVALID,
         "Initiate Auth method not supported",
@@ -327,10 +337,12 @@ NEVER_SENT: Final = (
 # No later request would have any either.
 _WITHOUT_CREDENTIALS: Final = (aws.NoCredentialsError, aws.PartialCredentialsError)
 _MOST_DETAIL = 500
-_QUOTED = re.compile(r"Value '.*?' at ('[\w.]+' failed)", re.DOTALL)
+_QUOTED = re.compile(r"Value '.*?' at ('[^\s']+' failed to satisfy constraint)", re.DOTALL)
 
 
-def outcome_of_exception(failure: Exception, challenge: str = "") -> Outcome:
+def outcome_of_exception(
+    failure: Exception, challenge: str = "", *, is_first_factor: bool = False
+) -> Outcome:
     """Return the outcome of a request that raised: rejected, not sent, or unknown.
 
     An exception that is in neither of the first two groups is unknown. Details name only the type of
@@ -339,6 +351,7 @@ def outcome_of_exception(failure: Exception, challenge: str = "") -> Outcome:
     Args:
         failure: what the call of boto3 raised.
         challenge: kind of the challenge that the call answers; empty if it answers none.
+        is_first_factor: whether the challenge asks for a code as the first factor.
     """
     if isinstance(failure, aws.ClientError):
         error = failure.response.get("Error", {})
@@ -346,7 +359,7 @@ def outcome_of_exception(failure: Exception, challenge: str = "") -> Outcome:
             error.get("Code", ""),
             error.get("Message", ""),
             failure.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0),
-            call=kind_of_call(failure.operation_name, challenge),
+            call=kind_of_call(failure.operation_name, challenge, is_first_factor=is_first_factor),
         )
     if isinstance(failure, aws.ParamValidationError):
         # botocore did not send the request: it does not fit the service model. A code can be shorter.
@@ -369,9 +382,11 @@ def had_no_effect(failure: BaseException) -> bool:
 
 
 def name_of(failure: Exception) -> str:
-    """Return the type of an exception, and of its cause if we wrapped it: nothing of a request."""
+    """Return the type of an exception, its cause if we wrapped it, or the endpoint: no request."""
     kind = type(failure).__name__
-    cause = failure.kwargs["cause"] if isinstance(failure, NeverSent | MalformedResponse) else ""
+    known = getattr(failure, "kwargs", {})
+    ours = isinstance(failure, NeverSent | MalformedResponse)
+    cause = known.get("cause", "") if ours else known.get("endpoint_url", "")
     return f"{kind}: {cause}" if cause else kind
 
 

@@ -50,6 +50,9 @@ _RETRY_AFTER = 1.0
 _NEW_KEYS_AFTER = 10.0
 """Seconds between fetches for tokens with an unknown key, which any caller can send."""
 
+_LONGEST_ISSUER = 200
+"""Characters of an unknown issuer that an error quotes."""
+
 
 class TokenVerifier:
     """Verifies access and ID tokens. Thread-safe: make one and share it.
@@ -77,8 +80,8 @@ class TokenVerifier:
         allow_insecure_endpoint: whether they may come over plain http from another host.
 
     Raises:
-        Misconfigured: the pool ID is malformed, there is no client ID, or the endpoint or the URL of
-            the keys is not secure.
+        Misconfigured: the pool ID is malformed, there is no client ID, the issuer is no URL, or the
+            endpoint or the URL of the keys is not secure.
     """
 
     def __init__(
@@ -142,8 +145,8 @@ class TokenVerifier:
 
         Raises:
             InvalidToken: it is forged, expired, or for another client or use, or the user lacks the
-                groups or scopes. The message says why, `InvalidToken.reason` says it as a code, and
-                neither quotes the token.
+                groups or scopes. The message says why, `InvalidToken.reason` says it as a code.
+                Neither quotes the token, except another issuer.
             Unreachable: the pool's public keys could not be fetched.
         """
         result = self.checked(token, use, groups=groups, scopes=scopes)
@@ -161,6 +164,12 @@ class TokenVerifier:
         """Return the claims, or the error that `verify` raises: no frame of it has the token."""
         try:
             claims = self._signed_claims(token)
+        except _OtherIssuer as error:
+            accepted = ", ".join(self._keys)
+            return InvalidToken(
+                f"its issuer {error.issuer} is none of {accepted}: check pool_id=, region= and issuer=",
+                "issuer",
+            )
         except jwt.PyJWKClientConnectionError:
             return Unreachable("the pool's public keys could not be fetched")
         except jwt.PyJWTError as error:
@@ -170,9 +179,6 @@ class TokenVerifier:
             return InvalidToken(f"not a valid token: {type(error).__name__}", reason)
         except ValueError as error:  # text that is no Unicode
             return InvalidToken(f"not a valid token: {type(error).__name__}")
-        if claims is None:
-            accepted = ", ".join(self._keys)
-            return InvalidToken(f"its issuer is none of {accepted}: pass issuer=", "issuer")
         if claims["token_use"] != use:
             return InvalidToken(f"not a token for {use}", "use")
         # Only an ID token has an audience; an access token names its client itself.
@@ -185,12 +191,13 @@ class TokenVerifier:
             return InvalidToken("the token has none of the scopes", "scopes")
         return claims
 
-    def _signed_claims(self, token: str) -> dict[str, Any] | None:
-        """Return the claims of a token after checking its signature and times; None: another issuer.
+    def _signed_claims(self, token: str) -> dict[str, Any]:
+        """Return the claims of a token after checking its signature and times.
 
         The issuer is read before the signature is checked, and only to look up which keys to use.
 
         Raises:
+            _OtherIssuer: it is not from an issuer of the pool.
             jwt.PyJWTError: the token is invalid, or the keys could not be fetched.
         """
         unverified = jwt.decode_complete(token, options={"verify_signature": False})
@@ -199,7 +206,7 @@ class TokenVerifier:
             raise jwt.MissingRequiredClaimError("iss")
         keys = self._keys.get(issuer) if isinstance(issuer, str) else None
         if keys is None:
-            return None
+            raise _OtherIssuer(issuer)
         if not isinstance(key_id, str):
             raise jwt.DecodeError("no kid")
         claims: dict[str, Any] = jwt.decode(
@@ -217,6 +224,21 @@ class TokenVerifier:
             },
         )
         return claims
+
+
+class _OtherIssuer(Exception):
+    """A token's ``iss`` is none of those that are accepted.
+
+    Args:
+        issuer: the claim, which any caller can write.
+
+    Attributes:
+        issuer: what the log may have of it.
+    """
+
+    def __init__(self, issuer: object) -> None:
+        super().__init__()
+        self.issuer = ascii(issuer)[:_LONGEST_ISSUER]
 
 
 _REASONS: Final[dict[type[jwt.PyJWTError], str]] = {

@@ -12,6 +12,7 @@ import oncegate_cognito.challenges  # noqa: F401 - registers how to parse and an
 from oncegate import Misconfigured
 from oncegate.adapters import (
     Call,
+    CodeChallenge,
     Outcome,
     OutcomeUnknown,
     Rejected,
@@ -217,6 +218,10 @@ class CognitoTransport:
             return Rejected(reason=RejectionReason.MISCONFIGURED, detail=str(bad))
         except (ClientError, BotoCoreError) as failure:
             challenge = getattr(call, "challenge", None)
-            return outcome_of_exception(failure, challenge.kind if challenge else "")
+            return outcome_of_exception(
+                failure,
+                challenge.kind if challenge else "",
+                is_first_factor=isinstance(challenge, CodeChallenge) and challenge.is_first_factor,
+            )
         except MALFORMED as failure:
             return OutcomeUnknown(detail=f"malformed response: {type(failure).__name__}")

@@ -15,7 +15,7 @@ from oncegate_sandbox._state import NO_CLIENT, PoolState
 from oncegate_sandbox._users import SentCode, User
 from oncegate_sandbox._wire import ClientRequest, Json
 from oncegate_sandbox.errors import CognitoError
-from oncegate_sandbox.inbox import masked_name, new_code
+from oncegate_sandbox.inbox import imitated, new_code
 
 DAY = 86400.0
 """Validity of codes that verify an address, in seconds: AWS developer guide, verifying contact
@@ -118,7 +118,7 @@ def details(medium: str, destination: str) -> Json:
 
 def imitated_details(name: str) -> Json:
     """Return CodeDeliveryDetails of a code that is not sent, for an unknown user."""
-    return details("EMAIL", masked_name(name))
+    return details("EMAIL", imitated(name, "EMAIL"))
 
 
 def send_code(
@@ -163,7 +163,7 @@ def send_code(
 
 
 def check_code(pool: PoolState, user: User, purpose: str, code: str) -> SentCode:
-    """Check a code. It stays valid until `use_code`.
+    """Check a code. It stays valid until it is removed.
 
     Raises:
         CognitoError: the code is wrong, was never sent, or has expired.
@@ -173,17 +173,6 @@ def check_code(pool: PoolState, user: User, purpose: str, code: str) -> SentCode
         raise expired()
     if not hmac.compare_digest(sent.text.encode(), code.encode()):
         raise mismatch()
-    return sent
-
-
-def use_code(pool: PoolState, user: User, purpose: str, code: str) -> SentCode:
-    """Check a code and mark it as used.
-
-    Raises:
-        CognitoError: the code is wrong, was never sent, or has expired.
-    """
-    sent = check_code(pool, user, purpose, code)
-    del user.codes[purpose]
     return sent
 
 

@@ -100,7 +100,7 @@ rule(
 rule(
     "disabled-after-password",
     "A disabled user gets 'User is disabled.' (LEGACY) or 'Incorrect username or password.' after the "
-    "right password, and 'User is disabled.' at a code.",
+    "right password or first-factor code, and 'User is disabled.' at a code of MFA.",
     inferred=True,
 )
 rule(
@@ -143,7 +143,6 @@ class Attempt:
         name: the username as given. It can be an alias.
         given: AuthParameters of InitiateAuth, or ChallengeResponses of the choice.
         session: ``Session`` of InitiateAuth. Default: none.
-        is_user_auth: whether the flow is USER_AUTH, whose challenges list all first factors.
         has_session: whether the challenge of an SRP exchange carries a session.
     """
 
@@ -152,7 +151,6 @@ class Attempt:
     name: str
     given: Mapping[str, str | None] = field(repr=False)
     session: str | None = field(default=None, repr=False)
-    is_user_auth: bool = False
     has_session: bool = True
 
     @property
@@ -239,7 +237,6 @@ class SigningIn:
                 name,
                 given,
                 request.session,
-                is_user_auth=flow == "USER_AUTH",
                 has_session=flow != "USER_SRP_AUTH",
             )
         )
@@ -339,7 +336,8 @@ class SigningIn:
         client = pool.client(request.client_id)
         if client is not session.client:
             raise not_authorized(SESSION_FOREIGN)
-        if session.user and not session.user.is_enabled:
+        # A first factor is checked before: an unknown caller must not learn that the user is disabled.
+        if session.user and not session.is_first and not session.user.is_enabled:
             raise not_authorized(DISABLED)
         # After USER_AUTH no response names the user, so the hash covers the name that was typed.
         if client.has_secret and session.user and name not in {session.user.username, session.name}:

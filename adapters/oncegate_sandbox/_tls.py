@@ -19,7 +19,7 @@ _VALID_FOR = timedelta(days=397)
 
 
 class Certificate:
-    """A certificate in a temporary folder, which is deleted with this object.
+    """A certificate in a temporary folder, which is deleted with this object, or by `delete`.
 
     Args:
         hosts: host names and IP addresses that it is valid for.
@@ -32,7 +32,7 @@ class Certificate:
 
     def __init__(self, hosts: list[str]) -> None:
         folder = Path(tempfile.mkdtemp(prefix="oncegate-sandbox-"))
-        weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+        self._deletion = weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
         self.ca_file, self.cert_file, self.key_file = (
             folder / name for name in ("ca.pem", "cert.pem", "key.pem")
         )
@@ -70,6 +70,10 @@ class Certificate:
                 serialization.NoEncryption(),
             )
         )
+
+    def delete(self) -> None:
+        """Delete the files. A server that has read them goes on."""
+        self._deletion()
 
 
 def _begin(

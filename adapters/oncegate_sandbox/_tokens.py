@@ -194,11 +194,6 @@ class TokenIssuer:
             return _issuer_at_aws(pool.id, pool.region, pool.settings.issuer_type)
         return self._endpoint_issuer
 
-    def replace_keys(self) -> None:
-        """Sign with new keys from now on, as after a rotation of the pool's keys."""
-        self._access_key, self._id_key = _new_key(), _new_key()
-        self._access_kid, self._id_kid = _key_id(), _key_id()
-
     def take_keys(self, other: TokenIssuer) -> None:
         """Sign with the keys of another issuer, such as the one of the pool before a reset."""
         self._access_key, self._id_key = other._access_key, other._id_key

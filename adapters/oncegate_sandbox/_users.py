@@ -1,4 +1,4 @@
-"""The users of the pool, their credentials, and the lockout after wrong passwords."""
+"""The users of the pool, their credentials, and the lockout after wrong passwords and codes."""
 
 from __future__ import annotations
 
@@ -16,46 +16,52 @@ from webauthn.helpers import base64url_to_bytes
 from oncegate import Factor
 from oncegate_sandbox._settings import PoolSettings
 from oncegate_sandbox.errors import LOCKED, TOTP_USED, WRONG_TOTP, CognitoError, not_authorized
-from oncegate_sandbox.seed import UserSeed
+from oncegate_sandbox.seed import UserSeed, address_in
 from oncegate_sandbox.srp import Verifier
 
 # "After five failed attempts … locked out for one second. The lockout duration then doubles after
-# each additional one failed attempt, with the maximum being approximately 15 minutes": AWS developer
-# guide, "Authentication with user pools", on lockout for failed sign-in attempts.
+# each additional one failed attempt, with the maximum being approximately 15 minutes", and 15 minutes
+# without an attempt reset it: AWS developer guide, "Authentication with user pools", on lockout for
+# failed sign-in attempts.
 _FREE_ATTEMPTS = 5
-_LONGEST_LOCK = 900.0
+_FORGOTTEN_AFTER = 900.0
 _WINDOW = 30
 
 
 @dataclass
 class Lockout:
-    """Counts the wrong passwords of one username, known or unknown.
+    """Counts the wrong passwords of one username, known or unknown, or the wrong MFA codes of a user.
 
     Attributes:
-        wrong: wrong passwords since the last right one.
-        until: Unix time at which the lockout ends.
+        wrong: number since the last right one.
+        at: Unix time of the last one.
     """
 
     wrong: int = 0
-    until: float = 0.0
+    at: float = 0.0
 
-    def check(self, now: float) -> None:
-        """Check that the username is not locked out.
+    def check(self, now: float, words: str = LOCKED) -> None:
+        """Check that a password or code can be tried now.
+
+        Args:
+            now: Unix time.
+            words: message of the error. Default: that of passwords.
 
         Raises:
-            CognitoError: it is.
+            CognitoError: it cannot.
         """
-        if now < self.until:
-            raise not_authorized(LOCKED)
+        if now >= self.at + _FORGOTTEN_AFTER:
+            self.wrong = 0
+        is_limited = self.wrong >= _FREE_ATTEMPTS
+        if is_limited and now < self.at + 2.0 ** (self.wrong - _FREE_ATTEMPTS):
+            raise not_authorized(words)
 
     def count_wrong(self, now: float) -> None:
-        """Count a wrong password, and lock the username out from the fifth on."""
-        self.wrong += 1
-        if self.wrong >= _FREE_ATTEMPTS:
-            self.until = now + min(2.0 ** (self.wrong - _FREE_ATTEMPTS), _LONGEST_LOCK)
+        """Count a wrong password or code."""
+        self.wrong, self.at = self.wrong + 1, now
 
     def reset(self) -> None:
-        """Reset the count after a right password."""
+        """Reset the count after a right password or code."""
         self.wrong = 0
 
 
@@ -165,12 +171,14 @@ class User:
     def of(cls, seed: UserSeed, settings: PoolSettings, now: float) -> User:
         """Create the user of a seed."""
         attributes = dict(seed.attributes)
-        if seed.email:
-            verified = "true" if seed.email_verified else "false"
-            attributes |= {"email": seed.email, "email_verified": verified}
-        if seed.phone_number:
-            verified = "true" if seed.phone_number_verified else "false"
-            attributes |= {"phone_number": seed.phone_number, "phone_number_verified": verified}
+        of_name = address_in(seed.username, settings.username_attributes)
+        for name, value, is_verified in (
+            ("email", seed.email, seed.email_verified),
+            ("phone_number", seed.phone_number, seed.phone_number_verified),
+        ):
+            if address := value or of_name.get(name):
+                verified = "true" if is_verified else "false"
+                attributes |= {name: address, f"{name}_verified": verified}
         return cls(
             username=seed.username,
             password=seed.password.get_secret_value() if seed.password else "",
@@ -232,27 +240,6 @@ class User:
     def set_verified(self, attribute: str, *, verified: bool) -> None:
         """Mark an email address or a phone number as verified, or as not verified."""
         self.attributes[f"{attribute}_verified"] = "true" if verified else "false"
-
-    def group_claims(self) -> dict[str, object]:
-        """Return the claims about groups of ID tokens. Access tokens have ``cognito:groups`` only.
-
-        The group of the smallest precedence determines ``cognito:preferred_role``, unless two groups
-        of that precedence have different roles. Source: API reference, CreateGroup.
-        """
-        if not self.groups:
-            return {}
-        ranked = sorted(self.groups, key=lambda group: group.rank)
-        claims: dict[str, object] = {"cognito:groups": [group.name for group in ranked]}
-        roles = [group.role_arn for group in ranked if group.role_arn]
-        if roles:
-            claims["cognito:roles"] = list(dict.fromkeys(roles))
-        with_role = [group for group in ranked if group.role_arn]
-        first = {
-            group.role_arn for group in with_role if group.precedence == with_role[0].precedence
-        }
-        if len(first) == 1:
-            claims["cognito:preferred_role"] = first.pop()
-        return claims
 
     def destination(self, factor: Factor) -> str | None:
         """Return the phone number or email address that codes of a factor are sent to."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 
+from oncegate import InvalidInput
+
 
 class SandboxClock:
     """Unix time plus the seconds by which the clock was advanced."""
@@ -16,7 +18,13 @@ class SandboxClock:
         return time.time() + self._ahead
 
     def advance(self, seconds: float) -> None:
-        """Move the clock forward."""
+        """Move the clock forward.
+
+        Raises:
+            InvalidInput: the time is negative: a clock never goes back.
+        """
+        if not seconds >= 0:
+            raise InvalidInput("the clock moves forward only")
         self._ahead += seconds
 
     def reset(self) -> None:

@@ -48,6 +48,10 @@ def invalid_parameter(message: str) -> CognitoError:
 
 WRONG_PASSWORD = "Incorrect username or password."
 LOCKED = "Password attempts exceeded"
+MFA_LOCKED = (
+    "Too many invalid credentials attempts. User temporarily locked. Please try again after few "
+    "seconds."
+)
 SESSION_FOREIGN = "Invalid session for the user."
 SESSION_USED = "Invalid session for the user, session can only be used once."
 SESSION_EXPIRED = "Invalid session for the user, session is expired."

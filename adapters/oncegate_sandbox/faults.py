@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from oncegate_sandbox._model import errors, errors_of, meaning
 from oncegate_sandbox._rules import rule
-from oncegate_sandbox.errors import CognitoError
+from oncegate_sandbox.errors import MFA_LOCKED, CognitoError
 
 Kind = Literal[
     "drop_response",
@@ -30,10 +30,6 @@ Kind = Literal[
 
 _PERFORMED = frozenset({"drop_response", "delay", "http_500", "malformed", "empty"})
 
-MFA_LOCKED = (
-    "Too many invalid credentials attempts. User temporarily locked. Please try again after few "
-    "seconds."
-)
 THREAT_BLOCKED = "Unable to login because of security reasons."
 LIMIT_EXCEEDED = "Attempt limit exceeded, please try after some time."
 WAF_BLOCKED = "Request not allowed due to WAF block."

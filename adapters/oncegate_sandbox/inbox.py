@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import string
 from datetime import UTC, datetime
+from hashlib import sha256
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -88,9 +89,12 @@ def masked(destination: str) -> str:
     return "+" + "*" * (len(destination) - 5) + destination[-4:]
 
 
-def masked_name(name: str) -> str:
-    """Return an imitated destination for an unknown user."""
-    return masked(name if len(name) > 4 else f"{name}****")
+def imitated(name: str, medium: str) -> str:
+    """Return an imitated destination, masked, for an unknown user. It looks like a known one's."""
+    if medium == "EMAIL":
+        return masked(name if "@" in name else f"{name}@{name}")
+    digits = int.from_bytes(sha256(name.encode()).digest()) % 10_000
+    return masked(f"+1555000{digits:04d}")
 
 
 def new_code(factor: Factor) -> str:

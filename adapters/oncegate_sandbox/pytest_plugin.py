@@ -48,7 +48,8 @@ def cognito(cognito_server: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Cognito
     pool = CognitoPool(cognito_server)
     for name, value in pool.environment.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.delenv("AWS_PROFILE", raising=False)
+    for name in ("AWS_PROFILE", "AWS_DEFAULT_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
     return pool
 
 

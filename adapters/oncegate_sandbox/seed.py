@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -102,7 +102,7 @@ class PoolSeed(_Seed):
     client_id: str = Field(default="1sandboxclient2oncegate34", pattern=r"^[\w+]{1,128}$")
     mfa: Literal["off", "optional", "on"] = "optional"
     device_tracking: Literal["off", "always", "opt_in"] = "off"
-    client_secret: SecretStr | None = None
+    client_secret: SecretStr | None = Field(default=None, min_length=1)
     auth_session_minutes: float = Field(default=3, ge=3, le=15)
     remembered_devices_skip_mfa: bool = True
     refresh_rotation: bool = False
@@ -148,7 +148,8 @@ class UserSeed(_Seed):
     """One ``[[users]]`` table.
 
     Attributes:
-        username: the user's own name.
+        username: the user's own name. An address that stands for the username in the pool is also the
+            attribute of its kind, as after SignUp.
         password: permanent or temporary password, according to ``status``. Default: empty, the user
             has no password and signs in with first-factor codes or passkeys.
         status: UserStatus of the service model. Default: ``CONFIRMED``.
@@ -211,6 +212,19 @@ class UserSeed(_Seed):
         return self
 
 
+def address_in(username: str, username_attributes: Collection[str]) -> dict[str, str]:
+    """Return the attribute that a username is, as ``{"email": …}``; empty if it is a plain name.
+
+    Args:
+        username: the user's name in a seed.
+        username_attributes: attributes that stand for the username in the pool.
+    """
+    formats = {"email": "@" in username, "phone_number": username.startswith("+")}
+    return {
+        name: username for name, fits in formats.items() if fits and name in username_attributes
+    }
+
+
 class Seed(_Seed):
     """A seed: the contents of a seed file.
 
@@ -225,14 +239,17 @@ class Seed(_Seed):
     @model_validator(mode="after")
     def _names_are_unique(self) -> Self:
         names = [
-            name if self.pool.case_sensitive else name.casefold()
+            name
             for user in self.users
-            for name, can_sign_in in (
-                (user.username, True),
-                (user.email, user.email_verified),
-                (user.phone_number, user.phone_number_verified),
-            )
-            if name and can_sign_in
+            for name in {
+                name if self.pool.case_sensitive else name.casefold()
+                for name, can_sign_in in (
+                    (user.username, True),
+                    (user.email, user.email_verified),
+                    (user.phone_number, user.phone_number_verified),
+                )
+                if name and can_sign_in
+            }
         ]
         if len(set(names)) != len(names):
             raise ValueError(
@@ -255,10 +272,15 @@ def load_seed(path: Path) -> Seed:
         raise InvalidInput(f"{path}: invalid TOML: {error}") from None
     except ValidationError as error:
         problems = "; ".join(
-            f"{'.'.join(str(part) for part in problem['loc']) or 'file'}: {problem['msg']}"
+            f"{'.'.join(str(part) for part in problem['loc']) or 'file'}: {_of_toml(problem['msg'])}"
             for problem in error.errors(include_input=False, include_url=False)
         )
         raise InvalidInput(f"{path}: {problems}") from None
+
+
+def _of_toml(message: str) -> str:
+    """Return a message of pydantic in the terms of TOML, which has lists and no tuples."""
+    return message.replace("valid tuple", "valid list")
 
 
 DEMO_SEED = Seed(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import socket
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -46,7 +48,7 @@ class Sandbox:
 
     Raises:
         InvalidInput: the seed's ``custom_auth`` or ``triggers`` cannot be used.
-        Misconfigured: the port is in use, or the certificate cannot be used.
+        Misconfigured: the endpoint is no URL, the port is in use, or the certificate cannot be used.
     """
 
     def __init__(
@@ -60,6 +62,8 @@ class Sandbox:
         cert_file: Path | None = None,
         key_file: Path | None = None,
     ) -> None:
+        if endpoint is not None:
+            _check_endpoint(endpoint)
         self._seed = seed or DEMO_SEED
         self._socket = _listening_socket(host, port)
         self._certificate = _certificate(host, endpoint) if tls and not cert_file else None
@@ -88,7 +92,7 @@ class Sandbox:
         except OSError as error:  # ssl.SSLError is one
             self._socket.close()
             raise Misconfigured(f"cannot use the certificate {cert_file}: {error}") from None
-        self._server = uvicorn.Server(config)
+        self._server = _Server(config, self._certificate)
         self._thread: threading.Thread | None = None
 
     @property
@@ -164,8 +168,12 @@ class Sandbox:
         """
         pool = self._cognito.pools.get(pool_id or self.pool_id)
         user = pool.users.find(name) if pool else None
-        if pool is None or user is None:
-            raise InvalidInput(f"no such {'user' if pool else 'pool'} in the sandbox")
+        if pool is None:
+            raise InvalidInput(f"no such pool in the sandbox: {pool_id!r}")
+        if user is None:
+            raise InvalidInput(
+                f"no such user in the pool {pool.id}: {name!r}; for another pool, pass pool_id="
+            )
         return user_state(pool, user)
 
     def totp_code(self, name: str) -> str:
@@ -231,6 +239,41 @@ class Sandbox:
         if self._thread:
             self._thread.join()
         self._socket.close()
+
+
+class _Server(uvicorn.Server):
+    """Deletes the made certificate when it ends.
+
+    uvicorn raises the signal that has stopped it once more. SIGTERM then ends the process at once,
+    and nothing after it runs.
+    """
+
+    def __init__(self, config: uvicorn.Config, certificate: Certificate | None) -> None:
+        super().__init__(config)
+        self._certificate = certificate
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        with super().capture_signals():
+            try:
+                yield
+            finally:
+                if self._certificate:
+                    self._certificate.delete()
+
+
+def _check_endpoint(endpoint: str) -> None:
+    """Raise `Misconfigured` unless clients can use an endpoint: ``cognito:9300`` has no scheme."""
+    try:
+        parts = urlsplit(endpoint)
+        host = parts.hostname
+    except ValueError:
+        host = None
+    if not host or parts.scheme not in {"http", "https"}:
+        raise Misconfigured(
+            "endpoint has to be a URL that begins with http:// or https://, such as "
+            "http://cognito:9300"
+        )
 
 
 def _listening_socket(host: str, port: int) -> socket.socket:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from oncegate_sandbox.faults import Fault
 from oncegate_sandbox.inbox import SentMessage
-from oncegate_sandbox.seed import PoolSeed, Seed, UserSeed, load_seed
+from oncegate_sandbox.seed import PoolSeed, Seed, UserSeed, address_in, load_seed
 from oncegate_sandbox.server import Sandbox
 
 if TYPE_CHECKING:
@@ -45,6 +46,17 @@ def _client(endpoint_url: str, region: str) -> Any:
     )
 
 
+def _without_proxy() -> dict[str, str]:
+    """Return ``NO_PROXY`` with this machine's names; the lower-case variable takes precedence."""
+    found = {}
+    for name in ("NO_PROXY", "no_proxy"):
+        if name == "NO_PROXY" or name in os.environ:
+            hosts = [host for host in os.environ.get(name, "").split(",") if host]
+            local = [host for host in ("127.0.0.1", "localhost") if host not in hosts]
+            found[name] = ",".join((*hosts, *local))
+    return found
+
+
 class CognitoPool:
     """A running user pool.
 
@@ -72,14 +84,16 @@ class CognitoPool:
 
     @property
     def environment(self) -> dict[str, str]:
-        """Environment variables that make AWS's SDKs and CLI use the sandbox."""
+        """Environment variables that make AWS's SDKs and CLI use the sandbox, not through a proxy."""
         return {
+            **_without_proxy(),
             "AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER": self.endpoint_url,
             "AWS_ACCESS_KEY_ID": "sandbox",
             "AWS_SECRET_ACCESS_KEY": "sandbox",
             "AWS_SESSION_TOKEN": "",
             "AWS_DEFAULT_REGION": self.region,
             "AWS_REGION": self.region,
+            "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "false",
         }
 
     @property
@@ -91,7 +105,8 @@ class CognitoPool:
         """Add a user to the pool.
 
         Args:
-            username: the user's own name.
+            username: the user's own name. In a pool with UsernameAttributes, an email address or a phone
+                number is also the user's attribute.
             password: the password. Default: ``Correct-horse-1``.
             keys: further keys of ``[[users]]``, as in a seed file: ``email="ana@example.com"``,
                 ``mfa=["SMS_MFA"]``, ``status="UNCONFIRMED"``.
@@ -102,17 +117,25 @@ class CognitoPool:
         Raises:
             ValueError: the keys are invalid, or a user has this name.
         """
-        user = UserSeed.model_validate({"username": username, "password": password, **keys})
+        address = address_in(username, self.sandbox.pool.settings.username_attributes)
+        user = UserSeed.model_validate(
+            {"username": username, "password": password, **address, **keys}
+        )
         self.sandbox.add_user(user)
         return self.user(username)
 
-    def user(self, name: str) -> UserState:
+    def user(self, name: str, *, pool_id: str | None = None) -> UserState:
         """Return the state of a user.
 
+        Args:
+            name: username or alias.
+            pool_id: user pool ID of another pool, which the code under test created. Default: the
+                seed's pool.
+
         Raises:
-            InvalidInput: there is no such user.
+            InvalidInput: there is no such pool, or it has no such user.
         """
-        return self.sandbox.user(name)
+        return self.sandbox.user(name, pool_id=pool_id)
 
     def totp_code(self, name: str) -> str:
         """Return the current code of a user's authenticator app. Each code is accepted once.
@@ -163,7 +186,7 @@ class Inbox:
         return tuple(
             message
             for message in self._sandbox.messages()
-            if username is None or message.username == username
+            if username is None or username in {message.username, message.destination}
         )
 
     def code_for(self, username: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from functools import cache
 
 from oncegate import InvalidInput, Misconfigured, RequestContext
 from oncegate.adapters import event_adapter, logger
@@ -66,6 +67,18 @@ class Contexts:
         """Return what a form has beside its event: hidden fields, or a CAPTCHA's own field."""
         sent = {name: form[name] for name in self.names if name in form}
         return self._limited(sent, form.get(ENCODED_DATA, ""))
+
+    def without_strangers(self, form: Fields) -> frozenset[str]:
+        """Return the fields of a form that are not the event's: metadata, and what no event has."""
+        strangers = frozenset(
+            name
+            for name, _ in form.items()
+            if not name.startswith(("_", "attributes."))
+            and name not in _names_of_fields() | self.names
+        )
+        if strangers:
+            self._tell("client_metadata", "a name that client_metadata_from_browser does not have")
+        return self.names | strangers
 
     def of_json(self, sent: object) -> BrowserContext:
         """Return the ``context`` of an event in JSON.
@@ -157,6 +170,7 @@ def _checked_names(names: Iterable[str]) -> frozenset[str]:
     return found
 
 
+@cache
 def _names_of_fields() -> frozenset[str]:
     models = event_adapter().json_schema()["$defs"].values()
     return FRAMEWORK_FIELDS.union(*(model.get("properties", ()) for model in models))

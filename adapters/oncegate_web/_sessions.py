@@ -117,6 +117,7 @@ class SessionRecord(StoredModel):
         claims: verified claims; None if they are not verified yet.
         renewed_for: claim ``sub`` of the tokens before those that are not verified yet.
         session_id: in cookies, the ID of the row without which they are invalid.
+        is_refused: whether the tokens were invalid when they were issued, so that there is no session.
     """
 
     tokens: Tokens | None = None
@@ -133,6 +134,7 @@ class SessionRecord(StoredModel):
     renewed_for: str | None = None
     session_id: str | None = Field(default=None, repr=False)
     expires_in: int | None = None
+    is_refused: bool | None = None
 
     @property
     def began_at(self) -> float:
@@ -267,7 +269,7 @@ class StoreSessions:
     def create(self, tokens: Tokens) -> str:
         """See `oncegate.adapters.SessionKeeper`. Each sign-in gets a new ID.
 
-        If the tokens are invalid, there is no session under the ID.
+        If the tokens are invalid, there is no session under the ID: see `is_refused`.
         """
         now = self._now()
         session = FlowId.new(now, self._keys)
@@ -284,7 +286,21 @@ class StoreSessions:
             # By `enter`, at once, unless it is not known yet whose it is.
             is_listed = self._list.is_kept and verified.subject
             self._swap(session, 0, verified.but(listed_at=now if is_listed else None))
+        else:
+            refused = record.but(tokens=None, is_refused=True)
+            self._save(session, 0, write_session(refused), now + PENDING_SECONDS)
         return session.text
+
+    def is_refused(self, session_id: str | None) -> bool:
+        """Return whether there is no session because Cognito's new tokens were invalid.
+
+        Then the set-up is wrong, such as the user pool ID: another sign-in would end in the same way.
+        """
+        session = self._parse(session_id)
+        del session_id
+        row = self._store.load(session.key) if session else None
+        record = self._opened(session, row) if session and row else None
+        return record is not None and record.is_refused is True
 
     def get(self, session_id: str | None) -> SessionRecord | None:
         """Return what is stored of a session, or None; renews nothing."""
@@ -860,7 +876,8 @@ class StoreSessions:
             return 0, None
         record = self._opened(session, row)
         # The row's own time is not sealed.
-        return row.version, record if record and self._now() < self._end_of(record) else None
+        is_live = record and not record.is_refused and self._now() < self._end_of(record)
+        return row.version, record if is_live else None
 
     def _opened(self, session: FlowId, row: StoredRecord) -> SessionRecord | None:
         try:

@@ -19,7 +19,7 @@ from oncegate_web._openapi import document
 from oncegate_web._session_list import ListedSession
 from oncegate_web._sessions import User
 from oncegate_web.http import JSON, Request, Response, as_json, problem
-from oncegate_web.site import Site, is_over
+from oncegate_web.site import Site, is_over, misconfigured_step
 
 _ONLY_IN_COOKIES = {"flow_id", "session_id"}
 
@@ -100,7 +100,10 @@ class Api:
         except InvalidInput:
             return _no_such_flow()
         if step.session_id:
-            self._site.begin_session(request, sent, step)
+            has_begun = self._site.begin_session(request, sent, step)
+            if not has_begun and self._site.is_refused(step):
+                self._site.set_flow(request, sent, None)
+                step = misconfigured_step()
         else:
             step = self._site.shown(request, step)
         response = self._step(request, step)

@@ -14,7 +14,7 @@ from oncegate_web._context import FRAMEWORK_FIELDS
 from oncegate_web._sessions import User
 from oncegate_web.http import Fields, Request, Response, local_path, problem, redirect
 from oncegate_web.pages import Page, PageBuilder, Renderer
-from oncegate_web.site import Site
+from oncegate_web.site import Site, misconfigured_step
 
 _WITHOUT_NOTICE = {"stale", "in_flight", "signed_in", "finished"}
 """Reasons that no page shows: a double click is not an error, and the page is the answer."""
@@ -24,6 +24,9 @@ _AFTER_FAILURES = {"request_failed", "updating"}
 
 _OF_LOST_CALLS = {"outcome_unknown", "answer_outcome_unknown", "stalled", "confirm_answer"}
 """Messages of a step that say more than a notice after a failure."""
+
+_MISCONFIGURED = "misconfigured"
+"""Notice after a sign-in whose tokens were invalid."""
 
 
 class Html:
@@ -101,6 +104,9 @@ class Html:
             if own:
                 self._site.set_flow(request, response, None)
             return response
+        if step is None and notice == _MISCONFIGURED:
+            # No form to sign in with: it would end in the same way, after another code.
+            return self._rendered(self._builder(request, {}).step(misconfigured_step()))
         is_new = step is None
         step = step or self._site.new_step()
         after_failure = notice in _AFTER_FAILURES
@@ -132,7 +138,7 @@ class Html:
             self._site.note_refusal(request, 303, "page_outdated")
             return self._back(request, response, "page_outdated")
         try:
-            event, version = _event_of(form, self._site.contexts.names)
+            event, version = _event_of(form, self._site.contexts.without_strangers(form))
             if "username" in event.model_fields_set:
                 kept = form.get("_keep_signed_in") == "on"
                 self._site.keep_signed_in(request, response, kept)
@@ -143,7 +149,8 @@ class Html:
         # Only the request that carried the accepted answer receives the session.
         if step.session_id and not self._site.begin_session(request, response, step):
             self._site.set_flow(request, response, None)
-            return self._back(request, response, "flow_expired")  # signed out meanwhile
+            is_refused = self._site.is_refused(step)  # otherwise signed out meanwhile
+            return self._back(request, response, _MISCONFIGURED if is_refused else "flow_expired")
         if step.state == "authenticated" and (step.session_id or _is_about_device(event)):
             return self._onward(request, response)
         reason = step.reason.code if step.reason else ""

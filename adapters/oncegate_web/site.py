@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from oncegate import (
     Event,
+    FlowState,
     InvalidInput,
     LogListener,
     Misconfigured,
@@ -23,6 +24,7 @@ from oncegate import (
     Tokens,
 )
 from oncegate.adapters import (
+    TEXTS,
     AuditLog,
     Finding,
     FlowId,
@@ -33,6 +35,7 @@ from oncegate.adapters import (
     WatchedStore,
     check_store,
     mark_of,
+    message,
     signed_in_step,
 )
 from oncegate_web._browser_vault import BrowserVault, pending_key
@@ -401,6 +404,10 @@ class Site:
             response.cookies.append(self._cookie(name, value, request, max_age))
         return True
 
+    def is_refused(self, step: Step) -> bool:
+        """Return whether `begin_session` returned False because Cognito's new tokens were invalid."""
+        return self._sessions.is_refused(step.session_id)
+
     def _remember_user(self, request: Request, response: Response, user: str) -> None:
         """Add the user to those whose browser this is; signing out does not remove it."""
         if user and self._keys.can_seal:
@@ -509,6 +516,19 @@ class Site:
                 break
             pieces.append(piece)
         return pieces
+
+
+def misconfigured_step() -> Step:
+    """Return a step for a user who cannot sign in because of the set-up, and has no flow."""
+    title_code = f"title.{FlowState.FAILED}"
+    return signed_in_step().model_copy(
+        update={
+            "state": FlowState.FAILED,
+            "title": TEXTS[title_code],
+            "title_code": title_code,
+            "message": message("misconfigured"),
+        }
+    )
 
 
 def is_over(step: Step | None) -> bool:

@@ -76,8 +76,8 @@ def logger(name: str = "oncegate") -> Any:
 class LogListener:
     """Writes one line for each transition: flow, source, target and cause.
 
-    At INFO; at WARNING if a limit was reached; at ERROR if the set-up is wrong, with Cognito's words and
-    what to do about them.
+    At INFO; at WARNING if a limit was reached or Cognito was not; at ERROR if the set-up is wrong, with
+    Cognito's words and what to do about them.
     """
 
     def __init__(self) -> None:
@@ -90,4 +90,6 @@ class LogListener:
         log = self._log.warning if reached_limit(transition) else self._log.info
         if transition.message == "misconfigured":
             log = self._log.error  # only the developer can do something about it
+        elif transition.message == "unreachable":
+            log = self._log.warning
         log("transition", **facts, request=context.request_id if context else "")

@@ -214,7 +214,9 @@ TEXTS: Final = MappingProxyType(
         "hint.error": "Error",
         "hint.sent_sms": "We texted a code to {destination}.",
         "hint.sent_email": "We emailed a code to {destination}.",
-        "hint.sent": "If this account can receive a code, we’ve sent one.",
+        "hint.sent": (
+            "If this account can receive a code, we’ve sent one. If none arrives, contact support."
+        ),
         "hint.attempts": "Tries left: {count}",
         "hint.time_left": "Time left: {time}",
         "hint.new_code_in": "You can send a new code in {time}.",

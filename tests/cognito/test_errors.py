@@ -16,6 +16,7 @@ from oncegate_cognito.errors import (
     DEVICE,
     ENDED,
     ERRORS,
+    FIRST_CODE,
     LIMIT_EXCEEDED,
     SEND_CODE,
     SIGN_IN,
@@ -54,6 +55,10 @@ WORDS = (
     Words(NOT_AUTHORIZED, "User does not exist.", SIGN_IN, _R.WRONG_CREDENTIALS, "developer guide"),
     Words("UserNotFoundException", "User does not exist.", SIGN_IN, _R.WRONG_CREDENTIALS, "developer guide"),
     Words(NOT_AUTHORIZED, "User is disabled.", SIGN_IN, _R.WRONG_CREDENTIALS, "P6"),
+    Words(NOT_AUTHORIZED, "User is disabled.", FIRST_CODE, _R.WRONG_CODE, "P6"),
+    Words(NOT_AUTHORIZED, "User is disabled.", CONFIRM, _R.WRONG_CODE, "P6"),
+    Words("UserNotConfirmedException", "User is not confirmed.", CONFIRM, _R.WRONG_CODE, "P6"),
+    Words(NOT_AUTHORIZED, "Access Token has expired", TOKEN, _R.REFUSED, "a clock that is behind"),
     Words(NOT_AUTHORIZED, "User is disabled.", ANSWER, _R.REFUSED, "aws-sdk-js#4323"),
     Words(NOT_AUTHORIZED, "Access Token has been revoked", ANSWER, _R.REFUSED, "aws-sdk-js#4323"),
     Words(NOT_AUTHORIZED, "Session is expired", ANSWER, _R.CHALLENGE_DEAD, "aws-sdk-js#4323"),
@@ -115,6 +120,21 @@ WORDS = (
     Words("UserNotFoundException", "User does not exist.", TOKEN, ENDED, "franken-srp#13"),
     Words(NOT_AUTHORIZED, "Unable to verify client secret", TOKEN, _R.MISCONFIGURED, "service model"),
     Words(NOT_AUTHORIZED, "PreTokenGeneration failed with error x", TOKEN, _R.TRIGGER_REFUSED, "amplify-js#14130"),
+    Words("UserNotFoundException", "User does not exist.", SEND_CODE, _R.WRONG_CREDENTIALS, "P6"),
+    Words("UserNotFoundException", "User does not exist.", CONFIRM, _R.WRONG_CODE, "P6"),
+    Words("UserNotFoundException", "User does not exist.", DEVICE, _R.REFUSED, "service model"),
+    Words("PasswordResetRequiredException", "Password reset required for the user", TOKEN, ENDED, "amplify-js, its TokenOrchestrator"),
+    Words("UserNotConfirmedException", "User is not confirmed.", TOKEN, ENDED, "amplify-js, its TokenOrchestrator"),
+    Words(NOT_AUTHORIZED, "Invalid session for the user.", TOKEN, _R.REFUSED, "none"),
+    Words(NOT_AUTHORIZED, "User does not exist.", DEVICE, _R.REFUSED, "none"),
+    Words("SoftwareTokenMFANotFoundException", "", ANSWER, _R.FACTOR_UNUSABLE, "API reference"),
+    Words("EnableSoftwareTokenMFAException", "Other words", ANSWER, _R.FACTOR_UNUSABLE, "none"),
+    Words("TooManyFailedAttemptsException", "", CONFIRM, LIMIT_EXCEEDED, "service model"),
+    Words(INVALID, BLANK.replace("password", "username"), SIGN_IN, _R.WRONG_CREDENTIALS, "service model"),
+    Words(INVALID, BLANK.replace("password", "proposedPassword"), ANSWER, _R.NEW_PASSWORD_REFUSED, "service model"),
+    Words(INVALID, BLANK.replace("password", "userAttributes.1.member.value"), ANSWER, _R.INPUT_REFUSED, "service model"),
+    Words("InternalErrorException", "", SIGN_IN, UNKNOWN, "API reference"),
+    Words("CodeDeliveryFailureException", "", SIGN_IN, UNKNOWN, "API reference"),
 )  # fmt: skip
 
 
@@ -143,7 +163,7 @@ def test_words_have_their_meaning(words: Words) -> None:
 def test_row_is_the_one_for_its_own_words(row: ErrorRow) -> None:
     """A row that an earlier one hides would never count."""
     message = row.words.replace("…", "something") or "of no row"
-    calls = row.calls or {SIGN_IN, ANSWER, SEND_CODE, CONFIRM, DEVICE, TOKEN}
+    calls = row.calls or {SIGN_IN, FIRST_CODE, ANSWER, SEND_CODE, CONFIRM, DEVICE, TOKEN}
     first = [next(one for one in ERRORS if one.matches(row.code, message, call)) for call in calls]
     assert row in first
     assert not row.message or f"message.{row.message}" in TEXTS
@@ -171,13 +191,20 @@ def test_wrong_credentials_are_the_two_texts_that_mean_them() -> None:
         ("AdminInitiateAuth", "", SIGN_IN),
         ("RespondToAuthChallenge", "", SIGN_IN),
         ("RespondToAuthChallenge", "SELECT_CHALLENGE", SIGN_IN),
+        ("RespondToAuthChallenge", "PASSWORD", SIGN_IN),
+        ("RespondToAuthChallenge", "PASSWORD_SRP", SIGN_IN),
+        ("RespondToAuthChallenge", "PASSWORD_VERIFIER", SIGN_IN),
         ("AdminRespondToAuthChallenge", "SMS_MFA", ANSWER),
         ("RespondToAuthChallenge", "CUSTOM_CHALLENGE", ANSWER),
         ("RespondToAuthChallenge", "DEVICE_SRP_AUTH", DEVICE),
         ("VerifySoftwareToken", "TOTP_SETUP", ANSWER),
+        ("AssociateSoftwareToken", "MFA_SETUP", ANSWER),
         ("ForgotPassword", "RESET_PASSWORD", SEND_CODE),
+        ("ResendConfirmationCode", "CONFIRM_SIGN_UP", SEND_CODE),
+        ("ConfirmForgotPassword", "RESET_PASSWORD", CONFIRM),
         ("ConfirmSignUp", "CONFIRM_SIGN_UP", CONFIRM),
         ("ConfirmDevice", "", DEVICE),
+        ("UpdateDeviceStatus", "", DEVICE),
         ("GetTokensFromRefreshToken", "", TOKEN),
         ("GetUser", "", TOKEN),
     ],
@@ -186,6 +213,12 @@ def test_operation_and_challenge_decide_the_kind_of_call(
     operation: str, challenge: str, kind: str
 ) -> None:
     assert kind_of_call(operation, challenge) == kind
+
+
+def test_code_as_the_first_factor_is_a_kind_of_its_own() -> None:
+    kind = kind_of_call("RespondToAuthChallenge", "EMAIL_OTP", is_first_factor=True)
+    assert kind == FIRST_CODE
+    assert kind_of_call("RespondToAuthChallenge", "EMAIL_OTP") == ANSWER
 
 
 def test_error_of_the_service_model_is_in_the_table() -> None:
@@ -246,6 +279,19 @@ def test_values_that_a_validation_error_quotes_are_not_logged() -> None:
     assert outcome.reason is _R.WRONG_CODE
     assert "12 34" not in outcome.detail
     assert "ana@example.com" not in outcome.detail
+
+
+def test_words_in_the_log_are_limited() -> None:
+    outcome = outcome_of_error("UserLambdaValidationException", "x" * 10_000, 400)
+    assert isinstance(outcome, Rejected)
+    assert len(outcome.detail) < 600
+
+
+def test_custom_attribute_is_named_with_its_prefix() -> None:
+    message = "Attributes did not conform to the schema: custom:plan: The attribute is required"
+    outcome = outcome_of_error(INVALID, message, 400, call=ANSWER)
+    assert isinstance(outcome, Rejected)
+    assert (outcome.message, outcome.for_user) == ("attribute_refused", "custom:plan")
 
 
 def test_limit_of_an_hour_is_not_repeated() -> None:

@@ -192,6 +192,17 @@ class TestDefaults:
         assert verifier(endpoint_url=endpoint).verify(pool.token(iss=issuer))
         assert pool.fetched == [f"{endpoint.rstrip('/')}/{POOL}{KEYS}"]
 
+    def test_path_of_a_local_cognito_is_part_of_every_name(self, pool: Pool) -> None:
+        there = verifier(endpoint_url="http://localhost:9229/cognito/")
+        assert there.verify(pool.token(iss=f"http://127.0.0.1:9229/cognito/{POOL}"))
+        assert pool.fetched == [f"http://localhost:9229/cognito/{POOL}{KEYS}"]
+
+    def test_host_that_only_ends_like_one_of_aws_is_none(self, pool: Pool) -> None:
+        endpoint = "https://cognito.my-amazonaws.com"
+        there = verifier(endpoint_url=endpoint)
+        assert there.verify(pool.token(iss=f"{endpoint}/{POOL}"))
+        assert pool.fetched == [f"{endpoint}/{POOL}{KEYS}"]
+
     def test_local_cognito_on_another_port_is_refused(self, pool: Pool) -> None:
         there = verifier(endpoint_url="http://localhost:9229")
         token = pool.token(iss=f"http://localhost:9230/{POOL}")

@@ -28,6 +28,7 @@ from oncegate import (
     SubmitUsername,
 )
 from oncegate.adapters import Device
+from oncegate.messages import TEXTS
 from oncegate_cognito import CognitoTransport
 from oncegate_sandbox import Fault, PoolSeed, Sandbox, Seed, UserSeed
 from oncegate_stores import MemoryStore
@@ -364,41 +365,52 @@ def request_code(people: People, step: Step) -> Step:
 
 
 @pytest.mark.parametrize(
-    ("code", "message", "state", "told"),
+    ("code", "message"),
     [
-        (
-            "NotAuthorizedException",
-            "User password cannot be reset in the current state.",
-            "failed",
-            "administrator_must_act",
-        ),
+        ("NotAuthorizedException", "User password cannot be reset in the current state."),
         (
             "InvalidParameterException",
             "Cannot reset password for the user as there is no registered/verified email or "
             "phone_number",
-            "failed",
-            "administrator_must_act",
         ),
-        (
-            "LimitExceededException",
-            "Attempt limit exceeded, please try after some time.",
-            "awaiting_reset",
-            "limit_exceeded",
-        ),
-        ("NotAuthorizedException", "Words of no report", "awaiting_reset", "recovery_unavailable"),
+        ("NotAuthorizedException", "Contact administrator to reset password."),
+        ("NotAuthorizedException", "Words of no report"),
+        ("UserNotFoundException", "User does not exist."),
     ],
     ids=lambda value: value[:40],
 )
-def test_refused_request_of_a_reset_code_is_told(
-    people: People, resetting: Callable[[], Step], code: str, message: str, state: str, told: str
+def test_refused_request_of_a_reset_code_looks_like_one_that_was_sent(
+    people: People,
+    resetting: Callable[[], Step],
+    caplog: pytest.LogCaptureFixture,
+    code: str,
+    message: str,
 ) -> None:
+    """The user has proven nothing, so what is special about this user is told to the log alone (P6)."""
     step = resetting()
     before = people.sandbox.calls().get("ForgotPassword", 0)
     people.refuse("ForgotPassword", code, message)
+    with caplog.at_level(logging.INFO, logger="oncegate"):
+        step = request_code(people, step)
+    assert (step.state, step.message) == ("awaiting_reset", None)
+    assert step.delivery is not None
+    assert not step.delivery.destination
+    assert "contact support" in TEXTS["hint.sent"]
+    assert message in caplog.text
+    assert people.sandbox.calls()["ForgotPassword"] == before + 1
+
+
+def test_limit_of_an_hour_is_told_and_not_tried_again(
+    people: People, resetting: Callable[[], Step]
+) -> None:
+    step = resetting()
+    before = people.sandbox.calls().get("ForgotPassword", 0)
+    words = "Attempt limit exceeded, please try after some time."
+    people.refuse("ForgotPassword", "LimitExceededException", words)
     step = request_code(people, step)
     assert step.message is not None
-    assert (step.state, step.message.code) == (state, told)
-    # An hourly limit is not tried again within a second.
+    assert (step.state, step.message.code) == ("awaiting_reset", "limit_exceeded")
+    assert "an hour" in step.message.text
     assert people.sandbox.calls()["ForgotPassword"] == before + 1
 
 

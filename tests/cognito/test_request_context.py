@@ -276,6 +276,32 @@ def test_longest_value_is_sent() -> None:
     assert sent.body["UserContextData"] == {"EncodedData": "x" * 131_072}
 
 
+def test_metadata_takes_precedence_over_the_language() -> None:
+    """A name that the application or an event sets is theirs, also that of the language."""
+    context = RequestContext(language="de")
+    settings = {"client_metadata": {"language": "fr"}}
+    _, (sent,) = performed(CognitoTransport, CALLS[:1], context, **settings)
+    assert sent.body["ClientMetadata"] == {"language": "fr"}
+    context = RequestContext(language="de", client_metadata={"language": "es"})
+    _, (sent,) = performed(CognitoTransport, CALLS[:1], context, **settings)
+    assert sent.body["ClientMetadata"] == {"language": "es"}
+
+
+def test_names_of_events_do_not_fill_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    names = [f"n{number}" for number in range(30)]
+    with caplog.at_level(logging.WARNING, "oncegate"):
+        context = RequestContext(client_metadata=dict.fromkeys(names, "\ud83d"))
+        _, (sent,) = performed(CognitoTransport, CALLS[:1], context)
+    assert "ClientMetadata" not in sent.body
+    assert len(caplog.messages) == 20
+
+
+def test_name_that_cannot_be_sent_is_left_out() -> None:
+    context = RequestContext(client_metadata={"x" * 131_073: "yes", "\ud83d": "yes", "kept": "yes"})
+    _, (sent,) = performed(CognitoTransport, CALLS[:1], context)
+    assert sent.body["ClientMetadata"] == {"kept": "yes"}
+
+
 def test_empty_metadata_is_sent() -> None:
     context = RequestContext(client_metadata={"coupon": ""})
     _, (sent,) = performed(CognitoTransport, CALLS[:1], context)

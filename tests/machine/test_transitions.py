@@ -58,10 +58,14 @@ choosing_first_factor  | choose password     | not offered         | ! not_offer
 choosing_first_factor  | choose email        |                     | requesting_challenge
 choosing_first_factor  | choose email        | late                | ! stale
 choosing_first_factor  | choose email        | no budget           | ! too_many_codes
+choosing_first_factor  | choose email        | cooling, email sent | ! too_soon
+choosing_first_factor  | choose email        | cooling             | requesting_challenge
 choosing_first_factor  | choose passkey      |                     | ! not_offered
 password_verified      | choose email        |                     | requesting_challenge
 password_verified      | choose email        | late                | ! stale
 password_verified      | choose email        | no budget           | ! too_many_codes
+password_verified      | choose email        | cooling, email sent | ! too_soon
+password_verified      | choose email        | cooling             | requesting_challenge
 password_verified      | choose passkey      |                     | ! not_offered
 choosing what to set up | choose email       |                     | setting_up_email
 choosing what to set up | choose email       | late                | ! stale
@@ -262,7 +266,7 @@ requesting_challenge   | sign_up_not_confirmed |                   | idle: answe
 requesting_challenge   | wrong_credentials   |                     | idle: answer_refused
 sending a recovery code | sign_up_not_confirmed |                  | awaiting_reset
 sending a recovery code | wrong_credentials |                      | awaiting_reset
-sending a recovery code | factor_unusable   |                      | awaiting_reset: recovery_unavailable
+sending a recovery code | factor_unusable   |                      | awaiting_reset: None
 checking_answer        | sign_up_not_confirmed |                   | awaiting_confirmation
 checking_answer        | password_reset_required |                 | awaiting_reset
 setting_password       | password_reset_required |                 | awaiting_reset
@@ -289,6 +293,7 @@ checking a recovery code | code_expired      |                     | awaiting_co
 checking a recovery code | trigger_refused   |                     | failed
 checking a recovery code | refused           |                     | awaiting_confirmation: recovery_refused
 sending a recovery code | blocked            |                     | failed: blocked
+sending a recovery code | administrator_must_act |                 | awaiting_reset: None
 resetting              | code_expired        |                     | awaiting_reset
 resetting              | trigger_refused     |                     | failed
 checking_answer        | wrong_code          |                     | awaiting_mfa
@@ -420,6 +425,7 @@ GIVEN: dict[str, Callable[[Situation], Situation]] = {
     "attempted": _flow(attempted_digests=(DIGEST,)),
     "cooling": _flow(new_code_at=NOW + 1),
     "text sent": _flow(sent_factors=(Factor.SMS_OTP,)),
+    "email sent": _flow(sent_factors=(Factor.EMAIL,)),
     "no new codes": _flow(new_codes_left=0),
     "retained": _flow(retained_password=SecretStr("p")),
     "preselected": _flow(preselected_factor=Factor.SMS),

@@ -192,6 +192,26 @@ def test_lockout_after_five_wrong_passwords_doubles_with_each_more(client: PoolC
     assert client.start("ana")["ChallengeName"] == "SMS_MFA"
 
 
+def test_count_of_wrong_passwords_is_forgotten_after_15_minutes(client: PoolClient) -> None:
+    """AWS developer guide, lockout for failed sign-in attempts; no lock is longer, therefore."""
+    wrong = ("NotAuthorizedException", "Incorrect username or password.")
+    locked = ("NotAuthorizedException", "Password attempts exceeded")
+    for name in ("ana", "unknown"):
+        for _ in range(4):
+            client.rejection(client.start, name, "wrong")
+        client.clock.advance(900)
+        for _ in range(5):
+            assert client.rejection(client.start, name, "wrong") == wrong
+        assert client.rejection(client.start, name) == locked
+        for seconds in (1, 2, 4, 8, 16, 32, 64, 128, 256, 512):
+            client.clock.advance(seconds)
+            assert client.rejection(client.start, name, "wrong") == wrong
+        client.clock.advance(899)
+        assert client.rejection(client.start, name) == locked
+        client.clock.advance(1)
+        assert client.rejection(client.start, name, "wrong") == wrong
+
+
 @pytest.mark.parametrize(
     ("prevent", "code", "message"),
     [

@@ -20,6 +20,7 @@ from tests.sandbox.user_pools import PASSWORD, UserPool, rejection
 from oncegate_sandbox import DEMO_SEED, Fault, PoolSeed, Sandbox, SandboxClock, Seed, UserSeed
 from oncegate_sandbox._cognito import Cognito
 from oncegate_sandbox._model import service_model
+from oncegate_sandbox.errors import CognitoError
 from oncegate_sandbox.seed import PasswordPolicySeed
 
 ROLE = {"SnsCallerArn": "arn:aws:iam::123456789012:role/sms"}
@@ -931,6 +932,38 @@ def test_lambda_config_turns_the_hooks_of_the_seed_on() -> None:
     sign_up = {"ClientId": seed.pool.client_id, "Username": "zoe", "Password": PASSWORD}
     cognito.perform("SignUp", sign_up)
     assert called == [pool]
+
+
+def test_lambda_config_decides_whether_custom_authentication_is_configured() -> None:
+    """API reference, UpdateUserPool: without LambdaConfig, the triggers are gone."""
+
+    def define(event: dict[str, Any]) -> dict[str, Any]:
+        event["response"]["challengeName"] = "CUSTOM_CHALLENGE"
+        return event
+
+    def same(event: dict[str, Any]) -> dict[str, Any]:
+        return event
+
+    names = ("DefineAuthChallenge", "CreateAuthChallenge", "VerifyAuthChallengeResponse")
+    seed = Seed(pool=PoolSeed(triggers=dict(zip(names, (define, same, same), strict=True))))
+    cognito = Cognito(seed, lambda pool_id: f"http://issuer/{pool_id}", SandboxClock())
+    pool = cognito.perform("CreateUserPool", {"PoolName": "a"})["UserPool"]["Id"]
+    named = {"UserPoolId": pool, "ClientName": "web", "ExplicitAuthFlows": ["ALLOW_CUSTOM_AUTH"]}
+    client = cognito.perform("CreateUserPoolClient", named)["UserPoolClient"]["ClientId"]
+    begin = {
+        "ClientId": client,
+        "AuthFlow": "CUSTOM_AUTH",
+        "AuthParameters": {"USERNAME": "nobody"},
+    }
+    function = "arn:aws:lambda:us-east-1:123456789012:function:mine"
+    for configuration in ({}, dict.fromkeys(names, function), {}):
+        cognito.perform("UpdateUserPool", {"UserPoolId": pool, "LambdaConfig": configuration})
+        if configuration:
+            issued = cognito.perform("InitiateAuth", begin)
+            assert issued["ChallengeName"] == "CUSTOM_CHALLENGE"
+            continue
+        with pytest.raises(CognitoError, match="Custom auth lambda trigger is not configured"):
+            cognito.perform("InitiateAuth", begin)
 
 
 # ── routing ──

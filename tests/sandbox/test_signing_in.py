@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import hmac
 import json
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -22,6 +23,7 @@ import oncegate_cognito.srp as srp_module
 from oncegate import Factor
 from oncegate_cognito.srp import ClientSrp, DeviceSecret
 from oncegate_sandbox import CognitoError, Pool, PoolSeed, SandboxClock, Seed, UserSeed
+from oncegate_sandbox._clients import AppClient
 
 KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 PASSWORD = "Correct-horse-1"
@@ -242,6 +244,10 @@ class TestUserAuth:
             assert credentials[0] == credentials[1]
         else:
             assert again["ChallengeParameters"] == unknown["ChallengeParameters"]
+            shape = r"\w\*{3}@\w\*{3}" if factor == "EMAIL_OTP" else r"\+\*{7}\d{4}"
+            for one in (known, unknown):
+                destination = one["ChallengeParameters"]["CODE_DELIVERY_DESTINATION"]
+                assert re.fullmatch(shape, destination)
             code = {f"{factor}_CODE": "12345678"}
             assert refusal(client.answer, unknown, "nobody", **code)[0] == "CodeMismatchException"
 
@@ -286,6 +292,15 @@ class TestLockOut:
             issued = client.start()
             self.wrong(client, issued, 4)
             client.answer(issued, SMS_MFA_CODE=client.code)
+
+    def test_used_authenticator_code_is_no_wrong_one(self) -> None:
+        client = Client(mfa=["SOFTWARE_TOKEN_MFA"], totp_secret=TOTP_SECRET)
+        code = pyotp.TOTP(TOTP_SECRET).at(int(client.clock.now()))
+        client.answer(client.start(), SOFTWARE_TOKEN_MFA_CODE=code)
+        issued = client.start()
+        for _ in range(6):
+            found = refusal(client.answer, issued, SOFTWARE_TOKEN_MFA_CODE=code)
+            assert found[0] == "ExpiredCodeException"
 
     def test_wrong_first_factor_codes_lock_nobody_out(self) -> None:
         """a recorded pool: six wrong EMAIL_OTP codes"""
@@ -487,6 +502,57 @@ class TestFlows:
             "InvalidParameterException",
             "Custom auth lambda trigger is not configured for the user pool.",
         )
+
+
+class TestStateOfTheUser:
+    """The user's state, and the session, at the code."""
+
+    def first(self, **user: Any) -> tuple[Client, Any]:
+        client = Client(**EMAIL, **user)
+        return client, client.start("USER_AUTH", PREFERRED_CHALLENGE="EMAIL_OTP")
+
+    def test_unconfirmed_user_gets_no_first_factor_code(self) -> None:
+        """amazon-cognito-identity-js#288"""
+        with pytest.raises(CognitoError, match="UserNotConfirmedException"):
+            self.first(status="UNCONFIRMED")
+
+    def test_wrong_first_factor_code_of_a_disabled_user_is_that_of_an_unknown_one(self) -> None:
+        """AWS developer guide, managing errors"""
+        client, issued = self.first(enabled=False)
+        unknown = client.start("USER_AUTH", "nobody", PREFERRED_CHALLENGE="EMAIL_OTP")
+        wrong = {"EMAIL_OTP_CODE": "00000000"}
+        assert refusal(client.answer, issued, **wrong) == refusal(
+            client.answer, unknown, "nobody", **wrong
+        )
+        assert refusal(client.answer, issued, EMAIL_OTP_CODE=client.code) == WRONG_PASSWORD
+
+    def test_right_first_factor_code_needs_a_password_that_is_not_to_be_reset(self) -> None:
+        client, issued = self.first()
+        user = client.pool.users.find("ana")
+        assert user
+        user.status = "RESET_REQUIRED"
+        assert refusal(client.answer, issued, EMAIL_OTP_CODE=client.code) == WRONG_PASSWORD
+
+    def test_disabled_user_is_told_at_the_second_factor(self) -> None:
+        """aws-sdk-js#4323"""
+        client = Client(**PHONE, mfa=["SMS_MFA"])
+        issued = client.start()
+        client.pool.perform("AdminDisableUser", {"UserPoolId": client.pool.id, "Username": "ana"})
+        found = refusal(client.answer, issued, SMS_MFA_CODE=client.code)
+        assert found == ("NotAuthorizedException", "User is disabled.")
+
+    def test_session_of_another_app_client_is_rejected(self) -> None:
+        client, issued = self.first()
+        client.client = client.pool.clients["other"] = AppClient("other")
+        found = refusal(client.answer, issued, EMAIL_OTP_CODE=client.code)
+        assert found == ("NotAuthorizedException", "Invalid session for the user.")
+
+    def test_new_code_ends_older_codes_only(self) -> None:
+        """amplify-js#11069"""
+        client = Client(**EMAIL)
+        choice = client.start("USER_AUTH")
+        client.start("USER_AUTH", PREFERRED_CHALLENGE="EMAIL_OTP")
+        assert client.answer(choice, ANSWER="EMAIL_OTP")["ChallengeName"] == "EMAIL_OTP"
 
 
 class TestDevices:

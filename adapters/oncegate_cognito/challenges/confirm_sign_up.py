@@ -20,7 +20,7 @@ from oncegate_cognito.challenges._recovery import code_sent
 
 # ConfirmSignUp and ResendConfirmationCode for a user who is confirmed already (public reports).
 _ALREADY_CONFIRMED = (
-    "User cannot be confirmed. Current status is CONFIRMED",
+    "User cannot be confirmed. Current status is",
     "User is already confirmed",
 )
 

@@ -8,18 +8,17 @@ from __future__ import annotations
 import hmac
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from oncegate import Factor
 from oncegate_sandbox._rules import rule
 from oncegate_sandbox._sessions import Caller, Session
 from oncegate_sandbox._signing_in import Attempt, SigningIn
-from oncegate_sandbox._users import User
+from oncegate_sandbox._users import Lockout, User
 from oncegate_sandbox._wire import Json, RespondToAuthChallenge, required
 from oncegate_sandbox.challenges._base import Challenge
-from oncegate_sandbox.errors import WRONG_CODE, CognitoError, not_authorized
-from oncegate_sandbox.inbox import masked, masked_name
+from oncegate_sandbox.errors import MFA_LOCKED, WRONG_CODE, CognitoError
+from oncegate_sandbox.inbox import imitated, masked
 
 _RESPONSES: Final = {
     Factor.SMS: "SMS_MFA_CODE",
@@ -36,14 +35,6 @@ _METHODS: Final = {
 """Values of ``amr``: AWS developer guide, authentication levels with ACR and AMR claims."""
 _FIRST_FACTORS: Final = {Factor.EMAIL: "email", Factor.SMS_OTP: "phone_number"}
 _FIRST_DIGITS, _SECOND_DIGITS = 8, 6
-
-MFA_LOCKED: Final = (
-    "Too many invalid credentials attempts. User temporarily locked. Please try again after few "
-    "seconds."
-)
-_FREE_ATTEMPTS = 5
-_LONGEST_LOCK = 900.0
-_FORGOTTEN_AFTER = 900.0
 
 rule(
     "code-digits",
@@ -73,36 +64,6 @@ rule(
 )
 
 
-@dataclass
-class _Tries:
-    """The wrong MFA codes of one user.
-
-    Attributes:
-        wrong: number since the last right one.
-        at: Unix time of the last one.
-    """
-
-    wrong: int = 0
-    at: float = 0.0
-
-    def check(self, now: float) -> None:
-        """Check that the user is not locked out.
-
-        Raises:
-            CognitoError: the user is.
-        """
-        if now >= self.at + _FORGOTTEN_AFTER:
-            self.wrong = 0
-        if self.wrong >= _FREE_ATTEMPTS:
-            seconds = min(2.0 ** (self.wrong - _FREE_ATTEMPTS), _LONGEST_LOCK)
-            if now < self.at + seconds:
-                raise not_authorized(MFA_LOCKED)
-
-    def count(self, now: float) -> None:
-        """Count a wrong code."""
-        self.wrong, self.at = self.wrong + 1, now
-
-
 class Code(Challenge):
     """Sends codes and checks them."""
 
@@ -110,7 +71,7 @@ class Code(Challenge):
 
     def __init__(self, sign_in: SigningIn) -> None:
         super().__init__(sign_in)
-        self._tries: dict[str, _Tries] = {}
+        self._lockouts: dict[str, Lockout] = {}
 
     def first_factors(self, user: User | None) -> Sequence[str]:
         return [
@@ -124,7 +85,9 @@ class Code(Challenge):
         self.sign_in.check_status(user, attempt.client)
         if user is None:
             # A challenge without a code, so as not to reveal that the user is unknown: public reports.
-            return self.open_first(factor, attempt, _delivery(kind, masked_name(attempt.name)))
+            medium = "EMAIL" if kind is Factor.EMAIL else "SMS"
+            destination = imitated(attempt.name, medium)
+            return self.open_first(factor, attempt, _delivery(kind, destination))
         code = _new_code(_FIRST_DIGITS)
         destination = masked(user.destination(kind) or "")
         response = self.open_first(factor, attempt, _delivery(kind, destination), code=code)
@@ -188,8 +151,8 @@ class Code(Challenge):
             CognitoError: the code is wrong or was used before, or the user is locked out.
         """
         now = self.pool.clock.now()
-        tries = self._tries.setdefault(user.username, _Tries())
-        tries.check(now)
+        lockout = self._lockouts.setdefault(user.username, Lockout())
+        lockout.check(now, MFA_LOCKED)
         try:
             if session.challenge == Factor.TOTP:
                 user.use_totp_code(code, now)
@@ -197,11 +160,11 @@ class Code(Challenge):
                 _compare(session, code)
         except CognitoError as error:
             if error.code == "CodeMismatchException":
-                tries.count(now)
+                lockout.count_wrong(now)
                 is_totp = session.challenge == Factor.TOTP
                 session.used = is_totp and self.pool.seed.wrong_totp_ends_session
             raise
-        del self._tries[user.username]
+        lockout.reset()
 
 
 def _compare(session: Session, code: str) -> None:

@@ -267,26 +267,34 @@ class Custom(Challenge):
 
     def __init__(self, sign_in: SigningIn) -> None:
         super().__init__(sign_in)
-        source, triggers = self.pool.seed.custom_auth, self.pool.triggers
-        self._script: _Script | None = None
-        if all(triggers.has(name) for name in _TRIGGERS):
-            self._script = _Lambdas(triggers)
-        elif source:
-            self._script = _ShortForm(source)
+        source = self.pool.seed.custom_auth
+        self._lambdas = _Lambdas(self.pool.triggers)
+        self._short_form = _ShortForm(source) if source else None
+
+    def _script(self) -> _Script:
+        """Return what decides a custom sign-in. CreateUserPool and UpdateUserPool change it.
+
+        Raises:
+            CognitoError: the pool has neither the triggers nor the short form.
+        """
+        if all(self.pool.triggers.has(name) for name in _TRIGGERS):
+            return self._lambdas
+        if self._short_form is None:
+            raise invalid_parameter(
+                "Custom auth lambda trigger is not configured for the user pool."
+            )
+        return self._short_form
 
     def auth_flows(self) -> Mapping[str, AuthFlow]:
         return {"CUSTOM_AUTH": self._begin}
 
     def _begin(self, attempt: Attempt) -> Json:
-        if self._script is None:
-            raise invalid_parameter(
-                "Custom auth lambda trigger is not configured for the user pool."
-            )
+        script = self._script()
         started = _SignIn(attempt.user, attempt.name, attempt.caller)
         if attempt.given.get("CHALLENGE_NAME") != "SRP_A":
             return self._proceed(started)
         past = (_Past("SRP_A", is_right=True),)
-        following = self._script.following(replace(started, past=past))
+        following = script.following(replace(started, past=past))
         if not isinstance(following, _Asked) or following.name != "PASSWORD_VERIFIER":
             raise not_authorized(WRONG_PASSWORD)
 
@@ -298,18 +306,16 @@ class Custom(Challenge):
 
     def answer(self, session: Session, request: RespondToAuthChallenge) -> Json:
         session.used = True
-        assert self._script is not None
         given = required(request.responses, "ANSWER")
         before = _SignIn(session.user, session.name, session.origin, session.notes["past"])
-        is_right = self._script.is_right(before, session.notes["private"], given)
+        is_right = self._script().is_right(before, session.notes["private"], given)
         answered = _Past(request.challenge, is_right, session.notes["metadata"])
         return self._proceed(replace(before, past=(*before.past, answered)))
 
     def _proceed(self, sign_in: _SignIn) -> Json:
         """Sign the user in, reject the sign-in, or issue the next challenge."""
-        assert self._script is not None
         user, caller = sign_in.user, sign_in.caller
-        following = self._script.following(sign_in)
+        following = self._script().following(sign_in)
         if following is True and user is not None:
             self.sign_in.check_status(user, caller.client)
             self.sign_in.check_enabled(user, caller.client)

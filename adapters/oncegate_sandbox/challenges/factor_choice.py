@@ -104,9 +104,7 @@ class FactorChoice(Challenge):
         session.used = True
         return self._begin_with(
             chosen,
-            Attempt(
-                session.origin, session.user, session.name, request.responses, is_user_auth=True
-            ),
+            Attempt(session.origin, session.user, session.name, request.responses),
         )
 
     def _choose_second(self, session: Session, chosen: str | None) -> Json:

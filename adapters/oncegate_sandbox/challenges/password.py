@@ -23,7 +23,8 @@ from oncegate_sandbox.srp import N, Verifier
 rule(
     "password-lock-out",
     "From the fifth wrong password on, the username is locked for 1 second, and for twice as long "
-    "after each further one, up to 15 minutes: 'Password attempts exceeded'.",
+    "after each further one, up to 15 minutes: 'Password attempts exceeded'. The "
+    "count is forgotten after 15 minutes without a try.",
     source="AWS developer guide, authentication, lockout for failed sign-in attempts",
 )
 rule(

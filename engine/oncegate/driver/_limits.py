@@ -51,6 +51,7 @@ from oncegate.challenges import (
 )
 from oncegate.context import RequestContext
 from oncegate.driver.effects import Effect, Load, Swap
+from oncegate.machine.guards import IMITATED
 from oncegate.outcomes import (
     ChallengeIssued,
     Confirmed,
@@ -273,6 +274,8 @@ class Limits:
             return
         challenge = outcome.challenge if isinstance(outcome, ChallengeIssued) else None
         is_sent = challenge is not None and challenge.delivery is not None
+        # A recovery's code that the machine imitates counts like one that was sent.
+        is_sent = is_sent or _is_imitated(flow, outcome)
         may_be_sent = isinstance(outcome, OutcomeUnknown) and outcome.can_have_sent
         if not (is_sent or may_be_sent):
             yield from self._refund(reserved.accounts)
@@ -302,7 +305,7 @@ class Limits:
         elif typed:
             alias = Alias.of(typed, self._keys)
             users = alias.users((yield Load(alias.key)))
-            if challenge is not None and challenge.username != typed:
+            if challenge is not None and (flow.own_name or challenge.username != typed):
                 users = tuple(dict.fromkeys((challenge.username, *users)))
         else:
             return (), ()
@@ -448,6 +451,14 @@ def _can_send(call: Call) -> bool:
     if isinstance(call, RequestCode):
         return call.factor not in _NOT_SENT
     return call.can_send
+
+
+def _is_imitated(flow: Flow, outcome: Outcome) -> bool:
+    return (
+        isinstance(flow.challenge, RecoveryChallenge)
+        and isinstance(outcome, Rejected)
+        and outcome.reason in IMITATED
+    )
 
 
 def _is_guess(call: Call) -> bool:

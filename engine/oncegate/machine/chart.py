@@ -141,7 +141,7 @@ class SignInMachine(Guards, Effects, StateChart[TransitionContext]):
         | requesting_challenge.from_(
             password_verified,
             choosing_first_factor,
-            cond=["code_not_sent", "factor_is_offered", "budget_remains"],
+            cond=["code_not_sent", "factor_is_offered", "code_of_factor_is_due", "budget_remains"],
             on="write_choice_ahead",
         )
         # Another way to sign in: anew, with the factor that the user prefers.

@@ -51,6 +51,7 @@ _ENDS = frozenset(
 """The reasons that are true words for the end of a flow; the others presume a way on."""
 
 _REQUESTS = frozenset({FlowState.CHECKING_PASSWORD, FlowState.REQUESTING_CHALLENGE})
+_ANSWERS = frozenset({FlowState.CHECKING_ANSWER, FlowState.SETTING_PASSWORD})
 
 
 def _hidden_delivery() -> Delivery:
@@ -207,11 +208,11 @@ class Effects:
         self._begin_recovery(RejectionReason.PASSWORD_RESET_REQUIRED)
 
     def imitate_recovery_code(self) -> None:
-        """Go on as if a code had been sent: that the user is unknown must not be told."""
+        """Go on as if a code had been sent: whether there is such a user must not be told."""
         challenge = self.model.challenge
         assert isinstance(challenge, RecoveryChallenge)
         imitated = challenge.model_copy(update={"delivery": _hidden_delivery()})
-        self._set_challenge(imitated, self.model.now)
+        self._set_challenge(imitated, self.model.flow.saved_at)
         self._start_cooldown()
 
     def start_recovery(self) -> None:
@@ -257,18 +258,18 @@ class Effects:
         self._drop_challenge(message="device_forgotten", device_key=None)
 
     def note_rejection(self) -> None:
-        """Record why Cognito rejected the call."""
+        """Record why Cognito rejected the call. While a lock lasts, it checks no answer."""
         trigger = self.model.trigger
         assert isinstance(trigger, Rejected)
+        if trigger.reason is RejectionReason.LOCKED and self.model.state in _ANSWERS:
+            self.forget_answer()
         self.model.change(
             message=trigger.message or self._message(trigger.reason), detail=self._words_for_user()
         )
 
     def count_attempt(self) -> None:
-        """Record the rejection, and count a wrong code. While a lock lasts, Cognito checks no code."""
+        """Record the rejection, and count a wrong code."""
         self.note_rejection()
-        if self.model.rejection_reason is RejectionReason.LOCKED:
-            self.forget_answer()
         if self.model.rejection_reason is RejectionReason.WRONG_CODE:
             self.model.change(attempts_left=self.model.flow.attempts_left - 1)
 
@@ -304,7 +305,8 @@ class Effects:
         trigger = self.model.trigger
         assert isinstance(trigger, Rejected)
         self.note_rejection()
-        self._drop_challenge(own_name=trigger.username)
+        # Of one length: the record of an unknown user, a UUID, must not be larger than others.
+        self._drop_challenge(own_name=trigger.username and trigger.username.ljust(128))
 
     def start_over_unknown(self) -> None:
         """Start over after a call whose outcome is unknown.
@@ -315,6 +317,8 @@ class Effects:
         answer_can_send = flow.challenge is not None and flow.challenge.answer_can_send
         self._note_password_change()
         can_have_sent = flow.state in _REQUESTS or answer_can_send
+        if flow.state is FlowState.REQUESTING_CHALLENGE and flow.factor is not None:
+            self.model.change(sent_factors=tuple(dict.fromkeys((*flow.sent_factors, flow.factor))))
         self._drop_challenge(
             message="outcome_unknown" if can_have_sent else "answer_outcome_unknown"
         )
@@ -363,7 +367,7 @@ class Effects:
         # The password was not proven, so codes do not count by it (`oncegate.budget.password_tag`).
         self.model.change(account_tag="", message=None, detail="")
         flow = self.model.flow
-        recovery = RECOVERIES[kind](username=flow.own_name or flow.username)
+        recovery = RECOVERIES[kind](username=flow.own_name.rstrip() or flow.username)
         self._set_challenge(recovery, self.model.now)
 
     def _note_password_change(self) -> None:
@@ -380,8 +384,7 @@ class Effects:
     def _message(self, reason: str) -> str:
         # A first factor is rejected in its own words, whatever asked for it.
         challenge, state = self.model.challenge, self.model.state
-        is_proven = state in {FlowState.CHECKING_ANSWER, FlowState.SETTING_PASSWORD}
-        if reason in RECOVERIES and not is_proven:  # no caller is told
+        if reason in RECOVERIES and state not in _ANSWERS:  # no caller is told
             reason = RejectionReason.WRONG_CREDENTIALS
         if challenge is None and state is FlowState.REQUESTING_CHALLENGE:
             # A pool's Lambda that refuses a username says that the password is wrong; there is none.

@@ -44,6 +44,19 @@ RECOVERIES: Final[dict[RejectionReason, type[SignUpConfirmation | PasswordReset]
 _REJECTED: Final = frozenset({"wrong_credentials", "username_refused", "locked"})
 """The messages of a flow whose first factor was rejected."""
 
+IMITATED: Final = frozenset(
+    {
+        RejectionReason.WRONG_CREDENTIALS,
+        RejectionReason.FACTOR_UNUSABLE,
+        RejectionReason.ADMINISTRATOR_MUST_ACT,
+        *RECOVERIES,
+    }
+)
+"""The reasons for which a recovery goes on as if its code had been sent.
+
+They differ between users, known and unknown, and the user has proven nothing (P6).
+"""
+
 
 def is_due(flow: Flow, now: float) -> bool:
     """Return whether the flow's state has outlived its deadline.
@@ -180,9 +193,8 @@ class Guards:
 
     def recovery_is_imitated(self) -> bool:
         """No code was sent because of who the user is, or is not, which must not be told."""
-        return isinstance(
-            self.model.challenge, RecoveryChallenge
-        ) and self.model.rejection_reason in {RejectionReason.WRONG_CREDENTIALS, *RECOVERIES}
+        is_recovery = isinstance(self.model.challenge, RecoveryChallenge)
+        return is_recovery and self.model.rejection_reason in IMITATED
 
     def recovery_continues(self) -> bool:
         """The recovery's code no longer works, and another one can be requested."""
