@@ -107,6 +107,7 @@ WORDS = (
     Words(NOT_AUTHORIZED, "User is disabled.", DEVICE, _R.REFUSED, "aws-sdk-js#4323"),
     Words("ForbiddenException", "Request blocked", DEVICE, _R.FIREWALL, "API reference"),
     Words(INVALID, "USER_PASSWORD_AUTH flow not enabled for this client", SIGN_IN, _R.MISCONFIGURED, "many reports"),
+    Words(INVALID, "USER_AUTH is not enabled for the client.", SIGN_IN, _R.MISCONFIGURED, "public reports"),
     Words(INVALID, "Initiate Auth method not supported", SIGN_IN, _R.MISCONFIGURED, "moto#4836"),
     Words(INVALID, "Custom auth lambda trigger is not configured for the user pool.", SIGN_IN, _R.MISCONFIGURED, "nine code bases"),
     Words("UserNotConfirmedException", "User is not confirmed.", SIGN_IN, _R.SIGN_UP_NOT_CONFIRMED, "amazon-cognito-identity-js#288"),

@@ -390,3 +390,20 @@ class TestKeys:
             one.verify(pool.token(iss=UPDATED))
         pool.fails = False
         assert one.verify(pool.token())
+
+
+def test_other_issuer_is_named_in_the_error_with_what_to_check(pool: Pool) -> None:
+    other = "https://cognito-idp.eu-west-1.amazonaws.com/eu-west-1_Other0001"
+    with pytest.raises(InvalidToken) as error:
+        verifier().verify(pool.token(iss=other))
+    assert f"its issuer '{other}' is none of {UPDATED}, {ORIGINAL}" in str(error.value)
+    assert "check pool_id=, region= and issuer=" in str(error.value)
+
+
+@pytest.mark.parametrize("written", ["a\nlog line", "\u202e", "x" * 9999], ids=ascii)
+def test_issuer_that_a_caller_made_up_cannot_forge_lines_of_a_log(pool: Pool, written: Any) -> None:
+    with pytest.raises(InvalidToken) as error:
+        verifier().verify(pool.token(iss=written))
+    assert str(error.value).isprintable()
+    assert str(error.value).isascii()
+    assert len(str(error.value)) < 600

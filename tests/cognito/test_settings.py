@@ -79,6 +79,12 @@ def test_missing_or_malformed_id_is_misconfigured(name: str, value: Any) -> None
         {"device_name": "x" * 1025},
         {"region": ""},
         {"region": "eu-west-1.example"},
+        {"region": "us-east-1a"},  # an availability zone
+        {"region": "nowhere"},
+        {"region": "Frankfurt"},
+        {"issuer": "nope"},
+        {"issuer": "https://"},
+        {"issuer": 7},
         {"client_metadata": {"tenant": 7}},
         {"client_metadata": ["tenant"]},
         {"language_key": ""},

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
+import os
 import socket
 import ssl
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -18,6 +22,7 @@ from tests.sandbox.conftest import Call
 from oncegate import InvalidInput, Misconfigured
 from oncegate_sandbox import Fault, Sandbox, Seed, UserSeed
 from oncegate_sandbox._tls import Certificate
+from oncegate_sandbox.clock import SandboxClock
 
 
 class TestReset:
@@ -390,3 +395,31 @@ def boto3_client(sandbox: Sandbox) -> Any:
         aws_access_key_id="x",
         aws_secret_access_key="x",
     )
+
+
+@pytest.mark.parametrize("endpoint", ["cognito:9300", "cognito", "//cognito:9300", "http://", ""])
+def test_endpoint_without_a_scheme_is_misconfigured_with_an_example(endpoint: str) -> None:
+    with pytest.raises(Misconfigured, match="http://cognito:9300"):
+        Sandbox(endpoint=endpoint)
+
+
+def test_clock_that_would_go_back_is_refused() -> None:
+    clock = SandboxClock()
+    for seconds in (-1, math.nan):
+        with pytest.raises(InvalidInput, match="forward only"):
+            clock.advance(seconds)
+    assert clock.now() == pytest.approx(time.time(), abs=5)
+
+
+def test_stopped_command_leaves_no_private_key(tmp_path: Path) -> None:
+    """uvicorn raises SIGTERM again, which ends the process without any more Python code."""
+    command = [sys.executable, "-m", "oncegate_cli", "sandbox", "--port", "0", "--tls", "--json"]
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) as process:
+        assert process.stdout is not None
+        endpoint = json.loads(process.stdout.readline())["endpoint"]
+        trusted = ssl.create_default_context(cafile=str(next(tmp_path.glob("*/ca.pem"))))
+        assert httpx.get(endpoint, verify=trusted).status_code == 200
+        process.terminate()
+        process.wait(10)
+    assert list(tmp_path.rglob("*.pem")) == []

@@ -256,3 +256,94 @@ def test_inbox_assertions_pass_if_they_hold(shared: Sandbox, tmp_path: Path) -> 
     assert inbox.code_for("ana") == "123456"
     inbox.clear()
     assert inbox.sent_nothing()
+
+
+def test_fixture_goes_around_proxies_and_profiles(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The settings of a developer's machine that would keep boto3 from the sandbox."""
+    for name, value in {
+        "HTTP_PROXY": "http://127.0.0.1:9",
+        "http_proxy": "http://127.0.0.1:9",
+        "NO_PROXY": "intranet.example",
+        "no_proxy": "intranet.example",
+        "AWS_PROFILE": "missing",
+        "AWS_DEFAULT_PROFILE": "missing",
+        "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "true",
+    }.items():
+        monkeypatch.setenv(name, value)
+    run(
+        pytester,
+        """
+import os
+import boto3
+
+def test_client(cognito):
+    client = boto3.session.Session().client("cognito-idp")
+    assert client.list_users(UserPoolId=cognito.pool_id)["Users"] == []
+    for name in ("NO_PROXY", "no_proxy"):
+        assert os.environ[name] == "intranet.example,127.0.0.1,localhost"
+""",
+        passed=1,
+    )
+
+
+def test_inbox_finds_messages_by_address_too(pytester: pytest.Pytester) -> None:
+    """`sent_nothing` must not pass because the user was named by an alias."""
+    run(
+        pytester,
+        """
+import pytest
+
+def test_address(cognito, inbox):
+    cognito.add_user("bob", email="bob@example.com")
+    cognito.client.forgot_password(ClientId=cognito.client_id, Username="bob@example.com")
+    assert inbox.sent_once("bob@example.com", purpose="RESET_PASSWORD")
+    assert inbox.code_for("bob") == inbox.code_for("bob@example.com")
+    with pytest.raises(AssertionError):
+        inbox.sent_nothing("bob@example.com")
+""",
+        passed=1,
+    )
+
+
+def test_user_of_another_pool_is_found_by_its_id(pytester: pytest.Pytester) -> None:
+    run(
+        pytester,
+        """
+import pytest
+from oncegate import InvalidInput
+
+def test_user(cognito):
+    pool_id = cognito.client.create_user_pool(PoolName="shop")["UserPool"]["Id"]
+    cognito.client.admin_create_user(UserPoolId=pool_id, Username="zoe")
+    assert cognito.user("zoe", pool_id=pool_id).status == "FORCE_CHANGE_PASSWORD"
+    with pytest.raises(InvalidInput, match=f"in the pool {cognito.pool_id}: 'zoe'.*pass pool_id="):
+        cognito.user("zoe")
+    with pytest.raises(InvalidInput, match="no such pool.*us-east-1_Nothing"):
+        cognito.user("zoe", pool_id="us-east-1_Nothing")
+""",
+        passed=1,
+    )
+
+
+def test_added_user_with_an_address_as_name_can_get_codes_there(pytester: pytest.Pytester) -> None:
+    run(
+        pytester,
+        """
+import pytest
+from oncegate_sandbox import PoolSeed, Seed
+
+@pytest.fixture(scope="session")
+def cognito_seed():
+    return Seed(pool=PoolSeed(username_attributes=("email", "phone_number")))
+
+def test_addresses(cognito, inbox):
+    ana = cognito.add_user("ana@example.com", mfa=["EMAIL_OTP"])
+    assert ana.attributes["email"] == "ana@example.com"
+    assert cognito.add_user("+15550001234").attributes["phone_number"] == "+15550001234"
+    assert sign_in(cognito, "ana@example.com")["ChallengeName"] == "EMAIL_OTP"
+    assert inbox.sent_once("ana@example.com")
+""",
+        passed=1,
+    )

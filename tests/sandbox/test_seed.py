@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import SecretStr
+from pydantic import SecretStr, ValidationError
 
 from oncegate import Factor, InvalidInput
-from oncegate_sandbox import Sandbox, load_seed
+from oncegate_sandbox import PoolSeed, Sandbox, Seed, UserSeed, load_seed
 
 DESIGN_EXAMPLE = """
 [pool]
@@ -50,6 +50,8 @@ def test_seed_file_of_the_design_is_valid(tmp_path: Path) -> None:
         ("[pool]\nmfa = 'maybe'", "pool.mfa"),
         ("[pool]\nauth_session_minutes = 99", "pool.auth_session_minutes"),
         ("[swimming]", "swimming"),
+        ("[pool]\nauth_flows = 'ALLOW_USER_AUTH'", "pool.auth_flows: .*valid list"),
+        ("[pool]\nclient_secret = ''", "pool.client_secret"),
         ("[[users]]\nusername = 'a'", "users.0: .*password is required"),
         ("[[users]]\nusername='a'\npassword='hunter2'\nmfa=['SMS_MFA']", "requires phone_number"),
         ("[[users]]\nusername='a'\npassword='hunter2'\nemail='x'", "users.0.email"),
@@ -116,3 +118,25 @@ def test_names_that_can_sign_in_are_unique(
     else:
         with pytest.raises(InvalidInput, match="must be unique"):
             load_seed(path)
+
+
+@pytest.mark.parametrize("given", [{}, {"email": "ana@example.com"}])
+def test_username_that_is_an_address_is_also_the_attribute(given: dict[str, str]) -> None:
+    """As after SignUp in a pool with UsernameAttributes."""
+    users = (UserSeed(username="ana@example.com", password=SecretStr("Correct-horse-1"), **given),)
+    pool = PoolSeed(username_attributes=("email",))
+    with Sandbox(Seed(pool=pool, users=users)) as sandbox:
+        found = sandbox.user("ana@example.com").attributes
+    assert (found["email"], found["email_verified"]) == ("ana@example.com", "true")
+
+
+def test_username_that_is_an_address_is_a_plain_name_in_other_pools() -> None:
+    user = UserSeed(username="ana@example.com", password=SecretStr("Correct-horse-1"))
+    with Sandbox(Seed(users=(user,))) as sandbox:
+        assert "email" not in sandbox.user("ana@example.com").attributes
+
+
+def test_empty_client_secret_is_refused() -> None:
+    """As from a variable that is not set; None is a client without a secret."""
+    with pytest.raises(ValidationError, match="client_secret"):
+        PoolSeed(client_secret=SecretStr(""))
