@@ -45,6 +45,7 @@ from oncegate.driver.effects import CallTransport, Effect, Notify, Swap
 from oncegate.machine.advance import NotAllowed, advance, allowed_events
 from oncegate.machine.context import TIME_PASSED
 from oncegate.record import Flow
+from oncegate.states import FlowState
 from oncegate_cognito import CognitoTransport
 from oncegate_sandbox import DEMO_SEED, PoolSeed, Seed, UserSeed
 from oncegate_sandbox.clock import SandboxClock
@@ -555,5 +556,6 @@ def _is_not_stuck(flow: Flow) -> None:
         later = advance(flow, TIME_PASSED, now=flow.deadline)
     except NotAllowed:
         raise Broken(f"P4: no transition leaves {flow.state} at its deadline") from None
-    if not allowed_events(later):
+    # Signed in is an end, but no dead one: the caller got the tokens before.
+    if later.state is not FlowState.AUTHENTICATED and not allowed_events(later):
         raise Broken(f"P4: the deadline of {flow.state} leads to {later.state}, a dead end")

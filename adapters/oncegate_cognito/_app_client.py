@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 # UserPoolIdType and ClientIdType of botocore's service model.
 _POOL_ID = re.compile(r"(?P<region>[\w-]+)_(?P<name>[0-9a-zA-Z]+)")
 _CLIENT_ID = re.compile(r"[\w+]{1,128}")
-_REGION = re.compile(r"[a-z]{2,8}(-[a-z]+){1,4}-[0-9]{1,2}")
+_REGION = re.compile(r"local|[a-z]{2,8}(-[a-z]+){1,4}-[0-9]{1,2}")  # cognito-local has "local"
 
 
 class AppClient:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cache
 from urllib.parse import urlsplit
 
 from botocore.endpoint_provider import RuleSetStandardLibrary
@@ -89,6 +90,7 @@ def _issuer(service: str, region: str, pool_id: str) -> str:
     return f"https://{service}.{region}.{_suffixes(region)[0]}/{pool_id}"
 
 
+@cache
 def _suffixes(region: str) -> tuple[str, str]:
     """Return the DNS suffixes of a region's partition, without and with dual stack: botocore's data."""
     partition = RuleSetStandardLibrary(Loader().load_data("partitions")).aws_partition(region)

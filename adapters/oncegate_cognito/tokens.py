@@ -8,7 +8,8 @@ from __future__ import annotations
 import os
 import ssl
 from collections.abc import Callable, Collection, Iterable
-from functools import partial
+from functools import cache, partial
+from pathlib import Path
 from typing import Any, Final, Literal, TypeVar
 
 import jwt
@@ -272,11 +273,17 @@ def _trusted() -> ssl.SSLContext | None:
     if not bundle:
         return None
     try:
-        return ssl.create_default_context(cafile=bundle)
+        return _context(bundle, Path(bundle).stat().st_mtime_ns)
     except OSError as error:  # ssl.SSLError is one
         raise Misconfigured(
             f"AWS_CA_BUNDLE or REQUESTS_CA_BUNDLE cannot be used: {type(error).__name__}"
         ) from None
+
+
+@cache
+def _context(bundle: str, _changed_at: int) -> ssl.SSLContext:
+    # Reading the authorities takes 20 ms, and each transport makes two or more fetchers.
+    return ssl.create_default_context(cafile=bundle)
 
 
 class _Keys(jwt.PyJWKClient):

@@ -27,7 +27,7 @@ class Certificate:
     Attributes:
         ca_file: path of the authority's certificate, which clients must trust.
         cert_file: path of the server's certificate.
-        key_file: path of the server's private key.
+        key_file: path of the server's private key. The server that has read it deletes it.
     """
 
     def __init__(self, hosts: list[str]) -> None:

@@ -92,6 +92,8 @@ class Sandbox:
         except OSError as error:  # ssl.SSLError is one
             self._socket.close()
             raise Misconfigured(f"cannot use the certificate {cert_file}: {error}") from None
+        if self._certificate:
+            self._certificate.key_file.unlink()  # it is in memory, whatever ends this process
         self._server = _Server(config, self._certificate)
         self._thread: threading.Thread | None = None
 

@@ -68,17 +68,17 @@ class Contexts:
         sent = {name: form[name] for name in self.names if name in form}
         return self._limited(sent, form.get(ENCODED_DATA, ""))
 
-    def without_strangers(self, form: Fields) -> frozenset[str]:
+    def not_of_event(self, form: Fields) -> frozenset[str]:
         """Return the fields of a form that are not the event's: metadata, and what no event has."""
-        strangers = frozenset(
+        unknown = frozenset(
             name
             for name, _ in form.items()
             if not name.startswith(("_", "attributes."))
             and name not in _names_of_fields() | self.names
         )
-        if strangers:
+        if unknown:
             self._tell("client_metadata", "a name that client_metadata_from_browser does not have")
-        return self.names | strangers
+        return self.names | unknown
 
     def of_json(self, sent: object) -> BrowserContext:
         """Return the ``context`` of an event in JSON.

@@ -138,7 +138,7 @@ class Html:
             self._site.note_refusal(request, 303, "page_outdated")
             return self._back(request, response, "page_outdated")
         try:
-            event, version = _event_of(form, self._site.contexts.without_strangers(form))
+            event, version = _event_of(form, self._site.contexts.not_of_event(form))
             if "username" in event.model_fields_set:
                 kept = form.get("_keep_signed_in") == "on"
                 self._site.keep_signed_in(request, response, kept)

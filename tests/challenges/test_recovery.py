@@ -75,14 +75,19 @@ def test_rejected_request_stays_in_the_recovery(flow: Flow) -> None:
     requesting = walk(RequestNewCode(), flow=flow)
     found = messages(requesting)
     assert found["code_expired"] == "recovery_code_expired"
-    assert found["factor_unusable"] == "recovery_unavailable"
     assert step(requesting).actions == ()
 
 
 @pytest.mark.parametrize("flow", FLOWS)
 @pytest.mark.parametrize(
     "reason",
-    ["wrong_credentials", "sign_up_not_confirmed", "password_reset_required"],
+    [
+        "wrong_credentials",
+        "factor_unusable",
+        "administrator_must_act",
+        "sign_up_not_confirmed",
+        "password_reset_required",
+    ],
 )
 def test_request_for_a_user_who_gets_no_code_looks_like_one_for_a_user_who_does(
     flow: Flow, reason: str

@@ -28,7 +28,8 @@ TEMPORARY, PERMANENT = "Correct-horse-5", "Better-horse-5"
 NOT_SECRET = {
     *("ClientId", "AuthFlow", "ChallengeName", "USERNAME", "USER_ID_FOR_SRP", "TIMESTAMP", "SALT"),
     *("TokenType", "CODE_DELIVERY_DELIVERY_MEDIUM", "CODE_DELIVERY_DESTINATION", "Username"),
-    *("requiredAttributes", "userAttributes", "Error", "message"),
+    *("requiredAttributes", "userAttributes", "Error", "message", "AvailableChallenges"),
+    *("DeliveryMedium", "AttributeName"),
 }
 
 

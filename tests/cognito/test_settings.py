@@ -305,3 +305,12 @@ def test_proxy_that_is_no_url_sends_nothing(
     outcome = perform(CognitoTransport(**POOL, endpoint_url=untrusted.endpoint), CALL)
     assert isinstance(outcome, NotSent)
     assert untrusted.requests == 0
+
+
+@pytest.mark.parametrize("issuer", ["nope", "cognito.example/pool", "https://", "ftp://a/b"])
+def test_issuer_that_is_no_url_is_misconfigured_although_a_local_cognito_has_the_keys(
+    issuer: str,
+) -> None:
+    for make in (*KINDS, TokenVerifier):
+        with pytest.raises(Misconfigured, match="issuer has to be a URL"):
+            make(**POOL, endpoint_url="http://localhost:9300", issuer=issuer)

@@ -416,10 +416,15 @@ def test_stopped_command_leaves_no_private_key(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "oncegate_cli", "sandbox", "--port", "0", "--tls", "--json"]
     environment = {**os.environ, "TMPDIR": str(tmp_path)}
     with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) as process:
-        assert process.stdout is not None
-        endpoint = json.loads(process.stdout.readline())["endpoint"]
-        trusted = ssl.create_default_context(cafile=str(next(tmp_path.glob("*/ca.pem"))))
-        assert httpx.get(endpoint, verify=trusted).status_code == 200
-        process.terminate()
-        process.wait(10)
+        try:
+            assert process.stdout is not None
+            endpoint = json.loads(process.stdout.readline())["endpoint"]
+            trusted = ssl.create_default_context(cafile=str(next(tmp_path.glob("*/ca.pem"))))
+            assert httpx.get(endpoint, verify=trusted).status_code == 200
+            keys = list(tmp_path.rglob("key.pem"))
+            process.terminate()
+            process.wait(10)
+        finally:
+            process.kill()
+    assert keys == []  # also if the process is killed
     assert list(tmp_path.rglob("*.pem")) == []

@@ -66,7 +66,8 @@ def test_wrong_pool_id_is_told_as_misconfigured_and_asks_for_no_other_code(
 
 
 def test_page_of_a_wrong_set_up_is_not_for_a_browser_that_is_signed_in(sandbox: Sandbox) -> None:
-    transport = ScriptedTransport(the_tokens(), token_service=ScriptedTokens())
+    transport = ScriptedTransport(the_tokens())
+    transport.token_service = ScriptedTokens()
     with client_of("flask", web_for(transport)) as client:
         visit = Visit(client)
         visit.open()
@@ -81,7 +82,8 @@ def test_tokens_that_are_invalid_for_another_reason_are_told_in_the_same_way(
 ) -> None:
     tokens = ScriptedTokens()
     tokens.invalid.add(the_tokens().tokens.id_token or the_tokens().tokens.access_token)
-    transport = ScriptedTransport(the_tokens(), token_service=tokens)
+    transport = ScriptedTransport(the_tokens())
+    transport.token_service = tokens
     with client_of("flask", web_for(transport)) as client:
         user: Any = INTERFACES[interface](client)
         user.open()

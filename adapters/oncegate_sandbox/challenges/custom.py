@@ -21,6 +21,8 @@ from __future__ import annotations
 import hmac
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cache
+from types import CodeType
 from typing import Any, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -133,6 +135,11 @@ class _Script(Protocol):
         ...
 
 
+@cache
+def _compiled(source: str) -> CodeType:
+    return compile(source, "custom_auth", "exec")
+
+
 class _ShortForm:
     """The ``next_challenge`` function of a seed.
 
@@ -147,7 +154,7 @@ class _ShortForm:
         names: dict[str, Any] = {}
         try:
             # The seed is the developer's own file, like a conftest.py.
-            exec(compile(source, "custom_auth", "exec"), names)  # noqa: S102
+            exec(_compiled(source), names)  # noqa: S102
             self._next: Callable[[str, list[dict[str, Any]]], Any] = names["next_challenge"]
         except Exception as error:  # noqa: BLE001 - the developer's code can raise anything
             raise InvalidInput(f"custom_auth: {type(error).__name__}: {error}") from None
