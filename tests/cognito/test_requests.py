@@ -52,8 +52,10 @@ def test_lost_response_is_one_request(
 def test_refused_connection_is_not_sent(perform: Perform) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    outcome = perform(transport_to(f"http://127.0.0.1:{port}"), CALL)
-    assert outcome == NotSent(cause="unreachable", detail="EndpointConnectionError")
+    endpoint = f"http://127.0.0.1:{port}"
+    outcome = perform(transport_to(endpoint), CALL)
+    detail = f"EndpointConnectionError: {endpoint}/"
+    assert outcome == NotSent(cause="unreachable", detail=detail)
 
 
 def test_unresolvable_name_is_not_sent(perform: Perform) -> None:
@@ -65,7 +67,7 @@ def test_slow_response_is_unknown(perform: Perform) -> None:
         endpoint = f"http://127.0.0.1:{silent.getsockname()[1]}"
         outcome = perform(transport_to(endpoint, read_timeout=0.2), CALL)
     # It is the first half of SRP, which cannot have sent a code.
-    assert outcome == OutcomeUnknown(detail="ReadTimeoutError", can_have_sent=False)
+    assert outcome == OutcomeUnknown(detail=f"ReadTimeoutError: {endpoint}/", can_have_sent=False)
 
 
 def test_slow_connection_is_not_sent(perform: Perform) -> None:
@@ -83,4 +85,4 @@ def test_slow_connection_is_not_sent(perform: Perform) -> None:
         outcome = perform(transport_to(endpoint, connect_timeout=0.2), CALL)
         for waiting in queued:
             waiting.close()
-    assert outcome == NotSent(cause="unreachable", detail="ConnectTimeoutError")
+    assert outcome == NotSent(cause="unreachable", detail=f"ConnectTimeoutError: {endpoint}/")

@@ -363,7 +363,9 @@ class TestRegistrationFaults:
         send_code(w, True)
         w.assert_signed_in(codes=1)
 
-    def test_expired_offer_starts_over(self, walk: Walker, vault: MemoryVault) -> None:
+    def test_expired_offer_leaves_the_user_signed_in(
+        self, walk: Walker, vault: MemoryVault
+    ) -> None:
         clock = ManualClock()
         w = walk(user(**PHONE), pool=OPT_IN, sign_in={"vault": vault, "clock": clock})
         w.send_password()
@@ -371,8 +373,8 @@ class TestRegistrationFaults:
         assert w.step.state == "offering_device"
         clock.advance(181)
         step = w.sign_in.get(w.step.flow_id)
-        assert step.message is not None
-        assert (step.state, step.message.code) == ("idle", "challenge_expired")
+        # The caller got the tokens with the offer; starting over could issue them twice (P3).
+        assert (step.state, step.message) == ("authenticated", None)
 
     @pytest.mark.parametrize("answer", [True, False, None])
     def test_any_answer_to_the_offer_signs_in_with_a_session_keeper(
