@@ -87,7 +87,8 @@ class Flow(StoredModel):
         schema_number: schema that the record was written by.
         version: counts saves; 0 is a flow that was never saved. Compare-and-swap uses it.
         username: name as typed; shown again, and sent with the first call only.
-        own_name: the pool's own name for the user, if a rejected sign-in has told it.
+        own_name: the pool's own name for the user, if a rejected sign-in has told it; filled up with
+            blanks, so that records of known and unknown users have one size.
         challenge: the challenge to answer now.
         challenge_id: version that brought the challenge, so that no two challenges are equal.
         attempts_left: number of answers that the challenge still takes.

@@ -323,6 +323,11 @@ class TestInFlight:
 
 
 class TestGuards:
+    def test_factor_of_an_unknown_outcome_counts_as_sent(self) -> None:
+        """Its code may have been sent, so its cooldown holds for another way, too."""
+        flow = walk(password(), CHOICE, ChooseFactor(factor=Factor.SMS), OutcomeUnknown())
+        assert flow.sent_factors == (Factor.SMS,)
+
     def test_password_after_an_unknown_outcome_needs_the_step_after_it(self) -> None:
         flow = walk(password(), OutcomeUnknown())
         for version in (0, 1):

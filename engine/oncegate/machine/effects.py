@@ -186,8 +186,7 @@ class Effects:
         if isinstance(challenge, CodeChallenge):
             context.change(preselected_factor=None)
             if challenge.delivery is not None:
-                sent = dict.fromkeys((*context.flow.sent_factors, challenge.kind))
-                context.change(sent_factors=tuple(sent))
+                self._note_sent(challenge.kind)
         if isinstance(trigger, TokensIssued):
             context.change(session_id=trigger.session_id, retained_password=None)
             if trigger.session_id and context.inputs.answer_digest:
@@ -318,7 +317,7 @@ class Effects:
         self._note_password_change()
         can_have_sent = flow.state in _REQUESTS or answer_can_send
         if flow.state is FlowState.REQUESTING_CHALLENGE and flow.factor is not None:
-            self.model.change(sent_factors=tuple(dict.fromkeys((*flow.sent_factors, flow.factor))))
+            self._note_sent(flow.factor)
         self._drop_challenge(
             message="outcome_unknown" if can_have_sent else "answer_outcome_unknown"
         )
@@ -374,6 +373,10 @@ class Effects:
         """Note that a call has set a new password, or may have."""
         if self.model.flow.state is FlowState.SETTING_PASSWORD:
             self.model.change(password_changed=True)
+
+    def _note_sent(self, factor: Factor) -> None:
+        sent = dict.fromkeys((*self.model.flow.sent_factors, factor))
+        self.model.change(sent_factors=tuple(sent))
 
     def _words_for_user(self) -> str:
         trigger = self.model.trigger
