@@ -233,7 +233,7 @@ class TestSlowServers:
         drip = Server(serve)
         outcome, seconds = timed(transport_to(drip.endpoint, read_timeout=0.5), perform)
         drip.close()
-        assert outcome == OutcomeUnknown(detail="ReadTimeoutError")
+        assert outcome == OutcomeUnknown(detail=f"ReadTimeoutError: {drip.endpoint}/")
         assert seconds <= LIMIT + 1  # a busy machine
         assert drip.requests == 1
 
@@ -305,7 +305,7 @@ class TestTls:
         server = self.answers(tls, every=0.1)
         outcome, seconds = timed(transport_to(server.endpoint, call_timeout=2), perform)
         server.close()
-        assert outcome == OutcomeUnknown(detail="ReadTimeoutError")
+        assert outcome == OutcomeUnknown(detail=f"ReadTimeoutError: {server.endpoint}/")
         assert seconds <= 3
 
     def test_request_through_a_proxy_is_sent_and_its_connection_reused(
@@ -550,7 +550,9 @@ class TestIdleConnections:
             server.endpoint, auth_flow="USER_SRP_AUTH", read_timeout=0.3, call_timeout=5
         )
         outcome = perform(transport, CALL)
-        assert outcome == OutcomeUnknown(detail="ReadTimeoutError", can_have_sent=False)
+        assert outcome == OutcomeUnknown(
+            detail=f"ReadTimeoutError: {server.endpoint}/", can_have_sent=False
+        )
         assert server.requests == 1
 
     @pytest.mark.parametrize("clock", ["time", "monotonic"])
