@@ -8,6 +8,7 @@ import re
 import shutil
 import signal
 import sys
+import threading
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,8 @@ from oncegate_sandbox import Sandbox
 
 load_profile()  # CI uses new examples in each run; Hypothesis' own CI profile repeats the same ones
 
-NEEDS = dict(line.split() for line in Path(__file__).with_name("parts").read_text().splitlines())
+HERE = Path(__file__).parent
+NEEDS = dict(line.split() for line in (HERE / "parts").read_text().splitlines())
 """Programs that tests need, each with its Debian package; `tests/run` installs them."""
 
 
@@ -87,17 +89,32 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
             pytest.skip(reason)
 
 
-@pytest.fixture
-def untraced() -> Iterator[None]:
-    """Run a long search without coverage's tracing, which doubles its time.
+UNTRACED = {
+    *("benchmarks", "browser", "deployments", "explorer", "faults"),
+    *("peers", "properties", "quality", "typing"),
+}
+"""Folders whose tests run without coverage's tracing, which doubles the time of a long search.
 
-    Other tests cover the same lines. pytest-cov's `no_cover` stops only one of two collectors: in a
-    process of xdist, coverage has been started by its own patch of subprocesses, too.
-    """
-    tracing = sys.gettrace()
+Other tests cover the same lines. pytest-cov's `no_cover` stops only one of two collectors: in a process
+of xdist, coverage has been started by its own patch of subprocesses, too.
+"""
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    if item.path.relative_to(HERE).parts[0] not in UNTRACED:
+        return (yield)
+    tracing, of_threads = sys.gettrace(), threading.gettrace()
+    of_processes = os.environ.pop("COVERAGE_PROCESS_CONFIG", None)
     sys.settrace(None)
-    yield
-    sys.settrace(tracing)
+    threading.settrace(None)
+    try:
+        return (yield)
+    finally:
+        sys.settrace(tracing)
+        threading.settrace(of_threads)
+        if of_processes is not None:
+            os.environ["COVERAGE_PROCESS_CONFIG"] = of_processes
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from oncegate import Event, SignIn, Step, SubmitCode, SubmitPassword
+from oncegate import Event, PasswordPolicy, SignIn, Step, SubmitCode, SubmitPassword
 from oncegate.testing import LocalCognito
 from oncegate_cli._adapters import local_transport, memory_store
 
@@ -27,7 +27,9 @@ HINT = f"Sign in as {USERNAME} with {PASSWORD}; the code arrives on the phone."
 
 def sign_in_to(cognito: Sandbox) -> SignIn:
     """Make a driver for a local Cognito."""
-    return SignIn(transport=local_transport(cognito), store=memory_store())
+    return SignIn(
+        transport=local_transport(cognito), store=memory_store(), password_policy=PasswordPolicy()
+    )
 
 
 def phone(cognito: LocalCognito) -> RenderableType:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 
 import segno
@@ -14,7 +14,7 @@ from rich.prompt import Prompt
 from rich.table import Table
 from rich.text import Text
 
-from oncegate import Action, Event, InvalidInput, Step
+from oncegate import Action, Event, Factor, InvalidInput, Step
 from oncegate.adapters import TEXTS, Field, InvalidEvent, parse_event
 
 
@@ -41,7 +41,7 @@ class Terminal:
 
     A step's main action is what the terminal prompts for. The other actions are typed words, such as
     "new", which count only where digits are expected: a password can be any word. Where a username is
-    expected, only words with a slash count.
+    expected, only words with a slash count. If the main action needs no typing, an empty line sends it.
 
     Args:
         answers: values known in advance, by field name. Each is used once, so a refused value is
@@ -90,6 +90,8 @@ class Terminal:
         while True:
             values: dict[str, object] = {}
             try:
+                if not action.fields and action.is_main:
+                    self._confirm(action, words)
                 self._read(values, action.fields, words)
                 return parse_event({"type": action.event, **values})
             except _Word as typed:
@@ -100,6 +102,14 @@ class Terminal:
                 wrong = error.fields if isinstance(error, InvalidEvent) else {}
                 valid = values.keys() - wrong.keys() if wrong else ()
                 self._answers |= {name: str(values[name]) for name in valid if name != "attributes"}
+
+    def _confirm(self, action: Action, words: dict[str, Action]) -> None:
+        """Wait for an empty line, or for the word of another action."""
+        line = self._line(action.label, default="").strip()
+        if line in words:
+            raise _Word(words[line])
+        if line:
+            raise InvalidInput("neither an empty line nor a word of an action")
 
     def _read(
         self, values: dict[str, object], fields: tuple[Field, ...], words: dict[str, Action]
@@ -121,19 +131,32 @@ class Terminal:
         if field.type == "passkey":
             self._console.print(Text(TEXTS["terminal.no_passkeys"]))
             raise NoMoreInput
+        choices = [choice.value for choice in field.choices]
+        default = field.value or (choices[0] if choices else None)
+        return self._line(field.label, choices=choices, default=default, is_secret=field.secret)
+
+    def _line(
+        self,
+        label: str,
+        *,
+        choices: list[str] | None = None,
+        default: str | None = None,
+        is_secret: bool = False,
+    ) -> str:
+        """Prompt for one line, or read it; an empty one is the default, if there is one."""
         if not self.is_interactive:
             line = sys.stdin.readline()
             if not line:
                 raise self._input_ended()
             return line.rstrip("\r\n")
-        choices = [choice.value for choice in field.choices]
         try:
             return Prompt.ask(
-                Text(field.label),
+                Text(label),
                 console=self._console,
-                password=field.secret,
+                password=is_secret,
                 choices=choices or None,
-                default=field.value or (choices[0] if choices else ...),  # type: ignore[arg-type]
+                default=... if default is None else default,  # type: ignore[arg-type]
+                show_default=bool(default),
             )
         except EOFError:
             raise self._input_ended() from None
@@ -147,7 +170,7 @@ def words_of(step: Step) -> dict[str, Action]:
     """Return the actions that the user can choose by typing a word, by that word.
 
     They are all but the main one that have a word in `oncegate.messages.TEXTS`, if the main action has
-    an input in which that word cannot be mistaken for a value.
+    an input in which that word cannot be mistaken for a value, or needs no typing.
     """
     main, *others = step.actions or (None,)
     if main is None:
@@ -156,7 +179,7 @@ def words_of(step: Step) -> dict[str, Action]:
     return {
         word: action
         for word, action in words.items()
-        if word and any(_takes_word(field, word) for field in main.fields)
+        if word and (not main.fields or any(_takes_word(field, word) for field in main.fields))
     }
 
 
@@ -167,44 +190,72 @@ def _takes_word(field: Field, word: str) -> bool:
 
 def _body(step: Step) -> RenderableType:
     lines: list[RenderableType] = []
-    if step.message:
-        lines.append(Text(step.message.text, style="yellow"))
-        if step.message.detail:
-            lines.append(Text(step.message.detail))
-    if step.reason:
-        lines.append(Text(step.reason.text, style="yellow"))
+    for message in filter(None, (step.message, step.reason)):
+        lines.append(Text(message.text, style="yellow"))
+        lines.extend([Text(message.detail)] if message.detail else ())
     if step.delivery:
         sent = TEXTS.get(f"hint.sent_{step.delivery.medium.lower()}", TEXTS["hint.sent"])
         lines.append(Text(sent.format(destination=step.delivery.destination)))
+    elif step.challenge == Factor.TOTP:
+        lines.append(Text(TEXTS["hint.totp_code"]))
     if step.totp:
-        lines.append(Text(TEXTS["hint.totp"]))
+        lines.append(Text(TEXTS["hint.totp_scan"]))
         lines.append(Text(_qr_code(step.totp.uri)))
-        lines.append(Text(TEXTS["hint.totp_secret"].format(secret=step.totp.secret)))
+        lines.append(Text(f"{TEXTS['hint.totp_secret']}: {step.totp.secret}"))
+        lines.append(Text(TEXTS["hint.totp_enter"]))
     for name, value in (step.parameters or {}).items():
         lines.append(Text(f"{name}: {value}"))
-    lines.extend(Text(_offer(word, action)) for word, action in words_of(step).items())
-    choices = (choice for field in step.fields for choice in field.choices)
-    lines.extend(Text(f"{choice.value}: {choice.label}") for choice in choices)
+    lines.extend(map(Text, _offers(step)))
+    for field in step.fields:
+        lines.extend(
+            Text(_with_hint(f"{one.value}: {one.label}", one.hint)) for one in field.choices
+        )
+        lines.extend(Text(f"- {rule.label}") for rule in field.rules)
+        lines.extend([Text(f"{field.label}: {field.hint}")] if field.hint else ())
     if step.expires_at and step.attempts_left is not None:
-        text = TEXTS["terminal.time_and_attempts"]
-        left = text.format(time=_until(step.expires_at), count=step.attempts_left)
-        lines.append(Text(left, style="dim"))
+        left = f"{_attempts(step.attempts_left)} {_time_left(step.expires_at)}"
+        lines.append(Text(left.strip(), style="dim"))
     if step.tokens:
         valid = TEXTS["terminal.token_valid"].format(seconds=step.tokens.expires_in)
         lines.append(Text(valid))
     return Group(*lines) if lines else Text("")
 
 
+def _offers(step: Step) -> Iterator[str]:
+    """Yield what the user can do instead of typing values."""
+    if step.actions and not step.fields:
+        yield TEXTS["terminal.press_enter"].format(label=step.actions[0].label)
+    for word, action in words_of(step).items():
+        yield _offer(word, action)
+
+
 def _offer(word: str, action: Action) -> str:
-    if action.available_at is None or action.available_at <= datetime.now(UTC):
-        return TEXTS["terminal.type_for"].format(word=word, label=action.label)
-    text = TEXTS["terminal.type_for_later"]
-    return text.format(word=word, label=action.label, time=_until(action.available_at))
+    seconds = _seconds_until(action.available_at) if action.available_at else 0
+    code = "terminal.type_for_later" if seconds else "terminal.type_for"
+    time = f"{seconds // 60}:{seconds % 60:02d}"
+    offer = TEXTS[code].format(word=word, label=action.label, time=time)
+    return _with_hint(offer, action.hint)
 
 
-def _until(moment: datetime) -> str:
-    seconds = max(0, int((moment - datetime.now(UTC)).total_seconds()))
-    return f"{seconds // 60}:{seconds % 60:02d}"
+def _with_hint(text: str, hint: str) -> str:
+    return f"{text} ({hint})" if hint else text
+
+
+def _attempts(count: int) -> str:
+    return TEXTS["hint.attempts.one" if count == 1 else "hint.attempts"].format(count=count)
+
+
+def _time_left(ends: datetime) -> str:
+    """Return how long an answer is taken, in whole minutes; nothing for an hour or more."""
+    minutes = _seconds_until(ends) // 60
+    if minutes >= 60:
+        return ""
+    form = {0: ".last", 1: ".one"}.get(minutes, "")
+    return TEXTS[f"hint.time_left{form}"].format(count=minutes)
+
+
+def _seconds_until(moment: datetime) -> int:
+    return max(0, int((moment - datetime.now(UTC)).total_seconds()))
 
 
 def _qr_code(uri: str) -> str:

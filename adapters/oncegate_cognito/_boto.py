@@ -236,7 +236,7 @@ _ONLY_WARNINGS: Final = _OnlyWarnings()
 
 def _add_filter() -> None:
     # A filter is not inherited, so each logger needs it. For each call, because botocore makes some
-    # loggers late; it takes about 10 µs. `list`: another thread can make a logger meanwhile.
+    # loggers late. `list`: another thread can make a logger meanwhile.
     for name, made in list(logging.root.manager.loggerDict.items()):
-        if name.partition(".")[0] in _LOGGERS and isinstance(made, logging.Logger):
+        if name.startswith(_LOGGERS) and isinstance(made, logging.Logger):
             made.addFilter(_ONLY_WARNINGS)  # does nothing if it is there

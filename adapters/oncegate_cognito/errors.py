@@ -126,6 +126,15 @@ _ENDS_TOKENS = (
     "User does not exist",
 )
 
+# "Password did not conform with policy: Password not long enough". Each operation begins it differently.
+_PASSWORD_RULES = {
+    "…not long enough": "password_too_short",
+    "…numeric characters": "password_needs_number",
+    "…symbol characters": "password_needs_symbol",
+    "…uppercase characters": "password_needs_uppercase",
+    "…lowercase characters": "password_needs_lowercase",
+}
+
 _PASS_SECRET = "this app client has a secret: pass client_secret="
 _NO_SECRET = "this app client has no secret: leave client_secret= out"
 _WRONG_SECRET = "client_secret= is not the secret of this app client"
@@ -218,14 +227,24 @@ ERRORS: Final = (
     ErrorRow("SoftwareTokenMFANotFoundException", "", _R.SECOND_FACTOR_MISSING),
     ErrorRow("MFAMethodNotFoundException", "", _R.SECOND_FACTOR_MISSING, cure=_NO_DESTINATION),
     # What the user mistyped.
+    *(
+        ErrorRow("InvalidPasswordException", words, _R.NEW_PASSWORD_REFUSED, message=message)
+        for words, message in _PASSWORD_RULES.items()
+    ),
     ErrorRow("InvalidPasswordException", "", _R.NEW_PASSWORD_REFUSED),
-    ErrorRow("PasswordHistoryPolicyViolationException", "", _R.NEW_PASSWORD_REFUSED),
-    ErrorRow(_INVALID, "… at 'password'", _R.NEW_PASSWORD_REFUSED, message="new_password_spaces"),
     ErrorRow(
-        _INVALID,
-        "… at 'proposedPassword'",
+        "PasswordHistoryPolicyViolationException",
+        "",
         _R.NEW_PASSWORD_REFUSED,
-        message="new_password_spaces",
+        message="password_used_before",
+    ),
+    *(
+        ErrorRow(_INVALID, f"… at {member}{words}", _R.NEW_PASSWORD_REFUSED, message=message)
+        for member in ("'password'", "'proposedPassword'")
+        for words, message in (
+            ("…length greater than", "password_too_short"),
+            ("", "new_password_spaces"),
+        )
     ),
     ErrorRow(_INVALID, "… at 'username'", _R.WRONG_CREDENTIALS, frozenset({SIGN_IN})),
     ErrorRow(_INVALID, "Invalid phone number", _R.INPUT_REFUSED, message="phone_number_refused"),

@@ -13,11 +13,12 @@ try:
     from oncegate_web._sessions import User
     from oncegate_web._web import Readiness, WebSignIn
     from oncegate_web.http import Cookie, Request, Response
-    from oncegate_web.pages import Page, Renderer
+    from oncegate_web.pages import Brand, Page, Renderer
 except ModuleNotFoundError as error:
     raise MissingExtra("web") from error
 
 __all__ = [
+    "Brand",
     "Cookie",
     "CookieVault",
     "JinjaRenderer",

@@ -16,7 +16,7 @@ class JinjaRenderer:
 
     Args:
         *folders: folders with templates of the application. ``oncegate/page.html`` in one of them
-            replaces ours, and may extend ``oncegate/base.html``.
+            replaces ours, and may extend ``oncegate/_page.html``.
     """
 
     def __init__(self, *folders: Path) -> None:

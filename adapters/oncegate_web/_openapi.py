@@ -8,7 +8,7 @@ from typing import Any, get_args
 from pydantic.json_schema import models_json_schema
 
 from oncegate import FlowState, Step
-from oncegate.adapters import TEXTS, Challenge, event_adapter
+from oncegate.adapters import MESSAGE_CODES, Challenge, event_adapter
 from oncegate_web._context import MAX_ENCODED_CHARACTERS, MAX_METADATA_CHARACTERS
 from oncegate_web.http import ProblemCode
 
@@ -41,8 +41,8 @@ def document(prefix: str) -> dict[str, Any]:
     step["properties"]["challenge"] = {"enum": [*sorted({*sum(kinds, ())}), None]}
     media = steps["$defs"]["Delivery"]["properties"]
     media["medium"] = {"type": "string", "enum": ["SMS", "EMAIL", ""]}
-    codes = [code.removeprefix("message.") for code in TEXTS if code.startswith("message.")]
-    steps["$defs"]["Message"]["properties"]["code"] = {"type": "string", "enum": codes}
+    codes = {"type": "string", "enum": list(MESSAGE_CODES)}
+    steps["$defs"]["Message"]["properties"]["code"] = codes
     for model in (step, *steps["$defs"].values()):
         if "properties" in model:
             model["required"] = list(model["properties"])  # the API sends all of them

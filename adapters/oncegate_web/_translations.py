@@ -2,6 +2,8 @@
 
 English is the table itself. Other languages are gettext catalogues in ``locale/`` (domain
 ``oncegate``). An application can put catalogues of its own before them, in English too.
+
+A text with a number has two codes, gettext's singular and plural: that for one ends in ``.one``.
 """
 
 from __future__ import annotations
@@ -10,13 +12,33 @@ from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from gettext import GNUTranslations, NullTranslations
 from pathlib import Path
+from typing import Literal, NamedTuple
 
 from oncegate.adapters import TEXTS, logger
 
 LOCALE = Path(__file__).with_name("locale")
 DOMAIN = "oncegate"
 
+Identifier = Literal["username", "email", "phone"]
+"""What the users of a pool sign in with."""
+
 _MOST_TAGS = 8
+_FROM_THE_RIGHT = frozenset(
+    ["ar", "arc", "ckb", "dv", "fa", "he", "ks", "nqo", "ps", "sd", "syr", "ug", "ur", "yi"]
+)
+"""Languages whose script is written from right to left (CLDR)."""
+
+
+class Part(NamedTuple):
+    """A part of a text.
+
+    Attributes:
+        text: the text.
+        is_value: whether it takes the place of a placeholder, such as the destination of a code.
+    """
+
+    text: str
+    is_value: bool = False
 
 
 class _English(NullTranslations):
@@ -25,24 +47,58 @@ class _English(NullTranslations):
     def gettext(self, message: str) -> str:
         return TEXTS.get(message, message)
 
+    def ngettext(self, msgid1: str, msgid2: str, n: int) -> str:
+        return self.gettext(msgid1 if n == 1 else msgid2)
+
 
 class Translator:
     """Returns the texts of one language, by their codes.
 
+    Args:
+        language: BCP 47 tag.
+        catalogue: the texts.
+        identifier: what users sign in with. Texts that name it have variants, such as
+            ``field.username.email``.
+
     Attributes:
         language: BCP 47 tag, for the page.
+        direction: ``ltr`` or ``rtl``, for the page.
     """
 
-    def __init__(self, language: str, catalogue: NullTranslations) -> None:
+    def __init__(
+        self, language: str, catalogue: NullTranslations, identifier: Identifier = "username"
+    ) -> None:
         self.language = language
+        tags = set(_with_parents(language))
+        self.direction = "rtl" if tags & _FROM_THE_RIGHT else "ltr"
         self._catalogue = catalogue
+        self._variant = f".{identifier}"
         self._log = logger()
 
     def __call__(self, code: str, **values: object) -> str:
+        variant = f"{code}{self._variant}"
+        code = variant if variant in TEXTS else code
         # gettext returns the catalogue's header for an empty ID.
         text = self._catalogue.gettext(code) if code else ""
+        return self._filled(code, text, values) if values else text
+
+    def count(self, code: str, count: int) -> str:
+        """Return a text with a number, in the plural form that it needs."""
+        text = self._catalogue.ngettext(f"{code}.one", code, count)
+        return self._filled(code, text, {"count": count})
+
+    def parts(self, code: str, **values: str) -> tuple[Part, ...]:
+        """Return a text in parts, so that a page can mark the values."""
+        marked = self(code, **{name: f"\x00{name}\x00" for name in values})
+        parts = (
+            Part(values.get(piece, piece), is_value=bool(number % 2))
+            for number, piece in enumerate(marked.split("\x00"))
+        )
+        return tuple(part for part in parts if part.text)
+
+    def _filled(self, code: str, text: str, values: dict[str, object]) -> str:
         try:
-            return text.format(**values) if values else text
+            return text.format(**values)
         except (LookupError, ValueError, AttributeError):
             # A placeholder of the application's own catalogue is wrong. A page is better than none.
             self._log.error("invalid text in a catalogue", text=code, language=self.language)
@@ -60,9 +116,11 @@ class Translators:
     Args:
         folders: folders with catalogues of the application, in gettext's layout. The first catalogue
             that has a text wins.
+        identifier: what users sign in with.
     """
 
-    def __init__(self, folders: Iterable[Path] = ()) -> None:
+    def __init__(self, folders: Iterable[Path] = (), identifier: Identifier = "username") -> None:
+        self._identifier = identifier
         self._catalogues: dict[str, list[Path]] = {}
         for folder in (*folders, LOCALE):
             for path in sorted(Path(folder).glob(f"*/LC_MESSAGES/{DOMAIN}.mo")):
@@ -78,7 +136,7 @@ class Translators:
         """
         for language in languages[:_MOST_TAGS]:
             for tag in _with_parents(language):
-                if tag == "en" or tag in self._catalogues:
+                if tag in self._catalogues or tag == "en":
                     return self._translator(tag)
         return self._translator("en")
 
@@ -90,7 +148,7 @@ class Translators:
                 own = GNUTranslations(file)
             own.add_fallback(catalogue)
             catalogue = own
-        return Translator(_spelled(tag), catalogue)
+        return Translator(_spelled(tag), catalogue, self._identifier)
 
 
 def _with_parents(language: str) -> Iterator[str]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import mimetypes
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from http import HTTPStatus
 from ipaddress import IPv6Address
 from pathlib import Path
 from traceback import walk_tb
+from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 from urllib.parse import quote
 
@@ -24,9 +24,11 @@ from oncegate import (
 )
 from oncegate.adapters import AuditLog, RecordStore, Transport, logger
 from oncegate_web._context import Contexts, MetadataHook, context_of
+from oncegate_web._csp import content_security_policy
 from oncegate_web._quiet import Quiet
 from oncegate_web._sessions import IDLE_LIFETIME, LIFETIME, RECHECK, User
-from oncegate_web._translations import Translators
+from oncegate_web._static import static_file
+from oncegate_web._translations import Identifier, Translators
 from oncegate_web.api import Api
 from oncegate_web.html import Html
 from oncegate_web.http import (
@@ -39,7 +41,7 @@ from oncegate_web.http import (
     redirect,
     translated_problem,
 )
-from oncegate_web.pages import Renderer
+from oncegate_web.pages import Brand, Link, Look, Renderer
 from oncegate_web.site import Site
 
 _API = ("/flows", "/session", "/status", "/openapi.json")
@@ -65,11 +67,11 @@ _IN_THE_LOG = "The server's log says why, and what to do."
 _ORIGIN = re.compile(
     r"(?P<scheme>https?)://([a-z0-9._-]+|\[(?P<address>[0-9a-f:]+)\])(:(?P<port>[1-9][0-9]{0,4}))?"
 )
+_URL = re.compile(r"/(?!/)|https?://[^/]|mailto:|tel:|data:image/")
+"""Beginnings of the URLs that a page may have."""
+
 _MOST_HOSTS = 20
 """Hosts for which an insecure request is logged: the client chooses the Host header."""
-_FILES = {
-    path.name: path.read_bytes() for path in sorted(Path(__file__).with_name("static").glob("*.*"))
-}
 
 
 class Readiness(NamedTuple):
@@ -131,6 +133,16 @@ class WebSignIn:
         renderer: renders a page to HTML. None: the framework's own templates in Django, otherwise
             Jinja2 with the bundled template.
         locales: folders with gettext catalogues of the application.
+        brand: name and logo of the application. Default: none.
+        identifier: what users sign in with: ``username``, ``email`` or ``phone``, for the label and
+            the keyboard of the first field, and in messages. Default: ``username``.
+        links: links below the card, by their texts, such as ``{"Privacy": "/privacy"}``. The texts
+            are looked up in the application's catalogues.
+        css: URL of a style sheet of the application, or several. They follow ours, whose design tokens
+            they can set.
+        theme: ``light`` or ``dark`` to have one of them only. Default: the user's choice.
+        csp: sources that the Content-Security-Policy allows besides the pages' own, by directive, such
+            as ``{"font-src": ["https://fonts.example.com"]}``.
         frame_ancestors: ``frame-ancestors`` of the Content-Security-Policy. Default: no framing.
         audit: whether to write the audit log: each transition, session and refused request, to the
             standard library's logger ``oncegate.audit``. Default: False.
@@ -159,6 +171,12 @@ class WebSignIn:
         rate_limit: Callable[[Request], bool] | None = None,
         renderer: Renderer | None = None,
         locales: Iterable[Path] = (),
+        brand: Brand | None = None,
+        identifier: Identifier = "username",
+        links: Mapping[str, str] = MappingProxyType({}),
+        css: str | Iterable[str] = (),
+        theme: Literal["light", "dark"] | None = None,
+        csp: Mapping[str, Iterable[str]] = MappingProxyType({}),
         frame_ancestors: str = "'none'",
         audit: bool = False,
         **driver: Any,
@@ -190,7 +208,7 @@ class WebSignIn:
             session_recheck=session_recheck,
             name=name,
             secure=secure,
-            translators=Translators(locales),
+            translators=Translators(locales, _checked_identifier(identifier)),
             audit=audit,
             driver=driver,
             contexts=Contexts(client_metadata_from_browser, client_metadata),
@@ -199,6 +217,8 @@ class WebSignIn:
             self._site,
             home=home,
             renderer=renderer,
+            look=_checked_look(brand, links, css, theme),
+            identifier=identifier,
             security_script=_checked_script(threat_protection_script),
         )
         self._api = Api(self._site)
@@ -206,7 +226,7 @@ class WebSignIn:
         self._allowed_headers = ", ".join(_checked_headers(allowed_headers))
         self._refused_origins: set[str] = set()
         self._rate_limit = rate_limit
-        self._frame_ancestors = frame_ancestors
+        self._policy = content_security_policy(csp, frame_ancestors)
         self._log = logger()
         self._unreadable = Quiet()
         self._unready = Quiet()
@@ -453,7 +473,7 @@ class WebSignIn:
         if request.path.startswith(_API):
             return self._api.respond(request)
         if request.path.startswith("/static/"):
-            answer = _static_file(request)
+            answer = static_file(request)
         else:
             answer = self._html.respond(request)
         return answer or self._error_page(request, 404, "not_found")
@@ -506,11 +526,7 @@ class WebSignIn:
         headers = {
             "Cache-Control": "no-store",
             "Content-Language": self._site.translators.best(request.languages).language,
-            "Content-Security-Policy": (
-                "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
-                "connect-src 'self'; form-action 'self'; base-uri 'none'; "
-                f"frame-ancestors {self._frame_ancestors}"
-            ),
+            "Content-Security-Policy": self._policy,
             "Cross-Origin-Resource-Policy": "same-origin",
             "Referrer-Policy": "same-origin",
             "Vary": "Accept-Language, Cookie, Origin",
@@ -528,19 +544,6 @@ class WebSignIn:
                 "Access-Control-Expose-Headers": "Location, Retry-After",
             }
         return headers
-
-
-def _static_file(request: Request) -> Response | None:
-    found = _FILES.get(request.path.removeprefix("/static/"))
-    if found is None:
-        return None
-    kind = mimetypes.guess_type(request.path)[0] or "text/plain"
-    return Response(
-        body=found,
-        content_type=f"{kind}; charset=utf-8",
-        headers={"Cache-Control": "public, max-age=3600", "Vary": "Accept-Encoding, Origin"},
-        is_shared=True,
-    )
 
 
 def _checked_keys(keys: SealingKeys | str) -> SealingKeys:
@@ -566,6 +569,41 @@ def _checked_script(path: str | None) -> str:
     if found is None:
         raise Misconfigured('threat_protection_script is a path on this site that begins with "/"')
     return found
+
+
+def _checked_identifier(identifier: Identifier) -> Identifier:
+    if identifier not in {"username", "email", "phone"}:
+        raise Misconfigured('identifier is "username", "email" or "phone"')
+    return identifier
+
+
+def _checked_look(
+    brand: Brand | None,
+    links: Mapping[str, str],
+    css: str | Iterable[str],
+    theme: Literal["light", "dark"] | None,
+) -> Look:
+    if not (brand is None or isinstance(brand, Brand)):
+        raise Misconfigured('brand is a Brand, such as Brand(name="Corner Shop")')
+    if theme not in {None, "light", "dark"}:
+        raise Misconfigured('theme is "light", "dark" or None')
+    if not isinstance(links, Mapping):
+        raise Misconfigured('links are URLs by their texts, such as {"Privacy": "/privacy"}')
+    sheets = (css,) if isinstance(css, str) else tuple(css)
+    for url in (*links.values(), *sheets, *_urls_of(brand)):
+        if not (isinstance(url, str) and _URL.match(url)):
+            raise Misconfigured(f'{url!r} is no URL: begin with "/" or "https://"')
+    return Look(
+        brand=brand or Brand(),
+        links=tuple(Link(text, url) for text, url in links.items()),
+        css=sheets,
+        theme=theme or "",
+    )
+
+
+def _urls_of(brand: Brand | None) -> list[str]:
+    urls = [brand.logo, brand.logo_dark, brand.home] if brand else []
+    return [url for url in urls if url]
 
 
 def checked_prefix(prefix: str) -> str:

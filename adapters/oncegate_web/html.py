@@ -6,14 +6,16 @@ import hmac
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import cached_property
+from types import MappingProxyType
 from urllib.parse import urlencode
 
-from oncegate import Event, InvalidInput, RememberDevice
-from oncegate.adapters import FlowId, parse_event
+from oncegate import Event, InvalidInput, RememberDevice, Step
+from oncegate.adapters import EVENT_TYPES, FlowId, InvalidEvent, parse_event
 from oncegate_web._context import FRAMEWORK_FIELDS
 from oncegate_web._sessions import User
+from oncegate_web._translations import Identifier
 from oncegate_web.http import Fields, Request, Response, local_path, problem, redirect
-from oncegate_web.pages import Page, PageBuilder, Renderer
+from oncegate_web.pages import Look, Page, PageBuilder, Renderer
 from oncegate_web.site import Site, misconfigured_step
 
 _WITHOUT_NOTICE = {"stale", "in_flight", "signed_in", "finished"}
@@ -24,6 +26,18 @@ _AFTER_FAILURES = {"request_failed", "updating"}
 
 _OF_LOST_CALLS = {"outcome_unknown", "answer_outcome_unknown", "stalled", "confirm_answer"}
 """Messages of a step that say more than a notice after a failure."""
+
+_AFTER_A_CANCEL = {"cancelled", "finished", "not_allowed", "page_outdated"}
+"""Reasons why a second click on "Back to sign in" changes nothing."""
+
+_ENDING = {kind.machine_event for kind in EVENT_TYPES if kind.ends_flow}
+"""Events with which the user gives up. To do so twice is no mistake."""
+
+_TYPED = {"username", "email"}
+"""Fields that a page shows again after a mistake; attributes are too. Codes and passwords never are."""
+
+_REFERENCE = 12
+"""Characters of the flow's name in the log that a page shows."""
 
 _MISCONFIGURED = "misconfigured"
 """Notice after a sign-in whose tokens were invalid."""
@@ -36,13 +50,24 @@ class Html:
         site: the sign-in.
         home: URL after sign-out, and after sign-in without ``next``.
         renderer: renders a page to HTML. None: Jinja2 with the bundled template.
+        look: the application's part of each page.
+        identifier: what users sign in with.
         security_script: path of AWS's script for threat protection; empty for none.
     """
 
     def __init__(
-        self, site: Site, *, home: str, renderer: Renderer | None, security_script: str = ""
+        self,
+        site: Site,
+        *,
+        home: str,
+        renderer: Renderer | None,
+        look: Look,
+        identifier: Identifier = "username",
+        security_script: str = "",
     ) -> None:
         self._site = site
+        self._look = look
+        self._identifier = identifier
         self._security_script = security_script
         self._home = home
         self.renderer = renderer
@@ -99,6 +124,9 @@ class Html:
     def _show(self, request: Request) -> Response:
         own, notice = self._site.own_flow(request), request.query.get("notice", "")
         step = self._site.step(request)
+        is_cancelled = step is not None and _is_cancelled(step)
+        if is_cancelled:
+            step = None  # a choice of the user, and no news
         if step is None and (user := self._site.user_of(request)):
             response = self._signed_in(request, user, notice)
             if own:
@@ -106,18 +134,20 @@ class Html:
             return response
         if step is None and notice == _MISCONFIGURED:
             # No form to sign in with: it would end in the same way, after another code.
-            return self._rendered(self._builder(request, {}).step(misconfigured_step()))
+            builder = self._builder(request, {})
+            return self._rendered(builder.step(misconfigured_step()))
         is_new = step is None
         step = step or self._site.new_step()
         after_failure = notice in _AFTER_FAILURES
-        if own and is_new and (after_failure or not notice):
+        if is_cancelled:
+            notice = "" if notice in _AFTER_A_CANCEL else notice
+        elif own and is_new and (after_failure or not notice):
             notice = "flow_expired"
         elif after_failure and (
             not step.actions or (step.message and step.message.code in _OF_LOST_CALLS)
         ):
             notice = ""  # the step says what happened, or that a call is still under way
-        hidden = {"_token": FlowId.parse(step.flow_id).digest("csrf")}
-        response = self._rendered(self._builder(request, hidden).step(step, notice=notice))
+        response = self._rendered(self._builder(request, step=step).step(step, notice=notice))
         if is_new:
             self._site.set_flow(request, response, step)
         return response
@@ -128,15 +158,16 @@ class Html:
             self._site.start(request, response)
             return self._back(request, response)
         flows = self._site.flows(request)
+        is_late = form.get("_event") in _ENDING  # if this browser's flow has ended meanwhile
         if not flows:
             # The other tab has signed in already, or the browser has lost its cookies.
-            notice = "" if self._site.user_of(request) else "page_outdated"
+            notice = "" if is_late or self._site.user_of(request) else "page_outdated"
             return self._back(request, response, notice)
         # Of any flow that the browser has: two first pages at once are of one flow each. The event is
         # for the browser's own flow, whose version says whether it is late.
         if not any(_has_token(form, flow.digest("csrf")) for flow in flows):
             self._site.note_refusal(request, 303, "page_outdated")
-            return self._back(request, response, "page_outdated")
+            return self._back(request, response, "" if is_late else "page_outdated")
         try:
             event, version = _event_of(form, self._site.contexts.not_of_event(form))
             if "username" in event.model_fields_set:
@@ -144,8 +175,8 @@ class Html:
                 self._site.keep_signed_in(request, response, kept)
             browser = self._site.contexts.of_form(form)
             step = self._site.send(request, response, event, version, browser)
-        except InvalidInput:
-            return self._back(request, response, "invalid_input")
+        except InvalidInput as error:
+            return self._invalid(request, form, error)
         # Only the request that carried the accepted answer receives the session.
         if step.session_id and not self._site.begin_session(request, response, step):
             self._site.set_flow(request, response, None)
@@ -155,6 +186,21 @@ class Html:
             return self._onward(request, response)
         reason = step.reason.code if step.reason else ""
         return self._back(request, response, "" if reason in _WITHOUT_NOTICE else reason)
+
+    def _invalid(self, request: Request, form: Fields, error: InvalidInput) -> Response:
+        """Return the page of a form that cannot be an event, with what was typed.
+
+        It is no redirect: nothing was done, so a reload may post it again.
+        """
+        step = self._site.step(request)
+        problems = error.fields if isinstance(error, InvalidEvent) else {}
+        if step is None or not problems.keys() & _names_of_fields(step):
+            return self._back(request, Response(), "invalid_input")
+        typed = {name: value for name, value in form.items() if _is_kept(name)}
+        page = self._builder(request, step=step).step(step, typed=typed, problems=problems)
+        response = self._rendered(page)
+        response.status = 422
+        return response
 
     def _sign_out(self, request: Request) -> Response:
         response = Response()
@@ -183,13 +229,28 @@ class Html:
         """Redirect to the page of the current step."""
         return redirect(_with_query(request, notice=notice), response)
 
-    def _builder(self, request: Request, hidden: Mapping[str, str]) -> PageBuilder:
+    def _builder(
+        self,
+        request: Request,
+        hidden: Mapping[str, str] = MappingProxyType({}),
+        *,
+        step: Step | None = None,
+    ) -> PageBuilder:
+        text, reference = self._site.translators.best(request.languages), ""
+        if step is not None:
+            own = FlowId.parse(step.flow_id)
+            hidden = {"_token": own.digest("csrf")}
+            reference = text("hint.reference", reference=own.key[:_REFERENCE])
+        waited = request.query.get("waited", "")
         return PageBuilder(
-            self._site.translators.best(request.languages),
+            text,
             action=_with_query(request),
-            sign_out=f"{request.prefix}/sign-out",
-            static=f"{request.prefix}/static",
+            prefix=request.prefix,
             hidden=hidden,
+            look=self._look,
+            identifier=self._identifier,
+            reference=reference,
+            waited=int(waited) if waited.isascii() and waited.isdigit() and len(waited) < 4 else 0,
             security_script=self._security_script,
             app_id=self._site.app_id,
             now=datetime.fromtimestamp(self._site.now(), UTC),
@@ -216,6 +277,20 @@ def _with_query(request: Request, notice: str = "") -> str:
     values = {"next": local_path(request.query.get("next")) or "", "notice": notice}
     query = urlencode({name: value for name, value in values.items() if value}, safe="/")
     return f"{request.prefix}/" + (f"?{query}" if query else "")
+
+
+def _is_cancelled(step: Step) -> bool:
+    return step.state == "failed" and step.message is not None and step.message.code == "cancelled"
+
+
+def _names_of_fields(step: Step) -> set[str]:
+    """Return the names of the fields of a step's events; attributes have one."""
+    fields = [one for action in step.actions for one in action.fields]
+    return {one.name.partition(".")[0] for one in fields}
+
+
+def _is_kept(name: str) -> bool:
+    return name in _TYPED or name.startswith("attributes.")
 
 
 def _has_token(form: Fields, token: str) -> bool:

@@ -60,6 +60,9 @@ from oncegate.errors import (
     StoreUnavailable,
     Unreachable,
 )
+from oncegate.password_policy import (
+    PasswordPolicy,
+)
 from oncegate.states import (
     FlowState,
 )
@@ -91,6 +94,7 @@ __all__ = [
     "Misconfigured",
     "MissingExtra",
     "OncegateError",
+    "PasswordPolicy",
     "RecordTooNew",
     "RecordUnreadable",
     "RememberDevice",

@@ -41,6 +41,7 @@ from oncegate.challenges import (
     PasskeyChallenge,
     PasswordChallenge,
     PasswordReset,
+    PasswordRule,
     RecoveryChallenge,
     RegisterDevice,
     RequestCode,
@@ -58,7 +59,7 @@ from oncegate.challenges import FormField as Field
 from oncegate.context import RequestContext, StepRef
 from oncegate.devices import Device, NewDevice
 from oncegate.driver.asyncio import THREADS
-from oncegate.messages import TEXTS
+from oncegate.messages import MESSAGE_CODES, TEXTS, Kind, kind_of
 from oncegate.outcomes import (
     ChallengeIssued,
     Confirmed,
@@ -96,6 +97,7 @@ __all__ = [
     "FINAL",
     "FROM_STORE",
     "IN_FLIGHT",
+    "MESSAGE_CODES",
     "REVEAL",
     "SECOND_FACTORS",
     "TEXTS",
@@ -130,6 +132,7 @@ __all__ = [
     "FlowId",
     "InspectedStore",
     "InvalidEvent",
+    "Kind",
     "ListedDevice",
     "Listener",
     "MarkRemembered",
@@ -142,6 +145,7 @@ __all__ = [
     "PasskeyChallenge",
     "PasswordChallenge",
     "PasswordReset",
+    "PasswordRule",
     "RecordStore",
     "RecoveryChallenge",
     "RegisterDevice",
@@ -176,6 +180,7 @@ __all__ = [
     "check_store",
     "counted",
     "event_adapter",
+    "kind_of",
     "load_entry_point",
     "logger",
     "mark_of",

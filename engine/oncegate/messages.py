@@ -11,7 +11,7 @@ it needs a code of its own (`ChallengeBase.messages`).
 from __future__ import annotations
 
 from types import MappingProxyType
-from typing import Final
+from typing import Final, Literal
 
 TEXTS: Final = MappingProxyType(
     {
@@ -62,32 +62,51 @@ TEXTS: Final = MappingProxyType(
         "action.forgot_password": "Forgot password?",
         "action.confirm_account": "Confirm a new account",
         "action.request_first_code": "Send code",
-        "action.cancel": "Cancel",
+        "action.cancel": "Back to sign in",
         "action.start": "Sign in again",
         "action.sign_out": "Sign out",
         "action.continue": "Continue",
+        "action.not_you": "Not you?",
+        "action.show": "Show",
+        "action.hide": "Hide",
+        "action.show_password": "Show password",
+        "action.hide_password": "Hide password",
+        "action.open_app": "Open in your app",
+        "action.copy": "Copy key",
+        # ── buttons of actions under way, by event ──
+        "busy.submit_password": "Signing in…",
+        "busy.submit_code": "Verifying…",
+        "busy.submit_new_password": "Saving…",
+        "busy.reset_password": "Saving…",
+        "busy.request_new_code": "Sending…",
+        "busy.submit_email": "Sending…",
+        "busy.other": "One moment…",
         # ── fields, choices and factors ──
         "field.username": "Username",
+        "field.username.email": "Email",
+        "field.username.phone": "Phone number",
         "field.password": "Password",
         "field.new_password": "New password",
         "field.email": "Email",
         "field.code": "Code",
-        "field.code.sms": "Code from the text message",
-        "field.code.email": "Code from the email",
-        "field.code.totp": "Code from your authenticator app",
         "field.factor": "Factor",
         "field.passkey": "Passkey",
         "field.answer": "Answer",
         "field.remember_device": "Remember this device",
         "field.keep_signed_in": "Keep me signed in",
-        "choice.yes": "Yes",
-        "choice.no": "No",
+        "choice.remember": "Remember this device",
+        "choice.not_now": "Not now",
         "factor.SMS_MFA": "Text message",
         "factor.SMS_OTP": "Text message",
         "factor.EMAIL_OTP": "Email",
         "factor.SOFTWARE_TOKEN_MFA": "Authenticator app",
         "factor.WEB_AUTHN": "Passkey",
         "factor.PASSWORD": "Password",
+        "factor.SMS_MFA.hint": "We’ll text you a code.",
+        "factor.SMS_OTP.hint": "We’ll text you a code.",
+        "factor.EMAIL_OTP.hint": "We’ll email you a code.",
+        "factor.SOFTWARE_TOKEN_MFA.hint": "Use the code your app shows.",
+        "factor.WEB_AUTHN.hint": "Use your fingerprint, face, or screen lock.",
         "attribute.email": "Email",
         "attribute.phone_number": "Phone number",
         "attribute.name": "Name",
@@ -101,8 +120,16 @@ TEXTS: Final = MappingProxyType(
         "attribute.gender": "Gender",
         "attribute.zoneinfo": "Time zone",
         "attribute.locale": "Language",
-        # ── messages: why a flow is where it is ──
+        # ── rules for a new password ──
+        "rule.length": "At least {count} characters",
+        "rule.uppercase": "An upper-case letter",
+        "rule.lowercase": "A lower-case letter",
+        "rule.number": "A number",
+        "rule.symbol": "A symbol, such as ! or #",
+        # ── messages: why a flow is where it is; some by what users sign in with ──
         "message.wrong_credentials": "Incorrect username or password.",
+        "message.wrong_credentials.email": "Incorrect email or password.",
+        "message.wrong_credentials.phone": "Incorrect phone number or password.",
         "message.locked": "Too many tries. Wait a few minutes, then try again.",
         "message.wrong_code": "That code is incorrect. Check it and try again.",
         "message.not_accepted": "We couldn’t accept that. Try again.",
@@ -110,6 +137,12 @@ TEXTS: Final = MappingProxyType(
         "message.answer_refused": "We couldn’t accept that. Sign in again.",
         "message.answer_failed": "That answer is incorrect. Sign in again.",
         "message.username_refused": "We couldn’t sign you in with that name. Check it and try again.",
+        "message.username_refused.email": (
+            "We couldn’t sign you in with that email address. Check it and try again."
+        ),
+        "message.username_refused.phone": (
+            "We couldn’t sign you in with that phone number. Check it and try again."
+        ),
         "message.code_already_used": (
             "That code was already used. Wait for your app to show a new one."
         ),
@@ -125,6 +158,12 @@ TEXTS: Final = MappingProxyType(
         "message.too_many_wrong_codes": "Too many incorrect codes. Sign in again to get a new one.",
         "message.too_many_wrong_answers": "Too many incorrect answers. Sign in again.",
         "message.new_password_refused": "Choose a stronger password.",
+        "message.password_too_short": "Use a longer password.",
+        "message.password_needs_number": "Add a number to the password.",
+        "message.password_needs_symbol": "Add a symbol, such as ! or #.",
+        "message.password_needs_uppercase": "Add an upper-case letter.",
+        "message.password_needs_lowercase": "Add a lower-case letter.",
+        "message.password_used_before": "You’ve used this password before. Choose another.",
         "message.new_password_spaces": "A password can’t begin or end with a space.",
         "message.input_refused": "Check what you entered.",
         "message.phone_number_refused": (
@@ -190,6 +229,8 @@ TEXTS: Final = MappingProxyType(
         "message.too_many_guesses": "Too many incorrect codes. Wait a while, then try again.",
         "message.not_offered": "Choose one of the options.",
         "message.username_missing": "Enter your username.",
+        "message.username_missing.email": "Enter your email address.",
+        "message.username_missing.phone": "Enter your phone number.",
         "message.too_soon": "Your code is on its way. Wait a little before you request a new one.",
         "message.no_more_codes": "You’ve reached the limit for new codes. Sign in again later.",
         "message.too_many_codes": "We’ve sent too many codes. Try again later.",
@@ -202,6 +243,10 @@ TEXTS: Final = MappingProxyType(
         "notice.invalid_input": "Check what you entered.",
         "notice.field_missing": "Fill in this field.",
         "notice.field_invalid": "Check this field.",
+        "notice.code_invalid": "Enter the digits of your code, such as 123 456.",
+        "notice.passkey_cancelled": "No passkey was used. Try again, or choose another way.",
+        "notice.passkey_unsupported": "This browser doesn’t support passkeys.",
+        "notice.caps_lock": "Caps Lock is on.",
         "notice.not_signed_in": "Sign in to continue.",
         "notice.request_failed": "Something went wrong. Reload the page, then try again.",
         "notice.page_outdated": "This page was out of date, so we refreshed it.",
@@ -213,27 +258,50 @@ TEXTS: Final = MappingProxyType(
         # ── hints on a step ──
         "hint.error": "Error",
         "hint.sent_sms": "We texted a code to {destination}.",
-        "hint.sent_email": "We emailed a code to {destination}.",
+        "hint.sent_email": "We emailed a code to {destination}. Check your spam folder too.",
         "hint.sent": (
             "If this account can receive a code, we’ve sent one. If none arrives, contact support."
         ),
-        "hint.attempts": "Tries left: {count}",
-        "hint.time_left": "Time left: {time}",
-        "hint.new_code_in": "You can send a new code in {time}.",
-        "hint.totp": "Scan this QR code with your authenticator app, then enter the code it shows.",
-        "hint.totp_secret": "Can’t scan it? Enter this key: {secret}",
+        "hint.attempts": "You have {count} tries left.",
+        "hint.attempts.one": "This is your last try.",
+        "hint.time_left": "Enter it within {count} minutes.",
+        "hint.time_left.one": "Enter it within 1 minute.",
+        "hint.time_left.last": "Less than a minute left.",
+        "hint.new_code_in": "Send a new code in {time}",
+        "hint.new_code_needs_password": (
+            "You’ll enter your password again. The code you have stops working."
+        ),
+        "hint.totp_code": "Open your authenticator app and enter the code it shows.",
+        "hint.totp_open": "Open your authenticator app.",
+        "hint.totp_scan": "Scan this QR code.",
+        "hint.totp_enter": "Enter the code the app shows.",
+        "hint.totp_alt": "QR code for your authenticator app",
+        "hint.totp_here": "On this phone?",
+        "hint.totp_secret": "Can’t scan it? Enter this key",
+        "hint.copied": "Copied",
+        "hint.choose": "Choose how to get your code.",
+        "hint.choose_setup": "Choose how you want to get codes.",
+        "hint.device": (
+            "You won’t need a code on this device next time. Don’t use this on a shared computer."
+        ),
+        "hint.reset": "We’ll send you a code. Then you choose a new password.",
+        "hint.have_code": "I already have a code",
+        "hint.phone_number": "With country code, such as +1 555 000 1234.",
         "hint.passkey": "Confirm with your fingerprint, face, or screen lock.",
         "hint.no_script": "Passkeys need JavaScript. Turn it on, or go back and sign in another way.",
         "hint.waiting": "We’re checking your answer. This page moves on by itself.",
-        "hint.signed_in_as": "You’re signed in as {name}.",
+        "hint.slow": "This is taking longer than usual.",
+        "hint.signed_in_as": "as {name}",
+        "hint.reference": "Reference: {reference}",
         # ── the terminal's own ──
+        "terminal.press_enter": "Press Enter for: {label}",
         "terminal.type_for": "Type “{word}” for: {label}",
         "terminal.type_for_later": "Type “{word}” in {time} min for: {label}",
         "terminal.input_ended": "The input ended before the sign-in did.",
         "terminal.no_passkeys": "A terminal has no passkeys. Sign in with a browser.",
-        "terminal.time_and_attempts": "{time} min and {count} attempts left",
         "terminal.token_valid": "The access token is valid for {seconds} seconds.",
         "terminal.word.request_new_code": "new",
+        "terminal.word.reset_password": "code",
         "terminal.word.choose_factor": "other",
         "terminal.word.forgot_password": "/forgot",
         "terminal.word.confirm_account": "/confirm",
@@ -241,3 +309,48 @@ TEXTS: Final = MappingProxyType(
     }
 )
 """English, by code."""
+
+MESSAGE_CODES: Final = tuple(
+    code.removeprefix("message.")
+    for code in TEXTS
+    if code.startswith("message.") and code.count(".") == 1
+)
+"""The codes of messages, without ``message.``. A text by what users sign in with has none of its own."""
+
+Kind = Literal["error", "info", "good"]
+"""How a message is shown: as an error, as information, or as a success."""
+
+_KINDS: Final[dict[str, Kind]] = {
+    "message.cancelled": "info",
+    "message.challenge_dead": "info",
+    "message.challenge_expired": "info",
+    "message.code_expired": "info",
+    "message.confirm_answer": "info",
+    "message.confirmed": "good",
+    "message.device_forgotten": "info",
+    "message.finished": "info",
+    "message.flow_expired": "info",
+    "message.in_flight": "info",
+    "message.not_allowed": "info",
+    "message.not_confirmed": "info",
+    "message.password_for_new_code": "info",
+    "message.password_reset_required": "info",
+    "message.recovery_code_expired": "info",
+    "message.sign_up_not_confirmed": "info",
+    "message.signed_in": "good",
+    "message.stale": "info",
+    "message.too_soon": "info",
+    "notice.caps_lock": "info",
+    "notice.not_signed_in": "info",
+    "notice.page_outdated": "info",
+    "notice.updating": "info",
+}
+
+
+def kind_of(code: str) -> Kind:
+    """Return the kind of a message or a notice: an error unless the table says otherwise.
+
+    Args:
+        code: code of `TEXTS`, such as ``"message.confirmed"`` or ``"notice.updating"``.
+    """
+    return _KINDS.get(code, "error")

@@ -21,11 +21,13 @@ from oncegate.challenges import (
     Event,
     FormField,
     PasskeyChallenge,
+    PasswordRule,
     TotpSetup,
 )
 from oncegate.context import StepRef
 from oncegate.machine.advance import allowed_events
-from oncegate.messages import TEXTS
+from oncegate.messages import TEXTS, Kind, kind_of
+from oncegate.password_policy import PasswordPolicy
 from oncegate.record import Flow
 from oncegate.states import FlowState
 from oncegate.tokens import Tokens
@@ -38,9 +40,14 @@ class Action(BaseModel):
         event: type of the event that does it, such as ``"submit_code"``.
         label: text of its button.
         label_code: the label's code in `oncegate.messages.TEXTS`.
+        hint: what to read before the action, in one sentence; empty if there is nothing.
+        hint_code: the hint's code.
         fields: inputs, named like the fields of the event.
         is_main: whether the step's page is for this action. The main action comes first.
         ends_flow: whether the user gives up with it.
+        beside: name of the main action's field that a page offers it beside; empty for none.
+        summary: text under which a page folds its form up, if it is not the main one.
+        summary_code: the summary's code.
         available_at: earliest time for it, with a time zone; None if it is available now.
     """
 
@@ -49,9 +56,14 @@ class Action(BaseModel):
     event: str
     label: str
     label_code: str = ModelField(default="", exclude=True)
+    hint: str = ""
+    hint_code: str = ModelField(default="", exclude=True)
     fields: tuple[FormField, ...] = ()
     is_main: bool = False
     ends_flow: bool = ModelField(default=False, exclude=True)
+    beside: str = ModelField(default="", exclude=True)
+    summary: str = ModelField(default="", exclude=True)
+    summary_code: str = ModelField(default="", exclude=True)
     available_at: datetime | None = None
 
 
@@ -60,6 +72,7 @@ class Message(BaseModel):
 
     Attributes:
         code: stable, for programs (`oncegate.messages.TEXTS`, without ``message.``).
+        kind: how it is shown: ``"error"``, ``"info"`` or ``"good"`` (`oncegate.messages.kind_of`).
         text: English text.
         detail: Cognito's own words, if they are for users; the name of a challenge or attribute.
         field: name of the field of the main action that the message is about; None if it is about none.
@@ -71,6 +84,11 @@ class Message(BaseModel):
     text: str
     detail: str = ""
     field: str | None = None
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def kind(self) -> Kind:
+        return kind_of(f"message.{self.code}")
 
 
 class TotpSecret(BaseModel):
@@ -96,6 +114,7 @@ class Step(BaseModel):
         version: the flow's version. `SignIn.send` takes the step, or `StepRef`, so that it recognises
             late and repeated events.
         state: the machine's state.
+        username: the name that the user typed; empty before that. Never the pool's own name.
         title: heading for the step.
         title_code: the title's code in `oncegate.messages.TEXTS`.
         actions: the user's possible actions; the main one first.
@@ -130,6 +149,7 @@ class Step(BaseModel):
     flow_id: str = ModelField(repr=False)
     version: int
     state: FlowState
+    username: str = ModelField(default="", repr=False)
     title: str = ""
     title_code: str = ModelField(default="", exclude=True)
     actions: tuple[Action, ...] = ()
@@ -165,16 +185,21 @@ class Step(BaseModel):
         """The step's identity, for a user interface that does not keep the step."""
         return StepRef(self.flow_id, self.version)
 
-    def translated(self, translate: Callable[[str], str]) -> Step:
+    def translated(self, translate: Callable[..., str]) -> Step:
         """Return the step with all its texts in another language.
 
         Args:
-            translate: returns the text of a code of `oncegate.messages.TEXTS`.
+            translate: returns the text of a code of `oncegate.messages.TEXTS`, with the values of its
+                placeholders: ``translate("rule.length", count=8)``.
         """
 
         def labelled(part: Any, **more: Any) -> Any:
             label = translate(part.label_code) if part.label_code else part.label
-            return part.model_copy(update={"label": label, **more})
+            hint = translate(part.hint_code) if part.hint_code else part.hint
+            return part.model_copy(update={"label": label, "hint": hint, **more})
+
+        def ruled(rule: PasswordRule) -> PasswordRule:
+            return rule.model_copy(update={"label": translate(rule.label_code, **rule.values)})
 
         def told(message: Message | None) -> Message | None:
             if message is None:
@@ -184,8 +209,13 @@ class Step(BaseModel):
         actions = tuple(
             labelled(
                 action,
+                summary=translate(action.summary_code) if action.summary_code else "",
                 fields=tuple(
-                    labelled(field, choices=tuple(map(labelled, field.choices)))
+                    labelled(
+                        field,
+                        choices=tuple(map(labelled, field.choices)),
+                        rules=tuple(map(ruled, field.rules)),
+                    )
                     for field in action.fields
                 ),
             )
@@ -213,6 +243,7 @@ def step_of(
     reason: str | None = None,
     tokens: Tokens | None = None,
     hands_over: bool = False,
+    password_policy: PasswordPolicy | None = None,
 ) -> Step:
     """Return the step of a flow.
 
@@ -223,6 +254,7 @@ def step_of(
         tokens: tokens to hand over, just after Cognito issued them.
         hands_over: whether the event that was sent carried the accepted answer, so that the step has
             the session's ID.
+        password_policy: the policy whose rules are shown for a new password.
     """
     challenge = flow.challenge
     is_missed = flow.state is FlowState.AUTHENTICATED and bool(flow.session_id) and not hands_over
@@ -231,7 +263,7 @@ def step_of(
         code = "confirm_answer" if repeatable else "not_confirmed"
         flow = flow.model_copy(update={"message": code})
     title_code = _title_code(flow)
-    actions = (_action(repeatable, flow, is_main=True),) if repeatable else _actions(flow)
+    actions = _actions(flow, _rules(password_policy), repeatable)
     new_code = next((one for one in actions if one.event == "request_new_code"), None)
     if reason and challenge is not None:
         reason = challenge.messages.get(reason, reason)
@@ -239,6 +271,7 @@ def step_of(
         flow_id=flow_id,
         version=flow.version,
         state=flow.state,
+        username=flow.username,
         title=TEXTS[title_code],
         title_code=title_code,
         actions=actions,
@@ -306,6 +339,12 @@ _FIELDS: Final = {
     "code_used": ("code",),
     "new_password_refused": ("new_password",),
     "new_password_spaces": ("new_password",),
+    "password_too_short": ("new_password",),
+    "password_needs_number": ("new_password",),
+    "password_needs_symbol": ("new_password",),
+    "password_needs_uppercase": ("new_password",),
+    "password_needs_lowercase": ("new_password",),
+    "password_used_before": ("new_password",),
     "phone_number_refused": ("attributes.phone_number",),
     "email_refused": ("attributes.email", "email"),
     "address_taken": ("attributes.email", "attributes.phone_number", "email"),
@@ -330,25 +369,51 @@ def _title_code(flow: Flow) -> str:
     return next(code for code in (f"{state}.{flow.message}", by_challenge, state) if code in TEXTS)
 
 
-def _actions(flow: Flow) -> tuple[Action, ...]:
-    allowed = allowed_events(flow)
+def _actions(
+    flow: Flow, rules: tuple[PasswordRule, ...] = (), repeatable: type[Event] | None = None
+) -> tuple[Action, ...]:
+    allowed = {repeatable.machine_event: flow.state} if repeatable else allowed_events(flow)
     return tuple(
-        _action(kind, flow, is_main=kind.machine_event == allowed[0])
-        for kind in EVENT_TYPES
-        if kind.machine_event in allowed
+        _action(_KINDS[event], flow, target, rules, is_main=number == 0)
+        for number, (event, target) in enumerate(allowed.items())
     )
 
 
-def _action(kind: type[Event], flow: Flow, *, is_main: bool) -> Action:
+_KINDS: Final = {kind.machine_event: kind for kind in EVENT_TYPES}
+
+
+def _action(
+    kind: type[Event],
+    flow: Flow,
+    target: FlowState,
+    rules: tuple[PasswordRule, ...],
+    *,
+    is_main: bool,
+) -> Action:
+    label_code, hint_code = kind.label_code(flow), kind.hint_code(target)
     return Action(
         event=kind.machine_event,
-        label=TEXTS[kind.label_code(flow)],
-        label_code=kind.label_code(flow),
-        fields=kind.fields(flow),
+        label=TEXTS[label_code],
+        label_code=label_code,
+        hint=TEXTS[hint_code] if hint_code else "",
+        hint_code=hint_code,
+        fields=tuple(_with_rules(field, rules) for field in kind.fields(flow)),
         is_main=is_main,
         ends_flow=kind.ends_flow,
+        beside=kind.beside,
+        summary=TEXTS[kind.summary_code] if kind.summary_code else "",
+        summary_code=kind.summary_code,
         available_at=_available_at(kind.machine_event, flow),
     )
+
+
+def _with_rules(field: FormField, rules: tuple[PasswordRule, ...]) -> FormField:
+    is_new_password = field.autocomplete == "new-password"
+    return field.model_copy(update={"rules": rules}) if is_new_password and rules else field
+
+
+def _rules(policy: PasswordPolicy | None) -> tuple[PasswordRule, ...]:
+    return policy.rules if policy else ()
 
 
 def _available_at(event: str, flow: Flow) -> datetime | None:

@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 from playwright.sync_api import Page
-from tests.browser.example_app import CODE_FROM_SMS, SCREENS, SIGN_IN, VERIFY
+from tests.browser.example_app import CODE, SCREENS, SIGN_IN, VERIFY
 
 
 def test_user_signs_in_beside_the_phone(page: Page) -> None:
@@ -30,7 +30,7 @@ def _signs_in(page: Page, url: str) -> None:
     shop.get_by_label("Password").fill("Correct-horse-1")
     shop.get_by_role("button", name=SIGN_IN, exact=True).dblclick(no_wait_after=True)
     code = phone.locator("li b").first.inner_text()
-    shop.get_by_label(CODE_FROM_SMS).fill(code)
+    shop.get_by_label(CODE).fill(code)
     if SCREENS.name:
         page.screenshot(path=SCREENS / "demo.png")
     shop.get_by_role("button", name=VERIFY).dblclick(no_wait_after=True)

@@ -10,7 +10,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
 from tests.browser.example_app import (
-    CODE_FROM_SMS,
+    CODE,
     SCREENS,
     SIGN_IN,
     VERIFY,
@@ -118,7 +118,7 @@ def show(new_context: Any) -> Iterator[Show]:
                 page.get_by_label("Password").fill("Correct-horse-1")
                 page.get_by_role("button", name=SIGN_IN, exact=True).click()
             if len(outcomes) > 1:
-                page.get_by_label(CODE_FROM_SMS).fill("123456")
+                page.get_by_label(CODE).fill("123456")
                 page.get_by_role("button", name=VERIFY).click()
             if name == "signed-in":
                 page.goto(f"{url}/auth/")

@@ -25,7 +25,7 @@ def test_event_answers_nothing_and_brings_no_first_factor() -> None:
 def test_action_comes_last_and_has_no_fields(state: FlowState) -> None:
     assert step(AT_REST[state]).events[-1] == "cancel"
     shown = action(AT_REST[state], "cancel")
-    assert (shown.label, shown.fields, shown.is_main) == ("Cancel", (), False)
+    assert (shown.label, shown.fields, shown.is_main) == ("Back to sign in", (), False)
 
 
 @pytest.mark.parametrize("state", STATES)

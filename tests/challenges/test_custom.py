@@ -36,7 +36,7 @@ def test_form_has_a_secret_answer() -> None:
     main = action(FLOW, "submit_answer")
     (field,) = main.fields
     assert (main.label, main.is_main) == ("Continue", True)
-    assert (field.name, field.label, field.type) == ("answer", "Answer", "text")
+    assert (field.name, field.label, field.type) == ("answer", "Answer", "password")
     assert (field.secret, field.pattern) == (True, None)
 
 

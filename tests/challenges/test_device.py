@@ -73,12 +73,16 @@ def test_invalid_answer_is_named(typed: object) -> None:
     assert "remember_device.remember: " in refusal("remember_device", remember=typed)
 
 
-def test_form_has_yes_and_no_and_no_way_back() -> None:
+def test_form_has_two_buttons_and_no_way_back() -> None:
     main = action(OFFERED, "remember_device")
     (field,) = main.fields
     assert (main.label, step(OFFERED).events) == ("Continue", ("remember_device",))
     assert (field.name, field.type, field.label) == ("remember", "choice", "Remember this device")
-    assert [(one.value, one.label) for one in field.choices] == [("true", "Yes"), ("false", "No")]
+    assert field.style == "buttons"
+    assert [(one.value, one.label) for one in field.choices] == [
+        ("true", "Remember this device"),
+        ("false", "Not now"),
+    ]
     assert Cancel().type not in step(OFFERED).events
 
 

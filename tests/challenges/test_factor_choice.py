@@ -50,6 +50,28 @@ def test_form_has_a_choice_for_each_factor() -> None:
     ]
 
 
+def test_choice_says_what_follows() -> None:
+    flow = walk(password(), asks(FactorChoice, kind="SELECT_CHALLENGE", factors=list(Factor)))
+    (field,) = action(flow, "choose_factor").fields
+    hints = {one.value: one.hint for one in field.choices}
+    assert hints == {
+        "SMS_MFA": "We’ll text you a code.",
+        "EMAIL_OTP": "We’ll email you a code.",
+        "SOFTWARE_TOKEN_MFA": "Use the code your app shows.",
+        "SMS_OTP": "We’ll text you a code.",
+        "WEB_AUTHN": "Use your fingerprint, face, or screen lock.",
+        "PASSWORD": "",
+    }
+    codes = {one.value: one.hint_code for one in field.choices if one.hint}
+    assert codes == {factor: f"factor.{factor}.hint" for factor in codes}
+
+
+def test_choice_of_what_to_set_up_says_only_what_is_true_then() -> None:
+    (field,) = action(walk(password(), SETUP), "choose_factor").fields
+    hints = {one.value: one.hint for one in field.choices}
+    assert hints == {"SOFTWARE_TOKEN_MFA": "", "EMAIL_OTP": "We’ll email you a code."}
+
+
 def test_title_depends_on_the_kind() -> None:
     assert step(FLOW).title == "Verify it’s you"
     assert step(AT_REST[FlowState.CHOOSING_FIRST_FACTOR]).title == "Choose how to sign in"

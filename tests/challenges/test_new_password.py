@@ -10,7 +10,7 @@ from tests.doubles import password
 from tests.flows import INPUTS, KEY, asks, walk
 
 from oncegate import FlowState, SubmitNewPassword
-from oncegate.adapters import NewPasswordChallenge, SetPassword, parse_event
+from oncegate.adapters import TEXTS, NewPasswordChallenge, SetPassword, parse_event
 
 ASKED = asks(
     NewPasswordChallenge, required_attributes=["email", "phone_number", "name", "custom:team_name"]
@@ -56,10 +56,51 @@ def test_form_has_the_password_and_the_required_attributes() -> None:
     assert (new.autocomplete, new.secret) == ("new-password", True)
     assert (email.name, email.type, email.autocomplete) == ("attributes.email", "email", "email")
     assert (phone.type, phone.inputmode, phone.label) == ("tel", "tel", "Phone number")
-    assert (name.autocomplete, team.autocomplete) == ("on", "on")
+    assert (phone.hint, phone.hint_code) == (TEXTS["hint.phone_number"], "hint.phone_number")
+    assert (name.autocomplete, team.autocomplete) == ("name", "off")
     assert (name.type, name.label, name.label_code) == ("text", "Name", "attribute.name")
     assert (team.name, team.label) == ("attributes.custom:team_name", "Team name")
     assert team.label_code == "", "an attribute of the pool's own has no text to translate"
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("name", ("text", "text", "name")),
+        ("given_name", ("text", "text", "given-name")),
+        ("family_name", ("text", "text", "family-name")),
+        ("middle_name", ("text", "text", "additional-name")),
+        ("nickname", ("text", "text", "nickname")),
+        ("birthdate", ("date", "text", "bday")),
+        ("email", ("email", "email", "email")),
+        ("phone_number", ("tel", "tel", "tel")),
+        ("address", ("text", "text", "street-address")),
+        ("website", ("url", "url", "url")),
+        ("gender", ("text", "text", "sex")),
+        ("locale", ("text", "text", "off")),
+        ("custom:team_name", ("text", "text", "off")),
+    ],
+)
+def test_attribute_has_its_type_keyboard_and_autofill_token(
+    name: str, shown: tuple[str, str, str]
+) -> None:
+    flow = walk(password(), asks(NewPasswordChallenge, required_attributes=[name]))
+    _, field = action(flow, "submit_new_password").fields
+    assert (field.type, field.inputmode, field.autocomplete) == shown
+
+
+@pytest.mark.parametrize(
+    "typed",
+    ["+1 555 000 1234", "+1 (555) 000-1234", "+1.555.000.1234", "\u200e+１ ５５５‑000‑1234"],
+)
+def test_phone_number_is_sent_without_separators(typed: str) -> None:
+    """AWS developer guide: Cognito takes the sign and digits alone."""
+    event = SubmitNewPassword(
+        new_password=SECRET, attributes={"phone_number": typed, "custom:team_name": "1 (2)"}
+    )
+    call = call_of(walk(password(), ASKED, event, inputs=INPUTS), event)
+    assert isinstance(call, SetPassword)
+    assert call.attributes == {"phone_number": "+15550001234", "custom:team_name": "1 (2)"}
 
 
 def test_call_sets_the_password_and_can_send() -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import pytest
 from tests.challenges.helpers import SECRET, action, assert_hidden, call_of, messages, refusal, step
-from tests.flows import AT_REST, walk
+from tests.flows import AT_REST, rejected, walk
 
-from oncegate import FlowState, ResetPassword
-from oncegate.adapters import PasswordReset, ResetPasswordWith, parse_event
+from oncegate import FlowState, RequestNewCode, ResetPassword
+from oncegate.adapters import PasswordReset, RejectionReason, ResetPasswordWith, parse_event
 
 FLOW = AT_REST[FlowState.AWAITING_RESET]
+SENT = walk(RequestNewCode(), rejected(RejectionReason.WRONG_CREDENTIALS), flow=FLOW)
 EVENT = ResetPassword(code="987 654", new_password=SECRET)
 
 
@@ -41,12 +42,41 @@ def test_invalid_field_is_named(fields: dict[str, object], field: str) -> None:
 
 
 def test_form_has_the_code_and_the_new_password() -> None:
-    main = action(FLOW, "reset_password")
+    main = action(SENT, "reset_password")
     one_time, new = main.fields
     assert (main.label, main.is_main) == ("Save password", True)
     assert (one_time.name, one_time.label, one_time.pattern) == ("code", "Code", "[0-9]{4,12}")
     assert (new.name, new.label, new.type) == ("new_password", "New password", "password")
     assert (new.autocomplete, new.secret) == ("new-password", True)
+
+
+def test_code_is_requested_first() -> None:
+    shown = step(FLOW)
+    assert shown.events == ("request_new_code", "reset_password", "cancel")
+    first, reset, _ = shown.actions
+    assert (first.label, first.is_main, first.hint) == ("Send code", True, "")
+    assert not reset.is_main
+    assert shown.delivery is None
+
+
+def test_reset_comes_first_once_a_code_was_requested() -> None:
+    shown = step(SENT)
+    assert shown.delivery is not None
+    assert shown.events == ("reset_password", "request_new_code", "cancel")
+    assert shown.actions[1].label == "Send a new code"
+
+
+def test_reset_stays_first_after_a_wrong_code_that_was_sent_by_others() -> None:
+    """Such as by an administrator: the message is about a field of the main action."""
+    shown = step(walk(EVENT, rejected(RejectionReason.WRONG_CODE), flow=FLOW))
+    assert (shown.delivery, shown.events[0]) == (None, "reset_password")
+    assert shown.message is not None
+    assert (shown.message.code, shown.message.field) == ("wrong_code", "code")
+
+
+def test_reset_comes_first_if_no_code_can_be_requested() -> None:
+    shown = step(FLOW.model_copy(update={"new_codes_left": 0}))
+    assert shown.events == ("reset_password", "cancel")
 
 
 def test_call_sets_the_password_and_cannot_send() -> None:

@@ -30,7 +30,7 @@ def test_form_has_a_code_of_6_digits() -> None:
     main = action(FLOW, "submit_code")
     (field,) = main.fields
     assert (main.label, main.label_code) == ("Finish setup", "action.submit_code.setting_up_totp")
-    assert (field.name, field.label) == ("code", "Code from your authenticator app")
+    assert (field.name, field.label) == ("code", "Code")
     assert field.pattern == "[0-9]{4,12}"
 
 

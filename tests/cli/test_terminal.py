@@ -49,7 +49,7 @@ def test_interactive_demo_signs_in(spawn: Any) -> None:
     terminal.expect("Password")
     terminal.sendline("Correct-horse-1")
     terminal.expect(r"We texted a code to \+\*{7}1234")
-    terminal.expect("Code from the text message")
+    terminal.expect("Code:")
     shown = re.findall(r"Your code is (\d{6})", terminal.before)
     assert len(shown) == 1
     assert "Correct-horse-1" not in terminal.before
@@ -67,18 +67,18 @@ def test_wrong_code_can_be_corrected(spawn: Any) -> None:
     terminal.expect(r"Your code is (\d{6})")
     right = terminal.match.group(1)
     wrong = f"{(int(right) + 1) % 10**6:06d}"
-    terminal.expect("Code from the text message")
+    terminal.expect("Code:")
     terminal.sendline("what?")
     terminal.expect("Check what you entered")
-    terminal.expect("Code from the text message")
+    terminal.expect("Code:")
     terminal.sendline(wrong)
     terminal.expect("That code is incorrect")
-    terminal.expect("4 attempts left")
-    terminal.expect("Code from the text message")
+    terminal.expect("You have 4 tries left. Enter it within")
+    terminal.expect("Code:")
     terminal.sendline(wrong)
     terminal.expect("already tried that code")
-    terminal.expect("4 attempts left")
-    terminal.expect("Code from the text message")
+    terminal.expect("You have 4 tries left. Enter it within")
+    terminal.expect("Code:")
     terminal.sendline(right)
     terminal.expect("You’re signed in")
     assert end_of(terminal) == 0
@@ -94,7 +94,7 @@ def test_choice_of_factor_is_prompted(spawn: Any, sandbox: Sandbox) -> None:
     terminal.expect("Verify it’s you")
     terminal.sendline("EMAIL_OTP")
     terminal.expect("We emailed a code to")
-    terminal.expect("Code from the email")
+    terminal.expect("Code:")
     (message,) = sandbox.messages()
     terminal.sendline(message.code)
     terminal.expect("You’re signed in")
@@ -110,11 +110,10 @@ def test_weak_new_password_is_prompted_again(spawn: Any, sandbox: Sandbox) -> No
     terminal.sendline("Correct-horse-5")
     terminal.expect("New password")
     terminal.sendline("weak")
-    terminal.expect("Choose a stronger password")
-    terminal.expect("not long enough")
+    terminal.expect("Use a longer password")
     terminal.expect("New password")
     terminal.sendline("Better-horse-9")
-    terminal.expect("Code from the text message")
+    terminal.expect("Code:")
     terminal.sendline(sandbox.messages()[-1].code)
     terminal.expect("You’re signed in")
     assert end_of(terminal) == 0
@@ -134,7 +133,7 @@ def test_lost_response_is_reported_and_user_starts_over(spawn: Any, sandbox: San
     terminal.sendline("")  # the default is the name entered before
     terminal.expect("Password")
     terminal.sendline("Correct-horse-1")
-    terminal.expect("Code from the text message")
+    terminal.expect("Code:")
     terminal.sendline(sandbox.messages()[-1].code)
     terminal.expect("You’re signed in")
     assert end_of(terminal) == 0
@@ -182,7 +181,7 @@ def test_resize_does_not_disturb_prompts(spawn: Any) -> None:
     terminal.sendline("Correct-horse-1")
     terminal.expect(r"Your code is (\d{6})")
     right = terminal.match.group(1)
-    terminal.expect("Code from the text message")
+    terminal.expect("Code:")
     terminal.setwinsize(10, 30)
     terminal.sendline(right)
     terminal.expect("You’re signed in")
@@ -204,7 +203,8 @@ def test_authenticator_app_is_set_up(spawn: Any) -> None:
         terminal.expect("▄")  # the QR code
         terminal.expect(r"Enter this key:[\s│]+([A-Z2-7]+)[\s│]")
         app = pyotp.TOTP(terminal.match.group(1))
-        terminal.expect("Code from your authenticator app")
+        terminal.expect("Enter the code the app shows")
+        terminal.expect("Code:")
         terminal.sendline(app.now())
         terminal.expect("You’re signed in")
         assert end_of(terminal) == 0
@@ -241,3 +241,29 @@ def test_typed_word_requests_first_confirmation_code(spawn: Any) -> None:
         terminal.sendline("Correct-horse-9")
         terminal.expect("You’re signed in")
         assert end_of(terminal) == 0
+
+
+def test_password_is_reset_after_enter_sends_the_code(spawn: Any, sandbox: Sandbox) -> None:
+    terminal = spawn(
+        "signin", "--pool-id", sandbox.pool_id, "--client-id", sandbox.client_id,
+        "--endpoint-url", sandbox.endpoint, "--username", "ana",
+    )  # fmt: skip
+    terminal.expect("Password")
+    terminal.sendline("wrong-horse-1")
+    terminal.expect("Type “/forgot” for: Forgot password")
+    terminal.sendline("/forgot")
+    terminal.expect("Press Enter for: Send code")
+    terminal.expect("Type “code” for: Save password")
+    terminal.expect("Send code:")
+    assert sandbox.messages() == ()
+    terminal.sendline("")
+    terminal.expect("Code:")
+    (message,) = sandbox.messages()
+    terminal.sendline(message.code)
+    terminal.expect("New password:")
+    terminal.sendline("Better-horse-9")
+    terminal.expect("Check your phone")
+    terminal.expect("Code:")
+    terminal.sendline(sandbox.messages()[-1].code)
+    terminal.expect("You’re signed in")
+    assert end_of(terminal) == 0

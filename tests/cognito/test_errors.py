@@ -361,7 +361,64 @@ def test_rejection_with_a_5xx_status_is_unknown() -> None:
     assert isinstance(outcome_of_error("CodeMismatchException", "", 500), OutcomeUnknown)
 
 
-def test_password_policy_words_are_for_the_user() -> None:
-    outcome = outcome_of_error("InvalidPasswordException", "Password not long enough", 400)
+@pytest.mark.parametrize(
+    "beginning",
+    [
+        "Password did not conform with policy",  # SignUp
+        "Password did not conform with password policy",  # AdminCreateUser
+        "Password does not conform to policy",  # the others
+    ],
+)
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("Password not long enough", "password_too_short"),
+        ("Password must have numeric characters", "password_needs_number"),
+        ("Password must have symbol characters", "password_needs_symbol"),
+        ("Password must have uppercase characters", "password_needs_uppercase"),
+        ("Password must have lowercase characters", "password_needs_lowercase"),
+    ],
+)
+def test_rule_of_the_password_policy_has_a_message_of_its_own(
+    beginning: str, words: str, message: str
+) -> None:
+    outcome = outcome_of_error("InvalidPasswordException", f"{beginning}: {words}", 400)
     assert isinstance(outcome, Rejected)
-    assert outcome.for_user == "Password not long enough"
+    assert outcome.reason is RejectionReason.NEW_PASSWORD_REFUSED
+    assert (outcome.message, outcome.for_user) == (message, "")
+
+
+def test_password_used_before_has_a_message_of_its_own() -> None:
+    code = "PasswordHistoryPolicyViolationException"
+    outcome = outcome_of_error(code, "Password has previously been used", 400)
+    assert isinstance(outcome, Rejected)
+    assert (outcome.message, outcome.for_user) == ("password_used_before", "")
+
+
+@pytest.mark.parametrize("member", ["password", "proposedPassword"])
+@pytest.mark.parametrize(
+    ("constraint", "message"),
+    [
+        # amazon-cognito-identity-js#311
+        ("Member must have length greater than or equal to 6", "password_too_short"),
+        # amplify-js#3723
+        (
+            r"Member must satisfy regular expression pattern: ^[\S]+.*[\S]+$",
+            "new_password_spaces",
+        ),
+    ],
+)
+def test_constraint_of_a_password_says_which_it_is(
+    member: str, constraint: str, message: str
+) -> None:
+    words = f"1 validation error detected: Value at '{member}' failed to satisfy constraint: "
+    outcome = outcome_of_error("InvalidParameterException", words + constraint, 400, call=CONFIRM)
+    assert isinstance(outcome, Rejected)
+    assert (outcome.message, outcome.for_user) == (message, "")
+
+
+def test_unknown_words_on_a_password_are_for_the_user() -> None:
+    words = "Provided password cannot be used for security reasons."
+    outcome = outcome_of_error("InvalidPasswordException", words, 400)
+    assert isinstance(outcome, Rejected)
+    assert (outcome.message, outcome.for_user) == ("", words)

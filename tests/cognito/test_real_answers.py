@@ -119,8 +119,9 @@ class Person:
 
 
 def look(step: Step) -> dict[str, Any]:
-    """Return what a step shows, without what is its own in every flow."""
-    shown = step.model_dump(mode="json", exclude={"flow_id", "expires_at", "new_code_at"})
+    """Return what a step shows, without what is its own in every flow, and without the typed name."""
+    own = {"flow_id", "username", "expires_at", "new_code_at"}
+    shown = step.model_dump(mode="json", exclude=own)
     return {**shown, "times": [step.expires_at is None, step.new_code_at is None]}
 
 

@@ -313,7 +313,19 @@ def test_wrong_answer_is_never_told_as_a_wrong_password() -> None:
         (
             "InvalidPasswordException",
             "Password did not conform with policy: Password not long enough",
+            "password_too_short",
+            "new_password",
+        ),
+        (
+            "InvalidPasswordException",
+            "Provided password cannot be used for security reasons.",
             "new_password_refused",
+            "new_password",
+        ),
+        (
+            "PasswordHistoryPolicyViolationException",
+            "Password has previously been used",
+            "password_used_before",
             "new_password",
         ),
     ],

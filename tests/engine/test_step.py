@@ -7,13 +7,33 @@ from __future__ import annotations
 
 from typing import get_args
 
+from pydantic import SecretStr
 from tests.doubles import a_text, password, the_tokens
-from tests.flows import AT_REST
+from tests.flows import AT_REST, SETUP, asks, walk
 
-from oncegate import Event, FlowState, Step
-from oncegate.adapters import TEXTS, ChallengeIssued
+from oncegate import (
+    Action,
+    Cancel,
+    Event,
+    FlowState,
+    PasswordPolicy,
+    RequestNewCode,
+    ResetPassword,
+    Step,
+    SubmitCode,
+    SubmitNewPassword,
+)
+from oncegate.adapters import (
+    TEXTS,
+    ChallengeIssued,
+    Choice,
+    CodeChallenge,
+    Field,
+    NewPasswordChallenge,
+    message,
+)
 from oncegate.driver.script import EXPIRED
-from oncegate.machine.advance import EVENTS, advance
+from oncegate.machine.advance import EVENTS, advance, allowed_events
 from oncegate.machine.chart import SignInMachine
 from oncegate.record import Flow
 from oncegate.step import step_of
@@ -105,18 +125,100 @@ def test_every_state_has_a_title_of_its_own() -> None:
     assert len(titles) == len(AT_REST)
 
 
+MORE_AT_REST = (
+    walk(password(), asks(NewPasswordChallenge, required_attributes=["phone_number"])),
+    walk(password(), SETUP),
+)
+
+
 def test_translated_step_has_no_english_left() -> None:
-    for flow in AT_REST.values():
-        step = step_of(FLOW_ID, flow, reason="stale").translated(lambda code: f"<{code}>")
-        texts = [step.title, *(action.label for action in step.actions)]
-        texts += [field.label for action in step.actions for field in action.fields]
-        texts += [c.label for a in step.actions for field in a.fields for c in field.choices]
+    def translate(code: str, **values: object) -> str:
+        return f"<{code}>" if not values else f"<{code} {values}>"
+
+    hints, rules = 0, []
+    for flow in (*AT_REST.values(), *MORE_AT_REST):
+        step = step_of(FLOW_ID, flow, reason="stale", password_policy=PasswordPolicy())
+        step = step.translated(translate)
+        fields = [field for action in step.actions for field in action.fields]
+        choices = [choice for field in fields for choice in field.choices]
+        parts: list[Action | Field | Choice] = [*step.actions, *fields, *choices]
+        rules += [rule.label for field in fields for rule in field.rules]
+        texts = [step.title, *(part.label for part in parts)]
         texts += [message.text for message in (step.message, step.reason) if message]
-        assert all(text.startswith("<") for text in texts), texts
+        told = [part.hint for part in parts if part.hint]
+        hints += len(told)
+        assert all(text.startswith("<") for text in (*texts, *told, *rules)), texts
+    assert hints >= 4
+    assert "<rule.length {'count': 8}>" in rules
 
 
 def test_json_of_a_step_has_actions_and_no_label_codes() -> None:
     data = at(a_text()).model_dump(mode="json")
     assert data["events"] == [action["event"] for action in data["actions"]]
     assert data["fields"] == data["actions"][0]["fields"]
-    assert "label_code" not in str(data)
+    assert not [
+        name for name in ("label_code", "hint_code", "style", "values") if name in str(data)
+    ]
+
+
+def test_username_is_what_was_typed_and_not_in_the_repr() -> None:
+    assert step_of(FLOW_ID, Flow()).username == ""
+    flow = walk(password(), asks(CodeChallenge, kind="SMS_MFA", username="pool-name-of-ana"))
+    step = step_of(FLOW_ID, flow)
+    assert step.username == step.model_dump(mode="json")["username"] == "ana"
+    assert "ana" not in repr(step).replace("pool-name-of-ana", "")
+    assert "pool-name-of-ana" not in step.model_dump_json()
+
+
+def test_new_code_that_needs_the_password_says_so_before() -> None:
+    code_page = AT_REST[FlowState.AWAITING_MFA]
+    first_factor = walk(password(), a_text(is_first_factor=True))
+    retained = code_page.model_copy(update={"retained_password": SecretStr("p")})
+    hints = {
+        name: {one.event: one.hint_code for one in step_of(FLOW_ID, flow).actions}
+        for name, flow in {
+            "code": code_page,
+            "first factor": first_factor,
+            "retained": retained,
+            "confirmation": AT_REST[FlowState.AWAITING_CONFIRMATION],
+        }.items()
+    }
+    assert hints == {
+        "code": {
+            "submit_code": "",
+            "request_new_code": "hint.new_code_needs_password",
+            "cancel": "",
+        },
+        "first factor": {"submit_code": "", "request_new_code": "", "cancel": ""},
+        "retained": {"submit_code": "", "request_new_code": "", "cancel": ""},
+        "confirmation": {"submit_code": "", "request_new_code": "", "cancel": ""},
+    }
+    # What the hint says is what the machine does.
+    assert walk(RequestNewCode(), flow=code_page).state is FlowState.IDLE
+    assert walk(RequestNewCode(), flow=first_factor).state is not FlowState.IDLE
+    assert walk(RequestNewCode(), flow=retained).state is not FlowState.IDLE
+
+
+def test_event_is_shown_with_the_state_that_it_leads_to() -> None:
+    """For every state, event and way in: what is predicted from the flow alone is what happens."""
+    new_password = {"new_password": "Better-horse-2"}
+    events: dict[str, Event] = {
+        "submit_code": SubmitCode(code="123456"),
+        "submit_new_password": SubmitNewPassword.model_validate(new_password),
+        "reset_password": ResetPassword.model_validate({"code": "123456", **new_password}),
+        "request_new_code": RequestNewCode(),
+        "cancel": Cancel(),
+    }
+    seen = set()
+    for flow in (*AT_REST.values(), *MORE_AT_REST):
+        for event, target in allowed_events(flow).items():
+            if event in events:
+                assert walk(events[event], flow=flow).state is target, (flow.state, event)
+                seen.add(event)
+    assert seen == set(events)
+
+
+def test_message_has_the_kind_of_its_code() -> None:
+    kinds = {code: message(code).kind for code in ("wrong_code", "flow_expired", "confirmed")}
+    assert kinds == {"wrong_code": "error", "flow_expired": "info", "confirmed": "good"}
+    assert message("confirmed").model_dump(mode="json")["kind"] == "good"

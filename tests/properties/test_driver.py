@@ -43,8 +43,6 @@ from oncegate import (
 from oncegate.adapters import RecordStore
 from oncegate_stores import MemoryStore, SQLiteStore
 
-pytestmark = pytest.mark.usefixtures("untraced")
-
 FAULTS = st.sampled_from([None, None, None, "lost", "broken", "throttled", "unreachable"])
 TIMES = [1, 1, 1, 11, 11, 31, 31, 40, 60, 70, 180, 4000, -30, -400]
 

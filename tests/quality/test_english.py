@@ -8,7 +8,6 @@ import pytest
 from tests.quality.english import everything, findings
 
 
-@pytest.mark.usefixtures("untraced")
 def test_prose_has_no_banned_phrase() -> None:
     assert [str(finding) for finding in everything()] == []
 

@@ -57,8 +57,8 @@ def test_expired_temporary_password_is_for_an_administrator(walk: Walker) -> Non
     ("password", "code"),
     [
         (" Correct-horse-9", "new_password_spaces"),
-        ("weak", "new_password_refused"),
-        (PASSWORD, "new_password_refused"),
+        ("weak", "password_too_short"),
+        (PASSWORD, "password_used_before"),
     ],
     ids=["blank", "weak", "used before"],
 )

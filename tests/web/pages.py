@@ -28,6 +28,7 @@ class PageReader(HTMLParser):
         self.text = ""
         self._form = Form()
         self._tag = ""
+        self._is_own_button = False
         self.feed(html)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
@@ -39,14 +40,17 @@ class PageReader(HTMLParser):
             self._form = Form(has.get("action", ""), has.get("method", "get"))
             self.forms[has["id"]] = self._form
         elif tag == "input" and (has.get("type") not in {"radio", "checkbox"} or "checked" in has):
-            self._form.values[has["name"]] = has.get("value", "")
+            if "name" in has:  # otherwise it is for password managers
+                self._form.values[has["name"]] = has.get("value", "")
+        elif tag == "button":
+            self._is_own_button = has.get("type") != "button" and "form" not in has
 
     def handle_endtag(self, tag: str) -> None:
         self._tag = ""
 
     def handle_data(self, data: str) -> None:
         self.text += data
-        if self._tag == "button":
+        if self._tag == "button" and self._is_own_button:
             self._form.button += data
         elif self._tag == "h1":
             self.heading += data

@@ -20,7 +20,7 @@ from tests.web.example_apps import client_of, fastapi_app, web_for
 from tests.web.pages import Program
 
 from oncegate import Action, Event, FlowState, RequestContext, Step
-from oncegate.adapters import TEXTS, Call, Challenge, Choice, Field, Message, Outcome
+from oncegate.adapters import MESSAGE_CODES, Call, Challenge, Choice, Field, Message, Outcome
 from oncegate.testing import ScriptedTransport
 from oncegate_web import Request
 from oncegate_web._openapi import document
@@ -138,8 +138,9 @@ def test_document_has_the_literals_that_the_server_sends() -> None:
     step = _schema("Step")["properties"]
     assert set(step["challenge"]["enum"]) == {*kinds, None}
     assert "SMS_MFA" in kinds
-    codes = {code.removeprefix("message.") for code in TEXTS if code.startswith("message.")}
+    codes = set(MESSAGE_CODES)
     assert set(_schema("Message")["properties"]["code"]["enum"]) == codes
+    assert set(_schema("Message")["properties"]["kind"]["enum"]) == {"error", "info", "good"}
     assert _schema("Delivery")["properties"]["medium"]["enum"] == ["SMS", "EMAIL", ""]
 
 

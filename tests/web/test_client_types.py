@@ -14,7 +14,7 @@ from tests.web.npm import node_modules, run
 
 import oncegate_web
 from oncegate import Event, FlowState
-from oncegate.adapters import IN_FLIGHT, TEXTS
+from oncegate.adapters import IN_FLIGHT, MESSAGE_CODES
 from oncegate.challenges import EVENT_TYPES, Delivery, Factor
 from oncegate.challenges._base import EventBase
 from oncegate.challenges.code import CodeChallenge
@@ -141,7 +141,7 @@ def test_types_have_the_literals_of_the_engine(modules: Path, tmp_path: Path) ->
         if state is not FlowState.DECIDING
     }
     offered[FlowState.AUTHENTICATED] = with_answer  # if the response was lost
-    codes = {code.partition(".")[2] for code in TEXTS if code.startswith("message.")}
+    codes = MESSAGE_CODES
     media = re.findall(r'``"(\w*)"``', (Delivery.__doc__ or "").split("medium:")[1].split("\n")[0])
     choices = {"factor": union(Factor), "remember": union(["true", "false"])}
     checks = [

@@ -59,7 +59,7 @@ CODE = {"code": "123456"}
 STATIC = Path(oncegate_web.__file__).with_name("static")
 SCRIPTS = {
     name: re.sub(r"//.*|/\*.*?\*/", "", (STATIC / name).read_text("utf-8"))
-    for name in ("oncegate.js", "page.js", "passkey.js")
+    for name in ("oncegate.js", "page.js", "step.js", "passkey.js")
 }
 """The scripts of the sign-in, without comments. The demo has others."""
 
@@ -206,8 +206,7 @@ def _page(flow: Flow) -> Elements:
     page = PageBuilder(
         Translators(()).best(("en",)),
         action="/auth/",
-        sign_out="/auth/sign-out",
-        static="/auth/static",
+        prefix="/auth",
         hidden={"_token": "t"},
     ).step(step)
     return Elements(JinjaRenderer()("oncegate/page.html", page))
@@ -237,8 +236,9 @@ def test_page_loads_only_files_of_its_own_origin(flow: str) -> None:
     page = _page(FLOWS[flow])
     urls = [has[name] for _, has in page.all for name in ("src", "href", "action") if name in has]
     assert urls
-    assert all(re.match(r"/[^/]|data:image/", url) for url in urls)
-    assert [has.get("type") for has in page.of("script")] == ["module"]
+    # An authenticator app on the same device is opened by its own scheme.
+    assert all(re.match(r"/[^/]|data:image/|otpauth://totp/", url) for url in urls)
+    assert {has.get("type") for has in page.of("script")} == {"module"}
     assert not {"object", "embed", "applet", "iframe", "frame"} & {tag for tag, _ in page.all}
 
 

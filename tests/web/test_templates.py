@@ -12,12 +12,9 @@ from tests.web.pages import Visit
 from oncegate.testing import ScriptedTransport
 from oncegate_web import JinjaRenderer
 
-OWN = """{% extends "oncegate/base.html" %}
-{% block main %}<h1>Our application</h1><p>{{ page.heading }}</p>
-{% for form in page.forms %}<form method="post" action="{{ page.action }}" id="{{ form.id }}">
-{% for name, value in form.hidden %}<input type="hidden" name="{{ name }}" value="{{ value }}">{% endfor %}
-{% for input in form.inputs %}<input name="{{ input.name }}" type="{{ input.type }}">{% endfor %}
-<button>{{ form.button }}</button></form>{% endfor %}{% endblock %}
+OWN = """{% extends "oncegate/_page.html" %}
+{% block head %}<link rel="stylesheet" href="/ours.css">{% endblock %}
+{% block brand %}<img src="/ours.svg" alt="Our application">Our application{% endblock %}
 """
 
 

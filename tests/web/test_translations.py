@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from gettext import NullTranslations
 from io import BytesIO
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from babel.messages.mofile import read_mo, write_mo
 from babel.messages.pofile import read_po
 
 from oncegate.adapters import TEXTS
-from oncegate_web._translations import LOCALE, Translators
+from oncegate_web._translations import LOCALE, Identifier, Part, Translator, Translators
 
 CATALOGUES = sorted(LOCALE.glob("*/LC_MESSAGES/oncegate.po"))
 
@@ -23,16 +24,30 @@ def _placeholders(text: str) -> list[str]:
 
 @pytest.mark.parametrize("path", CATALOGUES, ids=lambda path: path.parts[-3])
 def test_catalogue_has_every_code_and_no_other(path: Path) -> None:
-    read = read_po(BytesIO(path.read_bytes()))
-    translated = {str(message.id): str(message.string) for message in read if message.id}
+    translated = _texts(read_po(BytesIO(path.read_bytes())))
     assert set(translated) == set(TEXTS)
-    for code, text in translated.items():
-        assert text, code
-        assert _placeholders(text) == _placeholders(TEXTS[code]), code
-    compiled = read_mo(BytesIO(path.with_suffix(".mo").read_bytes()))
-    assert {message.id: message.string for message in compiled if message.id} == translated, (
+    for code, texts in translated.items():
+        for text in texts:
+            assert text, code
+            # A text for one needs no number.
+            missing = set(_placeholders(TEXTS[code])) ^ set(_placeholders(text))
+            assert missing <= ({"{count}"} if code.endswith(".one") else set()), code
+    compiled = _texts(read_mo(BytesIO(path.with_suffix(".mo").read_bytes())))
+    assert compiled == translated, (
         "stale: run pybabel compile -d adapters/oncegate_web/locale -D oncegate"
     )
+
+
+def _texts(catalogue: Catalog) -> dict[str, tuple[str, ...]]:
+    """Return the texts by code; those with a number are under both of their codes."""
+    texts: dict[str, tuple[str, ...]] = {}
+    for message in catalogue:
+        if isinstance(message.id, (tuple, list)):
+            one, many = message.id
+            texts |= {one: tuple(message.string)[:1], many: tuple(message.string)[1:]}
+        elif message.id:
+            texts[message.id] = (str(message.string),)
+    return texts
 
 
 def test_german_is_bundled() -> None:
@@ -78,7 +93,7 @@ def test_own_catalogue_precedes_the_bundled_one(tmp_path: Path) -> None:
     _write(tmp_path, "de", title__idle="Willkommen")
     translate = Translators([tmp_path]).best(("de",))
     assert translate("title.idle") == "Willkommen"
-    assert translate("action.cancel") == "Abbrechen"
+    assert translate("action.cancel") == "Zurück zur Anmeldung"
 
 
 @pytest.mark.parametrize("languages", [("en",), ("en-gb",), ("tlh",), ()])
@@ -112,3 +127,45 @@ def test_full_tag_precedes_the_bare_language(tmp_path: Path, folder: str) -> Non
     assert brazilian("action.cancel") == "Voltar"
     assert (portuguese.language, portuguese("title.idle")) == ("pt", "Iniciar sessão")
     assert portuguese("field.password") == "Password"
+
+
+def test_english_can_be_changed(tmp_path: Path) -> None:
+    _write(tmp_path, "en", field__username="Member number")
+    for languages in (("en",), ("en-GB",), ("fr",), ()):
+        translate = Translators([tmp_path]).best(languages)
+        assert translate("field.username") == "Member number"
+        assert translate("field.password") == "Password"
+
+
+@pytest.mark.parametrize(
+    ("identifier", "label"),
+    [("username", "Username"), ("email", "Email"), ("phone", "Phone number")],
+)
+def test_label_says_what_users_sign_in_with(identifier: Identifier, label: str) -> None:
+    translate = Translators((), identifier).best(("en",))
+    assert translate("field.username") == label
+    assert label.lower() in translate("message.wrong_credentials")
+
+
+@pytest.mark.parametrize(
+    ("language", "direction"),
+    [("ar", "rtl"), ("ar-EG", "rtl"), ("he", "rtl"), ("de", "ltr"), ("en", "ltr"), ("az", "ltr")],
+)
+def test_direction_follows_the_language(language: str, direction: str) -> None:
+    assert Translator(language, NullTranslations()).direction == direction
+
+
+def test_number_has_the_plural_form_that_the_language_needs() -> None:
+    english, german = (Translators().best((language,)) for language in ("en", "de"))
+    assert english.count("hint.attempts", 1) == "This is your last try."
+    assert english.count("hint.attempts", 3) == "You have 3 tries left."
+    assert german.count("hint.time_left", 1) != german.count("hint.time_left", 2)
+    assert "2" in german.count("hint.time_left", 2)
+
+
+def test_value_of_a_text_is_a_part_of_its_own() -> None:
+    parts = Translators().best(("de",)).parts("hint.sent_sms", destination="+***1234")
+    assert [part for part in parts if part.is_value] == [Part("+***1234", is_value=True)]
+    assert "".join(part.text for part in parts) == (
+        "Wir haben einen Code per SMS an +***1234 gesendet."
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ from tests.web.example_apps import client_of, web_at, web_for
 from tests.web.pages import Program, Visit, flow_cookie
 
 from oncegate import StoreUnavailable
-from oncegate.adapters import OutcomeUnknown
+from oncegate.adapters import TEXTS, ChallengeIssued, OutcomeUnknown, UnknownChallenge
 from oncegate.testing import ScriptedTransport
 from oncegate_sandbox import PoolSeed, Sandbox, Seed
 from oncegate_sandbox.seed import DEMO_SEED
@@ -38,6 +39,11 @@ def signed_in(visit: Visit) -> None:
     visit.open()
     visit.say("submit_password", **ANA)
     assert visit.say("submit_code", **CODE) == "authenticated"
+
+
+def _without_values(html: str) -> str:
+    """Return a page without what differs between flows."""
+    return re.sub(r' value="[^"]*"', "", html)
 
 
 class TestCookies:
@@ -98,12 +104,30 @@ class TestHeaders:
             assert " onclick" not in page
             assert "<script>" not in page
 
-    def test_static_file_is_cached_and_other_file_is_not_found(self, framework: str) -> None:
+    def test_static_file_of_a_page_is_kept_for_ever(self, framework: str) -> None:
+        with visiting(framework, a_text()) as (visit, _):
+            visit.open()
+            visit.say("submit_password", **ANA)
+            found = re.findall(r'"(/auth/static/[^"]*)"', visit.shown())
+            assert len(found) == 3
+            for url in found:
+                answer = visit.client.get(url)
+                assert "immutable" in answer.headers["cache-control"]
+                digest = hashlib.sha256(answer.content).hexdigest()
+                assert digest.startswith(url.partition("?v=")[2])
+
+    def test_other_address_of_a_static_file_is_asked_for_again(self, framework: str) -> None:
         with visiting(framework) as (visit, _):
-            for name, kind in (("page.css", "text/css"), ("page.js", "javascript")):
+            for name, kind in (("page.css", "text/css"), ("oncegate.js?v=old", "javascript")):
                 answer = visit.client.get(f"/auth/static/{name}")
                 assert kind in answer.headers["content-type"]
-                assert "max-age" in answer.headers["cache-control"]
+                assert answer.headers["cache-control"] == "public, max-age=3600"
+                tag = {"if-none-match": answer.headers["etag"]}
+                again = visit.client.get(f"/auth/static/{name}", headers=tag)
+                assert (again.status_code, again.content) == (304, b"")
+
+    def test_other_file_is_not_found(self, framework: str) -> None:
+        with visiting(framework) as (visit, _):
             for name in ("none.css", "../web.py", "..%2fweb.py", ""):
                 assert visit.client.get(f"/auth/static/{name}").status_code == 404
 
@@ -255,11 +279,24 @@ class TestRedirects:
             assert visit.say("submit_password", **ANA) == "authenticated"
             assert len(transport.calls) == 2
 
-    def test_start_after_cancel_begins_new_flow(self, framework: str) -> None:
-        with visiting(framework, a_text()) as (visit, _):
+    def test_cancel_leads_to_a_new_sign_in_without_a_word(self, framework: str) -> None:
+        with visiting(framework, a_text()) as (visit, transport):
             visit.open()
+            first = visit.shown()
             visit.say("submit_password", **ANA)
-            assert visit.say("cancel") == "failed"
+            for answer in (visit.say("cancel"), visit.say_again(), visit.open()):
+                assert answer == "idle"
+                assert "og-note" not in visit.shown()
+                assert _without_values(visit.shown()) == _without_values(first)
+            assert len(transport.calls) == 1
+
+    def test_start_after_a_failure_begins_new_flow(self, framework: str) -> None:
+        unknown = UnknownChallenge.model_validate(
+            {"session": "s", "username": "ana", "name": "TELEPATHY"}
+        )
+        with visiting(framework, ChallengeIssued(challenge=unknown)) as (visit, _):
+            visit.open()
+            assert visit.say("submit_password", **ANA) == "failed"
             assert visit.open() == "failed"
             assert visit.say("start") == "idle"
 
@@ -307,7 +344,8 @@ class TestErrors:
             visit.say("submit_password", **ANA)
             for wrong in ("12", "abcdef", "x" * 5000, "\x00"):
                 assert visit.say("submit_code", code=wrong) == "awaiting_mfa"
-                assert "Check what you entered" in visit.page.text
+                assert TEXTS["notice.code_invalid"] in visit.page.text
+                assert wrong not in visit.shown()
             assert visit.open() == "awaiting_mfa"
             assert len(transport.calls) == 1
             assert visit.say("submit_code", **CODE) == "authenticated"
@@ -422,7 +460,7 @@ class TestLanguages:
             visit.say("submit_password", **ANA)
             assert "per SMS an +*******1234" in visit.page.text
             step = visit.client.get("/auth/flows/current").json()
-            assert step["fields"][0]["label"] == "Code aus der SMS"
+            assert step["fields"][0]["label"] == "Code"
 
 
 class TestBehindAProxy:
@@ -438,7 +476,7 @@ class TestBehindAProxy:
                 at = "/auth/"
             page = client.get(at).text
             assert 'action="/shop/auth/"' in page
-            assert 'href="/shop/auth/static/page.css"' in page
+            assert 'href="/shop/auth/static/page.css?v=' in page
             refused = client.get("/shop/orders" if framework == "fastapi" else "/orders")
             assert refused.headers["location"].startswith("/shop/auth/?next=/shop/orders")
 

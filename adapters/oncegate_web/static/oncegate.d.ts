@@ -10,7 +10,9 @@ export type MessageCode =
   | "invalid_input" | "limit_exceeded" | "locked" | "misconfigured" | "new_password_refused"
   | "new_password_spaces" | "no_more_codes" | "not_accepted" | "not_allowed" | "not_confirmed"
   | "not_offered" | "not_the_same_answer" | "outcome_unknown" | "password_for_new_code"
-  | "password_reset_required" | "phone_number_refused" | "recovery_code_expired"
+  | "password_needs_lowercase" | "password_needs_number" | "password_needs_symbol"
+  | "password_needs_uppercase" | "password_reset_required" | "password_too_short"
+  | "password_used_before" | "phone_number_refused" | "recovery_code_expired"
   | "recovery_refused" | "recovery_unavailable" | "refused" | "second_factor_missing"
   | "sign_up_not_confirmed" | "signed_in" | "stale" | "stalled" | "throttled" | "too_many_codes"
   | "too_many_guesses" | "too_many_wrong_answers" | "too_many_wrong_codes" | "too_soon"
@@ -48,6 +50,8 @@ export type Medium = "SMS" | "EMAIL" | "";
 /** What to tell the user. */
 export interface Message {
   readonly code: MessageCode;
+  /** How it is shown. */
+  readonly kind: "error" | "info" | "good";
   readonly text: string;
   /** Cognito's own words, if they are for users; the name of a challenge. */
   readonly detail: string;
@@ -59,6 +63,15 @@ export interface Message {
 export interface Choice<Value extends string = string> {
   readonly value: Value;
   readonly label: string;
+  /** What follows from the choice, in one sentence; empty if the label says enough. */
+  readonly hint: string;
+}
+
+/** One rule for a new password. The server decides whether a password is accepted. */
+export interface PasswordRule {
+  readonly label: string;
+  /** Regular expression. A password that contains a match meets the rule. */
+  readonly pattern: string;
 }
 
 /** Values of a field with choices, by its name. */
@@ -69,10 +82,12 @@ type ChoiceOf<Name extends string> =
 export interface Field<Name extends string = string> {
   readonly name: Name;
   readonly label: string;
+  /** What to enter, in one sentence; empty if the label says enough. */
+  readonly hint: string;
   /** An HTML input type; `choice` if `choices` has the values; `passkey` for the result of `passkey()`. */
-  readonly type: "text" | "password" | "email" | "tel" | "choice" | "passkey";
+  readonly type: "text" | "password" | "email" | "tel" | "date" | "url" | "choice" | "passkey";
   readonly autocomplete: string;
-  readonly inputmode: "text" | "numeric" | "email" | "tel";
+  readonly inputmode: "text" | "numeric" | "email" | "tel" | "url";
   /** Regular expression for the whole value. */
   readonly pattern: string | null;
   /** Whether to hide what is typed. */
@@ -81,6 +96,8 @@ export interface Field<Name extends string = string> {
   /** Initial value; always empty for a secret. */
   readonly value: string;
   readonly choices: readonly Choice<ChoiceOf<Name>>[];
+  /** Rules for a new password, if the application has set the pool's policy. */
+  readonly rules: readonly PasswordRule[];
 }
 
 /** Names of the fields of each event. */
@@ -110,6 +127,8 @@ export type Action<Types extends EventType = EventType> = {
     readonly event: Type;
     /** Text of the button. */
     readonly label: string;
+    /** What to read before the action, in one sentence; empty if there is nothing. */
+    readonly hint: string;
     readonly fields: readonly Field<FieldNames[Type]>[];
     /** Whether the step is for this action. The main action comes first. */
     readonly is_main: boolean;
@@ -125,6 +144,8 @@ interface StepParts {
   /** Names the flow, and opens nothing; empty if the user is signed in and has none. */
   readonly flow_id: string;
   readonly version: number;
+  /** The name that the user typed; empty before that. */
+  readonly username: string;
   /** Heading for the step. */
   readonly title: string;
   /** Fields of the main action. */

@@ -1,54 +1,54 @@
-// What JavaScript adds to the pages. Everything except passkeys works without it.
+// What JavaScript adds to every page. All of it works without.
 
-import { passkey } from "./passkey.js";
+const { appId = "" } = document.body.dataset;
+const said = document.getElementById("said");
 
-const words = JSON.parse(document.body.dataset.words || "{}");
-
-const asTime = (seconds) =>
-  `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
-
-// Countdowns use the clock, not the number of ticks: a phone that slept shows the right time.
-for (const element of document.querySelectorAll("[data-countdown]")) {
-  const ends = Date.now() + Number(element.dataset.countdown) * 1000;
-  const button = element.parentElement.querySelector("[data-opens-in]");
-  if (button) button.setAttribute("aria-disabled", "true");
-  const tick = () => {
-    const left = Math.max(0, Math.ceil((ends - Date.now()) / 1000));
-    element.textContent = words[element.dataset.words].replace("{time}", asTime(left));
-    if (left > 0) return;
-    clearInterval(timer);
-    if (button) button.removeAttribute("aria-disabled");
-    if (element.dataset.reload) location.replace(location.href);
-    else element.remove();
-  };
-  const timer = setInterval(tick, 500);
-}
+// The notice was shown: a reload does not show it again.
+const url = new URL(location.href);
+url.searchParams.delete("notice");
+history.replaceState(null, "", url);
 
 // For threat protection: AWS's script, if the application serves it, describes this browser. A sign-in
 // goes on without it.
 const collect = ({ _encoded_data: hidden, username }) => {
-  const [pool, client] = (document.body.dataset.appId || "").split("/");
   try {
-    hidden.value = AmazonCognitoAdvancedSecurityData.getData(username.value, pool, client) || "";
+    hidden.value = AmazonCognitoAdvancedSecurityData.getData(username.value, ...appId.split("/")) || "";
   } catch {} // No such field, or no such script.
 };
 
-for (const form of document.querySelectorAll("form")) {
-  form.addEventListener("submit", (event) => {
-    if (form.querySelector('[aria-disabled="true"]')) event.preventDefault();
-    collect(form.elements);
-  });
-}
+// A button that was pressed says so, until the page is shown again or the server takes too long.
+const BUSY_MS = 15000;
+const release = (button) => {
+  if (!button.dataset.label) return;
+  button.textContent = button.dataset.label;
+  button.ariaDisabled = null;
+};
+addEventListener("pageshow", () => document.querySelectorAll("[data-busy]").forEach(release));
+addEventListener("submit", (event) => {
+  const { target: form, submitter: button } = event;
+  if (!button) return;
+  if (button.ariaDisabled === "true") return event.preventDefault();
+  collect(form.elements);
+  for (const shown of form.querySelectorAll("[data-shown]")) shown.click();
+  if (event.defaultPrevented || !button.dataset.busy) return;
+  button.dataset.label = button.textContent;
+  button.ariaDisabled = "true";
+  said.textContent = button.textContent = button.dataset.busy;
+  setTimeout(release, BUSY_MS, button);
+});
 
-const field = document.querySelector("[data-passkey]");
-if (field) {
-  field.form.addEventListener("submit", async (event) => {
-    event.preventDefault();
-    try {
-      field.value = await passkey(field.dataset.passkey);
-      field.form.submit();
-    } catch {
-      field.form.querySelector("button").focus(); // The user declined, or has no passkey here.
-    }
+for (const button of document.querySelectorAll(".og-show")) {
+  const input = document.getElementById(button.getAttribute("aria-controls"));
+  const caps = input.closest(".og-field").querySelector("[data-caps]");
+  button.addEventListener("click", () => {
+    const shows = input.type === "password";
+    input.type = shows ? "text" : "password";
+    button.toggleAttribute("data-shown", shows);
+    const { other, otherTitle } = button.dataset;
+    Object.assign(button.dataset, { other: button.textContent, otherTitle: button.title });
+    [button.textContent, button.title] = [other, otherTitle];
+  });
+  input.addEventListener("keyup", (event) => {
+    caps.textContent = event.getModifierState?.("CapsLock") ? caps.dataset.caps : "";
   });
 }

@@ -18,7 +18,14 @@ from typing import TYPE_CHECKING, Annotated, Final, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, TypeAdapter, ValidationError
 
-from oncegate.challenges._base import SECOND_FACTORS, Choice, Delivery, Factor, InvalidEvent
+from oncegate.challenges._base import (
+    SECOND_FACTORS,
+    Choice,
+    Delivery,
+    Factor,
+    InvalidEvent,
+    PasswordRule,
+)
 from oncegate.challenges._base import Field as FormField
 from oncegate.challenges.cancel import Cancel
 from oncegate.challenges.code import CheckCode, CodeChallenge, SubmitCode
@@ -94,6 +101,7 @@ __all__ = [
     "PasskeyChallenge",
     "PasswordChallenge",
     "PasswordReset",
+    "PasswordRule",
     "RecoveryChallenge",
     "RegisterDevice",
     "RememberDevice",

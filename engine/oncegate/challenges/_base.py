@@ -73,6 +73,8 @@ class Choice(BaseModel):
 
     Attributes:
         label_code: code of the label in `oncegate.messages.TEXTS`.
+        hint: what follows from the choice, in one sentence; empty if the label says enough.
+        hint_code: the hint's code.
     """
 
     model_config = ConfigDict(defer_build=True, frozen=True)
@@ -80,6 +82,29 @@ class Choice(BaseModel):
     value: str
     label: str
     label_code: str = ModelField(default="", exclude=True)
+    hint: str = ""
+    hint_code: str = ModelField(default="", exclude=True)
+
+
+class PasswordRule(BaseModel):
+    """One rule for a new password, to be shown, and checked while the user types.
+
+    Cognito decides whether a password is accepted.
+
+    Attributes:
+        label: what the password has to have.
+        label_code: code of the label in `oncegate.messages.TEXTS`.
+        pattern: regular expression of ECMAScript (with any flags) and of Python. A password that
+            contains a match meets the rule.
+        values: values of the label's placeholders.
+    """
+
+    model_config = ConfigDict(defer_build=True, frozen=True)
+
+    label: str
+    label_code: str = ModelField(default="", exclude=True)
+    pattern: str
+    values: dict[str, int] = ModelField(default_factory=dict, exclude=True)
 
 
 class Field(BaseModel):
@@ -87,6 +112,8 @@ class Field(BaseModel):
 
     Attributes:
         label_code: key of `oncegate.messages.TEXTS`; empty for a user attribute outside the table.
+        hint: what to enter, in one sentence; empty if the label says enough.
+        hint_code: the hint's code in `oncegate.messages.TEXTS`.
         type: an HTML input type; ``"choice"`` if ``choices`` lists the values; ``"passkey"`` for the
             browser's answer to `Step.passkey_options`, as JSON.
         autocomplete: HTML autofill token (HTML Living Standard, 4.10.18.7).
@@ -94,6 +121,9 @@ class Field(BaseModel):
         pattern: regular expression for the whole value, with ASCII digits and without blanks and dashes.
         secret: whether to hide what is typed and never show it again.
         value: initial value; always empty for a secret.
+        choices: the values that the field can take; empty for any.
+        style: ``"buttons"`` if each choice is a button, which sends the action.
+        rules: for a new password, the rules of the application's `oncegate.PasswordPolicy`.
     """
 
     model_config = ConfigDict(defer_build=True, frozen=True)
@@ -101,14 +131,18 @@ class Field(BaseModel):
     name: str
     label: str
     label_code: str = ModelField(default="", exclude=True)
-    type: Literal["text", "password", "email", "tel", "choice", "passkey"]
+    hint: str = ""
+    hint_code: str = ModelField(default="", exclude=True)
+    type: Literal["text", "password", "email", "tel", "date", "url", "choice", "passkey"]
     autocomplete: str = "off"
-    inputmode: Literal["text", "numeric", "email", "tel"] = "text"
+    inputmode: Literal["text", "numeric", "email", "tel", "url"] = "text"
     pattern: str | None = None
     secret: bool = False
     required: bool = True
     value: str = ""
     choices: tuple[Choice, ...] = ()
+    style: Literal["", "buttons"] = ModelField(default="", exclude=True)
+    rules: tuple[PasswordRule, ...] = ()
 
 
 def field(name: str, text: str, **more: Any) -> Field:
@@ -118,9 +152,18 @@ def field(name: str, text: str, **more: Any) -> Field:
     return Field(name=name, label=TEXTS[code], label_code=code, **more)
 
 
-def choice(value: str, label_code: str) -> Choice:
-    """Return a choice, labelled by a text of the table."""
-    return Choice(value=value, label=TEXTS[label_code], label_code=label_code)
+def choice(value: str, label_code: str, hint_code: str = "") -> Choice:
+    """Return a choice, labelled by a text of the table.
+
+    Args:
+        value: value of the field if this is chosen.
+        label_code: code of the label.
+        hint_code: code of the hint; empty for none.
+    """
+    hint = TEXTS[hint_code] if hint_code else ""
+    return Choice(
+        value=value, label=TEXTS[label_code], label_code=label_code, hint=hint, hint_code=hint_code
+    )
 
 
 # ── what users type ──
@@ -148,6 +191,15 @@ def _ascii_digits(code: object) -> object:
 def _ascii_digit(char: str) -> str:
     value = unicodedata.digit(char, None)
     return char if value is None else str(value)
+
+
+def plain_phone_number(number: str) -> str:
+    """Return a phone number as Cognito takes it: the sign and ASCII digits, without what separates them.
+
+    AWS developer guide, "Working with user attributes": a phone number has no blanks, dashes or
+    parentheses.
+    """
+    return "".join(_ascii_digit(c) for c in number if not _is_separator(c) and c not in "().")
 
 
 def _is_separator(char: str) -> bool:
@@ -269,6 +321,10 @@ class ChallengeBase(StoredModel):
         """Whether the call that answers it can make Cognito send a code."""
         return False
 
+    def main_event(self, flow: Flow) -> str:
+        """Return the event that the page is for, if it is not the state's first one; empty otherwise."""
+        return ""
+
     def call(self, flow: Flow, memory: InMemory) -> Call:
         """Return the call that an in-flight flow with this challenge is about to make."""
         raise AssertionError(f"{flow.state} has no call for {type(self).__name__}")
@@ -320,6 +376,8 @@ class EventBase(BaseModel):
             is processed.
         can_be_repeated: whether the user can give the same answer once more.
         ends_flow: whether the user gives up with it.
+        beside: name of the field that a page offers it beside, such as ``"password"``; empty for none.
+        summary_code: code of the text under which a page folds its form up, if it is not the main one.
     """
 
     model_config = ConfigDict(
@@ -329,6 +387,8 @@ class EventBase(BaseModel):
     machine_event: ClassVar[str]
     can_be_repeated: ClassVar[bool] = True
     ends_flow: ClassVar[bool] = False
+    beside: ClassVar[str] = ""
+    summary_code: ClassVar[str] = ""
 
     def __init__(self, **data: Any) -> None:
         try:
@@ -354,6 +414,15 @@ class EventBase(BaseModel):
     def label_code(cls, flow: Flow) -> str:
         """Return the code of the action's label in `oncegate.messages.TEXTS`."""
         return f"action.{cls.machine_event}"
+
+    @classmethod
+    def hint_code(cls, target: FlowState) -> str:
+        """Return the code of what to read before the action; empty if there is nothing.
+
+        Args:
+            target: state that the event leads to.
+        """
+        return ""
 
 
 class CallBase(BaseModel):

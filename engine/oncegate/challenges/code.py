@@ -91,7 +91,7 @@ class SubmitCode(EventBase):
 
     @classmethod
     def fields(cls, flow: Flow) -> tuple[Field, ...]:
-        return (code_field(flow),)
+        return (code_field(),)
 
     @classmethod
     def label_code(cls, flow: Flow) -> str:
@@ -106,19 +106,11 @@ class CheckCode(CallBase):
     device_key: str | None = None
 
 
-def code_field(flow: Flow) -> Field:
-    """Return the input for the code that the flow's challenge asks for, or for any code."""
-    challenge = flow.challenge
-    text = {
-        Factor.SMS: "code.sms",
-        Factor.SMS_OTP: "code.sms",
-        Factor.EMAIL: "code.email",
-        Factor.TOTP: "code.totp",
-        "TOTP_SETUP": "code.totp",
-    }.get(challenge.kind if challenge else "", "code")
+def code_field() -> Field:
+    """Return the input for a code. The step's title says where the code is."""
     return field(
         "code",
-        text,
+        "code",
         autocomplete="one-time-code",
         inputmode="numeric",
         pattern=f"[0-9]{{{SHORTEST},{LONGEST}}}",

@@ -74,7 +74,7 @@ class SubmitAnswer(EventBase):
 
     @classmethod
     def fields(cls, flow: Flow) -> tuple[Field, ...]:
-        return (field("answer", "answer", secret=True),)
+        return (field("answer", "answer", type="password", secret=True),)
 
 
 class CheckAnswer(CallBase):

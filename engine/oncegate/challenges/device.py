@@ -63,8 +63,10 @@ class RememberDevice(EventBase):
 
     @classmethod
     def fields(cls, flow: Flow) -> tuple[Field, ...]:
-        choices = (choice("true", "choice.yes"), choice("false", "choice.no"))
-        return (field("remember", "remember_device", type="choice", choices=choices),)
+        choices = (choice("true", "choice.remember"), choice("false", "choice.not_now"))
+        return (
+            field("remember", "remember_device", type="choice", choices=choices, style="buttons"),
+        )
 
 
 class CheckDevice(CallBase):

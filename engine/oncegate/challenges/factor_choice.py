@@ -18,6 +18,7 @@ from oncegate.challenges._base import (
     choice,
     field,
 )
+from oncegate.messages import TEXTS
 from oncegate.states import FlowState
 
 if TYPE_CHECKING:
@@ -73,7 +74,10 @@ class ChooseFactor(EventBase):
 
     @classmethod
     def fields(cls, flow: Flow) -> tuple[Field, ...]:
-        choices = tuple(choice(factor, f"factor.{factor}") for factor in offered_factors(flow))
+        choices = tuple(
+            choice(factor, f"factor.{factor}", _hint_code(factor, flow))
+            for factor in offered_factors(flow)
+        )
         return (field("factor", "factor", type="choice", choices=choices),)
 
     @classmethod
@@ -81,6 +85,17 @@ class ChooseFactor(EventBase):
         is_asked = flow.challenge is not None and flow.state is flow.challenge.waits_in
         is_asked = is_asked and isinstance(flow.challenge, FactorChoice)
         return "action.choose_factor" if is_asked else "action.choose_factor.another"
+
+
+def _hint_code(factor: Factor, flow: Flow) -> str:
+    """The code of what choosing a factor leads to; empty if the table does not say."""
+    challenge = flow.challenge
+    is_set_up = isinstance(challenge, FactorChoice) and challenge.kind == "MFA_SETUP"
+    # To set up an authenticator app is not to use it.
+    if is_set_up and factor is not Factor.EMAIL:
+        return ""
+    code = f"factor.{factor}.hint"
+    return code if code in TEXTS else ""
 
 
 def offered_factors(flow: Flow) -> tuple[Factor, ...]:

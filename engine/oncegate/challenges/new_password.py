@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Final, Literal
 
 from pydantic import Field as ModelField
 from pydantic import SecretStr
@@ -15,6 +15,7 @@ from oncegate.challenges._base import (
     EventBase,
     Field,
     PasswordText,
+    plain_phone_number,
 )
 from oncegate.challenges.password import password_field
 from oncegate.messages import TEXTS
@@ -61,7 +62,9 @@ class NewPasswordChallenge(ChallengeBase):
         15.3.3).
         """
         kept = {
-            name: value for name, value in attributes.items() if name in self.required_attributes
+            name: plain_phone_number(value) if name == "phone_number" else value
+            for name, value in attributes.items()
+            if name in self.required_attributes
         }
         dropped = len(attributes) - len(kept)
         if dropped:
@@ -127,19 +130,45 @@ class SetPassword(CallBase):
     device_key: str | None = None
 
 
-# The attributes that have a keyboard and an autofill token of their own (OIDC Core 5.1).
-_INPUT_TYPES: dict[str, Literal["email", "tel"]] = {"email": "email", "phone_number": "tel"}
+# The attributes of OIDC Core 5.1 that have an input type, a keyboard or an autofill token of their own.
+_TYPES: Final[dict[str, Literal["email", "tel", "date", "url"]]] = {
+    "email": "email",
+    "phone_number": "tel",
+    "birthdate": "date",
+    "website": "url",
+}
+_KEYBOARDS: Final[dict[str, Literal["email", "tel", "url"]]] = {
+    "email": "email",
+    "phone_number": "tel",
+    "website": "url",
+}
+_AUTOFILL: Final = {
+    "name": "name",
+    "given_name": "given-name",
+    "family_name": "family-name",
+    "middle_name": "additional-name",
+    "nickname": "nickname",
+    "birthdate": "bday",
+    "email": "email",
+    "phone_number": "tel",
+    "address": "street-address",
+    "website": "url",
+    "gender": "sex",
+}
+_HINTS: Final = {"phone_number": "hint.phone_number"}
 
 
 def _attribute_field(name: str) -> Field:
-    input_type = _INPUT_TYPES.get(name, "text")
+    hint_code = _HINTS.get(name, "")
     code = f"attribute.{name}"
     plain = name.removeprefix("custom:").replace("_", " ").capitalize()
     return Field(
         name=f"attributes.{name}",
         label=TEXTS.get(code, plain),
         label_code=code if code in TEXTS else "",
-        type=input_type,
-        inputmode=input_type,
-        autocomplete="on" if input_type == "text" else input_type,
+        hint=TEXTS[hint_code] if hint_code else "",
+        hint_code=hint_code,
+        type=_TYPES.get(name, "text"),
+        inputmode=_KEYBOARDS.get(name, "text"),
+        autocomplete=_AUTOFILL.get(name, "off"),
     )

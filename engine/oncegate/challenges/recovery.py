@@ -10,6 +10,7 @@ from pydantic import SecretStr
 
 from oncegate._secret import Secret
 from oncegate.challenges._base import CallBase, ChallengeBase, EventBase
+from oncegate.states import FlowState
 
 if TYPE_CHECKING:
     from oncegate.record import Flow
@@ -50,6 +51,10 @@ class RequestNewCode(EventBase):
     def label_code(cls, flow: Flow) -> str:
         sent = flow.challenge is not None and flow.challenge.delivery is not None
         return f"action.{'request_new_code' if sent else 'request_first_code'}"
+
+    @classmethod
+    def hint_code(cls, target: FlowState) -> str:
+        return "hint.new_code_needs_password" if target is FlowState.IDLE else ""
 
 
 class SendCode(CallBase):

@@ -9,7 +9,7 @@ from pydantic import SecretStr
 from oncegate.challenges._base import CallBase, CodeText, EventBase, Field, PasswordText
 from oncegate.challenges.code import code_field
 from oncegate.challenges.password import password_field
-from oncegate.challenges.recovery import RecoveryChallenge, SendCode
+from oncegate.challenges.recovery import RecoveryChallenge, RequestNewCode, SendCode
 from oncegate.states import FlowState
 
 if TYPE_CHECKING:
@@ -25,6 +25,11 @@ class PasswordReset(RecoveryChallenge):
     @property
     def waits_in(self) -> FlowState:
         return FlowState.AWAITING_RESET
+
+    def main_event(self, flow: Flow) -> str:
+        # Who has entered a code got one in another way, such as from an administrator.
+        has_code = self.delivery is not None or bool(flow.attempted_digests)
+        return "" if has_code else RequestNewCode.machine_event
 
     def call(self, flow: Flow, memory: InMemory) -> SendCode | ResetPasswordWith:
         event = memory.event
@@ -42,6 +47,7 @@ class ForgotPassword(EventBase):
     """
 
     machine_event: ClassVar[str] = "forgot_password"
+    beside: ClassVar[str] = "password"
     type: Literal["forgot_password"] = "forgot_password"
 
 
@@ -49,6 +55,7 @@ class ResetPassword(EventBase):
     """The code that Cognito sent for the reset, and the new password."""
 
     machine_event: ClassVar[str] = "reset_password"
+    summary_code: ClassVar[str] = "hint.have_code"
     type: Literal["reset_password"] = "reset_password"
     code: CodeText
     new_password: PasswordText
@@ -67,7 +74,7 @@ class ResetPassword(EventBase):
 
     @classmethod
     def fields(cls, flow: Flow) -> tuple[Field, ...]:
-        return (code_field(flow), password_field("new_password", "new-password"))
+        return (code_field(), password_field("new_password", "new-password"))
 
 
 class ResetPasswordWith(CallBase):

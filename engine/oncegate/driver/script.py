@@ -16,7 +16,7 @@ import hmac
 import time
 from collections.abc import Generator, Iterable
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from typing import Any, TypeGuard, get_args
 
 from oncegate._log import logger
@@ -65,6 +65,7 @@ from oncegate.outcomes import (
     OutcomeUnknown,
     TokensIssued,
 )
+from oncegate.password_policy import PasswordPolicy
 from oncegate.ports import (
     Clock,
     DeviceVault,
@@ -120,6 +121,7 @@ class Driver:
         lease: float | None = None,
         retain_password: bool = False,
         show_trigger_words: bool = False,
+        password_policy: PasswordPolicy | None = None,
         new_code_cooldown: float = 30.0,
         new_codes_per_flow: int = NEW_CODES_PER_FLOW,
         budget: CodeBudget | None = DEFAULT_BUDGET,
@@ -145,6 +147,8 @@ class Driver:
                 challenge lives, so that a new code takes one click. Otherwise the user enters it again.
             show_trigger_words: show users what the pool's own Lambda triggers say when they refuse, as
                 the message's detail. Switch it on only if your triggers are written for users.
+            password_policy: the pool's policy, whose rules users read before they choose a password. It
+                is not enforced: Cognito decides. None: no rules are shown.
             new_code_cooldown: seconds between a code and the earliest request for the next.
             new_codes_per_flow: number of new codes that one flow may request.
             budget: limits of codes for one user and one source over all flows; None for no limit.
@@ -160,6 +164,8 @@ class Driver:
         if not isinstance(keys, SealingKeys | None):
             # Such as "", which would silently be no key.
             raise Misconfigured("keys must be SealingKeys, or None for none")
+        if not isinstance(password_policy, PasswordPolicy | None):
+            raise Misconfigured("password_policy must be a PasswordPolicy, or None for no rules")
         shortest = transport.max_call_seconds + START_WITHIN
         if lease is not None and lease < shortest:
             raise Misconfigured(f"lease must be at least {shortest:g} s: a call can take that long")
@@ -185,6 +191,7 @@ class Driver:
             retain_password=retain_password,
             show_trigger_words=show_trigger_words,
         )
+        self._step = partial(step_of, password_policy=password_policy)
         self._unsaved = Flow(
             is_passwordless=transport.is_passwordless, new_codes_left=new_codes_per_flow
         )
@@ -201,7 +208,7 @@ class Driver:
         # Workers of 0.1 do not know epochs.
         epoch_of = None if self._schema == 1 else self._epoch_of
         flow_id = FlowId.new(self._clock.now(), self._keys, epoch_of)
-        return step_of(flow_id.text, self._unsaved)
+        return self._step(flow_id.text, self._unsaved)
 
     def _epoch_of(self, key: str) -> str:
         epoch: str = self.perform(GetEpoch(key))
@@ -211,7 +218,7 @@ class Driver:
         """The script of `SignIn.get`."""
         context = RequestContext(patience=patience)
         flow = yield from self._at_rest(FlowId.parse(flow_id, self._keys), context)
-        return step_of(flow_id, flow)
+        return self._step(flow_id, flow)
 
     def sending(
         self, step: Step | StepRef, event: Event, context: RequestContext | None = None
@@ -258,7 +265,7 @@ class Driver:
             return (yield from self._suppress(flow_id, flow, event, context, no.reason))
         if flow.version == 0 and not ahead.is_in_flight:
             # Nothing was stored and nothing is called: a made-up flow must not cost the store a row.
-            return step_of(flow_id.text, ahead)
+            return self._step(flow_id.text, ahead)
         if not (yield from self._save(flow_id, flow, ahead, event.type, context)):
             # Another event was saved first: its worker makes the call, and its step is the result.
             flow = yield from self._current(flow_id)
@@ -282,10 +289,10 @@ class Driver:
             tried = _with_one_handover_less(flow, self._clock.now())
             if (yield from self._swap(flow_id, flow, tried, durable=True)):
                 if is_same:
-                    return step_of(flow_id.text, tried, reason=reason, hands_over=True)
-                return step_of(flow_id.text, tried, reason="not_the_same_answer")
+                    return self._step(flow_id.text, tried, reason=reason, hands_over=True)
+                return self._step(flow_id.text, tried, reason="not_the_same_answer")
             flow = yield from self._current(flow_id)
-        return step_of(flow_id.text, flow, reason=reason)
+        return self._step(flow_id.text, flow, reason=reason)
 
     def _calling(
         self,
@@ -321,10 +328,10 @@ class Driver:
             if not saved:
                 # The lease expired before this worker was done, and the flow went on without it.
                 flow = yield from self._current(flow_id)
-                return step_of(flow_id.text, flow, reason="stale")
+                return self._step(flow_id.text, flow, reason="stale")
             flow = after
         tokens = None if self._has_keeper else memory.tokens
-        return step_of(flow_id.text, flow, tokens=tokens, hands_over=hands_over)
+        return self._step(flow_id.text, flow, tokens=tokens, hands_over=hands_over)
 
     def _call(
         self, flow: Flow, call: Call, context: RequestContext

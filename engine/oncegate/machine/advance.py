@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Mapping
 from typing import Any, Final
 
 from statemachine.exceptions import TransitionNotAllowed
@@ -43,6 +44,8 @@ _STANDING = frozenset(
         "username_is_enough",
         "factor_is_offered",
         "code_was_delivered",
+        "password_is_retained",
+        "code_is_first_factor",
         "new_codes_remain",
     }
 )
@@ -70,7 +73,7 @@ _OFFERED: Final = {
         (
             event,
             tuple(
-                tuple(_STANDING.intersection(transition.guards))
+                (tuple(_STANDING.intersection(transition.guards)), transition.target)
                 for transition in CHART.transitions(state, event)
             ),
         )
@@ -79,7 +82,7 @@ _OFFERED: Final = {
     )
     for state in FlowState
 }
-"""For each state, its events in order, each with the standing guards of its transitions."""
+"""For each state, its events in order, each with standing guards and target of its transitions."""
 
 
 class NotAllowed(Exception):
@@ -141,8 +144,12 @@ def advance(
     return context.finished()
 
 
-def allowed_events(flow: Flow) -> tuple[str, ...]:
-    """Return the events that the user may send to this flow, the main one first."""
+def allowed_events(flow: Flow) -> Mapping[str, FlowState]:
+    """Return the events that the user may send to this flow, the main one first.
+
+    Each has the state that it leads to, as far as the flow alone decides it: not the time, not the
+    event's own fields, and not the limits of codes and guesses.
+    """
     guards = CHART.bind(
         TransitionContext(
             flow,
@@ -154,11 +161,15 @@ def allowed_events(flow: Flow) -> tuple[str, ...]:
             inputs=_NO_INPUTS,
         )
     )
-    return tuple(
-        event
+    # The first transition that is enabled is taken: in reverse, so that it is the one that stays.
+    allowed = {
+        event: target
         for event, transitions in _OFFERED[flow.state]
-        if any(all(getattr(guards, name)() for name in standing) for standing in transitions)
-    )
+        for standing, target in reversed(transitions)
+        if all(getattr(guards, name)() for name in standing)
+    }
+    main = flow.challenge.main_event(flow) if flow.challenge else ""
+    return {main: allowed[main], **allowed} if main in allowed else allowed
 
 
 def _why_not(context: TransitionContext, event: str) -> str:

@@ -10,6 +10,7 @@ from oncegate import (
     Factor,
     FlowState,
     InvalidInput,
+    PasswordPolicy,
     RememberDevice,
     RequestContext,
     RequestNewCode,
@@ -40,6 +41,7 @@ def new_sign_in() -> SignIn:
         store=SQLiteStore("flows.db"),
         budget=CodeBudget(),
         keys=SealingKeys(new_key()),
+        password_policy=PasswordPolicy(minimum_length=12, require_symbols=False),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from oncegate import (
     ChooseFactor,
+    PasswordPolicy,
     RequestContext,
     ResetPassword,
     SignIn,
@@ -37,6 +38,7 @@ def misspelt_fields() -> None:
     ResetPassword(code="123456")  # wrong
     ChooseFactor(factor="SMS_MFA")  # wrong
     RequestContext(source="192.0.2.1")  # wrong
+    PasswordPolicy(min_length=12)  # wrong
 
 
 def unchecked_results(step: Step) -> None:

@@ -1,8 +1,8 @@
 // The types of oncegate.d.ts and those made of the OpenAPI document say the same.
 
 import type {
-  Action, Choice, EventContext, EventOf, EventType, Field, ListedSession, Medium, Message, OwnTexts, Problem, ProblemCode,
-  SignInEvent, Status, Step, User,
+  Action, Choice, EventContext, EventOf, EventType, Field, ListedSession, Medium, Message, OwnTexts, PasswordRule, Problem,
+  ProblemCode, SignInEvent, Status, Step, User,
 } from "oncegate";
 import type { components, paths } from "./schema";
 
@@ -43,6 +43,8 @@ check<Same<keyof Status, keyof Schemas["Status"]>>();
 check<Agree<AnyOf<Status["step"]>, Schemas["Status"]["step"]>>();
 check<Agree<Status["user"], Schemas["Status"]["user"]>>();
 check<Same<Message["code"], Schemas["Message"]["code"]>>();
+check<Same<Message["kind"], Schemas["Message"]["kind"]>>();
+check<Agree<PasswordRule, Schemas["PasswordRule"]>>();
 check<Same<Medium, Schemas["Delivery"]["medium"]>>();
 check<Same<ProblemCode, Schemas["Problem"]["code"] | keyof OwnTexts | "unknown">>();
 type SentProblem = Omit<Schemas["Problem"], "type" | "title">; // Their texts are in detail and message.
