@@ -19,7 +19,7 @@ _OURS = {
 _OTHERS = ("font-src", "frame-src", "child-src", "media-src", "worker-src", "manifest-src")
 _CAN_BE_WIDENED = {name for name in (*_OURS, *_OTHERS) if name not in {"default-src", "base-uri"}}
 _UNSAFE = {"*", "http:", "https:", "data:", "blob:", "'unsafe-inline'", "'unsafe-eval'"}
-"""Sources with which anyone's script would run: no page that takes passwords may have them."""
+"""Sources with which other people's scripts would run: not on a page that takes passwords."""
 
 _SOURCE = re.compile(r"[^\s;,]+")
 
@@ -50,7 +50,7 @@ def content_security_policy(added: Mapping[str, Iterable[str]], frame_ancestors:
                 raise Misconfigured(f"csp: {source!r} is no source of {name}")
             if name == "script-src" and source.lower() in _UNSAFE:
                 raise Misconfigured(
-                    f"csp: {source} in script-src would let anyone's script read passwords: name the "
+                    f"csp: {source} in script-src would let other people's scripts read passwords: name the "
                     "script's origin, its hash, or serve it from this site"
                 )
             policy.setdefault(name, []).append(source)

@@ -141,8 +141,8 @@ class WebSignIn:
         css: URL of a style sheet of the application, or several. They follow ours, whose design tokens
             they can set.
         theme: ``light`` or ``dark`` to have one of them only. Default: the user's choice.
-        csp: sources that the Content-Security-Policy allows besides the pages' own, by directive, such
-            as ``{"font-src": ["https://fonts.example.com"]}``.
+        csp: sources that the Content-Security-Policy allows in addition to the pages' own, by directive,
+            such as ``{"font-src": ["https://fonts.example.com"]}``.
         frame_ancestors: ``frame-ancestors`` of the Content-Security-Policy. Default: no framing.
         audit: whether to write the audit log: each transition, session and refused request, to the
             standard library's logger ``oncegate.audit``. Default: False.

@@ -134,7 +134,8 @@ class Api:
         fields = error.fields if isinstance(error, InvalidEvent) else {}
         if own is not None and set(fields) == {"code"}:
             step = self._site.shown(request, self._site.get(own.text))
-            return self._step(request, step.model_copy(update={"reason": message("invalid_input")}))
+            reason = message("invalid_input", field="code")
+            return self._step(request, step.model_copy(update={"reason": reason}))
         texts = {
             name: f"notice.field_{'missing' if why == 'missing' else 'invalid'}"
             for name, why in fields.items()

@@ -9,11 +9,12 @@ import uvicorn
 from fastapi import FastAPI
 from fastapi.responses import HTMLResponse
 
-from oncegate import Misconfigured
+from oncegate import Misconfigured, PasswordPolicy
 from oncegate.adapters import RecordStore, Transport, new_key
 from oncegate.testing import LocalCognito
 from oncegate_web._web import WebSignIn
 from oncegate_web.fastapi import CurrentUser, mount
+from oncegate_web.pages import Brand
 
 
 class Demo:
@@ -57,6 +58,8 @@ class Demo:
             home="/shop",
             frame_ancestors="'self'",
             retain_password=True,
+            brand=Brand(name="The shop", home="/shop"),
+            password_policy=PasswordPolicy(),
         )
         self.app = self._application(web, html.escape(hint))
 

@@ -196,6 +196,8 @@ class Html:
         problems = error.fields if isinstance(error, InvalidEvent) else {}
         if step is None or not problems.keys() & _names_of_fields(step):
             return self._back(request, Response(), "invalid_input")
+        # A form has every field of its page, so a missing one is an empty one.
+        problems = {name: why if form.get(name) else "missing" for name, why in problems.items()}
         typed = {name: value for name, value in form.items() if _is_kept(name)}
         page = self._builder(request, step=step).step(step, typed=typed, problems=problems)
         response = self._rendered(page)

@@ -474,18 +474,19 @@ class PageBuilder:
         """
         text = self._translate
         own = f"title.{notice}"
-        is_found = own in TEXTS
+        has_title = own in TEXTS  # such as "Page not found", which is no failed sign-in
+        code = f"notice.{notice}"
         onward = Link(text("action.continue"), link) if link else None
         if can_start and not onward:
             onward = Link(text("action.cancel"), f"{self._prefix}/")
+        start = self._form("start", text("action.start"), kind="link")
         return self._page(
             state="failed",
-            heading=text(own if is_found else "title.failed"),
-            is_error=not is_found,
-            notice=Note(
-                "info" if is_found else kind_of(f"notice.{notice}"), text(f"notice.{notice}")
-            ),
+            heading=text(own if has_title else "title.failed"),
+            is_error=not has_title,
+            notice=Note("info" if has_title else kind_of(code), text(code)),
             link=onward,
+            more=(start,) if can_start and link else (),
         )
 
     # ── parts ──

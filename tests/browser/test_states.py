@@ -122,9 +122,11 @@ def test_state_holds_the_checklist(
     for size in (DESKTOP, PHONE):
         assert _top(page, size) == pytest.approx(heading_tops[str(size["width"])], abs=1)
         assert _finds(page, "place") == [], size
+    page.evaluate("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
     for size in SMALL:
         page.set_viewport_size(size)  # type: ignore[arg-type]
         assert _finds(page, "place") == [], size
+    assert _finds(page, "colours") == []
     assert viewer.errors == []
 
 

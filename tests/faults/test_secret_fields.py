@@ -26,6 +26,7 @@ PUBLIC_NAMES = frozenset(
         *("username", "typed", "email", "attributes", "required_attributes", "parameters", "name"),
         *("key", "group_key", "device_key", "medium", "destination", "options", "passkey_options"),
         *("title", "title_code", "label", "label_code", "hint", "hint_code", "event", "value"),
+        *("beside", "summary", "summary_code"),
         *("autocomplete", "pattern", "message", "text", "detail", "challenge"),
         *("session_id", "token_type"),
         *("attempted_digests", "accepted_digest", "accepted_event", "account_tag", "worker"),

@@ -535,9 +535,10 @@ def test_mistyped_code_is_a_step_with_a_reason(framework: str, typed: str) -> No
         assert answer.status_code == 200
         assert answer.json()["reason"] == {
             "code": "invalid_input",
+            "kind": "error",
             "text": "Prüfen Sie Ihre Eingabe.",
             "detail": "",
-            "field": None,
+            "field": "code",
         }
         assert answer.json()["version"] == step["version"]
         assert len(transport.calls) == 1

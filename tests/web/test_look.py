@@ -1,0 +1,252 @@
+"""What an application changes of the pages without a template, and what the pages say beside a step."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from babel.messages.catalog import Catalog
+from babel.messages.mofile import write_mo
+from tests.doubles import a_text
+from tests.web.example_apps import client_of, web_for
+from tests.web.pages import Visit
+
+from oncegate import FlowState, LogListener, Misconfigured
+from oncegate.adapters import (
+    TEXTS,
+    ChallengeIssued,
+    CustomChallenge,
+    OutcomeUnknown,
+    Rejected,
+    RejectionReason,
+    UnknownChallenge,
+)
+from oncegate.testing import ScriptedTransport
+from oncegate_web import Brand
+
+ANA = {"username": "ana", "password": "Correct-horse-1"}
+FONTS = "https://fonts.example.com"
+
+
+def shown(framework: str, *outcomes: Any, **look: Any) -> str:
+    """Return the first page, or the one after a password if there are outcomes."""
+    with client_of(framework, web_for(ScriptedTransport(*outcomes), **look)) as client:
+        visit = Visit(client)
+        visit.open()
+        if outcomes:
+            visit.say("submit_password", **ANA)
+        return visit.shown()
+
+
+def title_of(html: str) -> str:
+    return re.findall("<title>(.*?)</title>", html)[0]
+
+
+def test_brand_and_links_are_on_each_page(framework: str) -> None:
+    look = {
+        "brand": Brand(name="Corner & Shop", logo="/logo.svg", home="/home"),
+        "links": {"Create an account": "/join", "Privacy": "https://example.com/privacy"},
+    }
+    for outcomes in ([], [a_text()]):
+        html = shown(framework, *outcomes, **look)
+        assert title_of(html).endswith(" · Corner &amp; Shop")
+        assert re.search(r'<a class="og-home" href="/home">.*alt="Corner &amp; Shop"', html)
+        assert re.search('href="/join">Create an account</a>', html)
+        assert re.search('href="https://example.com/privacy">Privacy</a>', html)
+
+
+def test_text_of_a_link_is_translated(tmp_path: Path) -> None:
+    path = tmp_path / "de" / "LC_MESSAGES" / "oncegate.mo"
+    path.parent.mkdir(parents=True)
+    catalogue = Catalog(locale="de")
+    catalogue.add("Privacy", "Datenschutz")
+    with path.open("wb") as file:
+        write_mo(file, catalogue)
+    web = web_for(ScriptedTransport(), links={"Privacy": "/privacy"}, locales=[tmp_path])
+    with client_of("flask", web) as client:
+        html = client.get("/auth/", headers={"accept-language": "de"}).text
+    assert ">Datenschutz</a>" in html
+
+
+@pytest.mark.parametrize("css", ["/own.css", ["/own.css", "/more.css"]])
+def test_style_sheet_of_the_application_follows_ours(framework: str, css: str | list[str]) -> None:
+    sheets = re.findall(r'rel="stylesheet" href="([^"?]*)', shown(framework, css=css))
+    assert sheets == ["/auth/static/page.css", *([css] if isinstance(css, str) else css)]
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_one_theme_can_be_chosen(framework: str, theme: str) -> None:
+    brand = Brand(name="Shop", logo="/light.svg", logo_dark="/dark.svg")
+    html = shown(framework, theme=theme, brand=brand)
+    assert f'data-theme="{theme}"' in html
+    assert f'src="/{theme}.svg"' in html
+    assert "<source" not in html
+
+
+def test_logo_follows_the_users_theme(framework: str) -> None:
+    html = shown(framework, brand=Brand(name="Shop", logo="/light.svg", logo_dark="/dark.svg"))
+    assert "data-theme" not in html
+    assert re.search(r'<source srcset="/dark.svg" media="\(prefers-color-scheme: dark\)">', html)
+
+
+@pytest.mark.parametrize(
+    ("identifier", "label", "type_", "wrong"),
+    [
+        ("username", "Username", "text", "Incorrect username or password."),
+        ("email", "Email", "email", "Incorrect email or password."),
+        ("phone", "Phone number", "tel", "Incorrect phone number or password."),
+    ],
+)
+def test_first_field_says_what_users_sign_in_with(
+    framework: str, identifier: Any, label: str, type_: str, wrong: str
+) -> None:
+    rejected = Rejected(reason=RejectionReason.WRONG_CREDENTIALS)
+    html = shown(framework, rejected, identifier=identifier)
+    assert f">{label}</label>" in html
+    field = next(one for one in re.findall("<input[^>]*>", html) if 'name="username"' in one)
+    assert f'type="{type_}"' in field
+    assert 'autocomplete="username"' in field
+    assert wrong in html
+    assert title_of(html) == "Error: Sign in"
+
+
+def test_policy_allows_what_the_application_adds() -> None:
+    added = {"font-src": [FONTS], "img-src": ["https://cdn.example.com"], "style-src": [FONTS]}
+    with client_of("fastapi", web_for(ScriptedTransport(), csp=added)) as client:
+        policy = client.get("/auth/").headers["content-security-policy"].split("; ")
+    assert f"font-src {FONTS}" in policy
+    assert "img-src 'self' data: https://cdn.example.com" in policy
+    assert f"style-src 'self' {FONTS}" in policy
+    assert "script-src 'self'" in policy
+    assert "default-src 'none'" in policy
+
+
+WRONG: list[tuple[dict[str, Any], str]] = [
+    ({"csp": {"default-src": ["https://x.example"]}}, "default-src"),
+    ({"csp": {"base-uri": ["'self'"]}}, "base-uri"),
+    ({"csp": {"fonts": [FONTS]}}, "font-src"),
+    ({"csp": {"font-src": FONTS}}, "is a list"),
+    ({"csp": {"font-src": [f"{FONTS}; script-src *"]}}, "no source"),
+    ({"csp": {"font-src": [f"{FONTS},https://b.example"]}}, "no source"),
+    ({"csp": {"font-src": [""]}}, "no source"),
+    ({"csp": {"font-src": [7]}}, "no source"),
+    ({"csp": {"script-src": ["'unsafe-inline'"]}}, "passwords"),
+    ({"csp": {"script-src": ["*"]}}, "passwords"),
+    ({"csp": {"script-src": ["data:"]}}, "passwords"),
+    ({"csp": ["font-src"]}, "by directive"),
+    ({"css": "own.css"}, 'begin with "/"'),
+    ({"css": "//evil.example/own.css"}, 'begin with "/"'),
+    ({"links": {"Privacy": "javascript:alert(1)"}}, 'begin with "/"'),
+    ({"links": ["/privacy"]}, "by their texts"),
+    ({"brand": "Shop"}, "Brand"),
+    ({"brand": Brand(logo="javascript:alert(1)")}, 'begin with "/"'),
+    ({"brand": Brand(home="shop")}, 'begin with "/"'),
+    ({"theme": "blue"}, "light"),
+    ({"identifier": "mail"}, '"email"'),
+]
+
+
+@pytest.mark.parametrize(("setting", "advice"), WRONG, ids=range(len(WRONG)))
+def test_look_that_cannot_work_is_refused(setting: dict[str, Any], advice: str) -> None:
+    with pytest.raises(Misconfigured, match=re.escape(advice)):
+        web_for(ScriptedTransport(), **setting)
+
+
+# ── what a page says ──
+
+
+def _labels(html: str, error: str) -> Iterable[str]:
+    """Yield the labels of the fields that have an error."""
+    for field in re.findall(r'<div class="og-field">.*?</div>\n(?:<p.*?</p>\n)*', html, re.DOTALL):
+        if error in field:
+            yield from re.findall("<label[^>]*>(.*?)</label>", field)
+
+
+def test_missing_values_are_named_at_their_fields_and_what_was_typed_stays(framework: str) -> None:
+    transport = ScriptedTransport()
+    with client_of(framework, web_for(transport)) as client:
+        visit = Visit(client)
+        visit.open()
+        assert visit.say("submit_password", username="ana", password="") == "idle"
+        assert visit.response is not None
+        assert visit.response.status_code == 422
+        assert list(_labels(visit.shown(), TEXTS["notice.field_missing"])) == ["Password"]
+        assert visit.page.forms["submit-password"].values["username"] == "ana"
+        assert "Correct" not in visit.shown()
+        visit.say("submit_password", username="", password="Correct-horse-1")
+        assert "Correct-horse-1" not in visit.shown()
+        assert not transport.calls
+
+
+def test_account_is_shown_after_the_first_page(framework: str) -> None:
+    assert "Not you?" not in shown(framework, OutcomeUnknown())
+    html = shown(framework, a_text())
+    assert '<bdi class="og-value">ana</bdi>' in html
+    assert 'form="cancel">Not you?</button>' in html
+
+
+def test_page_for_a_password_tells_password_managers_the_name(framework: str) -> None:
+    with client_of(
+        framework, web_for(ScriptedTransport(a_text(), a_text()), new_code_cooldown=0)
+    ) as client:
+        visit = Visit(client)
+        visit.open()
+        visit.say("submit_password", **ANA)
+        assert "You’ll enter your password again." in visit.page.text
+        assert visit.say("request_new_code") == "idle"
+        assert visit.page.heading == "Send a new code"
+        assert visit.page.forms["submit-password"].button == "Send a new code"
+        assert re.search(
+            '<input hidden readonly[^>]* autocomplete="username" value="ana">', visit.shown()
+        )
+        assert visit.say("submit_password", password="Correct-horse-1") == "awaiting_mfa"
+
+
+def test_question_of_the_pool_is_the_heading(framework: str) -> None:
+    parameters = {"hint": "It is blue.", "question": "Which <bird>?"}
+    asked = CustomChallenge(session="s", username="ana", parameters=parameters)  # type: ignore[arg-type]
+    html = shown(framework, ChallengeIssued(challenge=asked))
+    assert ">Which &lt;bird&gt;?</h1>" in html
+    assert html.count("Which &lt;bird&gt;?") == 2  # with the title of the document
+    assert "It is blue." in html
+    assert "question" not in html
+
+
+def test_page_of_a_failure_has_the_flows_name_in_the_log(framework: str, caplog: Any) -> None:
+    caplog.set_level("INFO", logger="oncegate")
+    unknown = UnknownChallenge.model_validate({"session": "s", "username": "u", "name": "MAGIC"})
+    html = shown(framework, ChallengeIssued(challenge=unknown), listeners=[LogListener()])
+    reference = re.findall("Reference: ([0-9a-f]+)", html)[0]
+    assert len(reference) == 12
+    assert f'"flow": "{reference}' in caplog.text
+
+
+def test_page_that_waits_for_long_says_so(framework: str) -> None:
+    from tests.flows import IN_FLIGHT_FLOWS
+
+    from oncegate.step import step_of
+    from oncegate_web import JinjaRenderer
+    from oncegate_web._translations import Translators
+    from oncegate_web.pages import PageBuilder
+
+    step = step_of("flow", IN_FLIGHT_FLOWS[FlowState.CHECKING_ANSWER])
+    for waited, text in ((0, "hint.waiting"), (8, "hint.waiting"), (10, "hint.slow")):
+        builder = PageBuilder(
+            Translators().best(("en",)), action="/auth/", prefix="/auth", hidden={}, waited=waited
+        )
+        html = JinjaRenderer()("oncegate/page.html", builder.step(step))
+        assert TEXTS[text] in html
+        assert f"url=/auth/?waited={waited + 2}" in html
+
+
+@pytest.mark.parametrize("page", ["/auth/nothing", "/auth/nothing/at/all"])
+def test_page_that_does_not_exist_is_no_failed_sign_in(framework: str, page: str) -> None:
+    with client_of(framework, web_for(ScriptedTransport())) as client:
+        answer = client.get(page, headers={"accept": "text/html"})
+    assert answer.status_code == 404
+    assert ">Page not found</h1>" in answer.text
+    assert "og-note-error" not in answer.text
+    assert title_of(answer.text) == "Page not found"
