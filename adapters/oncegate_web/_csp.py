@@ -50,8 +50,8 @@ def content_security_policy(added: Mapping[str, Iterable[str]], frame_ancestors:
                 raise Misconfigured(f"csp: {source!r} is no source of {name}")
             if name == "script-src" and source.lower() in _UNSAFE:
                 raise Misconfigured(
-                    f"csp: {source} in script-src would let other people's scripts read passwords: name the "
-                    "script's origin, its hash, or serve it from this site"
+                    f"csp: {source} in script-src would let other people's scripts read passwords: "
+                    "name the script's origin or its hash, or serve it from this site"
                 )
             policy.setdefault(name, []).append(source)
     policy["frame-ancestors"] = [frame_ancestors]

@@ -131,7 +131,7 @@ TEXTS: Final = MappingProxyType(
         "message.wrong_credentials.email": "Incorrect email or password.",
         "message.wrong_credentials.phone": "Incorrect phone number or password.",
         "message.locked": "Too many tries. Wait a few minutes, then try again.",
-        "message.wrong_code": "That code is incorrect. Check it and try again.",
+        "message.wrong_code": "That code is incorrect.",
         "message.not_accepted": "We couldn’t accept that. Try again.",
         "message.wrong_answer": "That answer is incorrect. Try again.",
         "message.answer_refused": "We couldn’t accept that. Sign in again.",

@@ -42,7 +42,7 @@ def shown(framework: str, *outcomes: Any, **look: Any) -> str:
 
 
 def title_of(html: str) -> str:
-    return re.findall("<title>(.*?)</title>", html)[0]
+    return html.partition("<title>")[2].partition("</title>")[0]
 
 
 def test_brand_and_links_are_on_each_page(framework: str) -> None:
@@ -207,7 +207,7 @@ def test_page_for_a_password_tells_password_managers_the_name(framework: str) ->
 
 def test_question_of_the_pool_is_the_heading(framework: str) -> None:
     parameters = {"hint": "It is blue.", "question": "Which <bird>?"}
-    asked = CustomChallenge(session="s", username="ana", parameters=parameters)  # type: ignore[arg-type]
+    asked = CustomChallenge(session="s", username="ana", parameters=parameters)
     html = shown(framework, ChallengeIssued(challenge=asked))
     assert ">Which &lt;bird&gt;?</h1>" in html
     assert html.count("Which &lt;bird&gt;?") == 2  # with the title of the document

@@ -44,7 +44,8 @@ def _texts(catalogue: Catalog) -> dict[str, tuple[str, ...]]:
     for message in catalogue:
         if isinstance(message.id, (tuple, list)):
             one, many = message.id
-            texts |= {one: tuple(message.string)[:1], many: tuple(message.string)[1:]}
+            first, *others = message.string or ()
+            texts |= {one: (first,), many: tuple(others)}
         elif message.id:
             texts[message.id] = (str(message.string),)
     return texts
