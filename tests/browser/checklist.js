@@ -220,6 +220,19 @@ window.checklist = (() => {
     ];
   };
 
+  // The first field that is wrong, or else empty, or else the first one; the button if there is none.
+  // Not the code of an authenticator: it would scroll the steps before it out of sight.
+  const focusedAtFirst = () => {
+    const fields = all("main > .og-form input:not([type=hidden], [type=checkbox])");
+    const buttons = all("main > .og-form button:not([type=button])");
+    const isEmpty = (one) => !one.getAttribute("value");
+    const wanted = fields.find((one) => one.ariaInvalid) || fields.find(isEmpty) || fields[0];
+    const isLong = document.querySelector(".og-steps") && !wanted?.ariaInvalid;
+    const alone = fields.length || buttons.length > 1 ? undefined : buttons[0];
+    const right = (isLong ? undefined : wanted || alone) || document.body;
+    return document.activeElement === right ? [] : [`${named(document.activeElement)}, not ${named(right)}`];
+  };
+
   const title = () => {
     const heading = document.getElementById("title").innerText.trim();
     return document.title.includes(heading) && document.querySelectorAll("h1").length === 1
@@ -248,7 +261,7 @@ window.checklist = (() => {
   ];
 
   const colours = { textContrast, borderContrast, focus, errors };
-  const structure = { actions, title, repetitions, inputs, references, passwordForms, showButtons };
+  const structure = { focusedAtFirst, actions, title, repetitions, inputs, references, passwordForms, showButtons };
   const place = { targets, fits, showButtons };
   const parts = { colours, structure, place, forced: { textContrast, focus, forced }, withoutScript: { withoutScript, actions } };
   return {

@@ -351,7 +351,7 @@ def test_reload_at_every_step_shows_it_again_and_sends_nothing(
     answer(page, shop)
     state(page, "offering_device")
     reload("offering_device")
-    page.get_by_label("Yes").check()
+    page.get_by_role("radio", name="Remember this device").check()
     shop.latency[0] = 0.2
     double_click(page, CONTINUE, 0)
     is_signed_in(page)
@@ -569,7 +569,7 @@ def test_temporary_password_is_replaced(client: str, open_shop: Open, page: Page
     state(page, "awaiting_new_password")
     page.get_by_label("New password").fill("weak")
     click(page, SAVE_AND_SIGN_IN)
-    expect(page.get_by_role("status")).to_have_text(TEXTS["message.new_password_refused"])
+    expect(page.get_by_role("status")).to_have_text(TEXTS["message.password_too_short"])
     page.get_by_label("New password").fill("Better-horse-9")
     shop.latency[0] = 0.2
     double_click(page, SAVE_AND_SIGN_IN, 80)

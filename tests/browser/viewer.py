@@ -43,7 +43,6 @@ class Viewer:
         requests: path and size in bytes of each answer since the state was shown.
         errors: what the browser complained about since then, such as a blocked style.
         posted: fields of the forms that were posted since then.
-        holds: whether to leave posted forms without an answer.
     """
 
     def __init__(self, browser: Browser, **options: Any) -> None:
@@ -55,7 +54,6 @@ class Viewer:
         self.requests: list[tuple[str, int]] = []
         self.errors: list[str] = []
         self.posted: list[dict[str, str]] = []
-        self.holds = False
         self.page: Page = self._context.new_page()
         self.page.on("console", lambda message: self._note(message.type, message.text))
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
@@ -88,8 +86,7 @@ class Viewer:
         if route.request.method == "POST":
             fields = parse_qs(route.request.post_data or "", keep_blank_values=True)
             self.posted.append({name: values[0] for name, values in fields.items()})
-            if not self.holds:
-                route.fulfill(status=204)  # the page stays
+            route.fulfill(status=204)  # the page stays, as while the server works
         elif "waited=" in address.query:
             route.fulfill(status=204)
         elif address.path.startswith("/auth/static/"):
