@@ -209,7 +209,7 @@ window.checklist = (() => {
     const main = all(".og-button-main");
     const others = all(".og-button").filter((one) => !one.closest("details, #remember-device"));
     const isEnd = (one) => /^(cancel|sign_out)$/.test(eventOf(one));
-    const isWaiting = document.querySelector("[http-equiv=refresh]");
+    const isWaiting = document.querySelector("main[aria-busy]");
     const isWithoutScript = document.querySelector("[data-passkey]") && all("noscript > *").length;
     const wanted = isWaiting || isWithoutScript ? 0 : 1;
     return [

@@ -1,6 +1,7 @@
 """Coverage-guided fuzzing of every entry point, with the assertions of `test_hostile`.
 
     .venv/bin/python -m tests.faults.fuzz events -max_total_time=600
+    .venv/bin/python -m tests.faults.fuzz all -max_total_time=60
 
 Options after the target go to libFuzzer. Any exception except a typed error ends the run and prints
 the input that caused it.
@@ -11,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import os
 import random
 import sys
 import tempfile
@@ -73,6 +75,29 @@ def _seeds(folder: Path) -> None:
 def main() -> None:
     logging.disable()
     target, *options = sys.argv[1:]
+    if target == "all":
+        fuzz_all(options)
+    else:
+        fuzz(target, options)
+
+
+def fuzz_all(options: list[str]) -> None:
+    """Fuzz one target after another, each in a process of its own: libFuzzer ends its process.
+
+    They are forked, because to instrument the imports takes longer than a short run.
+    """
+    for target in TARGETS:
+        print(f"target: {target}", file=sys.stderr, flush=True)
+        child = os.fork()
+        if not child:
+            fuzz(target, options)
+            os._exit(0)
+        _, status = os.waitpid(child, 0)
+        if status:
+            sys.exit(f"{target}: status {os.waitstatus_to_exitcode(status)}")
+
+
+def fuzz(target: str, options: list[str]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         _seeds(Path(folder))
         atheris.Setup([sys.argv[0], folder, *LONG, *options], TARGETS[target])

@@ -27,11 +27,21 @@ ROOT = Path(__file__).parents[2]
 def drawn(folder: Path, *options: str) -> list[str]:
     """Return what one run in CI draws."""
     (folder / "test_numbers.py").write_text(_TEST, "utf-8")
-    command = [sys.executable, "-m", "pytest", "-qs", "-p", "no:cacheprovider", *options]
+    command = [sys.executable, "-m", "pytest", "-qs", "-p", "no:cacheprovider"]
+    command += [
+        "-p",
+        "_hypothesis_pytestplugin",
+        *options,
+    ]  # the other plugins take seconds to load
     done = subprocess.run(
         [*command, "--rootdir", folder, folder / "test_numbers.py"],
         cwd=folder,
-        env={**os.environ, "CI": "1", "PYTHONPATH": str(ROOT)},
+        env={
+            **os.environ,
+            "CI": "1",
+            "PYTHONPATH": str(ROOT),
+            "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+        },
         capture_output=True,
         text=True,
     )
