@@ -105,6 +105,8 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
     if item.path.relative_to(HERE).parts[0] not in UNTRACED:
         return (yield)
     tracing, of_threads = sys.gettrace(), threading.gettrace()
+    if "coverage" not in type(tracing).__module__:
+        return (yield)  # a debugger, or nothing
     of_processes = os.environ.pop("COVERAGE_PROCESS_CONFIG", None)
     sys.settrace(None)
     threading.settrace(None)

@@ -4,18 +4,38 @@ from __future__ import annotations
 
 import hashlib
 import mimetypes
+import re
 from pathlib import Path
 
 from oncegate_web.http import Request, Response
 
-_FILES = {
-    path.name: path.read_bytes() for path in sorted(Path(__file__).with_name("static").glob("*.*"))
-}
+_FOLDER = Path(__file__).with_name("static")
+_OF_PAGES = {"page.css", "page.js", "step.js"}
+
+
+def _content(path: Path) -> bytes:
+    """Return a file as it is sent: those of each page without comments, indentation and needless blanks.
+
+    They are written so that nothing else is needed: no comment after code, no text of several lines, no
+    brace or semicolon in a text.
+    """
+    content = path.read_bytes()
+    if path.name in _OF_PAGES and path.suffix == ".css":
+        return re.sub(rb"\s*([{};])\s*", rb"\1", re.sub(rb"/\*.*?\*/\s*", b"", content))
+    if path.name in _OF_PAGES:
+        return re.sub(rb"^\s*(//.*\n)?", b"", content, flags=re.MULTILINE)
+    return content
+
+
+_FILES = {path.name: _content(path) for path in sorted(_FOLDER.glob("*.*"))}
 _VERSIONS = {name: hashlib.sha256(content).hexdigest()[:12] for name, content in _FILES.items()}
 
 _FOR_EVER = "public, max-age=31536000, immutable"
 _FOR_AN_HOUR = "public, max-age=3600"
-"""For an address without the file's hash, such as that of ``oncegate.js`` in an application's page."""
+"""For an address without a hash, such as that of ``oncegate.js`` in an application's page."""
+
+_NOT_AT_ALL = "no-cache"
+"""For an address with the hash of another release's file: its workers serve that, while both run."""
 
 
 def static_url(prefix: str, name: str) -> str:
@@ -33,19 +53,21 @@ def static_file(request: Request) -> Response | None:
     name = request.path.removeprefix("/static/")
     if name not in _FILES:
         return None
-    tag = f'"{_VERSIONS[name]}"'
-    is_current = request.query.get("v") == _VERSIONS[name]
-    headers = {
-        "Cache-Control": _FOR_EVER if is_current else _FOR_AN_HOUR,
-        "ETag": tag,
-        "Vary": "Accept-Encoding, Origin",
-    }
-    if request.headers.get("if-none-match") == tag:
-        return Response(304, headers=headers, is_shared=True)
+    version, tag = request.query.get("v"), f'"{_VERSIONS[name]}"'
+    kept = _FOR_AN_HOUR if version is None else _NOT_AT_ALL
     kind = mimetypes.guess_type(request.path)[0] or "text/plain"
-    return Response(
-        body=_FILES[name],
+    response = Response(
         content_type=f"{kind}; charset=utf-8",
-        headers=headers,
+        headers={
+            "Cache-Control": _FOR_EVER if version == _VERSIONS[name] else kept,
+            "ETag": tag,
+            "Vary": "Accept-Encoding, Origin",
+        },
         is_shared=True,
     )
+    # A proxy that compresses makes the tag a weak one (RFC 9110, 8.8.3).
+    if request.headers.get("if-none-match", "").removeprefix("W/") == tag:
+        response.status = 304
+    else:
+        response.body = _FILES[name]
+    return response

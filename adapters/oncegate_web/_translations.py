@@ -9,11 +9,11 @@ A text with a number has two codes, gettext's singular and plural: that for one 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from functools import lru_cache
 from gettext import GNUTranslations, NullTranslations
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+from oncegate import Misconfigured
 from oncegate.adapters import TEXTS, logger
 
 LOCALE = Path(__file__).with_name("locale")
@@ -23,10 +23,13 @@ Identifier = Literal["username", "email", "phone"]
 """What the users of a pool sign in with."""
 
 _MOST_TAGS = 8
-_FROM_THE_RIGHT = frozenset(
-    ["ar", "arc", "ckb", "dv", "fa", "he", "ks", "nqo", "ps", "sd", "syr", "ug", "ur", "yi"]
-)
-"""Languages whose script is written from right to left (CLDR)."""
+_FROM_THE_RIGHT = {
+    *("ar", "arc", "ckb", "dv", "fa", "he", "iw", "ks", "nqo", "ps", "sd", "syr", "ug", "ur", "yi"),
+    *("adlm", "arab", "hebr", "nkoo", "rohg", "syrc", "thaa"),
+}
+"""Languages and scripts that are written from right to left (CLDR, ISO 15924)."""
+
+_SCRIPT_LETTERS = 4
 
 
 class Part(NamedTuple):
@@ -69,8 +72,7 @@ class Translator:
         self, language: str, catalogue: NullTranslations, identifier: Identifier = "username"
     ) -> None:
         self.language = language
-        tags = set(_with_parents(language))
-        self.direction = "rtl" if tags & _FROM_THE_RIGHT else "ltr"
+        self.direction = "rtl" if _script_of(language) in _FROM_THE_RIGHT else "ltr"
         self._catalogue = catalogue
         self._variant = f".{identifier}"
         self._log = logger()
@@ -83,9 +85,13 @@ class Translator:
         return self._filled(code, text, values) if values else text
 
     def count(self, code: str, count: int) -> str:
-        """Return a text with a number, in the plural form that it needs."""
+        """Return a text with a number, in the plural form that it needs.
+
+        In a catalogue, both codes are one entry: ``msgid "….one"``, ``msgid_plural "…"``.
+        """
         text = self._catalogue.ngettext(f"{code}.one", code, count)
-        return self._filled(code, text, {"count": count})
+        own = f"{code}.one" if count == 1 else code
+        return self._filled(own, text, {"count": count})
 
     def parts(self, code: str, **values: str) -> tuple[Part, ...]:
         """Return a text in parts, so that a page can mark the values."""
@@ -99,7 +105,7 @@ class Translator:
     def _filled(self, code: str, text: str, values: dict[str, object]) -> str:
         try:
             return text.format(**values)
-        except (LookupError, ValueError, AttributeError):
+        except Exception:  # noqa: BLE001 - whatever an application's text makes of a value
             # A placeholder of the application's own catalogue is wrong. A page is better than none.
             self._log.error("invalid text in a catalogue", text=code, language=self.language)
             return TEXTS[code].format(**values)
@@ -126,7 +132,8 @@ class Translators:
             for path in sorted(Path(folder).glob(f"*/LC_MESSAGES/{DOMAIN}.mo")):
                 tag = path.parts[-3].replace("_", "-").lower()
                 self._catalogues.setdefault(tag, []).append(path)
-        self._translator = lru_cache(maxsize=None)(self._load)  # one for each catalogue
+        # All now, so that a broken catalogue is found when the sign-in is made.
+        self._translators = {tag: self._load(tag) for tag in {*self._catalogues, "en"}}
 
     def best(self, languages: tuple[str, ...]) -> Translator:
         """Return the translator of the first language that there is a catalogue for, or English.
@@ -137,18 +144,35 @@ class Translators:
         for language in languages[:_MOST_TAGS]:
             for tag in _with_parents(language):
                 if tag in self._catalogues or tag == "en":
-                    return self._translator(tag)
-        return self._translator("en")
+                    return self._translators[tag]
+        return self._translators["en"]
 
     def _load(self, tag: str) -> Translator:
         paths = [path for one in _with_parents(tag) for path in self._catalogues.get(one, ())]
         catalogue: NullTranslations = _English()
         for path in reversed(paths):
-            with path.open("rb") as file:
-                own = GNUTranslations(file)
+            own = _read(path)
             own.add_fallback(catalogue)
             catalogue = own
         return Translator(_spelled(tag), catalogue, self._identifier)
+
+
+def _read(path: Path) -> GNUTranslations:
+    """Return a catalogue, after its plural forms were tried.
+
+    Raises:
+        Misconfigured: it cannot be read, or its plural forms are none.
+    """
+    try:
+        with path.open("rb") as file:
+            catalogue = GNUTranslations(file)
+        for number in range(200):
+            catalogue.ngettext("", "", number)
+    except Exception as error:  # noqa: BLE001 - the file's format has no errors of its own
+        raise Misconfigured(
+            f"{path} is no catalogue ({error}): compile it with msgfmt or pybabel compile"
+        ) from None
+    return catalogue
 
 
 def _with_parents(language: str) -> Iterator[str]:
@@ -156,6 +180,12 @@ def _with_parents(language: str) -> Iterator[str]:
     parts = language.replace("_", "-").lower().split("-")[:4]
     for length in range(len(parts), 0, -1):
         yield "-".join(parts[:length])
+
+
+def _script_of(language: str) -> str:
+    """Return the script that a tag names (RFC 5646, 2.2.3), or its language, for its usual script."""
+    first, *others = language.lower().split("-")
+    return next((part for part in others if len(part) == _SCRIPT_LETTERS), first)
 
 
 def _spelled(tag: str) -> str:

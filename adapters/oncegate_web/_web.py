@@ -67,7 +67,7 @@ _IN_THE_LOG = "The server's log says why, and what to do."
 _ORIGIN = re.compile(
     r"(?P<scheme>https?)://([a-z0-9._-]+|\[(?P<address>[0-9a-f:]+)\])(:(?P<port>[1-9][0-9]{0,4}))?"
 )
-_URL = re.compile(r"/(?!/)|https?://[^/]|mailto:|tel:|data:image/")
+_URL = re.compile(r"/(?![/\\])|https?://[^/]|mailto:|tel:|data:image/")
 """Beginnings of the URLs that a page may have."""
 
 _MOST_HOSTS = 20
@@ -133,7 +133,8 @@ class WebSignIn:
         renderer: renders a page to HTML. None: the framework's own templates in Django, otherwise
             Jinja2 with the bundled template.
         locales: folders with gettext catalogues of the application.
-        brand: name and logo of the application. Default: none.
+        brand: name and logo of the application. Default: none. Logos and style sheets of another site
+            need `csp` too.
         identifier: what users sign in with: ``username``, ``email`` or ``phone``, for the label and
             the keyboard of the first field, and in messages. Default: ``username``.
         links: links below the card, by their texts, such as ``{"Privacy": "/privacy"}``. The texts
@@ -217,7 +218,7 @@ class WebSignIn:
             self._site,
             home=home,
             renderer=renderer,
-            look=_checked_look(brand, links, css, theme),
+            look=_checked_look(brand, links, css, theme, csp),
             identifier=identifier,
             security_script=_checked_script(threat_protection_script),
         )
@@ -572,7 +573,7 @@ def _checked_script(path: str | None) -> str:
 
 
 def _checked_identifier(identifier: Identifier) -> Identifier:
-    if identifier not in {"username", "email", "phone"}:
+    if identifier not in ("username", "email", "phone"):
         raise Misconfigured('identifier is "username", "email" or "phone"')
     return identifier
 
@@ -582,6 +583,7 @@ def _checked_look(
     links: Mapping[str, str],
     css: str | Iterable[str],
     theme: Literal["light", "dark"] | None,
+    csp: Mapping[str, Iterable[str]],
 ) -> Look:
     if not (brand is None or isinstance(brand, Brand)):
         raise Misconfigured('brand is a Brand, such as Brand(name="Corner Shop")')
@@ -589,21 +591,25 @@ def _checked_look(
         raise Misconfigured('theme is "light", "dark" or None')
     if not isinstance(links, Mapping):
         raise Misconfigured('links are URLs by their texts, such as {"Privacy": "/privacy"}')
-    sheets = (css,) if isinstance(css, str) else tuple(css)
-    for url in (*links.values(), *sheets, *_urls_of(brand)):
+    sheets = [css] if isinstance(css, str) else _checked_list("css", css)
+    logos = [url for url in (brand.logo, brand.logo_dark) if url] if brand else []
+    homes = [brand.home] if brand and brand.home else []
+    for url in (*links.values(), *sheets, *logos, *homes):
         if not (isinstance(url, str) and _URL.match(url)):
             raise Misconfigured(f'{url!r} is no URL: begin with "/" or "https://"')
+    for directive, urls in (("style-src", sheets), ("img-src", logos)):
+        for url in urls:
+            if url.startswith("http") and directive not in csp:
+                origin = "/".join(url.split("/")[:3])
+                raise Misconfigured(
+                    f'browsers would not load {url}: pass csp={{"{directive}": ["{origin}"]}} too'
+                )
     return Look(
         brand=brand or Brand(),
         links=tuple(Link(text, url) for text, url in links.items()),
-        css=sheets,
+        css=tuple(sheets),
         theme=theme or "",
     )
-
-
-def _urls_of(brand: Brand | None) -> list[str]:
-    urls = [brand.logo, brand.logo_dark, brand.home] if brand else []
-    return [url for url in urls if url]
 
 
 def checked_prefix(prefix: str) -> str:

@@ -155,7 +155,8 @@ class Html:
     def _post(self, request: Request) -> Response:
         response, form = Response(), request.form
         if form.get("_event") == "start":
-            self._site.start(request, response)
+            # Another tab may have begun anew, and be waiting for its code.
+            self._site.live_or_new(request, response)
             return self._back(request, response)
         flows = self._site.flows(request)
         is_late = form.get("_event") in _ENDING  # if this browser's flow has ended meanwhile
@@ -198,7 +199,11 @@ class Html:
             return self._back(request, Response(), "invalid_input")
         # A form has every field of its page, so a missing one is an empty one.
         problems = {name: why if form.get(name) else "missing" for name, why in problems.items()}
-        typed = {name: value for name, value in form.items() if _is_kept(name)}
+        typed = {
+            name: value.encode(errors="replace").decode()
+            for name, value in form.items()
+            if _is_kept(name)
+        }
         page = self._builder(request, step=step).step(step, typed=typed, problems=problems)
         response = self._rendered(page)
         response.status = 422
@@ -244,6 +249,7 @@ class Html:
             hidden = {"_token": own.digest("csrf")}
             reference = text("hint.reference", reference=own.key[:_REFERENCE])
         waited = request.query.get("waited", "")
+        is_kept = "_keep_signed_in" in request.form or self._site.is_kept(request, Response())
         return PageBuilder(
             text,
             action=_with_query(request),
@@ -252,6 +258,7 @@ class Html:
             look=self._look,
             identifier=self._identifier,
             reference=reference,
+            is_kept=is_kept,
             waited=int(waited) if waited.isascii() and waited.isdigit() and len(waited) < 4 else 0,
             security_script=self._security_script,
             app_id=self._site.app_id,
@@ -286,9 +293,7 @@ def _is_cancelled(step: Step) -> bool:
 
 
 def _names_of_fields(step: Step) -> set[str]:
-    """Return the names of the fields of a step's events; attributes have one."""
-    fields = [one for action in step.actions for one in action.fields]
-    return {one.name.partition(".")[0] for one in fields}
+    return {one.name for action in step.actions for one in action.fields}
 
 
 def _is_kept(name: str) -> bool:

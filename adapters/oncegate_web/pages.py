@@ -16,7 +16,7 @@ from typing import Any, Literal, Protocol
 import segno
 
 from oncegate import Action, Step
-from oncegate.adapters import TEXTS, Field, Kind, kind_of
+from oncegate.adapters import ATTEMPTS_PER_CHALLENGE, TEXTS, Field, Kind, kind_of
 from oncegate_web._context import ENCODED_DATA
 from oncegate_web._static import static_url
 from oncegate_web._translations import Identifier, Part, Translator
@@ -54,10 +54,9 @@ _WITH_DETAIL = {"new_password_refused", "trigger_refused"}
 _ABOUT_WHAT_WAS_TYPED = {"wrong_credentials", "username_refused", "wrong_answer", "not_accepted"}
 """Messages about what was typed, but not about one field: the one with the focus is marked."""
 
-_ABOUT_THE_CODE = {"already_tried", "wrong_code"}
+_ABOUT_THE_CODE = {"already_tried"}
 """Notices about the code."""
 
-_MANY_ATTEMPTS = 5
 _LONGEST_MINUTES = 15
 """Minutes of a challenge whose end is told. A code for a reset is valid for an hour: no hurry."""
 
@@ -124,8 +123,8 @@ class Note:
 
 
 @dataclass(frozen=True, slots=True)
-class _Said:
-    """What is to be said on a page beside the step.
+class _Feedback:
+    """What is to be feedback on a page beside the step.
 
     Attributes:
         note: the notice, which may be about a field.
@@ -185,6 +184,8 @@ class Input:
         described_by: IDs of the elements that describe it, separated by blanks.
         is_first: whether it gets the focus.
         is_wrong: whether the page's error is about it.
+        is_untried: whether it is a code, and none was tried: if it is filled in as a whole, the script
+            submits it.
     """
 
     id: str
@@ -205,6 +206,7 @@ class Input:
     described_by: str = ""
     is_first: bool = False
     is_wrong: bool = False
+    is_untried: bool = False
     options: tuple[Option, ...] = ()
 
 
@@ -232,12 +234,14 @@ class Form:
         buttons: the buttons, if there are several.
         hint: to be read before the button is pressed.
         hidden: names and values of hidden fields.
-        opens_in: seconds until the action is available; 0 for now.
+        is_first: whether its button gets the focus.
+        is_open: whether a form that is folded up is shown, because something in it is wrong.
+        opens_in: seconds until the action is available; empty for now. Numbers are texts: Django's
+            templates would write them as the user's language does, such as ``3,600``.
         opens_text: label of the button until then.
     """
 
     id: str
-    event: str
     kind: str
     button: str
     busy: str
@@ -246,7 +250,9 @@ class Form:
     summary: str = ""
     buttons: tuple[Button, ...] = ()
     hint: str = ""
-    opens_in: int = 0
+    is_first: bool = False
+    is_open: bool = False
+    opens_in: str = ""
     opens_text: str = ""
 
 
@@ -306,9 +312,9 @@ class Page:
         forgot: form of the link at the password; None for none.
         more: what else can be done.
         link: link in place of a main form; None for none.
-        refresh: seconds until the page reloads itself; 0 for never.
+        refresh: seconds until the page reloads itself; empty for never.
         refresh_url: what it loads then.
-        ends_in: seconds until the challenge expires; 0 if it does not.
+        ends_in: seconds until the challenge expires; empty if it does not.
         ends_text: says so, if it helps.
         reference: name of the flow in the log, for the application's support.
         words: texts for the script, as JSON; empty for none.
@@ -337,9 +343,9 @@ class Page:
     forgot: Form | None = None
     more: tuple[Form, ...] = ()
     link: Link | None = None
-    refresh: int = 0
+    refresh: str = ""
     refresh_url: str = ""
-    ends_in: int = 0
+    ends_in: str = ""
     ends_text: str = ""
     reference: str = ""
     words: str = ""
@@ -364,6 +370,7 @@ class PageBuilder:
         look: the application's part of each page.
         identifier: what users sign in with.
         reference: name of the flow in the log; empty for none.
+        is_kept: whether the user has chosen to stay signed in.
         waited: seconds for which the user has seen the page that waits.
         security_script: path of AWS's script for threat protection; empty for none.
         app_id: user pool ID and app client ID, separated by a slash.
@@ -380,6 +387,7 @@ class PageBuilder:
         look: Look = Look(),
         identifier: Identifier = "username",
         reference: str = "",
+        is_kept: bool = False,
         waited: int = 0,
         security_script: str = "",
         app_id: str = "",
@@ -392,6 +400,7 @@ class PageBuilder:
         self._look = look
         self._identifier = identifier
         self._reference = reference
+        self._is_kept = is_kept
         self._waited = waited
         self._security_script = security_script
         self._app_id = app_id if security_script else ""
@@ -414,15 +423,16 @@ class PageBuilder:
             problems: for each field that is invalid, ``missing`` or another word.
         """
         step = step.translated(self._translate)
-        said = _Said(*self._note(step, notice), typed=typed, problems=problems)
-        note = None if said.is_at_field else said.note
+        feedback = _Feedback(*self._note(step, notice), typed=typed, problems=problems)
+        note = None if feedback.is_at_field else feedback.note
         waits = not step.actions and step.state not in {"authenticated", "failed"}
-        forms = self._forms(step, said)
+        forms = self._forms(step, feedback)
         is_first = step.state == "idle" and not _is_for_new_code(step)
         return self._page(
             state=step.state,
             heading=_question_of(step) or step.title,
-            is_error=bool(problems) or (said.note is not None and said.note.kind == "error"),
+            is_error=bool(problems)
+            or (feedback.note is not None and feedback.note.kind == "error"),
             scripts=("page.js",) if is_first else ("page.js", "step.js"),
             lead=self._lead(step, waits=waits),
             account="" if is_first or step.state == "failed" else step.username,
@@ -434,9 +444,9 @@ class PageBuilder:
             main=next((form for form in forms if form.kind == "main"), None),
             forgot=next((form for form in forms if form.kind == "forgot"), None),
             more=tuple(form for form in forms if form.kind in {"link", "details"}),
-            refresh=_REFRESH_SECONDS if waits else 0,
+            refresh=str(_REFRESH_SECONDS) if waits else "",
             refresh_url=self._refresh_url() if waits else "",
-            ends_in=self._seconds_until(step.expires_at),
+            ends_in=_in_digits(self._seconds_until(step.expires_at)),
             ends_text=self._ends_text(step),
             reference=self._reference if step.state == "failed" else "",
             words=self._words(step),
@@ -476,7 +486,7 @@ class PageBuilder:
         own = f"title.{notice}"
         has_title = own in TEXTS  # such as "Page not found", which is no failed sign-in
         code = f"notice.{notice}"
-        onward = Link(text("action.continue"), link) if link else None
+        onward = Link(text("action.try_again"), link) if link else None
         if can_start and not onward:
             onward = Link(text("action.cancel"), f"{self._prefix}/")
         start = self._form("start", text("action.start"), kind="link")
@@ -484,7 +494,7 @@ class PageBuilder:
             state="failed",
             heading=text(own if has_title else "title.failed"),
             is_error=not has_title,
-            notice=Note("info" if has_title else kind_of(code), text(code)),
+            notice=None if has_title else Note(kind_of(code), text(code)),
             link=onward,
             more=(start,) if can_start and link else (),
         )
@@ -536,7 +546,7 @@ class PageBuilder:
         words: dict[str, object] = {}
         if any(one.available_at for one in step.actions):
             words["new_code_in"] = text("hint.new_code_in")
-        if minutes := self._minutes(step):
+        if (minutes := self._minutes(step)) is not None:
             counted = [text.count("hint.time_left", number) for number in range(1, minutes + 1)]
             words["time_left"] = [text("hint.time_left.last"), *counted]
         if step.totp:
@@ -546,18 +556,18 @@ class PageBuilder:
                 words[name] = text(f"notice.{name}")
         return words
 
-    def _minutes(self, step: Step) -> int:
-        """Return the minutes that the user has for a code; 0 if they are not to be told."""
-        if not any(one.name == "code" for one in step.fields):
-            return 0
-        minutes = math.ceil(self._seconds_until(step.expires_at) / 60)
-        return minutes if minutes <= _LONGEST_MINUTES else 0
+    def _minutes(self, step: Step) -> int | None:
+        """Return the whole minutes that the user has for a code that was sent; None to tell nothing."""
+        if not (step.delivery and any(one.name == "code" for one in step.fields)):
+            return None
+        minutes = self._seconds_until(step.expires_at) // 60
+        return minutes if minutes <= _LONGEST_MINUTES else None
 
     def _ends_text(self, step: Step) -> str:
         text, minutes = self._translate, self._minutes(step)
-        if minutes and self._seconds_until(step.expires_at) < 60:
-            return text("hint.time_left.last")
-        return text.count("hint.time_left", minutes) if minutes else ""
+        if minutes is None:
+            return ""
+        return text.count("hint.time_left", minutes) if minutes else text("hint.time_left.last")
 
     def _note(self, step: Step, notice: str) -> tuple[Note | None, str, str]:
         """Return what happened, by the notice or by the message, its code, and its field."""
@@ -568,13 +578,14 @@ class PageBuilder:
                 about = "code" if has_code and notice in _ABOUT_THE_CODE else ""
                 return Note(kind_of(code), text(code)), notice, about
         told = step.message
-        if told is None or told.code == "cancelled":
+        if told is None:
             return None, "", ""
         words = [told.text]
         if told.detail and told.code in _WITH_DETAIL and self._can_show(told.code):
             words.append(told.detail)
         left = step.attempts_left
-        if left is not None and left < _MANY_ATTEMPTS and told.kind == "error":
+        is_about_answer = told.field == "code" or told.code in _ABOUT_WHAT_WAS_TYPED
+        if left is not None and left < ATTEMPTS_PER_CHALLENGE and is_about_answer:
             words.append(text.count("hint.attempts", left))
         return Note(told.kind, " ".join(words)), told.code, told.field or ""
 
@@ -617,18 +628,18 @@ class PageBuilder:
         *,
         kind: str,
         version: int | None = None,
+        busy: str = "",
         inputs: tuple[Input, ...] = (),
         **more: Any,
     ) -> Form:
         """Return a form for an event."""
         text = self._translate
         own = {"_event": event} if version is None else {"_event": event, "_version": str(version)}
-        if self._security_script and any(one.name == "username" for one in inputs):
+        if self._security_script and any(one.autocomplete == "username" for one in inputs):
             own[ENCODED_DATA] = ""  # page.js fills it in
-        busy = f"busy.{event}"
+        busy = busy or f"busy.{event}"
         return Form(
             id=_form_id(event),
-            event=event,
             kind=kind,
             button=button,
             busy=text(busy if busy in TEXTS else "busy.other"),
@@ -643,13 +654,19 @@ class PageBuilder:
 
     # ── forms ──
 
-    def _forms(self, step: Step, said: _Said) -> list[Form]:
-        forms = [form for action in step.actions for form in self._forms_of(action, step, said)]
+    def _forms(self, step: Step, feedback: _Feedback) -> list[Form]:
+        forms = [form for action in step.actions for form in self._forms_of(action, step, feedback)]
         if step.state == "failed":
             forms.append(self._form("start", self._translate("action.start"), kind="main"))
-        return forms
+        is_elsewhere = any(form.is_open for form in forms)  # where something is wrong
+        return [
+            replace(
+                form, is_first=form.kind == "main" and not is_elsewhere and not _has_focus(form)
+            )
+            for form in forms
+        ]
 
-    def _forms_of(self, action: Action, step: Step, said: _Said) -> Iterator[Form]:
+    def _forms_of(self, action: Action, step: Step, feedback: _Feedback) -> Iterator[Form]:
         """Yield the form of an action, unless the page does not offer it."""
         text = self._translate
         event, label, version = action.event, action.label, step.version
@@ -661,7 +678,8 @@ class PageBuilder:
                 label,
                 kind="main",
                 version=version,
-                inputs=self._inputs(action, step, said),
+                busy="busy.request_new_code" if is_for_new_code else "",
+                inputs=self._inputs(action, step, feedback),
                 buttons=_buttons(action),
             )
         elif action.ends_flow:
@@ -679,35 +697,52 @@ class PageBuilder:
                 kind="link",
                 version=version,
                 hint=action.hint,
-                opens_in=opens_in,
+                opens_in=_in_digits(opens_in),
                 opens_text=text("hint.new_code_in", time=time) if opens_in else "",
             )
         elif action.summary or all(one.type == "choice" for one in action.fields):
+            inputs = self._inputs(action, step, feedback)
             yield self._form(
                 event,
                 label if action.summary else text("action.continue"),
                 kind="details",
                 version=version,
                 summary=action.summary or label,
-                inputs=self._inputs(action, step, said),
+                inputs=inputs,
+                is_open=any(one.is_wrong for one in inputs),
             )
 
-    def _inputs(self, action: Action, step: Step, said: _Said) -> tuple[Input, ...]:
+    def _inputs(self, action: Action, step: Step, feedback: _Feedback) -> tuple[Input, ...]:
         """Return the inputs of a form. The first one that is wrong or empty has the focus."""
         fields = [one for one in action.fields if one.style != "buttons"]
         is_for_new_code = _is_for_new_code(step)
         if is_for_new_code:
             fields = [one for one in fields if one.name != "username"]
         names = [one.name for one in fields]
-        wrong = [name for name in names if name == said.about or _problem_of(name, said.problems)]
-        empty = [
-            one.name for one in fields if one.secret or not (one.value or one.name in said.typed)
+        wrong = [
+            name for name in names if name == feedback.about or feedback.problems.get(name, "")
         ]
-        first = next(iter((*wrong, *empty, *names)), "") if action.is_main else ""
-        marked = first if said.code in _ABOUT_WHAT_WAS_TYPED else ""
-        inputs = [
-            self._input(one, said, is_first=one.name == first, is_marked=one.name == marked)
+        empty = [
+            one.name
             for one in fields
+            if one.secret or not (one.value or one.name in feedback.typed)
+        ]
+        first = next(iter((*wrong, *empty, *names) if action.is_main else wrong), "")
+        marked = first if feedback.code in _ABOUT_WHAT_WAS_TYPED else ""
+        has_end = bool(self._ends_text(step))
+        left = step.attempts_left
+        is_untried = left is None or left >= ATTEMPTS_PER_CHALLENGE
+        inputs = [
+            self._input(
+                one,
+                feedback,
+                number,
+                is_first=one.name == first,
+                is_marked=one.name == marked,
+                has_end=has_end and one.name == "code",
+                is_untried=is_untried and one.name == "code",
+            )
+            for number, one in enumerate(fields)
         ]
         if inputs and inputs[-1].enter == "next":
             inputs[-1] = replace(inputs[-1], enter="go")
@@ -719,22 +754,35 @@ class PageBuilder:
             inputs.insert(0, hidden)
         if step.state == "idle" and "username" in names:
             label = self._translate("field.keep_signed_in")
-            inputs.append(Input("field-keep-signed-in", "checkbox", "_keep_signed_in", label))
+            value = "on" if self._is_kept else ""
+            inputs.append(
+                Input("field-keep-signed-in", "checkbox", "_keep_signed_in", label, value=value)
+            )
         return tuple(inputs)
 
-    def _input(self, one: Field, said: _Said, *, is_first: bool, is_marked: bool) -> Input:
-        identity = "field-" + re.sub(r"[^a-z0-9]+", "-", one.name.lower()).strip("-")
+    def _input(
+        self,
+        one: Field,
+        feedback: _Feedback,
+        number: int,
+        *,
+        is_first: bool,
+        is_marked: bool,
+        has_end: bool,
+        is_untried: bool,
+    ) -> Input:
+        identity = _field_id(one.name, number)
         kind = one.type if one.type in {"choice", "passkey", "password"} else "text"
-        error = self._error_of(one.name, said)
+        error = self._error_of(one.name, feedback)
         rules = tuple(Rule(rule.label, rule.pattern) for rule in one.rules)
         described = {
             "note": is_marked,
             f"{identity}-error": bool(error),
             f"{identity}-hint": bool(one.hint),
             f"{identity}-rules": bool(rules),
-            "ends": one.name == "code",
+            "ends": has_end,
         }
-        is_typed_back = one.name in said.typed and not one.secret
+        is_typed_back = one.name in feedback.typed and not one.secret
         is_email = one.name == "username" and self._identifier == "email"
         is_phone = one.name == "username" and self._identifier == "phone"
         return Input(
@@ -742,13 +790,14 @@ class PageBuilder:
             kind="code" if one.name == "code" else kind,
             name=one.name,
             label=one.label,
-            type="email" if is_email else "tel" if is_phone else one.type,
+            # Not "email": browsers change what is typed there, such as an address with an umlaut.
+            type="tel" if is_phone else one.type,
             autocomplete=one.autocomplete,
             inputmode="email" if is_email else "tel" if is_phone else one.inputmode,
             pattern=_lenient(one.pattern) if one.pattern else "",
             enter="next",
             capitals="words" if one.name.startswith("attributes.") else "none",
-            value=said.typed[one.name] if is_typed_back else "" if one.secret else one.value,
+            value=feedback.typed[one.name] if is_typed_back else "" if one.secret else one.value,
             required=one.required,
             hint=one.hint,
             error=error,
@@ -756,25 +805,36 @@ class PageBuilder:
             described_by=" ".join(name for name, is_there in described.items() if is_there),
             is_first=is_first,
             is_wrong=is_marked or bool(error),
+            is_untried=is_untried,
             options=tuple(
                 Option(f"{identity}-{number}", each.value, each.label, each.hint, number == 0)
                 for number, each in enumerate(one.choices)
             ),
         )
 
-    def _error_of(self, name: str, said: _Said) -> str:
-        text, problem = self._translate, _problem_of(name, said.problems)
+    def _error_of(self, name: str, feedback: _Feedback) -> str:
+        text, problem = self._translate, feedback.problems.get(name, "")
         if problem and name == "code":
             return text("notice.code_invalid")
         if problem == "missing" and name == "username":
             return text("message.username_missing")
         if problem:
             return text(f"notice.field_{'missing' if problem == 'missing' else 'invalid'}")
-        return said.note.text if said.note and name == said.about else ""
+        return feedback.note.text if feedback.note and name == feedback.about else ""
 
 
-def _problem_of(name: str, problems: Mapping[str, str]) -> str:
-    return problems.get(name) or problems.get(name.partition(".")[0], "")
+def _field_id(name: str, number: int) -> str:
+    """Return the ID of an input. Names of attributes can differ in what an ID does not have."""
+    identity = "field-" + re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+    return f"{identity}-{number}" if name.startswith("attributes.") else identity
+
+
+def _has_focus(form: Form) -> bool:
+    return any(one.is_first and one.kind != "passkey" for one in form.inputs)
+
+
+def _in_digits(seconds: int) -> str:
+    return str(seconds) if seconds else ""
 
 
 def _form_id(event: str) -> str:
@@ -800,8 +860,7 @@ def _question_of(step: Step) -> str:
     """Return the question of a custom challenge, for the heading; empty if there is none."""
     words = step.parameters or {}
     named = [value for name, value in words.items() if name.lower() in _QUESTIONS]
-    alone = list(words.values()) if len(words) == 1 else []
-    return next((value for value in (*named, *alone) if value.strip()), "")
+    return next((value for value in named if value.strip()), "")
 
 
 def _further_words(step: Step) -> Iterator[str]:

@@ -231,8 +231,8 @@ class Site:
         if value or self._name(self._keep, request) in request.cookies:
             response.cookies.append(self._cookie(self._keep, value, request))
 
-    def _is_kept(self, request: Request, response: Response) -> bool:
-        """Return the user's choice, made with this request or with an earlier one of the flow."""
+    def is_kept(self, request: Request, response: Response) -> bool:
+        """Return whether the user stays signed in, by this request or an earlier one of the flow."""
         name = self._name(self._keep, request)
         now = [cookie.value for cookie in response.cookies if cookie.name == name]
         value = now[-1] if now else request.cookies.get(name)
@@ -381,7 +381,7 @@ class Site:
             self._remember_user(request, response, record.username)
         if step.password_changed:
             self._sessions.end_others(step.session_id, context_of(request))
-        max_age = self._lifetime if self._is_kept(request, response) else None
+        max_age = self._lifetime if self.is_kept(request, response) else None
         if not self._in_cookies:
             if self._session_id(request) != step.session_id:
                 self._end(request)

@@ -86,11 +86,13 @@ from oncegate.ports import (
     Transition,
     Transport,
 )
+from oncegate.record import ATTEMPTS_PER_CHALLENGE
 from oncegate.states import FINAL, IN_FLIGHT
 from oncegate.step import Action, Message, Step, TotpSecret, mark_of, message, signed_in_step
 from oncegate.tokens import Tokens
 
 __all__ = [
+    "ATTEMPTS_PER_CHALLENGE",
     "CLOCK_DIFFERENCE",
     "COUNTERS",
     "EVENT_TYPES",

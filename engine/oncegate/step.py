@@ -286,7 +286,7 @@ def step_of(
         totp=_totp(challenge) if isinstance(challenge, TotpSetup) else None,
         parameters=challenge.parameters if isinstance(challenge, CustomChallenge) else None,
         message=_message_of(flow),
-        reason=message(reason) if reason else None,
+        reason=message(reason, field=_field_of(reason, flow)) if reason else None,
         password_changed=flow.password_changed,
         tokens=tokens,
         session_id=flow.session_id if hands_over else None,
@@ -335,6 +335,8 @@ def _message_of(flow: Flow) -> Message | None:
 
 _FIELDS: Final = {
     "wrong_code": ("code",),
+    "already_tried": ("code",),
+    "answer_already_tried": ("answer",),
     "code_already_used": ("code",),
     "code_used": ("code",),
     "new_password_refused": ("new_password",),

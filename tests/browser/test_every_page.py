@@ -74,9 +74,13 @@ def test_countdown_counts_down(show: Show) -> None:
     assert resend.inner_text() < first
 
 
-def test_waiting_page_moves_on_by_itself(open_app: Callable[..., ExampleApp], page: Page) -> None:
+@pytest.mark.parametrize("has_javascript", [True, False])
+def test_waiting_page_moves_on_by_itself(
+    has_javascript: bool, open_app: Callable[..., ExampleApp], new_context: Any
+) -> None:
     """A second tab while the call is under way: it waits, then shows the next step."""
     app = open_app(patience=0.1)
+    page = new_context(java_script_enabled=has_javascript).new_page()
     app.enter(page)
     other = page.context.new_page()
     app.sandbox.slow_down(3)

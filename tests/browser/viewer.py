@@ -1,25 +1,28 @@
-"""Shows the pages of `tests.browser.states` in a browser, as a server would, without one."""
+"""Shows the pages of `tests.browser.states` in a browser, each by its name."""
 
 from __future__ import annotations
 
-import mimetypes
+from collections.abc import Mapping
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from axe_playwright_python.base import AXE_SCRIPT
 from babel.messages.catalog import Catalog
 from babel.messages.mofile import write_mo
-from playwright.sync_api import Browser, Page, Route
+from playwright.sync_api import Browser, Page
 from tests.browser.states import page_of
 
 import oncegate_web
 from oncegate_web import JinjaRenderer
 from oncegate_web._csp import content_security_policy
+from oncegate_web._static import static_file
+from oncegate_web.http import Request
 
 STATIC = Path(oncegate_web.__file__).with_name("static")
-SITE = "http://localhost"
-"""Browsers treat this host as secure, which the clipboard and passkeys need."""
-
 THEME = """.oncegate {
   --og-accent: light-dark(#0b7a4b, #6fd3a4);
   --og-on-accent: light-dark(#fff, #06251a);
@@ -40,7 +43,9 @@ class Viewer:
 
     Attributes:
         page: the page of the browser.
-        requests: path and size in bytes of each answer since the state was shown.
+        site: origin of the pages.
+        requests: path and size in bytes of each answer since the state was shown. Browsers keep the
+            static files.
         errors: what the browser complained about since then, such as a blocked style.
         posted: fields of the forms that were posted since then.
     """
@@ -48,7 +53,10 @@ class Viewer:
     def __init__(self, browser: Browser, **options: Any) -> None:
         self._context = browser.new_context(locale="en-GB", reduced_motion="reduce", **options)
         self._context.set_default_timeout(10_000)
-        self._context.route("**/*", self._answer)
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler_for(self))
+        self._server.daemon_threads = True
+        Thread(target=self._server.serve_forever, daemon=True).start()
+        self.site = f"http://127.0.0.1:{self._server.server_port}"
         self._render = JinjaRenderer()
         self._html = ""
         self.requests: list[tuple[str, int]] = []
@@ -70,41 +78,79 @@ class Viewer:
         self._html = self._render("oncegate/page.html", page_of(name, language, **more))
         for of_last_state in (self.requests, self.errors, self.posted):
             of_last_state.clear()
-        self.page.goto(f"{SITE}/auth/{query}")
+        self.page.goto(f"{self.site}/auth/{query}")
         return self.page
 
     def close(self) -> None:
         """Close the page."""
         self._context.close()
+        self._server.shutdown()
+        self._server.server_close()
 
     def _note(self, kind: str, text: str) -> None:
         if kind == "error":
             self.errors.append(text)
 
-    def _answer(self, route: Route) -> None:
-        address = urlsplit(route.request.url)
-        if route.request.method == "POST":
-            fields = parse_qs(route.request.post_data or "", keep_blank_values=True)
+    def _answer(self, handler: BaseHTTPRequestHandler, form: str) -> None:
+        address = urlsplit(handler.path)
+        if handler.command == "POST":
+            fields = parse_qs(form, keep_blank_values=True)
             self.posted.append({name: values[0] for name, values in fields.items()})
-            route.fulfill(status=204)  # the page stays, as while the server works
+            _send(handler, 204)  # the page stays, as while the server works
         elif "waited=" in address.query:
-            route.fulfill(status=204)
+            _send(handler, 204)
         elif address.path.startswith("/auth/static/"):
-            file = STATIC / address.path.rpartition("/")[2]
-            self._send(route, file.read_bytes(), mimetypes.guess_type(file.name)[0] or "")
+            file = static_file(Request("GET", address.path.removeprefix("/auth")))
+            assert file is not None
+            self._serve(handler, file.body, file.content_type.partition(";")[0])
         elif address.path == "/theme.css":
-            self._send(route, THEME.encode(), "text/css")
+            self._serve(handler, THEME.encode(), "text/css")
+        elif address.path == "/axe.js":
+            self._serve(handler, AXE_SCRIPT.encode(), "text/javascript")
         elif address.path == "/auth/":
-            self._send(route, self._html.encode(), "text/html")
+            self._serve(handler, self._html.encode(), "text/html")
         else:
-            route.fulfill(status=404)
+            _send(handler, 204)  # the icon that browsers ask for
 
-    def _send(self, route: Route, body: bytes, kind: str) -> None:
-        self.requests.append((urlsplit(route.request.url).path, len(body)))
+    def _serve(self, handler: BaseHTTPRequestHandler, body: bytes, kind: str) -> None:
+        self.requests.append((urlsplit(handler.path).path, len(body)))
         headers = {"Content-Type": f"{kind}; charset=utf-8"}
+        if "v=" in handler.path:
+            headers["Cache-Control"] = "max-age=600"
         if kind == "text/html":
             headers["Content-Security-Policy"] = _POLICY
-        route.fulfill(body=body, headers=headers)
+        _send(handler, 200, body, headers)
+
+
+def _send(
+    handler: BaseHTTPRequestHandler,
+    status: int,
+    body: bytes = b"",
+    headers: Mapping[str, str] = MappingProxyType({}),
+) -> None:
+    handler.send_response(status)
+    for name, value in headers.items():
+        handler.send_header(name, value)
+    handler.send_header("Content-Length", str(len(body)))
+    handler.end_headers()
+    handler.wfile.write(body)
+
+
+def _handler_for(viewer: Viewer) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"  # keeps the connection
+
+        def do_GET(self) -> None:
+            viewer._answer(self, "")
+
+        def do_POST(self) -> None:
+            size = int(self.headers.get("Content-Length", 0))
+            viewer._answer(self, self.rfile.read(size).decode())
+
+        def log_message(self, *values: Any, **options: Any) -> None:
+            """Print nothing."""
+
+    return Handler
 
 
 _ARABIC = {

@@ -161,3 +161,13 @@ def test_weak_password_can_be_corrected() -> None:
         "code_expired": "challenge_dead",
         "new_password_refused": "new_password_refused",
     }
+
+
+def test_zero_in_parentheses_is_left_for_cognito_to_refuse() -> None:
+    """Without them, it would be a number of somebody else."""
+    event = SubmitNewPassword(
+        new_password=SECRET, attributes={"phone_number": "+49 (0)151 23456789"}
+    )
+    call = call_of(walk(password(), ASKED, event, inputs=INPUTS), event)
+    assert isinstance(call, SetPassword)
+    assert call.attributes == {"phone_number": "+49(0)15123456789"}

@@ -198,7 +198,7 @@ def test_authenticator_app_is_set_up(spawn: Any) -> None:
         )  # fmt: skip
         terminal.expect("Password")
         terminal.sendline("Correct-horse-9")
-        terminal.expect("Verify it’s you")
+        terminal.expect("Set up a second step")
         terminal.sendline("SOFTWARE_TOKEN_MFA")
         terminal.expect("▄")  # the QR code
         terminal.expect(r"Enter this key:[\s│]+([A-Z2-7]+)[\s│]")

@@ -6,11 +6,12 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from babel.messages.catalog import Catalog
 from babel.messages.mofile import write_mo
-from tests.doubles import a_text
+from tests.doubles import a_text, the_tokens
 from tests.web.example_apps import client_of, web_for
 from tests.web.pages import Visit
 
@@ -19,6 +20,7 @@ from oncegate.adapters import (
     TEXTS,
     ChallengeIssued,
     CustomChallenge,
+    NewPasswordChallenge,
     OutcomeUnknown,
     Rejected,
     RejectionReason,
@@ -96,7 +98,7 @@ def test_logo_follows_the_users_theme(framework: str) -> None:
     ("identifier", "label", "type_", "wrong"),
     [
         ("username", "Username", "text", "Incorrect username or password."),
-        ("email", "Email", "email", "Incorrect email or password."),
+        ("email", "Email", "text", "Incorrect email or password."),
         ("phone", "Phone number", "tel", "Incorrect phone number or password."),
     ],
 )
@@ -117,11 +119,20 @@ def test_policy_allows_what_the_application_adds() -> None:
     added = {"font-src": [FONTS], "img-src": ["https://cdn.example.com"], "style-src": [FONTS]}
     with client_of("fastapi", web_for(ScriptedTransport(), csp=added)) as client:
         policy = client.get("/auth/").headers["content-security-policy"].split("; ")
-    assert f"font-src {FONTS}" in policy
+    assert f"font-src 'self' {FONTS}" in policy
     assert "img-src 'self' data: https://cdn.example.com" in policy
     assert f"style-src 'self' {FONTS}" in policy
     assert "script-src 'self'" in policy
     assert "default-src 'none'" in policy
+
+
+@pytest.mark.parametrize(
+    "source", ["https://challenges.example.com", "https://*.example.com:8443/x.js", "'sha256-abc='"]
+)
+def test_policy_allows_a_script_of_a_host_or_with_a_hash(source: str) -> None:
+    with client_of("flask", web_for(ScriptedTransport(), csp={"script-src": [source]})) as client:
+        policy = client.get("/auth/").headers["content-security-policy"]
+    assert f"script-src 'self' {source};" in policy
 
 
 WRONG: list[tuple[dict[str, Any], str]] = [
@@ -136,12 +147,29 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"csp": {"script-src": ["'unsafe-inline'"]}}, "passwords"),
     ({"csp": {"script-src": ["*"]}}, "passwords"),
     ({"csp": {"script-src": ["data:"]}}, "passwords"),
+    ({"csp": {"script-src": ["*:*"]}}, "passwords"),
+    ({"csp": {"script-src": ["https://*"]}}, "passwords"),
+    ({"csp": {"script-src": ["'strict-dynamic'"]}}, "passwords"),
+    ({"csp": {"img-src": ["https://bücher.example"]}}, "no source"),
+    ({"csp": {"img-src": None}}, "is a list"),
+    ({"frame_ancestors": "'self'; script-src *"}, "frame_ancestors"),
+    ({"frame_ancestors": "'self'\r\nX-Evil: 1"}, "frame_ancestors"),
+    ({"frame_ancestors": None}, "frame_ancestors"),
+    ({"frame_ancestors": ""}, "frame_ancestors"),
+    ({"css": None}, "is a list"),
+    ({"css": "/\\evil.example/own.css"}, 'begin with "/"'),
+    ({"identifier": ["email"]}, '"email"'),
     ({"csp": ["font-src"]}, "by directive"),
     ({"css": "own.css"}, 'begin with "/"'),
     ({"css": "//evil.example/own.css"}, 'begin with "/"'),
     ({"links": {"Privacy": "javascript:alert(1)"}}, 'begin with "/"'),
     ({"links": ["/privacy"]}, "by their texts"),
     ({"brand": "Shop"}, "Brand"),
+    (
+        {"brand": Brand(logo="https://cdn.example.com/l.svg")},
+        '"img-src": ["https://cdn.example.com"]',
+    ),
+    ({"css": "https://cdn.example.com/s.css"}, '"style-src": ["https://cdn.example.com"]'),
     ({"brand": Brand(logo="javascript:alert(1)")}, 'begin with "/"'),
     ({"brand": Brand(home="shop")}, 'begin with "/"'),
     ({"theme": "blue"}, "light"),
@@ -181,6 +209,106 @@ def test_missing_values_are_named_at_their_fields_and_what_was_typed_stays(frame
         assert not transport.calls
 
 
+def test_name_that_is_no_unicode_is_asked_for_again(framework: str) -> None:
+    with client_of(framework, web_for(ScriptedTransport())) as client:
+        visit = Visit(client)
+        visit.open()
+        form = visit.page.forms["submit-password"]
+        origin = str(client.base_url).rstrip("/")
+        answer = client.post(
+            form.action,
+            content=f"{urlencode(form.values)}&username=%ff&password=x",
+            headers={"origin": origin, "content-type": "application/x-www-form-urlencoded"},
+        )
+    assert answer.status_code == 422
+    assert list(_labels(answer.text, TEXTS["notice.field_invalid"])) == ["Username"]
+
+
+def test_mistake_in_a_form_that_is_folded_up_is_shown(framework: str) -> None:
+    rejected = Rejected(reason=RejectionReason.WRONG_CREDENTIALS)
+    with client_of(framework, web_for(ScriptedTransport(rejected))) as client:
+        visit = Visit(client)
+        visit.open()
+        visit.say("submit_password", **ANA)
+        assert visit.say("forgot_password") == "awaiting_reset"
+        assert "<details" in visit.shown()
+        assert "<details" + ' class="og-wide" open' not in visit.shown()
+        assert visit.say("reset_password", code="", new_password="") == "awaiting_reset"
+        html = visit.shown()
+        assert '<details class="og-wide" open>' in html
+        assert len(re.findall(" autofocus", html)) == 1
+        assert re.search('name="code"[^>]* autofocus', html)
+
+
+def test_code_is_not_submitted_by_the_page_after_a_wrong_one(framework: str) -> None:
+    wrong = Rejected(reason=RejectionReason.WRONG_CODE)
+    with client_of(framework, web_for(ScriptedTransport(a_text(), wrong))) as client:
+        visit = Visit(client)
+        visit.open()
+        visit.say("submit_password", **ANA)
+        assert "data-untried" in visit.shown()
+        visit.say("submit_code", code="123456")
+        assert "data-untried" not in visit.shown()
+        visit.say("request_new_code")  # too soon, which the page says instead
+        assert TEXTS["message.too_soon"] in visit.page.text
+        assert "data-untried" not in visit.shown()
+
+
+def test_fingerprint_goes_with_a_password_for_a_new_code(framework: str) -> None:
+    script = "/amazon-cognito-advanced-security-data.min.js"
+    web = web_for(ScriptedTransport(a_text()), new_code_cooldown=0, threat_protection_script=script)
+    with client_of(framework, web) as client:
+        visit = Visit(client)
+        visit.open()
+        assert "_encoded_data" in visit.page.forms["submit-password"].values
+        visit.say("submit_password", **ANA)
+        visit.say("request_new_code")
+        assert visit.page.heading == "Send a new code"
+        assert "_encoded_data" in visit.page.forms["submit-password"].values
+
+
+def test_seconds_are_not_written_as_the_user_writes_numbers() -> None:
+    rejected = Rejected(reason=RejectionReason.WRONG_CREDENTIALS)
+    with client_of("django", web_for(ScriptedTransport(rejected))) as client:
+        from django.test import override_settings
+
+        visit = Visit(client)
+        with override_settings(USE_THOUSAND_SEPARATOR=True, USE_I18N=True):
+            visit.open()
+            visit.say("submit_password", **ANA)
+            assert visit.say("forgot_password") == "awaiting_reset"
+            assert re.search(r'data-ends-in="3[56]\d\d"', visit.shown())
+
+
+def test_sign_in_again_in_another_tab_keeps_the_flow_that_has_begun_since(framework: str) -> None:
+    unknown = UnknownChallenge.model_validate({"session": "s", "username": "u", "name": "MAGIC"})
+    transport = ScriptedTransport(ChallengeIssued(challenge=unknown), a_text(), the_tokens())
+    with client_of(framework, web_for(transport)) as client:
+        first, second = Visit(client), Visit(client)
+        first.open()
+        assert first.say("submit_password", **ANA) == "failed"
+        second.open()
+        assert first.say("start") == "idle"
+        assert first.say("submit_password", **ANA) == "awaiting_mfa"
+        assert second.say("start") == "awaiting_mfa"
+        assert first.say("submit_code", code="123456") == "authenticated"
+        assert len(transport.calls) == 3
+
+
+def test_every_input_has_an_id_of_its_own() -> None:
+    names = ("custom:size", "custom:Size", "custom:s-ize", "custom:größe", "custom:gr-e")
+    asked = NewPasswordChallenge.model_validate(
+        {"session": "s", "username": "u", "required_attributes": names}
+    )
+    html = shown("flask", ChallengeIssued(challenge=asked))
+    ids = re.findall(r' id="([^"]*)"', html)
+    assert len(ids) == len(set(ids))
+    described = {
+        one for text in re.findall('aria-describedby="([^"]*)"', html) for one in text.split()
+    }
+    assert described <= set(ids)
+
+
 def test_account_is_shown_after_the_first_page(framework: str) -> None:
     assert "Not you?" not in shown(framework, OutcomeUnknown())
     html = shown(framework, a_text())
@@ -213,6 +341,14 @@ def test_question_of_the_pool_is_the_heading(framework: str) -> None:
     assert html.count("Which &lt;bird&gt;?") == 2  # with the title of the document
     assert "It is blue." in html
     assert "question" not in html
+
+
+def test_other_parameter_of_the_pool_is_no_heading(framework: str) -> None:
+    parameters = {"captchaSiteKey": "6Lc_aX0"}
+    asked = CustomChallenge(session="s", username="ana", parameters=parameters)
+    html = shown(framework, ChallengeIssued(challenge=asked))
+    assert ">One more question</h1>" in html
+    assert "6Lc_aX0" not in title_of(html)
 
 
 def test_page_of_a_failure_has_the_flows_name_in_the_log(framework: str, caplog: Any) -> None:
@@ -250,3 +386,62 @@ def test_page_that_does_not_exist_is_no_failed_sign_in(framework: str, page: str
     assert ">Page not found</h1>" in answer.text
     assert "og-note-error" not in answer.text
     assert title_of(answer.text) == "Page not found"
+
+
+def test_wrong_password_is_marked_and_described_by_the_notice(framework: str) -> None:
+    html = shown(framework, Rejected(reason=RejectionReason.WRONG_CREDENTIALS))
+    field = next(one for one in re.findall("<input[^>]*>", html) if 'name="password"' in one)
+    assert 'aria-invalid="true"' in field
+    assert 'aria-describedby="note"' in field
+    assert 'id="note" role="alert"' in html
+
+
+def test_words_of_cognito_are_shown_on_english_pages_only(framework: str) -> None:
+    refused = Rejected(
+        reason=RejectionReason.NEW_PASSWORD_REFUSED, for_user="Password is in a list of ours"
+    )
+    asked = NewPasswordChallenge.model_validate({"session": "s", "username": "u"})
+    for language, is_shown in (("en-GB", True), ("de", False)):
+        transport = ScriptedTransport(ChallengeIssued(challenge=asked), refused)
+        with client_of(framework, web_for(transport)) as client:
+            client.headers["accept-language"] = language
+            visit = Visit(client)
+            visit.open()
+            visit.say("submit_password", **ANA)
+            visit.say("submit_new_password", new_password="password")
+            assert ("in a list of ours" in visit.page.text) is is_shown
+
+
+def test_sources_of_one_sign_in_are_not_those_of_another() -> None:
+    web_for(ScriptedTransport(), csp={"img-src": ["https://cdn.example.com"]})
+    with client_of("flask", web_for(ScriptedTransport())) as client:
+        assert "cdn.example.com" not in client.get("/auth/").headers["content-security-policy"]
+
+
+def test_choice_to_stay_signed_in_survives_a_mistake(framework: str) -> None:
+    rejected = Rejected(reason=RejectionReason.WRONG_CREDENTIALS)
+    with client_of(framework, web_for(ScriptedTransport(rejected))) as client:
+        visit = Visit(client)
+        visit.open()
+        assert "_keep_signed_in" not in visit.page.forms["submit-password"].values
+        visit.say("submit_password", username="ana", password="", _keep_signed_in="on")
+        assert visit.page.forms["submit-password"].values["_keep_signed_in"] == "on"
+        visit.say("submit_password", **ANA)
+        assert "Incorrect" in visit.page.text
+        assert visit.page.forms["submit-password"].values["_keep_signed_in"] == "on"
+
+
+def test_mistake_in_one_attribute_is_shown_there(framework: str) -> None:
+    asked = NewPasswordChallenge.model_validate(
+        {"session": "s", "username": "u", "required_attributes": ("email", "given_name")}
+    )
+    with client_of(
+        framework, web_for(ScriptedTransport(ChallengeIssued(challenge=asked)))
+    ) as client:
+        visit = Visit(client)
+        visit.open()
+        visit.say("submit_password", **ANA)
+        typed = {"attributes.email": "x" * 3000, "attributes.given_name": "Ana"}
+        visit.say("submit_new_password", new_password="Better-horse-2", **typed)
+        assert list(_labels(visit.shown(), TEXTS["notice.field_invalid"])) == ["Email"]
+        assert 'value="Ana"' in visit.shown()

@@ -320,7 +320,7 @@ def test_outage_page_leads_on_without_a_new_sign_in(framework: str, store: Fault
         store.goes_down()
         page = client.get("/auth/?next=/orders")
         assert page.status_code == 503
-        link = re.search(r'<a [^>]*href="([^"]*)">Continue</a>', page.text)
+        link = re.search(r'<a [^>]*href="([^"]*)">Try again</a>', page.text)
         assert link
         store.comes_back()
         assert PageReader(client.get(link[1]).text).state == "awaiting_mfa"

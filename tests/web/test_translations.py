@@ -12,6 +12,7 @@ from babel.messages.catalog import Catalog
 from babel.messages.mofile import read_mo, write_mo
 from babel.messages.pofile import read_po
 
+from oncegate import Misconfigured
 from oncegate.adapters import TEXTS
 from oncegate_web._translations import LOCALE, Identifier, Part, Translator, Translators
 
@@ -44,8 +45,8 @@ def _texts(catalogue: Catalog) -> dict[str, tuple[str, ...]]:
     for message in catalogue:
         if isinstance(message.id, (tuple, list)):
             one, many = message.id
-            first, *others = message.string or ()
-            texts |= {one: (first,), many: tuple(others)}
+            forms = tuple(message.string or ())
+            texts |= {one: forms[:1], many: forms[1:]}
         elif message.id:
             texts[message.id] = (str(message.string),)
     return texts
@@ -150,7 +151,17 @@ def test_label_says_what_users_sign_in_with(identifier: Identifier, label: str) 
 
 @pytest.mark.parametrize(
     ("language", "direction"),
-    [("ar", "rtl"), ("ar-EG", "rtl"), ("he", "rtl"), ("de", "ltr"), ("en", "ltr"), ("az", "ltr")],
+    [
+        ("az-Arab", "rtl"),
+        ("ur-Latn", "ltr"),
+        ("iw", "rtl"),
+        ("ar", "rtl"),
+        ("ar-EG", "rtl"),
+        ("he", "rtl"),
+        ("de", "ltr"),
+        ("en", "ltr"),
+        ("az", "ltr"),
+    ],
 )
 def test_direction_follows_the_language(language: str, direction: str) -> None:
     assert Translator(language, NullTranslations()).direction == direction
@@ -170,3 +181,36 @@ def test_value_of_a_text_is_a_part_of_its_own() -> None:
     assert "".join(part.text for part in parts) == (
         "Wir haben einen Code per SMS an +***1234 gesendet."
     )
+
+
+@pytest.mark.parametrize("content", [b"", b"no catalogue", b"\xde\x12\x04\x95" + bytes(9)])
+def test_file_that_is_no_catalogue_is_found_at_the_start(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "fr" / "LC_MESSAGES" / "oncegate.mo"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(content)
+    with pytest.raises(Misconfigured, match="msgfmt"):
+        Translators([tmp_path])
+
+
+def test_plural_forms_that_are_none_are_found_at_the_start(tmp_path: Path) -> None:
+    path = tmp_path / "fr" / "LC_MESSAGES" / "oncegate.mo"
+    path.parent.mkdir(parents=True)
+    catalogue = Catalog(locale="fr")
+    catalogue._plural_expr = "n/0"  # type: ignore[assignment]
+    catalogue.add("title.idle", "Connexion")
+    with path.open("wb") as file:
+        write_mo(file, catalogue)
+    with pytest.raises(Misconfigured, match="fr/LC_MESSAGES"):
+        Translators([tmp_path])
+
+
+@pytest.mark.parametrize("text", ["{count[0]}", "{count.x}", "{0}", "{", "{count:d", "{count!x}"])
+def test_wrong_placeholder_shows_the_english_text(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "de" / "LC_MESSAGES" / "oncegate.mo"
+    path.parent.mkdir(parents=True)
+    catalogue = Catalog(locale="de")
+    catalogue.add(("hint.attempts.one", "hint.attempts"), (text, text))
+    with path.open("wb") as file:
+        write_mo(file, catalogue)
+    translate = Translators([tmp_path]).best(("de",))
+    assert translate.count("hint.attempts", 3) == "You have 3 tries left."

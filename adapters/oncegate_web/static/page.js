@@ -1,22 +1,26 @@
-// What JavaScript adds to every page. All of it works without.
+// Everything here works without JavaScript.
 
 const { appId = "" } = document.body.dataset;
 const said = document.getElementById("said");
 
-// The notice was shown: a reload does not show it again.
-const url = new URL(location.href);
-url.searchParams.delete("notice");
-history.replaceState(null, "", url);
+// A reload does not show the notice again. Other bytes stay: another address would be another page.
+const search = location.search.replace(/([?&])notice=[^&]*(&?)/, (_, before, after) => (after ? before : ""));
+if (search !== location.search) history.replaceState(null, "", location.pathname + search);
 
-// For threat protection: AWS's script, if the application serves it, describes this browser. A sign-in
-// goes on without it.
-const collect = ({ _encoded_data: hidden, username }) => {
+// Threat protection: AWS's script, if the application serves it, describes this browser.
+const collect = (form) => {
   try {
-    hidden.value = AmazonCognitoAdvancedSecurityData.getData(username.value, ...appId.split("/")) || "";
+    const { value } = form.querySelector("[autocomplete=username]");
+    const data = AmazonCognitoAdvancedSecurityData.getData(value, ...appId.split("/"));
+    form.elements._encoded_data.value = data || "";
   } catch {} // No such field, or no such script.
 };
 
-// A button that was pressed says so, until the page is shown again or the server takes too long.
+// A page that was kept for Back is outdated: a right password in its form would come too late. No reload,
+// because that restores what was typed.
+addEventListener("pageshow", ({ persisted }) => persisted && location.replace(location.href));
+
+// A button that was pressed says so, unless the server takes too long.
 const BUSY_MS = 15000;
 const release = (button) => {
   if (!button.dataset.label) return;
@@ -28,7 +32,7 @@ addEventListener("submit", (event) => {
   const { target: form, submitter: button } = event;
   if (!button) return;
   if (button.ariaDisabled === "true") return event.preventDefault();
-  collect(form.elements);
+  collect(form);
   for (const shown of form.querySelectorAll("[data-shown]")) shown.click();
   if (event.defaultPrevented || !button.dataset.busy) return;
   button.dataset.label = button.textContent;

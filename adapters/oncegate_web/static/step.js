@@ -9,6 +9,7 @@ const asTime = (seconds) => `${Math.floor(seconds / 60)}:${String(seconds % 60).
 // Countdowns use the clock, not the number of ticks: a phone that slept shows the right time.
 const countdown = (seconds, show) => {
   const ends = Date.now() + seconds * 1000;
+  if (Number.isNaN(ends)) return;
   const tick = () => {
     const left = Math.max(0, Math.ceil((ends - Date.now()) / 1000));
     show(left);
@@ -32,18 +33,26 @@ if (card.dataset.endsIn) {
   const shown = document.getElementById("ends");
   const texts = words.time_left || [];
   countdown(Number(card.dataset.endsIn), (left) => {
-    const text = texts[left < 60 ? 0 : Math.ceil(left / 60)];
+    const text = texts[Math.floor(left / 60)];
     if (shown && text && text !== shown.textContent) shown.textContent = text;
     if (left === 59 && text) said.textContent = text;
     if (!left) location.replace(location.href);
   });
 }
 
+// Back restores what was typed: a code that was wrong. Other digits would be typed after it.
+addEventListener("pageshow", () => {
+  if (performance.getEntriesByType("navigation")[0]?.type === "navigate") return;
+  for (const input of document.querySelectorAll(".og-code")) input.value = "";
+});
+
+const { refresh, url } = card.dataset;
+if (refresh) setTimeout(() => location.replace(url), refresh * 1000);
+
 // A code that was pasted or filled in as a whole is submitted, once a page. Typed digits never are (WCAG
 // 2.2, 3.2.2), nor is anything after a wrong code: tries are counted.
-const code = document.querySelector(".og-code");
-const isAlone = code && code.form.querySelectorAll("input:not([type=hidden], [hidden])").length === 1;
-if (isAlone && code.ariaInvalid !== "true") {
+const code = document.querySelector(".og-code[data-untried]");
+if (code && code.form.querySelectorAll("input:not([type=hidden], [hidden])").length === 1) {
   let before = code.value;
   const submit = ({ inputType, data }) => {
     const isTyped = /^insert(Text|CompositionText)$|^delete|^history/.test(inputType) && (data || "").length < 4;
@@ -51,7 +60,7 @@ if (isAlone && code.ariaInvalid !== "true") {
     before = code.value;
     if (!isWhole) return;
     code.removeEventListener("input", submit);
-    code.form.requestSubmit(code.form.querySelector("[type=submit]"));
+    code.form.requestSubmit(code.form.querySelector(".og-button-main"));
   };
   code.addEventListener("input", submit);
 }
@@ -68,30 +77,36 @@ for (const rules of document.querySelectorAll("[data-for]")) {
 }
 
 for (const button of document.querySelectorAll("[data-copy]")) {
+  button.hidden = !navigator.clipboard;
   button.addEventListener("click", async () => {
-    await navigator.clipboard.writeText(button.dataset.copy);
-    said.textContent = button.textContent = words.copied;
+    try {
+      await navigator.clipboard.writeText(button.dataset.copy);
+      said.textContent = button.textContent = words.copied;
+    } catch {} // The browser refused; the key can be selected.
   });
 }
 
 const field = document.querySelector("[data-passkey]");
 if (field) {
+  const { form, dataset } = field;
   const failed = document.getElementById("passkey-failed");
-  field.form.addEventListener("submit", async (event) => {
+  let isAsking = false;
+  form.addEventListener("submit", async (event) => {
+    if (field.value) return; // The browser has answered.
     event.preventDefault();
-    if (field.form.ariaBusy) return;
-    field.form.ariaBusy = "true";
+    if (isAsking) return;
+    isAsking = true;
     try {
       if (!navigator.credentials?.get || !self.PublicKeyCredential) throw words.passkey_unsupported;
-      const { passkey } = await import(field.dataset.module);
-      field.value = await passkey(field.dataset.passkey);
-      field.form.submit();
+      const { passkey } = await import(dataset.module);
+      field.value = await passkey(dataset.passkey);
+      form.requestSubmit(event.submitter);
     } catch (error) {
       // The user declined, or has no passkey here.
       failed.textContent = typeof error === "string" ? error : words.passkey_cancelled;
       failed.hidden = false;
-      field.form.ariaBusy = null;
       event.submitter?.focus();
     }
+    isAsking = false;
   });
 }

@@ -197,9 +197,10 @@ def plain_phone_number(number: str) -> str:
     """Return a phone number as Cognito takes it: the sign and ASCII digits, without what separates them.
 
     AWS developer guide, "Working with user attributes": a phone number has no blanks, dashes or
-    parentheses.
+    parentheses. A zero in parentheses stays, and is refused: in "+49 (0)151" it is none of the number's.
     """
-    return "".join(_ascii_digit(c) for c in number if not _is_separator(c) and c not in "().")
+    plain = "".join(_ascii_digit(c) for c in number if not _is_separator(c) and c != ".")
+    return plain if "(0" in plain else plain.translate({ord("("): None, ord(")"): None})
 
 
 def _is_separator(char: str) -> bool:
@@ -347,8 +348,10 @@ class InvalidEvent(InvalidInput):
         found = {}
         for problem in self.problems:
             where, _, why = problem.partition(": ")
-            if len(path := where.split(".")) > 1:
-                found[path[1]] = why
+            path = where.split(".")
+            is_attribute = path[1:2] == ["attributes"]
+            if name := ".".join(path[1 : 3 if is_attribute else 2]):
+                found[name] = why
         return found
 
 
