@@ -30,7 +30,7 @@ def _signs_in(page: Page, url: str) -> None:
     shop.get_by_label("Password").fill("Correct-horse-1")
     shop.get_by_role("button", name=SIGN_IN, exact=True).dblclick(no_wait_after=True)
     code = phone.locator("li b").first.inner_text()
-    shop.get_by_label(CODE).fill(code)
+    shop.get_by_label(CODE).press_sequentially(code)
     if SCREENS.name:
         page.screenshot(path=SCREENS / "demo.png")
     shop.get_by_role("button", name=VERIFY).dblclick(no_wait_after=True)
