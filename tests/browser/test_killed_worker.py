@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 from playwright.sync_api import Page
-from tests.browser.example_app import CODE, SIGN_IN, VERIFY, ExampleApp, wait_for
+from tests.browser.example_app import SIGN_IN, ExampleApp, wait_for
 from tests.faults.worker import FORKS
 from tests.servers import free_port, wait_for_port
 from tests.web.example_apps import web_at
@@ -53,8 +53,7 @@ def test_worker_killed_between_pages_loses_nothing(
         worker = start()
         page.reload()
         wait_for(page, "awaiting_mfa")
-    page.get_by_label(CODE).fill(app.code)
-    page.get_by_role("button", name=VERIFY).click()
+    app.answer(page)
     app.shows_orders(page)
     assert app.messages == 1
     worker.kill()  # type: ignore[attr-defined]
