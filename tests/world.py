@@ -208,6 +208,12 @@ class LosingStore(DictStore):
         self.now_epoch = f"{self._losses:08x}"
 
 
+@functools.cache  # there are thousands of worlds of a few seeds
+def _seed(tracking: str, first_factors: tuple[str, ...]) -> Seed:
+    pool = {"device_tracking": tracking, "custom_auth": RIDDLE, "first_factors": first_factors}
+    return Seed(pool=PoolSeed.model_validate(pool), users=USERS)
+
+
 class World:
     """The driver on a store, against a pool. Everything that happens is checked against P1 to P5.
 
@@ -243,14 +249,7 @@ class World:
         self.clock = ManualClock()
         self.store = RecordingStore(store)
         tracking: Any = "opt_in" if with_devices is True else with_devices or "off"
-        pool = PoolSeed.model_validate(
-            {
-                "device_tracking": tracking,
-                "custom_auth": RIDDLE,
-                "first_factors": first_factors,
-            }
-        )
-        seed = Seed(pool=pool, users=USERS)
+        seed = _seed(tracking, first_factors)
         # One key for all worlds: generating it takes longer than the rest, and there are thousands.
         self.pool = Pool(seed, "http://issuer", PoolClock(self.clock), signing_key=_KEY)
         self.vault = RecordingVault()

@@ -16,6 +16,9 @@ from tests.web.servers import serving
 from oncegate_sandbox import PoolSeed, Sandbox, Seed, UserSeed
 from oncegate_sandbox.seed import DEMO_SEED
 
+CHROMIUM = "chromium-headless-shell"
+"""Chromium without its own windows, which take half of the time."""
+
 QUIET = [
     "--no-sandbox",
     "--disable-gpu",
@@ -31,14 +34,14 @@ QUIET = [
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "tests/browser/" in str(item.path):
-            item.add_marker(pytest.mark.needs("chromium"))
+            item.add_marker(pytest.mark.needs(CHROMIUM))
 
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
     # Per module: while Playwright runs, so does its event loop, and asyncio allows no other.
     with sync_playwright() as playwright:
-        found = shutil.which("chromium")
+        found = shutil.which(CHROMIUM)
         browser = playwright.chromium.launch(executable_path=found, args=QUIET)
         yield browser
         browser.close()

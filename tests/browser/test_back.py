@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from playwright.sync_api import Page, sync_playwright
-from tests.browser.conftest import QUIET
+from tests.browser.conftest import CHROMIUM, QUIET
 from tests.browser.example_app import SIGN_IN, ExampleApp, enter_code, wait_for
 
 KEEPS_NO_PAGES = "--disable-back-forward-cache"
@@ -17,7 +17,7 @@ KEEPS_NO_PAGES = "--disable-back-forward-cache"
 def page() -> Iterator[Page]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
-            executable_path=shutil.which("chromium"),
+            executable_path=shutil.which(CHROMIUM),
             args=QUIET,
             ignore_default_args=[KEEPS_NO_PAGES],
         )

@@ -22,6 +22,7 @@ from typing import Any
 import pyotp
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
+from tests.browser.conftest import CHROMIUM
 from tests.browser.passkeys import add_passkey
 from tests.browser.spa import Worker, serving_app, spa, work
 from tests.faults.worker import FORKS
@@ -68,7 +69,7 @@ NEW_CODE_CLICKS = [
     ("angular", 80, 0.2),
 ]
 
-pytestmark = [pytest.mark.needs("chromium"), pytest.mark.needs("npm")]
+pytestmark = [pytest.mark.needs(CHROMIUM), pytest.mark.needs("npm")]
 
 
 def build(name: str) -> Path:

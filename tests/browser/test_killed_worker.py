@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+import pytest
 from playwright.sync_api import Page
 from tests.browser.example_app import SIGN_IN, ExampleApp, wait_for
 from tests.faults.worker import FORKS
@@ -29,6 +30,7 @@ def serve(framework: str, about: dict[str, str], store: str, port: int) -> None:
         time.sleep(600)
 
 
+@pytest.mark.parametrize("framework", ["fastapi"])
 def test_worker_killed_between_pages_loses_nothing(
     framework: str, sandbox: Sandbox, page: Page, tmp_path: Path
 ) -> None:

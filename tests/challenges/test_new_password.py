@@ -164,7 +164,7 @@ def test_weak_password_can_be_corrected() -> None:
 
 
 def test_zero_in_parentheses_is_left_for_cognito_to_refuse() -> None:
-    """Without them, it would be a number of somebody else."""
+    """Without them, it would be another number."""
     event = SubmitNewPassword(
         new_password=SECRET, attributes={"phone_number": "+49 (0)151 23456789"}
     )

@@ -17,7 +17,7 @@ import oncegate.driver.script as script_module
 import oncegate.machine.advance as advance_module
 import oncegate.machine.guards as guards_module
 from oncegate.adapters import RecordStore, StoredRecord
-from oncegate.machine.advance import USES_LIBRARY_ENGINE, NotAllowed, advance
+from oncegate.machine.advance import NotAllowed, advance
 from oncegate.record import Flow
 
 
@@ -30,12 +30,8 @@ EVERYTHING = {"crashes": 1, "faults": 1, "waits": 1}
 IS_SOAK = "ONCEGATE_SOAK" in os.environ
 CRASHES = {"crashes": 1, "faults": 0, "waits": 1}
 FAULTS = {"crashes": 0, "faults": 1, "waits": 0}
-BOUNDS = [EVERYTHING] if IS_SOAK else [FAULTS] if USES_LIBRARY_ENGINE else [CRASHES, FAULTS]
-"""Bounds of one schedule: a crash and an expired lease, or a fault; in a soak, all of them.
-
-With the library's engine, which takes ten times as long, faults alone: tests/machine/test_engine.py
-compares the engines case by case.
-"""
+BOUNDS = [EVERYTHING] if IS_SOAK else [CRASHES, FAULTS]
+"""Bounds of one schedule: a crash and an expired lease, or a fault; in a soak, all of them."""
 
 
 @pytest.mark.parametrize("bounds", BOUNDS, ids=str)

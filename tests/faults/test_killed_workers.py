@@ -62,7 +62,7 @@ def test_double_click_on_two_workers_sends_one_code(
         assert len(sandbox.messages()) - before == 1
 
 
-KILLS = int(os.environ.get("ONCEGATE_KILLS", "25"))
+KILLS = int(os.environ.get("ONCEGATE_KILLS", "15"))
 """Workers killed in a run, per store. Raise it for a soak test."""
 
 
