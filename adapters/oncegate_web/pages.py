@@ -124,7 +124,7 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class _Feedback:
-    """What is to be feedback on a page beside the step.
+    """What a page tells the user beside the step.
 
     Attributes:
         note: the notice, which may be about a field.
@@ -843,7 +843,8 @@ def _form_id(event: str) -> str:
 
 def _is_for_new_code(step: Step) -> bool:
     """Return whether the password is asked for again, to send a new code."""
-    return step.state == "idle" and step.title_code == "title.idle.password_for_new_code"
+    asks_password = any(one.type == "password" for one in step.fields)
+    return asks_password and step.title_code == "title.idle.password_for_new_code"
 
 
 def _buttons(action: Action) -> tuple[Button, ...]:

@@ -22,6 +22,7 @@ from oncegate.adapters import (
     CustomChallenge,
     NewPasswordChallenge,
     OutcomeUnknown,
+    PasswordChallenge,
     Rejected,
     RejectionReason,
     UnknownChallenge,
@@ -331,6 +332,25 @@ def test_page_for_a_password_tells_password_managers_the_name(framework: str) ->
             '<input hidden readonly[^>]* autocomplete="username" value="ana">', visit.shown()
         )
         assert visit.say("submit_password", password="Correct-horse-1") == "awaiting_mfa"
+
+
+def test_sign_in_that_began_with_the_name_begins_with_it_again(framework: str) -> None:
+    """A new code needs the password, which Cognito asks for after the name (USER_AUTH)."""
+    asked = ChallengeIssued(
+        challenge=PasswordChallenge.model_validate({"session": "s", "username": "u"})
+    )
+    transport = ScriptedTransport(asked, a_text(), asked, a_text())
+    transport.is_passwordless = True
+    with client_of(framework, web_for(transport, new_code_cooldown=0)) as client:
+        visit = Visit(client)
+        visit.open()
+        for _ in range(2):
+            assert visit.say("submit_username", username="ana") == "awaiting_password"
+            assert visit.say("submit_password", password="x") == "awaiting_mfa"
+            assert visit.say("request_new_code") == "idle"
+            form = visit.page.forms["submit-username"]
+            assert (form.values["username"], form.button) == ("ana", "Continue")
+            visit.say_again()  # a double click
 
 
 def test_question_of_the_pool_is_the_heading(framework: str) -> None:
