@@ -140,10 +140,6 @@ class _Feedback:
     typed: Mapping[str, str]
     problems: Mapping[str, str]
 
-    @property
-    def is_at_field(self) -> bool:
-        return bool(self.about or self.problems)
-
 
 @dataclass(frozen=True, slots=True)
 class Option:
@@ -423,8 +419,10 @@ class PageBuilder:
             problems: for each field that is invalid, ``missing`` or another word.
         """
         step = step.translated(self._translate)
-        feedback = _Feedback(*self._note(step, notice), typed=typed, problems=problems)
-        note = None if feedback.is_at_field else feedback.note
+        # What is wrong with the fields comes later than the step's message, and takes its place.
+        said = (None, "", "") if problems else self._note(step, notice)
+        feedback = _Feedback(*said, typed=typed, problems=problems)
+        note = None if feedback.about else feedback.note
         waits = not step.actions and step.state not in {"authenticated", "failed"}
         forms = self._forms(step, feedback)
         is_first = step.state == "idle" and not _is_for_new_code(step)

@@ -465,3 +465,18 @@ def test_mistake_in_one_attribute_is_shown_there(framework: str) -> None:
         visit.say("submit_new_password", new_password="Better-horse-2", **typed)
         assert list(_labels(visit.shown(), TEXTS["notice.field_invalid"])) == ["Email"]
         assert 'value="Ana"' in visit.shown()
+
+
+def test_mistake_after_a_wrong_password_is_described_by_what_is_on_the_page(framework: str) -> None:
+    rejected = Rejected(reason=RejectionReason.WRONG_CREDENTIALS)
+    with client_of(framework, web_for(ScriptedTransport(rejected))) as client:
+        visit = Visit(client)
+        visit.open()
+        visit.say("submit_password", **ANA)
+        visit.say("submit_password", username="ana", password="")
+        html = visit.shown()
+    described = {
+        one for ids in re.findall('aria-describedby="([^"]*)"', html) for one in ids.split()
+    }
+    assert described == {"field-password-error"}
+    assert 'id="note"' not in html
