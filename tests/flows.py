@@ -18,14 +18,20 @@ from oncegate import (
     Factor,
     FlowState,
     ForgotPassword,
+    Provider,
     RememberDevice,
     RequestNewCode,
     ResetPassword,
+    SignInWith,
+    SignUp,
+    SignUpForm,
     SubmitAnswer,
+    SubmitAuthorization,
     SubmitEmail,
     SubmitNewPassword,
     SubmitPasskey,
     SubmitUsername,
+    WaysIn,
 )
 from oncegate.adapters import (
     SECOND_FACTORS,
@@ -45,8 +51,11 @@ from oncegate.adapters import (
     OutcomeUnknown,
     PasskeyChallenge,
     PasswordChallenge,
+    PasswordReset,
+    ProviderChallenge,
     Rejected,
     RejectionReason,
+    SignUpConfirmation,
     TotpSetup,
     UnknownChallenge,
 )
@@ -58,7 +67,8 @@ from oncegate.record import Flow
 
 NOW = 1000.0
 LEASE = 40.0
-POLICY = Policy(lease=LEASE)
+WAYS_IN = WaysIn(sign_up=SignUpForm(attributes=("email",)), providers=(Provider(name="Google"),))
+POLICY = Policy(lease=LEASE, ways_in=WAYS_IN)
 EMPTY = GuardInputs()
 COMMON = {"session": "s" * 40, "username": "u"}
 CHOICE = ChallengeIssued(
@@ -117,6 +127,17 @@ INPUTS = GuardInputs(device_key=KEY, has_vault=True, tokens=the_tokens().tokens)
 NEW_DEVICE = the_tokens().model_copy(update={"new_device": NewDevice(key=KEY, group_key="g")})
 REGISTERING = walk(password(), NEW_DEVICE, inputs=INPUTS)
 
+RESET = ChallengeIssued(challenge=PasswordReset(username="ana"))
+SIGN_UP = SignUp(
+    username="ana", password="Correct-horse-1", attributes={"email": "ana@example.com"}
+)
+CONFIRMATION = ChallengeIssued(
+    challenge=SignUpConfirmation(username="ana", session=SecretStr("session of the sign-up"))
+)
+PROVIDER = asks(
+    ProviderChallenge, provider="Google", url="https://a.test/", state="s", verifier="v", nonce="n"
+)
+AUTHORIZATION = SubmitAuthorization(state="s", code="authorization code")
 OTHERS: dict[str, Any] = {"available": (Factor.SMS_OTP, Factor.PASSWORD)}
 
 AT_REST = {
@@ -133,9 +154,9 @@ AT_REST = {
         password(), rejected(RejectionReason.SIGN_UP_NOT_CONFIRMED), ConfirmAccount()
     ),
     FlowState.AWAITING_NEW_PASSWORD: walk(password(), NEW_PASSWORD),
-    FlowState.AWAITING_RESET: walk(
-        password(), rejected(RejectionReason.WRONG_CREDENTIALS), ForgotPassword()
-    ),
+    FlowState.AWAITING_RESET: walk(ForgotPassword(username="ana"), RESET),
+    FlowState.SIGNING_UP: walk(SIGN_UP, rejected(RejectionReason.INPUT_REFUSED)),
+    FlowState.AWAITING_PROVIDER: walk(SignInWith(provider="Google"), PROVIDER),
     FlowState.OFFERING_DEVICE: walk(REGISTERED, flow=REGISTERING, inputs=INPUTS),
 }
 IN_FLIGHT_FLOWS = {
@@ -143,6 +164,8 @@ IN_FLIGHT_FLOWS = {
     FlowState.REQUESTING_CHALLENGE: walk(password(), CHOICE, ChooseFactor(factor=Factor.SMS)),
     FlowState.CHECKING_ANSWER: walk(password(), a_text(), code()),
     FlowState.SETTING_PASSWORD: walk(password(), NEW_PASSWORD, NEW_PASSWORD_EVENT),
+    FlowState.CREATING_ACCOUNT: walk(SIGN_UP),
+    FlowState.EXCHANGING_CODE: walk(AUTHORIZATION, flow=AT_REST[FlowState.AWAITING_PROVIDER]),
 }
 DEVICE_FLOWS = {
     FlowState.CHECKING_DEVICE: walk(password(), DEVICE, inputs=INPUTS),
@@ -157,6 +180,9 @@ FLOWS: dict[str, Flow] = {
     **{state.value: flow for state, flow in {**AT_REST, **IN_FLIGHT_FLOWS, **DEVICE_FLOWS}.items()},
     "idle": Flow(),
     "rejected sign-in": AT_REST[FlowState.IDLE],
+    "second factor with another way": walk(
+        password(), CHOICE, ChooseFactor(factor=Factor.SMS), a_text()
+    ),
     "choosing what to set up": walk(password(), SETUP),
     "code as first factor": walk(password(), a_text(is_first_factor=True)),
     "code from an app": walk(password(), a_text(kind="SOFTWARE_TOKEN_MFA", delivery=None)),
@@ -177,6 +203,11 @@ FLOWS: dict[str, Flow] = {
         inputs=INPUTS,
     ),
     "sending a recovery code": walk(RequestNewCode(), flow=AT_REST[FlowState.AWAITING_RESET]),
+    "reset before a code was sent": walk(
+        ForgotPassword(username="ana"), NotSent(cause="throttled")
+    ),
+    "new account": walk(SIGN_UP, CONFIRMATION),
+    "asking a provider": walk(SignInWith(provider="Google")),
     "checking a recovery code": walk(code(), flow=AT_REST[FlowState.AWAITING_CONFIRMATION]),
     "resetting": walk(
         ResetPassword(code="123456", new_password="Better-horse-2"),
@@ -201,7 +232,18 @@ TRIGGERS: dict[str, Any] = {
     "remember": RememberDevice(),
     "do not remember": RememberDevice(remember=False),
     "request_new_code": RequestNewCode(),
-    "forgot_password": ForgotPassword(),
+    "forgot_password": ForgotPassword(username="ana"),
+    "forgot alone": ForgotPassword(),
+    "sign_up": SIGN_UP,
+    "sign_up without a password": SignUp(username="ana"),
+    "sign_in_with": SignInWith(provider="Google"),
+    "sign in with another": SignInWith(provider="Facebook"),
+    "submit_authorization": AUTHORIZATION,
+    "authorization of another": SubmitAuthorization(state="other", code="authorization code"),
+    "authorization denied": SubmitAuthorization(state="s", error="access_denied"),
+    "authorization failed": SubmitAuthorization(state="s", error="invalid_request"),
+    "denied of another": SubmitAuthorization(state="other", error="access_denied"),
+    "choose sms": ChooseFactor(factor=Factor.SMS),
     "confirm_account": ConfirmAccount(),
     "cancel": Cancel(),
     "code is asked": a_text(),
@@ -212,6 +254,9 @@ TRIGGERS: dict[str, Any] = {
     "new password is asked": NEW_PASSWORD,
     "password is asked": asks(PasswordChallenge),
     "passkey is asked": asks(PasskeyChallenge, options="{}"),
+    "reset is asked": RESET,
+    "confirmation is asked": CONFIRMATION,
+    "provider is asked": PROVIDER,
     "answer is asked": asks(CustomChallenge),
     "device is asked": DEVICE,
     "unknown is asked": UNKNOWN,

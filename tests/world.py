@@ -20,7 +20,21 @@ from cryptography.hazmat.primitives.hashes import SHA1
 from cryptography.hazmat.primitives.twofactor.totp import TOTP
 from tests.doubles import DictStore, InProcessClient, ManualClock
 
-from oncegate import Event, RequestNewCode, SignIn, Step, StepRef
+from oncegate import (
+    Event,
+    ForgotPassword,
+    Provider,
+    RequestContext,
+    RequestNewCode,
+    SignIn,
+    SignUp,
+    SignUpForm,
+    Step,
+    StepRef,
+    SubmitAuthorization,
+    Tokens,
+    WaysIn,
+)
 from oncegate.adapters import (
     Call,
     ChallengeIssued,
@@ -28,10 +42,13 @@ from oncegate.adapters import (
     CheckDevice,
     Confirmed,
     Device,
+    ExchangeCode,
     FlowId,
     MarkRemembered,
     NotSent,
     Outcome,
+    OutcomeUnknown,
+    ProviderChallenge,
     RecordStore,
     RegisterDevice,
     Rejected,
@@ -46,7 +63,7 @@ from oncegate.machine.advance import NotAllowed, advance, allowed_events
 from oncegate.machine.context import TIME_PASSED
 from oncegate.record import Flow
 from oncegate.states import FlowState
-from oncegate_cognito import CognitoTransport
+from oncegate_cognito import CognitoTransport, ManagedLogin
 from oncegate_sandbox import DEMO_SEED, PoolSeed, Seed, UserSeed
 from oncegate_sandbox.clock import SandboxClock
 from oncegate_sandbox.pool import Pool
@@ -208,6 +225,35 @@ class LosingStore(DictStore):
         self.now_epoch = f"{self._losses:08x}"
 
 
+WAYS_IN = WaysIn(sign_up=SignUpForm(attributes=("email",)))
+WITH_PROVIDERS = WAYS_IN.model_copy(update={"providers": (Provider(name="Google"),)})
+
+
+MANAGED_LOGIN = ManagedLogin(domain="https://auth.test", redirect_uri="https://app.test/callback")
+
+
+class TransportWithTokenEndpoint(CognitoTransport):
+    """A transport whose token endpoint is in this process: it takes each code once."""
+
+    client: InProcessClient
+    taken: set[str]
+
+    def perform(self, call: Call, context: RequestContext) -> Outcome:
+        if not isinstance(call, ExchangeCode):
+            return super().perform(call, context)
+        fault = self.client.faults.popleft() if self.client.faults else None
+        if fault in {"unreachable", "throttled"}:
+            return NotSent(cause="unreachable")
+        code = call.code.get_secret_value()
+        is_used = code in self.taken
+        self.taken.add(code)
+        if fault:
+            return OutcomeUnknown()
+        if is_used:
+            return Rejected(reason=RejectionReason.CHALLENGE_DEAD, detail="invalid_grant")
+        return TokensIssued(tokens=Tokens(access_token=f"access token for {code}"), username="g")
+
+
 @functools.cache  # there are thousands of worlds of a few seeds
 def _seed(tracking: str, first_factors: tuple[str, ...]) -> Seed:
     pool = {"device_tracking": tracking, "custom_auth": RIDDLE, "first_factors": first_factors}
@@ -225,6 +271,7 @@ class World:
         with_devices: whether the pool tracks devices and there is a vault; ``"always"`` for a pool
             that does not ask the user.
         first_factors: those of USER_AUTH beside the password.
+        with_providers: whether users can sign in with an identity provider.
         more: further arguments of `SignIn`.
 
     Attributes:
@@ -244,6 +291,7 @@ class World:
         lease: float | None = None,
         new_code_cooldown: float = 30.0,
         first_factors: tuple[str, ...] = ("EMAIL_OTP", "SMS_OTP", "WEB_AUTHN"),
+        with_providers: bool = False,
         **more: Any,
     ) -> None:
         self.clock = ManualClock()
@@ -255,12 +303,15 @@ class World:
         self.vault = RecordingVault()
         self.client = InProcessClient(self.pool)
         client: Any = self.client
-        self.transport = CognitoTransport(
+        self.transport = TransportWithTokenEndpoint(
             pool_id=DEMO_SEED.pool.id,
             client_id=DEMO_SEED.pool.client_id,
             auth_flow=auth_flow,
             client=client,
+            ways_in=WITH_PROVIDERS if with_providers else WAYS_IN,
+            managed_login=MANAGED_LOGIN if with_providers else None,
         )
+        self.transport.client, self.transport.taken = self.client, set()
         self.heard: list[Transition] = []
         self.sign_in = SignIn(
             transport=self.transport,
@@ -342,10 +393,25 @@ class World:
             "submit_new_password": {"new_password": NEW_PASSWORD},
             "reset_password": {"code": code, "new_password": NEW_PASSWORD},
             "remember_device": {"remember": len(messages) % 2 == 0},
+            "forgot_password": {"username": who},
+            "sign_up": {
+                "username": f"new-{len(self.calls)}",
+                "password": NEW_PASSWORD,
+                "attributes": {"email": "new@example.com"},
+            },
+            "sign_in_with": {"provider": "Google"},
         }
+        if name == "submit_authorization":
+            return self.authorization(step.flow_id, f"authorization code {len(self.calls)}")
         if name == "submit_password" and step.state == "awaiting_password":
             fields[name] = {"password": password}
         return parse_event({"type": name, **fields.get(name, {})})
+
+    def authorization(self, flow_id: str, code: str) -> SubmitAuthorization:
+        """Return what the browser of a flow brings back from its identity provider."""
+        challenge = self.flow(flow_id).challenge
+        assert isinstance(challenge, ProviderChallenge)
+        return SubmitAuthorization(state=challenge.state, code=code)
 
     def do_one_thing(self, worker: Worker, fault: str | None = None) -> None:
         """Let a worker perform its next effect, and the call after it.
@@ -382,7 +448,7 @@ class World:
                 self._sent_at[worker.flow_id] = self.clock.now()
             if worker.codes > 1:
                 raise Broken("P1: two codes for one event")
-            if isinstance(worker.outcome, NotSent) and isinstance(worker.effect.call, CheckCode):
+            if isinstance(worker.outcome, NotSent) and isinstance(worker.effect.call, ANSWERS):
                 # The answer did not arrive, so it may be sent again.
                 self._answers.subtract([_answer(worker.effect.call)])
             if isinstance(worker.outcome, TokensIssued):
@@ -448,19 +514,19 @@ class World:
             # It continues after its own last call; the codes that it causes are counted above.
             _may_go_on(worker.outcome, call)
             return
-        if isinstance(call, CheckCode):
+        if isinstance(call, ANSWERS):
             self._answers[_answer(call)] += 1
             if self._answers[_answer(call)] > 1:
                 raise Broken("P2: one answer left twice")
         cooled = self._sent_at.get(worker.flow_id, 0.0) + self._cooldown - 1
-        if isinstance(worker.event, RequestNewCode) and self.clock.now() < cooled:
+        if isinstance(worker.event, REQUESTS) and self.clock.now() < cooled:
             raise Broken("P1: a new code during the cooldown")
         if worker.version < flow.version - 1:
             raise Broken("P2: sent for an earlier step")
         # From one step, at most one answer and one request for a code may leave.
         self._left[worker.flow_id, worker.version] += 1
         if self._left[worker.flow_id, worker.version] > 1:
-            promise = "P2" if isinstance(call, CheckCode) else "P1"
+            promise = "P2" if isinstance(call, ANSWERS) else "P1"
             raise Broken(f"{promise}: two requests, both from step {worker.version}")
 
     def _hear(self, transition: Transition, worker: Worker) -> None:
@@ -517,6 +583,9 @@ class World:
         for call in self.calls:
             if challenge := getattr(call, "challenge", None):
                 found.add(challenge.session.get_secret_value())
+            if isinstance(call, ExchangeCode):
+                found.add(call.code.get_secret_value())
+                found.add(call.challenge.verifier.get_secret_value())
         found |= {device.password.get_secret_value() for device in self.vault.stored}
         for result in self.results:
             found |= {result.tokens.access_token, result.tokens.refresh_token or ""}
@@ -528,8 +597,15 @@ def _parsed(flow_id: str) -> FlowId:
     return FlowId.parse(flow_id)
 
 
-def _answer(call: CheckCode) -> tuple[str, str]:
-    return call.challenge.session.get_secret_value(), call.code.get_secret_value()
+ANSWERS = (CheckCode, ExchangeCode)
+REQUESTS = (RequestNewCode, ForgotPassword, SignUp)
+"""The user's requests for a code, none of which may leave during the cooldown of the one before."""
+
+
+def _answer(call: CheckCode | ExchangeCode) -> tuple[str, str]:
+    challenge = call.challenge
+    of = challenge.state if isinstance(challenge, ProviderChallenge) else challenge.session
+    return of.get_secret_value(), call.code.get_secret_value()
 
 
 def _may_go_on(outcome: Outcome, call: Call) -> None:

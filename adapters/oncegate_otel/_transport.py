@@ -15,6 +15,7 @@ from oncegate.adapters import (
     Rejected,
     TokenService,
     Transport,
+    WaysIn,
 )
 from oncegate_otel._durations import Durations
 
@@ -58,6 +59,11 @@ class MeteredTransport:
         return self._transport.is_passwordless
 
     @property
+    def ways_in(self) -> WaysIn:
+        """See `oncegate.adapters.Transport.ways_in`."""
+        return self._transport.ways_in
+
+    @property
     def token_service(self) -> TokenService | None:
         """The transport's token service, measured as well."""
         return self._service
@@ -78,6 +84,7 @@ class _MeteredTokenService:
         # Not measured: the public keys are fetched once an hour. Not a method either: error reporters
         # store the local variables of each frame, and the token would be one.
         self.verify = service.verify
+        self.logout_url = service.logout_url  # no request
 
     def renew(self, tokens: Tokens) -> Tokens:
         return self._durations.measure("renew", lambda: self._service.renew(tokens))

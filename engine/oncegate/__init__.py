@@ -29,7 +29,10 @@ from oncegate.challenges import (
     RememberDevice,
     RequestNewCode,
     ResetPassword,
+    SignInWith,
+    SignUp,
     SubmitAnswer,
+    SubmitAuthorization,
     SubmitCode,
     SubmitEmail,
     SubmitNewPassword,
@@ -73,6 +76,11 @@ from oncegate.step import (
 from oncegate.tokens import (
     Tokens,
 )
+from oncegate.ways_in import (
+    Provider,
+    SignUpForm,
+    WaysIn,
+)
 
 __version__: Final = "0.2.0"
 
@@ -95,6 +103,7 @@ __all__ = [
     "MissingExtra",
     "OncegateError",
     "PasswordPolicy",
+    "Provider",
     "RecordTooNew",
     "RecordUnreadable",
     "RememberDevice",
@@ -103,11 +112,15 @@ __all__ = [
     "ResetPassword",
     "SealingKeys",
     "SignIn",
+    "SignInWith",
+    "SignUp",
+    "SignUpForm",
     "SignedOut",
     "Step",
     "StepRef",
     "StoreUnavailable",
     "SubmitAnswer",
+    "SubmitAuthorization",
     "SubmitCode",
     "SubmitEmail",
     "SubmitNewPassword",
@@ -116,6 +129,7 @@ __all__ = [
     "SubmitUsername",
     "Tokens",
     "Unreachable",
+    "WaysIn",
     "__version__",
     "redact_secrets",
     "request_id",

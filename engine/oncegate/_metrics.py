@@ -18,7 +18,12 @@ NAMES = (
     "epoch_changes",
 )
 
-_UNKNOWN = {"outcome_unknown", "answer_outcome_unknown"}
+_UNKNOWN = {
+    "outcome_unknown",
+    "answer_outcome_unknown",
+    "recovery_outcome_unknown",
+    "sign_up_outcome_unknown",
+}
 _LOCKOUTS = {"locked", "too_many_wrong_codes", "too_many_wrong_answers"}
 _LIMITS = {"too_many_codes", "too_many_guesses"}
 

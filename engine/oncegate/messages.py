@@ -18,6 +18,7 @@ TEXTS: Final = MappingProxyType(
         # ── titles, by state; awaiting_mfa by factor ──
         "title.idle": "Sign in",
         "title.idle.password_for_new_code": "Send a new code",
+        "title.idle.password_for_other_factor": "Try another way",
         "title.password_verified": "Verify it’s you",
         "title.password_verified.MFA_SETUP": "Set up a second step",
         "title.choosing_first_factor": "Choose how to sign in",
@@ -34,6 +35,8 @@ TEXTS: Final = MappingProxyType(
         "title.awaiting_confirmation": "Confirm your account",
         "title.awaiting_new_password": "Choose a new password",
         "title.awaiting_reset": "Reset your password",
+        "title.signing_up": "Create your account",
+        "title.awaiting_provider": "Finish signing in",
         "title.offering_device": "Remember this device?",
         "title.authenticated": "You’re signed in",
         "title.authenticated.confirm_answer": "Enter it once more",
@@ -60,7 +63,11 @@ TEXTS: Final = MappingProxyType(
         "action.reset_password": "Save password",
         "action.remember_device": "Continue",
         "action.request_new_code": "Send a new code",
-        "action.forgot_password": "Forgot password?",
+        "action.forgot_password": "Send code",
+        "action.sign_up": "Create account",
+        "action.sign_in_with": "Continue",
+        "action.submit_authorization": "Continue",
+        "action.authorize": "Continue",
         "action.confirm_account": "Confirm a new account",
         "action.request_first_code": "Send code",
         "action.cancel": "Back to sign in",
@@ -75,6 +82,9 @@ TEXTS: Final = MappingProxyType(
         "action.hide_password": "Hide password",
         "action.open_app": "Open in your app",
         "action.copy": "Copy key",
+        # ── links to an action's own page, by event ──
+        "link.forgot_password": "Forgot password?",
+        "link.sign_up": "New here? Create account",
         # ── buttons of actions under way, by event ──
         "busy.submit_password": "Signing in…",
         "busy.submit_code": "Verifying…",
@@ -82,6 +92,8 @@ TEXTS: Final = MappingProxyType(
         "busy.reset_password": "Saving…",
         "busy.request_new_code": "Sending…",
         "busy.submit_email": "Sending…",
+        "busy.forgot_password": "Sending…",
+        "busy.sign_up": "Creating…",
         "busy.other": "One moment…",
         # ── fields, choices and factors ──
         "field.username": "Username",
@@ -93,11 +105,15 @@ TEXTS: Final = MappingProxyType(
         "field.code": "Code",
         "field.factor": "Factor",
         "field.passkey": "Passkey",
+        "field.provider": "Sign in with",
+        "field.authorization": "Answer of the sign-in page",
         "field.answer": "Answer",
         "field.remember_device": "Remember this device",
         "field.keep_signed_in": "Keep me signed in",
         "choice.remember": "Remember this device",
         "choice.not_now": "Not now",
+        "choice.passkey": "Sign in with a passkey",
+        "choice.provider": "Continue with {provider}",
         "factor.SMS_MFA": "Text message",
         "factor.SMS_OTP": "Text message",
         "factor.EMAIL_OTP": "Email",
@@ -184,9 +200,33 @@ TEXTS: Final = MappingProxyType(
         "message.sign_up_not_confirmed": (
             "Confirm your account first. Enter the code we sent you, or request a new one."
         ),
+        "message.sign_up_sent": (
+            "We’ve sent you a code. If none arrives, you may already have an account: sign in, or reset "
+            "your password."
+        ),
+        "message.sign_up_refused": (
+            "We couldn’t create your account. Check what you entered, or contact support."
+        ),
+        "message.username_taken": "There’s already an account with that name. Sign in, or use another.",
+        "message.username_taken.email": (
+            "There’s already an account with that email address. Sign in, or use another."
+        ),
+        "message.username_taken.phone": (
+            "There’s already an account with that phone number. Sign in, or use another."
+        ),
+        "message.provider_denied": "You didn’t finish signing in. Try again, or choose another way.",
+        "message.provider_failed": (
+            "We couldn’t sign you in with that account. Try again, or choose another way."
+        ),
+        "message.provider_address_taken": (
+            "Another account here already uses that email address. Sign in the way you did before."
+        ),
         "message.confirmed": "Done. You can sign in now.",
         "message.password_for_new_code": (
             "Sign in again and we’ll send a new code. The earlier code no longer works."
+        ),
+        "message.password_for_other_factor": (
+            "Enter your password again to use another way. The earlier code no longer works."
         ),
         "message.device_forgotten": "We no longer recognise this device. Sign in again.",
         "message.administrator_must_act": (
@@ -217,6 +257,13 @@ TEXTS: Final = MappingProxyType(
             "The connection broke off. If a code arrives, ignore it: it won’t work. Sign in again."
         ),
         "message.answer_outcome_unknown": "The connection broke off. Sign in again.",
+        "message.recovery_outcome_unknown": (
+            "The connection broke off. If a code arrives, enter it here. Otherwise, request a new one."
+        ),
+        "message.sign_up_outcome_unknown": (
+            "The connection broke off. If a code arrives, enter it here. Otherwise, create the account "
+            "again."
+        ),
         "message.cancelled": "You cancelled the sign-in.",
         "message.flow_expired": "Your sign-in timed out. Sign in again.",
         "message.confirm_answer": (
@@ -233,6 +280,8 @@ TEXTS: Final = MappingProxyType(
         "message.username_missing": "Enter your username.",
         "message.username_missing.email": "Enter your email address.",
         "message.username_missing.phone": "Enter your phone number.",
+        "message.password_missing": "Enter a password.",
+        "message.not_this_sign_in": "That answer belongs to another sign-in. Continue here.",
         "message.too_soon": "Your code is on its way. Wait a little before you request a new one.",
         "message.no_more_codes": "You’ve reached the limit for new codes. Sign in again later.",
         "message.too_many_codes": "We’ve sent too many codes. Try again later.",
@@ -288,6 +337,8 @@ TEXTS: Final = MappingProxyType(
         ),
         "hint.reset": "We’ll send you a code. Then you choose a new password.",
         "hint.have_code": "I already have a code",
+        "hint.or": "or",
+        "hint.provider": "You’re signing in on another site. Continue there, or choose another way.",
         "hint.phone_number": "With country code, such as +1 555 000 1234.",
         "hint.passkey": "Confirm with your fingerprint, face, or screen lock.",
         "hint.no_script": "Passkeys need JavaScript. Turn it on, or go back and sign in another way.",
@@ -306,6 +357,8 @@ TEXTS: Final = MappingProxyType(
         "terminal.word.reset_password": "code",
         "terminal.word.choose_factor": "other",
         "terminal.word.forgot_password": "/forgot",
+        "terminal.word.sign_up": "/signup",
+        "terminal.word.sign_in_with": "/with",
         "terminal.word.confirm_account": "/confirm",
         "terminal.word.cancel": "cancel",
     }
@@ -336,6 +389,10 @@ _KINDS: Final[dict[str, Kind]] = {
     "message.not_allowed": "info",
     "message.not_confirmed": "info",
     "message.password_for_new_code": "info",
+    "message.password_for_other_factor": "info",
+    "message.sign_up_sent": "info",
+    "message.not_this_sign_in": "info",
+    "message.provider_denied": "info",
     "message.password_reset_required": "info",
     "message.recovery_code_expired": "info",
     "message.sign_up_not_confirmed": "info",

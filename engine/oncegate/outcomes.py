@@ -28,6 +28,7 @@ class RejectionReason(StrEnum):
     DEVICE_FORGOTTEN = "device_forgotten"
     SIGN_UP_NOT_CONFIRMED = "sign_up_not_confirmed"
     INPUT_REFUSED = "input_refused"
+    USERNAME_TAKEN = "username_taken"
     ADMINISTRATOR_MUST_ACT = "administrator_must_act"
     SECOND_FACTOR_MISSING = "second_factor_missing"
     BLOCKED = "blocked"

@@ -12,6 +12,7 @@ from oncegate.context import RequestContext
 from oncegate.devices import Device
 from oncegate.outcomes import Outcome
 from oncegate.tokens import Tokens
+from oncegate.ways_in import WaysIn
 
 
 class Transport(Protocol):
@@ -30,6 +31,11 @@ class Transport(Protocol):
     @property
     def is_passwordless(self) -> bool:
         """Whether a sign-in can begin with a username alone (`oncegate.adapters.StartSignIn`)."""
+        ...
+
+    @property
+    def ways_in(self) -> WaysIn:
+        """What the first step offers beside the sign-in; `WaysIn()` for nothing but a reset."""
         ...
 
     @property
@@ -100,6 +106,15 @@ class TokenService(Protocol):
         Raises:
             InvalidToken: it is forged, expired, or for another client or use.
             Unreachable: the pool's public keys could not be fetched.
+        """
+        ...
+
+    def logout_url(self, tokens: Tokens, return_to: str) -> str | None:
+        """Return where the browser goes to end managed login's own session; None if there is none.
+
+        Args:
+            tokens: those of the session that ends.
+            return_to: URL that the browser comes back to; the app client has to allow it.
         """
         ...
 

@@ -21,6 +21,8 @@ class FlowState(StrEnum):
     AWAITING_CONFIRMATION = "awaiting_confirmation"
     AWAITING_NEW_PASSWORD = "awaiting_new_password"
     AWAITING_RESET = "awaiting_reset"
+    SIGNING_UP = "signing_up"
+    AWAITING_PROVIDER = "awaiting_provider"
     OFFERING_DEVICE = "offering_device"
 
     # Final.
@@ -32,6 +34,8 @@ class FlowState(StrEnum):
     REQUESTING_CHALLENGE = "requesting_challenge"
     CHECKING_ANSWER = "checking_answer"
     SETTING_PASSWORD = "setting_password"
+    CREATING_ACCOUNT = "creating_account"
+    EXCHANGING_CODE = "exchanging_code"
     CHECKING_DEVICE = "checking_device"
     REGISTERING_DEVICE = "registering_device"
     REMEMBERING_DEVICE = "remembering_device"
@@ -46,6 +50,8 @@ IN_FLIGHT = frozenset(
         FlowState.REQUESTING_CHALLENGE,
         FlowState.CHECKING_ANSWER,
         FlowState.SETTING_PASSWORD,
+        FlowState.CREATING_ACCOUNT,
+        FlowState.EXCHANGING_CODE,
         FlowState.CHECKING_DEVICE,
         FlowState.REGISTERING_DEVICE,
         FlowState.REMEMBERING_DEVICE,

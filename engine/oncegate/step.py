@@ -22,6 +22,7 @@ from oncegate.challenges import (
     FormField,
     PasskeyChallenge,
     PasswordRule,
+    ProviderChallenge,
     TotpSetup,
 )
 from oncegate.context import StepRef
@@ -31,6 +32,9 @@ from oncegate.password_policy import PasswordPolicy
 from oncegate.record import Flow
 from oncegate.states import FlowState
 from oncegate.tokens import Tokens
+from oncegate.ways_in import WaysIn
+
+_WAYS_IN: Final = WaysIn()
 
 
 class Action(BaseModel):
@@ -48,6 +52,9 @@ class Action(BaseModel):
         beside: name of the main action's field that a page offers it beside; empty for none.
         summary: text under which a page folds its form up, if it is not the main one.
         summary_code: the summary's code.
+        title: heading of the page that its form has for itself, to which the summary leads; empty if it
+            has none.
+        title_code: the title's code.
         available_at: earliest time for it, with a time zone; None if it is available now.
     """
 
@@ -64,6 +71,8 @@ class Action(BaseModel):
     beside: str = ModelField(default="", exclude=True)
     summary: str = ModelField(default="", exclude=True)
     summary_code: str = ModelField(default="", exclude=True)
+    title: str = ModelField(default="", exclude=True)
+    title_code: str = ModelField(default="", exclude=True)
     available_at: datetime | None = None
 
 
@@ -129,6 +138,7 @@ class Step(BaseModel):
         new_codes_left: number of further new codes that the flow may request; None if there can be none.
         passkey_options: options for ``navigator.credentials.get``, as JSON (WebAuthn's
             PublicKeyCredentialRequestOptionsJSON).
+        authorize_url: where the browser goes to sign in with an identity provider.
         totp: secret for an authenticator app.
         parameters: public parameters of a custom challenge, from the pool's Lambda.
         message: why the flow is here.
@@ -161,6 +171,7 @@ class Step(BaseModel):
     new_code_at: datetime | None = None
     new_codes_left: int | None = None
     passkey_options: str | None = None
+    authorize_url: str | None = ModelField(default=None, repr=False)
     totp: TotpSecret | None = None
     parameters: dict[str, str] | None = None
     message: Message | None = None
@@ -194,7 +205,8 @@ class Step(BaseModel):
         """
 
         def labelled(part: Any, **more: Any) -> Any:
-            label = translate(part.label_code) if part.label_code else part.label
+            values = getattr(part, "values", {})
+            label = translate(part.label_code, **values) if part.label_code else part.label
             hint = translate(part.hint_code) if part.hint_code else part.hint
             return part.model_copy(update={"label": label, "hint": hint, **more})
 
@@ -210,6 +222,7 @@ class Step(BaseModel):
             labelled(
                 action,
                 summary=translate(action.summary_code) if action.summary_code else "",
+                title=translate(action.title_code) if action.title_code else "",
                 fields=tuple(
                     labelled(
                         field,
@@ -244,6 +257,7 @@ def step_of(
     tokens: Tokens | None = None,
     hands_over: bool = False,
     password_policy: PasswordPolicy | None = None,
+    ways_in: WaysIn = _WAYS_IN,
 ) -> Step:
     """Return the step of a flow.
 
@@ -255,6 +269,7 @@ def step_of(
         hands_over: whether the event that was sent carried the accepted answer, so that the step has
             the session's ID.
         password_policy: the policy whose rules are shown for a new password.
+        ways_in: what the first step offers beside the sign-in.
     """
     challenge = flow.challenge
     is_missed = flow.state is FlowState.AUTHENTICATED and bool(flow.session_id) and not hands_over
@@ -263,7 +278,7 @@ def step_of(
         code = "confirm_answer" if repeatable else "not_confirmed"
         flow = flow.model_copy(update={"message": code})
     title_code = _title_code(flow)
-    actions = _actions(flow, _rules(password_policy), repeatable)
+    actions = _actions(flow, ways_in, _rules(password_policy), repeatable)
     new_code = next((one for one in actions if one.event == "request_new_code"), None)
     if reason and challenge is not None:
         reason = challenge.messages.get(reason, reason)
@@ -283,10 +298,11 @@ def step_of(
         new_code_at=_time(flow.new_code_at or flow.saved_at) if new_code else None,
         new_codes_left=flow.new_codes_left if new_code else None,
         passkey_options=challenge.options if isinstance(challenge, PasskeyChallenge) else None,
+        authorize_url=challenge.url if isinstance(challenge, ProviderChallenge) else None,
         totp=_totp(challenge) if isinstance(challenge, TotpSetup) else None,
         parameters=challenge.parameters if isinstance(challenge, CustomChallenge) else None,
-        message=_message_of(flow),
-        reason=message(reason, field=_field_of(reason, flow)) if reason else None,
+        message=_message_of(flow, actions),
+        reason=message(reason, field=_field_of(reason, flow, actions)) if reason else None,
         password_changed=flow.password_changed,
         tokens=tokens,
         session_id=flow.session_id if hands_over else None,
@@ -325,38 +341,40 @@ def _attempts_left(flow: Flow, repeatable: type[Event] | None) -> int | None:
     return flow.attempts_left if flow.challenge and flow.challenge.takes_code else None
 
 
-def _message_of(flow: Flow) -> Message | None:
+def _message_of(flow: Flow, actions: tuple[Action, ...]) -> Message | None:
     # A worker of a later release may have stored a code that this one does not know.
     known = flow.message is not None and f"message.{flow.message}" in TEXTS
     if not known or not flow.message:
         return None
-    return message(flow.message, flow.detail, _field_of(flow.message, flow))
+    return message(flow.message, flow.detail, _field_of(flow.message, flow, actions))
 
 
+_PASSWORDS: Final = ("new_password", "password")
 _FIELDS: Final = {
+    "password_missing": ("password",),
+    "username_taken": ("username",),
     "wrong_code": ("code",),
     "already_tried": ("code",),
     "answer_already_tried": ("answer",),
     "code_already_used": ("code",),
     "code_used": ("code",),
-    "new_password_refused": ("new_password",),
-    "new_password_spaces": ("new_password",),
-    "password_too_short": ("new_password",),
-    "password_needs_number": ("new_password",),
-    "password_needs_symbol": ("new_password",),
-    "password_needs_uppercase": ("new_password",),
-    "password_needs_lowercase": ("new_password",),
-    "password_used_before": ("new_password",),
+    "new_password_refused": _PASSWORDS,
+    "new_password_spaces": _PASSWORDS,
+    "password_too_short": _PASSWORDS,
+    "password_needs_number": _PASSWORDS,
+    "password_needs_symbol": _PASSWORDS,
+    "password_needs_uppercase": _PASSWORDS,
+    "password_needs_lowercase": _PASSWORDS,
+    "password_used_before": _PASSWORDS,
     "phone_number_refused": ("attributes.phone_number",),
-    "email_refused": ("attributes.email", "email"),
+    "email_refused": ("attributes.email", "email", "username"),
     "address_taken": ("attributes.email", "attributes.phone_number", "email"),
 }
 
 
-def _field_of(code: str, flow: Flow) -> str | None:
+def _field_of(code: str, flow: Flow, actions: tuple[Action, ...]) -> str | None:
     """The field of the main action that a message is about."""
     names = (f"attributes.{flow.detail}",) if code == "attribute_refused" else _FIELDS.get(code, ())
-    actions = _actions(flow) if names else ()
     fields = {field.name for field in actions[0].fields} if actions else set()
     found = [name for name in names if name in fields]
     return found[0] if len(found) == 1 else None
@@ -372,11 +390,16 @@ def _title_code(flow: Flow) -> str:
 
 
 def _actions(
-    flow: Flow, rules: tuple[PasswordRule, ...] = (), repeatable: type[Event] | None = None
+    flow: Flow,
+    ways_in: WaysIn,
+    rules: tuple[PasswordRule, ...],
+    repeatable: type[Event] | None,
 ) -> tuple[Action, ...]:
-    allowed = {repeatable.machine_event: flow.state} if repeatable else allowed_events(flow)
+    allowed = (
+        {repeatable.machine_event: flow.state} if repeatable else allowed_events(flow, ways_in)
+    )
     return tuple(
-        _action(_KINDS[event], flow, target, rules, is_main=number == 0)
+        _action(_KINDS[event], flow, target, ways_in, rules, is_main=number == 0)
         for number, (event, target) in enumerate(allowed.items())
     )
 
@@ -388,6 +411,7 @@ def _action(
     kind: type[Event],
     flow: Flow,
     target: FlowState,
+    ways_in: WaysIn,
     rules: tuple[PasswordRule, ...],
     *,
     is_main: bool,
@@ -399,12 +423,14 @@ def _action(
         label_code=label_code,
         hint=TEXTS[hint_code] if hint_code else "",
         hint_code=hint_code,
-        fields=tuple(_with_rules(field, rules) for field in kind.fields(flow)),
+        fields=tuple(_with_rules(field, rules) for field in kind.fields(flow, ways_in)),
         is_main=is_main,
         ends_flow=kind.ends_flow,
         beside=kind.beside,
         summary=TEXTS[kind.summary_code] if kind.summary_code else "",
         summary_code=kind.summary_code,
+        title=TEXTS[kind.title_code] if kind.title_code else "",
+        title_code=kind.title_code,
         available_at=_available_at(kind.machine_event, flow),
     )
 

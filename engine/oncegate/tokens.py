@@ -13,6 +13,8 @@ class Tokens(StoredModel):
     Attributes:
         expires_in: lifetime of the access token, in seconds.
         device_key: key of the device that they were issued to; refreshing them needs it.
+        by_managed_login: whether the pages of managed login issued them. Their own session in the
+            browser goes on until it is ended at the pool's logout endpoint.
     """
 
     access_token: str = Field(min_length=1, repr=False)
@@ -21,3 +23,4 @@ class Tokens(StoredModel):
     expires_in: int = 3600
     token_type: str = "Bearer"
     device_key: str | None = None
+    by_managed_login: bool = False

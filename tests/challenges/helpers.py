@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from pydantic import BaseModel
-from tests.flows import INPUTS, walk
+from tests.flows import INPUTS, WAYS_IN, walk
 
 from oncegate import Action, Event, InvalidInput
 from oncegate.adapters import Call, Rejected, RejectionReason, parse_event
@@ -41,7 +41,7 @@ def refusal(event: str, **fields: object) -> str:
 
 def step(flow: Flow, reason: str | None = None) -> Step:
     """Return the step of a flow."""
-    return step_of(FLOW_ID, flow, reason=reason)
+    return step_of(FLOW_ID, flow, reason=reason, ways_in=WAYS_IN)
 
 
 def action(flow: Flow, event: str) -> Action:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 from tests.challenges.helpers import SECRET, action, assert_hidden, call_of, messages, refusal, step
-from tests.flows import AT_REST, rejected, walk
+from tests.flows import AT_REST, FLOWS, rejected, walk
 
-from oncegate import FlowState, RequestNewCode, ResetPassword
+from oncegate import FlowState, ResetPassword
 from oncegate.adapters import PasswordReset, RejectionReason, ResetPasswordWith, parse_event
 
-FLOW = AT_REST[FlowState.AWAITING_RESET]
-SENT = walk(RequestNewCode(), rejected(RejectionReason.WRONG_CREDENTIALS), flow=FLOW)
+FLOW = FLOWS["reset before a code was sent"]
+SENT = AT_REST[FlowState.AWAITING_RESET]
 EVENT = ResetPassword(code="987 654", new_password=SECRET)
 
 

@@ -144,7 +144,7 @@ class TestLaterRelease:
         assert row is not None
         assert json.loads(flow_id.unseal_bytes(row.sealed, row.version))["trust"] == {"level": 3}
 
-    @pytest.mark.parametrize("more", [{"state": "awaiting_provider"}, {"challenge": {"kind": "X"}}])
+    @pytest.mark.parametrize("more", [{"state": "awaiting_approval"}, {"challenge": {"kind": "X"}}])
     @pytest.mark.parametrize("number", [None, 1, SCHEMA, SCHEMA + 1])
     def test_unknown_state_or_challenge_is_left_to_its_release(
         self, more: dict[str, Any], number: int | None

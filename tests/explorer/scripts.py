@@ -16,6 +16,8 @@ from oncegate import (
     ForgotPassword,
     RememberDevice,
     RequestNewCode,
+    SignInWith,
+    SignUp,
     SubmitCode,
     SubmitUsername,
 )
@@ -74,6 +76,15 @@ def from_a_remembered_device(world: World) -> list[Worker]:
     return [world.click(world.start(), ANA)]
 
 
+def comes_back_twice(world: World) -> list[Worker]:
+    """Prepare a browser that comes back from an identity provider, and reloads."""
+    flow_id = world.start()
+    world.run(world.click(flow_id, SignInWith(provider="Google")))
+    shown = world.steps[flow_id].version
+    back = world.authorization(flow_id, "authorization code")
+    return [world.click(flow_id, back, shown) for _ in range(2)]
+
+
 def _with_code(event: Event, world: World) -> Event:
     if isinstance(event, SubmitCode) and event.code.get_secret_value() == "000000":
         return event.model_copy(update={"code": code(world.pool.inbox.messages()[-1].code).code})
@@ -85,6 +96,8 @@ RIGHT, WRONG, OTHER = code("000000"), code("111111"), code("222222")
 SMS, EMAIL = ChooseFactor(factor=Factor.SMS), ChooseFactor(factor=Factor.EMAIL)
 BY_EMAIL = SubmitUsername(username="ana", preferred=Factor.EMAIL)
 BY_TEXT = ChooseFactor(factor=Factor.SMS_OTP)
+FORGOT = ForgotPassword(username="ana")
+JOIN = SignUp(username="new", password="Better-horse-9", attributes={"email": "new@example.com"})
 BY_CHOICE: dict[str, object] = {"auth_flow": "USER_AUTH"}
 
 TWO: dict[str, tuple[Script, dict[str, object]]] = {
@@ -108,6 +121,9 @@ TWO: dict[str, tuple[Script, dict[str, object]]] = {
         clicks(RequestNewCode(), RIGHT, before=(ANA,)),
         {"retain_password": True},
     ),
+    "a forgotten password twice": (clicks(FORGOT, FORGOT), {}),
+    "a new account twice": (clicks(JOIN, JOIN), {}),
+    "the provider's answer twice": (comes_back_twice, {"with_providers": True}),
     "another way twice": (clicks(BY_TEXT, BY_TEXT, before=(BY_EMAIL,)), BY_CHOICE),
     "the code and another way": (clicks(RIGHT, BY_TEXT, before=(BY_EMAIL,)), BY_CHOICE),
     "the code and a cancel": (clicks(RIGHT, Cancel(), before=(ANA,)), {}),

@@ -72,6 +72,7 @@ class TestRedis:
         class GoesDown:
             app_id, token_service = transport.app_id, transport.token_service
             max_call_seconds, is_passwordless = transport.max_call_seconds, False
+            ways_in = transport.ways_in
 
             def perform(self, call: Call, context: RequestContext) -> Outcome:
                 outcome = transport.perform(call, context)

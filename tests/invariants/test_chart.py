@@ -10,7 +10,7 @@ import pytest
 from pydantic import SecretStr
 from statemachine import Event as ChartEvent
 from statemachine.transition import Transition
-from tests.flows import FLOWS, INPUTS, KEY, NOW, TRIGGERS
+from tests.flows import FLOWS, INPUTS, KEY, NOW, POLICY, TRIGGERS
 
 from oncegate import FlowState
 from oncegate.adapters import EVENT_TYPES, Device, Outcome, SendCode
@@ -61,7 +61,9 @@ def calls_of(transition: Transition) -> set[type]:
                 if trigger.machine_event not in events(transition):
                     continue
                 try:
-                    after = advance(changed, trigger, now=NOW, digest="d", inputs=INPUTS)
+                    after = advance(
+                        changed, trigger, now=NOW, digest="d", policy=POLICY, inputs=INPUTS
+                    )
                 except NotAllowed:
                     continue
                 if after.state is target(transition):
@@ -235,7 +237,7 @@ def test_cooldowns_only_grow() -> None:
         later = flow.model_copy(update={"new_code_at": NOW + 1e7})
         for trigger in TRIGGERS.values():
             try:
-                after = advance(later, trigger, now=NOW, digest="d", inputs=INPUTS)
+                after = advance(later, trigger, now=NOW, digest="d", policy=POLICY, inputs=INPUTS)
             except (NotAllowed, AssertionError):
                 continue
             assert after.new_code_at == NOW + 1e7, f"{flow.state}, {trigger.machine_event}"

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import pytest
 from tests.doubles import a_text, code, password
-from tests.flows import FLOWS, INPUTS, KEY, NOW, TRIGGERS, asks, walk
+from tests.flows import FLOWS, INPUTS, KEY, NOW, POLICY, TRIGGERS, WAYS_IN, asks, walk
 
 from oncegate import FlowState, Step, SubmitAnswer, SubmitPasskey
 from oncegate.adapters import (
@@ -67,7 +67,7 @@ def shown() -> Iterator[Shown]:
         for trigger_name, trigger in {**OUTCOMES, "time": TIME_PASSED}.items():
             now = NOW + 1e6 if trigger is TIME_PASSED else NOW
             after = advance(flow, trigger, now=now, inputs=INPUTS)
-            step = step_of("A" * 32, after)
+            step = step_of("A" * 32, after, ways_in=WAYS_IN)
             if step.message and not after.is_in_flight:
                 yield Shown(f"{name}, {trigger_name}", flow, step, step.message.text)
 
@@ -79,7 +79,7 @@ def takes_a_code(flow: Flow) -> bool:
 def may_have_sent(it: Shown) -> bool:
     is_request = it.before.state in {FlowState.CHECKING_PASSWORD, FlowState.REQUESTING_CHALLENGE}
     kind = it.before.challenge.kind if it.before.challenge else ""
-    return is_request or kind in {"CUSTOM_CHALLENGE", "NEW_PASSWORD_REQUIRED"}
+    return is_request or kind in {"CUSTOM_CHALLENGE", "NEW_PASSWORD_REQUIRED", "SIGN_UP"}
 
 
 CLAIMS: dict[str, Callable[[Shown], bool]] = {
@@ -94,7 +94,7 @@ CLAIMS: dict[str, Callable[[Shown], bool]] = {
     r"Incorrect username or password": lambda it: it.before.state is FlowState.CHECKING_PASSWORD,
     r"Choose another": lambda it: "choose_factor" in it.step.events,
     r"stronger password": lambda it: bool(
-        {"submit_new_password", "reset_password"} & set(it.step.events)
+        {"submit_new_password", "reset_password", "sign_up"} & set(it.step.events)
     ),
     r"(Check it and t|\. T)ry again\.": lambda it: it.step.state not in FINAL,
     r"recognise this device": lambda it: it.before.state is FlowState.CHECKING_DEVICE,
@@ -134,9 +134,9 @@ def test_reason_of_a_suppressed_event_is_true_where_it_is_shown() -> None:
         attempted = flow.model_copy(update={"attempted_digests": ("d",), "new_codes_left": 0})
         for trigger in TRIGGERS.values():
             try:
-                advance(attempted, trigger, now=NOW, digest="d", inputs=INPUTS)
+                advance(attempted, trigger, now=NOW, digest="d", policy=POLICY, inputs=INPUTS)
             except NotAllowed as no:
-                step = step_of("A" * 32, attempted, reason=no.reason)
+                step = step_of("A" * 32, attempted, reason=no.reason, ways_in=WAYS_IN)
             except AssertionError:
                 continue
             else:

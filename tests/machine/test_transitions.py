@@ -17,6 +17,7 @@ from tests.flows import (
     INPUTS,
     KEY,
     NOW,
+    POLICY,
     TRIGGERS,
 )
 
@@ -24,10 +25,12 @@ import oncegate.machine.advance as advance_module
 from oncegate import (
     Factor,
     FlowState,
+    SignUpForm,
+    WaysIn,
 )
 from oncegate.machine.advance import CHART, NotAllowed, advance
 from oncegate.machine.chart import SignInMachine
-from oncegate.machine.context import GuardInputs
+from oncegate.machine.context import GuardInputs, Policy
 from oncegate.machine.engine import CompiledChart
 from oncegate.record import Flow
 
@@ -79,6 +82,7 @@ code with another way  | choose text         | cooling             | requesting_
 code with another way  | choose text         | cooling, text sent  | ! too_soon
 code with another way  | choose text         | text sent           | requesting_challenge
 code with another way  | choose email        |                     | ! not_offered
+code with another way  | choose text         | retained            | requesting_challenge
 code with another way  | choose password     |                     | awaiting_password
 code with another way  | choose password     | late                | ! stale
 awaiting_mfa           | choose password     |                     | ! not_offered
@@ -191,9 +195,68 @@ checking_password      | submit_password     |                     | ! in_flight
 checking_answer        | submit_code         |                     | ! in_flight
 checking_answer        | cancel              |                     | ! in_flight
 
-rejected sign-in       | forgot_password     |                     | awaiting_reset
-rejected sign-in       | forgot_password     | late                | ! stale
-idle                   | forgot_password     |                     | ! not_allowed
+# ── the other ways in ──
+idle                   | forgot_password     |                     | requesting_challenge
+idle                   | forgot_password     | late                | ! stale
+idle                   | forgot_password     | not offered at all  | ! not_allowed
+idle                   | forgot_password     | cooling             | ! too_soon
+idle                   | forgot_password     | no budget           | ! too_many_codes
+idle                   | forgot alone        |                     | ! username_missing
+idle                   | forgot alone        | username            | requesting_challenge
+rejected sign-in       | forgot alone        |                     | requesting_challenge
+awaiting_password      | forgot alone        |                     | requesting_challenge
+awaiting_password      | forgot alone        | late                | ! stale
+awaiting_password      | forgot alone        | not offered at all  | ! not_allowed
+awaiting_password      | forgot alone        | no username         | ! username_missing
+awaiting_password      | forgot alone        | cooling             | ! too_soon
+awaiting_password      | forgot alone        | no budget           | ! too_many_codes
+awaiting_mfa           | forgot_password     |                     | ! not_allowed
+idle                   | sign_up             |                     | creating_account
+idle                   | sign_up             | late                | ! stale
+idle                   | sign_up             | not offered at all  | ! not_allowed
+idle                   | sign_up             | cooling             | ! too_soon
+idle                   | sign_up             | no budget           | ! too_many_codes
+idle                   | sign_up without a password |              | ! password_missing
+idle                   | sign_up without a password | no password asked | creating_account
+signing_up             | sign_up             |                     | creating_account
+signing_up             | sign_up             | late                | ! stale
+signing_up             | sign_up             | not offered at all  | ! not_allowed
+signing_up             | sign_up             | cooling             | ! too_soon
+signing_up             | sign_up             | no budget           | ! too_many_codes
+signing_up             | sign_up without a password |              | ! password_missing
+awaiting_confirmation  | sign_up             |                     | ! not_allowed
+idle                   | sign_in_with        |                     | requesting_challenge
+idle                   | sign_in_with        | late                | ! stale
+idle                   | sign_in_with        | not offered at all  | ! not_offered
+idle                   | sign in with another |                    | ! not_offered
+awaiting_provider      | submit_authorization |                    | exchanging_code
+awaiting_provider      | submit_authorization | late               | ! stale
+awaiting_provider      | submit_authorization | attempted          | ! already_tried
+awaiting_provider      | authorization of another |                | ! not_this_sign_in
+awaiting_provider      | authorization denied |                    | idle: provider_denied
+awaiting_provider      | authorization denied | late               | ! stale
+awaiting_provider      | authorization failed |                    | idle: provider_failed
+awaiting_provider      | denied of another   |                     | ! not_this_sign_in
+idle                   | submit_authorization |                    | ! not_allowed
+signing_up             | cancel              |                     | failed
+signing_up             | cancel              | late                | ! stale
+awaiting_provider      | cancel              |                     | failed
+awaiting_provider      | cancel              | late                | ! stale
+second factor with another way | choose email |                    | idle: password_for_other_factor
+second factor with another way | choose email | late               | ! stale
+second factor with another way | choose email | no budget          | ! too_many_codes
+second factor with another way | choose email | no new codes       | ! no_more_codes
+second factor with another way | choose email | cooling, email sent | ! too_soon
+second factor with another way | choose email | cooling            | idle
+second factor with another way | choose sms   |                    | ! not_offered
+second factor with another way | choose email | retained           | checking_password
+second factor with another way | choose email | retained, late     | ! stale
+second factor with another way | choose email | retained, no budget | ! too_many_codes
+second factor with another way | choose email | retained, no new codes | ! no_more_codes
+second factor with another way | choose email | retained, cooling, email sent | ! too_soon
+second factor with another way | choose sms  | retained            | ! not_offered
+second factor with another way | choose passkey | passkey listed   | idle
+second factor with another way | choose password | password listed | idle
 rejected sign-in       | confirm_account     |                     | awaiting_confirmation
 rejected sign-in       | confirm_account     | late                | ! stale
 idle                   | confirm_account     |                     | ! not_allowed
@@ -221,6 +284,13 @@ checking_password      | offer is asked      |                     | failed: unk
 requesting_challenge   | code is asked       |                     | awaiting_mfa
 requesting_challenge   | password is asked   |                     | awaiting_password
 requesting_challenge   | passkey is asked    |                     | awaiting_passkey
+sending a recovery code | reset is asked     |                     | awaiting_reset
+asking a provider      | provider is asked   |                     | awaiting_provider
+creating_account       | confirmation is asked |                   | awaiting_confirmation: sign_up_sent
+creating_account       | confirmation is asked | reveals           | awaiting_confirmation: None
+creating_account       | confirmed           |                     | idle: confirmed
+creating_account       | confirmed           | password            | checking_password
+exchanging_code        | tokens              |                     | authenticated
 requesting_challenge   | answer is asked     |                     | awaiting_answer
 checking_answer        | tokens              |                     | authenticated
 checking_answer        | answer is asked     |                     | awaiting_answer
@@ -314,6 +384,16 @@ setting_password       | new_password_refused |                    | awaiting_ne
 setting_password       | input_refused       |                     | awaiting_new_password: input_refused
 setting_password       | challenge_dead      |                     | idle
 setting_password       | administrator_must_act |                  | failed
+creating_account       | username_taken      |                     | awaiting_confirmation: sign_up_sent
+creating_account       | username_taken      | reveals             | signing_up: username_taken
+creating_account       | input_refused       |                     | signing_up: input_refused
+creating_account       | new_password_refused |                    | signing_up: new_password_refused
+creating_account       | trigger_refused     |                     | signing_up: sign_up_refused
+creating_account       | firewall            |                     | failed
+asking a provider      | misconfigured       |                     | failed: misconfigured
+exchanging_code        | challenge_dead      |                     | idle: provider_failed
+exchanging_code        | wrong_credentials   |                     | idle: provider_failed
+exchanging_code        | misconfigured       |                     | failed: misconfigured
 registering_device     | misconfigured       |                     | authenticated
 remembering_device     | misconfigured       |                     | authenticated
 
@@ -334,6 +414,12 @@ setting_password       | not_sent            |                     | awaiting_ne
 checking_device        | not_sent            |                     | idle
 registering_device     | not_sent            |                     | authenticated
 remembering_device     | not_sent            |                     | authenticated
+creating_account       | not_sent            |                     | signing_up: throttled
+exchanging_code        | not_sent            |                     | awaiting_provider: throttled
+sending a recovery code | not_sent           |                     | awaiting_reset: throttled
+creating_account       | unknown             |                     | awaiting_confirmation: sign_up_outcome_unknown
+sending a recovery code | unknown            |                     | awaiting_reset: recovery_outcome_unknown
+exchanging_code        | unknown             |                     | idle: answer_outcome_unknown
 checking_password      | unknown             |                     | idle
 requesting_challenge   | unknown             |                     | idle
 checking_answer        | unknown             |                     | idle
@@ -349,6 +435,16 @@ requesting_challenge   | time_passed         | due                 | idle
 requesting_challenge   | time_passed         |                     | ! in_flight
 checking_answer        | time_passed         | due                 | idle
 checking_answer        | time_passed         |                     | ! in_flight
+creating_account       | time_passed         | due                 | awaiting_confirmation
+creating_account       | time_passed         |                     | ! in_flight
+sending a recovery code | time_passed        | due                 | awaiting_reset
+sending a recovery code | time_passed        |                     | ! in_flight
+exchanging_code        | time_passed         | due                 | idle
+exchanging_code        | time_passed         |                     | ! in_flight
+signing_up             | time_passed         | due                 | idle
+signing_up             | time_passed         |                     | ! not_allowed
+awaiting_provider      | time_passed         | due                 | idle
+awaiting_provider      | time_passed         |                     | ! not_allowed
 setting_password       | time_passed         | due                 | idle
 setting_password       | time_passed         |                     | ! in_flight
 checking_device        | time_passed         | due                 | idle
@@ -396,6 +492,7 @@ class Situation(NamedTuple):
     inputs: GuardInputs = GuardInputs(tokens=INPUTS.tokens)
     lateness: int = 0
     now: float = NOW
+    policy: Policy = POLICY
 
 
 def _flow(**fields: Any) -> Callable[[Situation], Situation]:
@@ -404,6 +501,20 @@ def _flow(**fields: Any) -> Callable[[Situation], Situation]:
 
 def _inputs(**fields: Any) -> Callable[[Situation], Situation]:
     return lambda it: it._replace(inputs=it.inputs._replace(**fields))
+
+
+def _policy(**fields: Any) -> Callable[[Situation], Situation]:
+    return lambda it: it._replace(policy=it.policy._replace(**fields))
+
+
+def _listed(factor: Factor) -> Callable[[Situation], Situation]:
+    def change(it: Situation) -> Situation:
+        challenge = it.flow.challenge
+        assert challenge is not None
+        more = challenge.model_copy(update={"available": (*challenge.choices, factor)})
+        return it._replace(flow=it.flow.model_copy(update={"challenge": more}))
+
+    return change
 
 
 def _only(factor: Factor) -> Callable[[Situation], Situation]:
@@ -438,6 +549,12 @@ GIVEN: dict[str, Callable[[Situation], Situation]] = {
     "not offered": _only(Factor.PASSKEY),
     "one factor": _only(Factor.SMS),
     "not an email": _flow(factor=Factor.TOTP),
+    "no username": _flow(username=""),
+    "not offered at all": _policy(ways_in=WaysIn(password_reset=False)),
+    "no password asked": _policy(ways_in=WaysIn(sign_up=SignUpForm(password="none"))),
+    "reveals": _policy(reveal_existing_users=True),
+    "passkey listed": _listed(Factor.PASSKEY),
+    "password listed": _listed(Factor.PASSWORD),
     "no budget": _inputs(budget_remains=False),
     "no guesses": _inputs(guesses_remain=False),
     "vault": _inputs(has_vault=True, device_key=KEY),
@@ -474,6 +591,7 @@ def result(row: Row) -> str:
             now=it.now,
             expected_version=it.flow.version - it.lateness,
             digest=DIGEST,
+            policy=it.policy,
             inputs=it.inputs,
         )
     except NotAllowed as no:

@@ -33,9 +33,11 @@ from oncegate import (
     Cancel,
     ChooseFactor,
     Factor,
+    ForgotPassword,
     RememberDevice,
     RequestNewCode,
     ResetPassword,
+    SignUp,
     SubmitAnswer,
     SubmitNewPassword,
     SubmitUsername,
@@ -51,6 +53,7 @@ KINDS: list[dict[str, Any]] = [
     {"with_devices": True, "retain_password": True},
     {"auth_flow": "USER_AUTH", "with_devices": True},
     {"auth_flow": "CUSTOM_AUTH"},
+    {"with_providers": True, "retain_password": True},
 ]
 
 
@@ -145,6 +148,17 @@ class SignIns(RuleBasedStateMachine):
         newest = messages[-1].code if messages and right else "000000"
         event = {"code": newest[:6], "new_password": NEW_PASSWORD}
         self.click(pick, ResetPassword.model_validate(event), late)
+
+    @precondition(lambda self: len(self.world.workers) < 4)
+    @rule(pick=picks, late=lates, who=st.sampled_from(sorted(PASSWORDS)))
+    def forgot_password(self, pick: int, late: int, who: str) -> None:
+        self.click(pick, ForgotPassword(username=who), late)
+
+    @precondition(lambda self: len(self.world.workers) < 4)
+    @rule(pick=picks, late=lates, who=st.sampled_from(["ana", "new", "newer"]))
+    def sign_up(self, pick: int, late: int, who: str) -> None:
+        event = {"username": who, "password": NEW_PASSWORD, "attributes": {"email": "n@e.com"}}
+        self.click(pick, SignUp.model_validate(event), late)
 
     @precondition(lambda self: len(self.world.workers) < 4)
     @rule(pick=picks, late=lates, wanted=st.booleans())

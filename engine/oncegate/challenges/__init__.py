@@ -51,6 +51,13 @@ from oncegate.challenges.password import (
     SubmitPassword,
     first_factor_call,
 )
+from oncegate.challenges.provider import (
+    AuthorizeWith,
+    ExchangeCode,
+    ProviderChallenge,
+    SignInWith,
+    SubmitAuthorization,
+)
 from oncegate.challenges.recovery import RecoveryChallenge, RequestNewCode, SendCode
 from oncegate.challenges.reset_password import (
     ForgotPassword,
@@ -58,6 +65,7 @@ from oncegate.challenges.reset_password import (
     ResetPassword,
     ResetPasswordWith,
 )
+from oncegate.challenges.sign_up import CreateAccount, SignUp, SignUpRequest
 from oncegate.challenges.totp_setup import TotpSetup
 from oncegate.challenges.unknown import UnknownChallenge
 from oncegate.challenges.username import StartSignIn, SubmitUsername, start_call
@@ -71,7 +79,9 @@ if TYPE_CHECKING:
 __all__ = [
     "CHALLENGE_KINDS",
     "EVENT_TYPES",
+    "NAMING_EVENTS",
     "SECOND_FACTORS",
+    "AuthorizeWith",
     "Call",
     "Cancel",
     "Challenge",
@@ -85,11 +95,13 @@ __all__ = [
     "CodeChallenge",
     "ConfirmAccount",
     "ConfirmSignUp",
+    "CreateAccount",
     "CustomChallenge",
     "Delivery",
     "DeviceChallenge",
     "DeviceOffer",
     "Event",
+    "ExchangeCode",
     "Factor",
     "FactorChoice",
     "ForgotPassword",
@@ -102,6 +114,7 @@ __all__ = [
     "PasswordChallenge",
     "PasswordReset",
     "PasswordRule",
+    "ProviderChallenge",
     "RecoveryChallenge",
     "RegisterDevice",
     "RememberDevice",
@@ -111,9 +124,13 @@ __all__ = [
     "ResetPasswordWith",
     "SendCode",
     "SetPassword",
+    "SignInWith",
+    "SignUp",
     "SignUpConfirmation",
+    "SignUpRequest",
     "StartSignIn",
     "SubmitAnswer",
+    "SubmitAuthorization",
     "SubmitCode",
     "SubmitEmail",
     "SubmitNewPassword",
@@ -138,6 +155,8 @@ Challenge = Annotated[
     | DeviceChallenge
     | SignUpConfirmation
     | PasswordReset
+    | SignUpRequest
+    | ProviderChallenge
     | DeviceOffer
     | UnknownChallenge,
     Field(discriminator="kind"),
@@ -156,6 +175,9 @@ Event = (
     | ChooseFactor
     | ForgotPassword
     | ConfirmAccount
+    | SignInWith
+    | SubmitAuthorization
+    | SignUp
     | RequestNewCode
     | Cancel
 )
@@ -171,6 +193,9 @@ Call = (
     | SendCode
     | ConfirmSignUp
     | ResetPasswordWith
+    | CreateAccount
+    | AuthorizeWith
+    | ExchangeCode
     | CheckDevice
     | RegisterDevice
     | MarkRemembered
@@ -185,6 +210,9 @@ CHALLENGE_KINDS: Final = frozenset(
 
 EVENT_TYPES: Final = get_args(Event)
 """The user's events. If a state accepts several, the first of them is what its page is for."""
+
+NAMING_EVENTS: Final = (SubmitUsername, SubmitPassword, ForgotPassword, SignUp)
+"""The events in which the user names an account."""
 
 
 class InMemory(BaseModel):

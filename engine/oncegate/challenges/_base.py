@@ -28,6 +28,7 @@ from oncegate.states import FlowState
 if TYPE_CHECKING:
     from oncegate.challenges import Call, InMemory
     from oncegate.record import Flow
+    from oncegate.ways_in import WaysIn
 
 
 class Factor(StrEnum):
@@ -75,6 +76,7 @@ class Choice(BaseModel):
         label_code: code of the label in `oncegate.messages.TEXTS`.
         hint: what follows from the choice, in one sentence; empty if the label says enough.
         hint_code: the hint's code.
+        values: values of the label's placeholders.
     """
 
     model_config = ConfigDict(defer_build=True, frozen=True)
@@ -84,6 +86,7 @@ class Choice(BaseModel):
     label_code: str = ModelField(default="", exclude=True)
     hint: str = ""
     hint_code: str = ModelField(default="", exclude=True)
+    values: dict[str, str] = ModelField(default_factory=dict, exclude=True)
 
 
 class PasswordRule(BaseModel):
@@ -115,14 +118,16 @@ class Field(BaseModel):
         hint: what to enter, in one sentence; empty if the label says enough.
         hint_code: the hint's code in `oncegate.messages.TEXTS`.
         type: an HTML input type; ``"choice"`` if ``choices`` lists the values; ``"passkey"`` for the
-            browser's answer to `Step.passkey_options`, as JSON.
+            browser's answer to `Step.passkey_options`, as JSON; ``"authorization"`` for what the
+            browser brings back from `Step.authorize_url`. Nobody types the last two.
         autocomplete: HTML autofill token (HTML Living Standard, 4.10.18.7).
         inputmode: keyboard that a phone should show.
         pattern: regular expression for the whole value, with ASCII digits and without blanks and dashes.
         secret: whether to hide what is typed and never show it again.
         value: initial value; always empty for a secret.
         choices: the values that the field can take; empty for any.
-        style: ``"buttons"`` if each choice is a button, which sends the action.
+        style: ``"buttons"`` if each choice is a button, which sends the action. If the field is not
+            required, they are beside the action's own button.
         rules: for a new password, the rules of the application's `oncegate.PasswordPolicy`.
     """
 
@@ -133,7 +138,9 @@ class Field(BaseModel):
     label_code: str = ModelField(default="", exclude=True)
     hint: str = ""
     hint_code: str = ModelField(default="", exclude=True)
-    type: Literal["text", "password", "email", "tel", "date", "url", "choice", "passkey"]
+    type: Literal[
+        "text", "password", "email", "tel", "date", "url", "choice", "passkey", "authorization"
+    ]
     autocomplete: str = "off"
     inputmode: Literal["text", "numeric", "email", "tel", "url"] = "text"
     pattern: str | None = None
@@ -381,6 +388,8 @@ class EventBase(BaseModel):
         ends_flow: whether the user gives up with it.
         beside: name of the field that a page offers it beside, such as ``"password"``; empty for none.
         summary_code: code of the text under which a page folds its form up, if it is not the main one.
+        title_code: code of the heading of the action's own page, if its form has one. The text of the
+            summary leads there.
     """
 
     model_config = ConfigDict(
@@ -392,6 +401,7 @@ class EventBase(BaseModel):
     ends_flow: ClassVar[bool] = False
     beside: ClassVar[str] = ""
     summary_code: ClassVar[str] = ""
+    title_code: ClassVar[str] = ""
 
     def __init__(self, **data: Any) -> None:
         try:
@@ -408,8 +418,13 @@ class EventBase(BaseModel):
     def first_factor(self) -> SecretStr | None:
         return None
 
+    @property
+    def detail(self) -> str:
+        """Words of others in the event, for the log: never a secret."""
+        return ""
+
     @classmethod
-    def fields(cls, flow: Flow) -> tuple[Field, ...]:
+    def fields(cls, flow: Flow, ways_in: WaysIn) -> tuple[Field, ...]:
         """Return the inputs that a user interface shows for this event."""
         return ()
 

@@ -27,6 +27,7 @@ from oncegate.states import FlowState
 if TYPE_CHECKING:
     from oncegate.challenges import InMemory
     from oncegate.record import Flow
+    from oncegate.ways_in import WaysIn
 
 
 class CodeChallenge(ChallengeBase):
@@ -90,7 +91,7 @@ class SubmitCode(EventBase):
         return (self.code.get_secret_value(),)
 
     @classmethod
-    def fields(cls, flow: Flow) -> tuple[Field, ...]:
+    def fields(cls, flow: Flow, ways_in: WaysIn) -> tuple[Field, ...]:
         return (code_field(),)
 
     @classmethod

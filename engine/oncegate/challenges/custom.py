@@ -21,6 +21,7 @@ from oncegate.states import FlowState
 if TYPE_CHECKING:
     from oncegate.challenges import InMemory
     from oncegate.record import Flow
+    from oncegate.ways_in import WaysIn
 
 
 class CustomChallenge(ChallengeBase):
@@ -73,7 +74,7 @@ class SubmitAnswer(EventBase):
         return (self.answer.get_secret_value(),)
 
     @classmethod
-    def fields(cls, flow: Flow) -> tuple[Field, ...]:
+    def fields(cls, flow: Flow, ways_in: WaysIn) -> tuple[Field, ...]:
         return (field("answer", "answer", type="password", secret=True),)
 
 

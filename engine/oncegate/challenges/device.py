@@ -15,6 +15,7 @@ from oncegate.states import FlowState
 if TYPE_CHECKING:
     from oncegate.challenges import InMemory
     from oncegate.record import Flow
+    from oncegate.ways_in import WaysIn
 
 
 class DeviceChallenge(ChallengeBase):
@@ -62,7 +63,7 @@ class RememberDevice(EventBase):
     remember: bool = True
 
     @classmethod
-    def fields(cls, flow: Flow) -> tuple[Field, ...]:
+    def fields(cls, flow: Flow, ways_in: WaysIn) -> tuple[Field, ...]:
         choices = (choice("true", "choice.remember"), choice("false", "choice.not_now"))
         return (
             field("remember", "remember_device", type="choice", choices=choices, style="buttons"),

@@ -11,6 +11,7 @@ from oncegate.challenges._base import EmailText, EventBase, Field, field
 
 if TYPE_CHECKING:
     from oncegate.record import Flow
+    from oncegate.ways_in import WaysIn
 
 
 class SubmitEmail(EventBase):
@@ -21,5 +22,5 @@ class SubmitEmail(EventBase):
     email: EmailText
 
     @classmethod
-    def fields(cls, flow: Flow) -> tuple[Field, ...]:
+    def fields(cls, flow: Flow, ways_in: WaysIn) -> tuple[Field, ...]:
         return (field("email", "email", type="email", autocomplete="email", inputmode="email"),)

@@ -24,6 +24,7 @@ from oncegate.states import FlowState
 if TYPE_CHECKING:
     from oncegate.challenges import InMemory
     from oncegate.record import Flow
+    from oncegate.ways_in import WaysIn
 
 
 class FactorChoice(ChallengeBase):
@@ -73,7 +74,7 @@ class ChooseFactor(EventBase):
     factor: Factor
 
     @classmethod
-    def fields(cls, flow: Flow) -> tuple[Field, ...]:
+    def fields(cls, flow: Flow, ways_in: WaysIn) -> tuple[Field, ...]:
         choices = tuple(
             choice(factor, f"factor.{factor}", _hint_code(factor, flow))
             for factor in offered_factors(flow)

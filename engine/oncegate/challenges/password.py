@@ -24,6 +24,7 @@ from oncegate.states import FlowState
 if TYPE_CHECKING:
     from oncegate.challenges import InMemory
     from oncegate.record import Flow
+    from oncegate.ways_in import WaysIn
 
 
 class PasswordChallenge(ChallengeBase):
@@ -75,7 +76,7 @@ class SubmitPassword(EventBase):
         return self.password
 
     @classmethod
-    def fields(cls, flow: Flow) -> tuple[Field, ...]:
+    def fields(cls, flow: Flow, ways_in: WaysIn) -> tuple[Field, ...]:
         password = password_field("password", "current-password")
         return (username_field(flow), password) if flow.state is FlowState.IDLE else (password,)
 

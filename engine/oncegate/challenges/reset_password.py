@@ -6,15 +6,24 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import SecretStr
 
-from oncegate.challenges._base import CallBase, CodeText, EventBase, Field, PasswordText
+from oncegate.challenges._base import (
+    CallBase,
+    CodeText,
+    EventBase,
+    Field,
+    PasswordText,
+    UsernameText,
+)
 from oncegate.challenges.code import code_field
 from oncegate.challenges.password import password_field
 from oncegate.challenges.recovery import RecoveryChallenge, RequestNewCode, SendCode
+from oncegate.challenges.username import username_field
 from oncegate.states import FlowState
 
 if TYPE_CHECKING:
     from oncegate.challenges import InMemory
     from oncegate.record import Flow
+    from oncegate.ways_in import WaysIn
 
 
 class PasswordReset(RecoveryChallenge):
@@ -40,15 +49,33 @@ class PasswordReset(RecoveryChallenge):
 
 
 class ForgotPassword(EventBase):
-    """Reset the password with a code. Offered after every rejected sign-in.
+    """Have a code sent that resets the password.
 
     On most pools Cognito does not say that a password has to be reset (AWS developer guide, importing
     users), so the user begins.
+
+    Attributes:
+        username: may be left out if the flow knows it.
     """
 
     machine_event: ClassVar[str] = "forgot_password"
     beside: ClassVar[str] = "password"
+    summary_code: ClassVar[str] = "link.forgot_password"
+    title_code: ClassVar[str] = "title.awaiting_reset"
     type: Literal["forgot_password"] = "forgot_password"
+    username: UsernameText | None = None
+
+    if TYPE_CHECKING:
+
+        def __init__(self, *, username: str | None = None) -> None: ...
+
+    @classmethod
+    def fields(cls, flow: Flow, ways_in: WaysIn) -> tuple[Field, ...]:
+        return (username_field(flow),) if flow.state is FlowState.IDLE else ()
+
+    @classmethod
+    def hint_code(cls, target: FlowState) -> str:
+        return "hint.reset"
 
 
 class ResetPassword(EventBase):
@@ -73,7 +100,7 @@ class ResetPassword(EventBase):
         return self.new_password
 
     @classmethod
-    def fields(cls, flow: Flow) -> tuple[Field, ...]:
+    def fields(cls, flow: Flow, ways_in: WaysIn) -> tuple[Field, ...]:
         return (code_field(), password_field("new_password", "new-password"))
 
 

@@ -14,12 +14,15 @@ from oncegate.challenges._base import (
     Field,
     TokenText,
     UsernameText,
+    choice,
     field,
 )
+from oncegate.challenges.provider import AuthorizeWith, SignInWith
 
 if TYPE_CHECKING:
     from oncegate.challenges import InMemory
     from oncegate.record import Flow
+    from oncegate.ways_in import WaysIn
 
 
 class SubmitUsername(EventBase):
@@ -47,8 +50,19 @@ class SubmitUsername(EventBase):
         ) -> None: ...
 
     @classmethod
-    def fields(cls, flow: Flow) -> tuple[Field, ...]:
-        return (username_field(flow),)
+    def fields(cls, flow: Flow, ways_in: WaysIn) -> tuple[Field, ...]:
+        if not ways_in.passkey:
+            return (username_field(flow),)
+        passkey = field(
+            "preferred",
+            "passkey",
+            type="choice",
+            required=False,
+            choices=(choice(Factor.PASSKEY, "choice.passkey"),),
+            style="buttons",
+        )
+        name = username_field(flow).model_copy(update={"autocomplete": "username webauthn"})
+        return (name, passkey)
 
 
 class StartSignIn(CallBase):
@@ -69,9 +83,11 @@ class StartSignIn(CallBase):
     device_key: str | None = None
 
 
-def start_call(flow: Flow, memory: InMemory) -> StartSignIn:
+def start_call(flow: Flow, memory: InMemory) -> StartSignIn | AuthorizeWith:
     """Return the call of a flow in `requesting_challenge` that has no challenge yet."""
     event = memory.event
+    if isinstance(event, SignInWith):
+        return AuthorizeWith(provider=event.provider)
     return StartSignIn(
         username=flow.username,
         preferred=next(

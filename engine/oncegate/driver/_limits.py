@@ -23,6 +23,7 @@ from oncegate.budget import (
     same_name,
 )
 from oncegate.challenges import (
+    NAMING_EVENTS,
     Call,
     Cancel,
     CheckAnswer,
@@ -35,7 +36,6 @@ from oncegate.challenges import (
     Event,
     Factor,
     FactorChoice,
-    ForgotPassword,
     PasskeyChallenge,
     PasswordChallenge,
     RecoveryChallenge,
@@ -43,11 +43,13 @@ from oncegate.challenges import (
     RequestCode,
     ResetPassword,
     ResetPasswordWith,
+    SignInWith,
+    SignUpRequest,
     SubmitAnswer,
+    SubmitAuthorization,
     SubmitCode,
     SubmitPasskey,
     SubmitPassword,
-    SubmitUsername,
 )
 from oncegate.context import RequestContext
 from oncegate.driver.effects import Effect, Load, Swap
@@ -196,12 +198,12 @@ class Limits:
         """Return whether an event may cause a code, and whether its browser is known to the user."""
         if not _can_cause_a_code(flow, event):
             return True, flow.from_known_browser
-        is_first = isinstance(event, (SubmitPassword, SubmitUsername))
+        is_first = isinstance(event, NAMING_EVENTS)
         if self._budget is None and not context.known_users:
             return True, flow.from_known_browser and not is_first
         typed, tag, is_known = flow.username, _tag_of(flow), flow.from_known_browser
-        if is_first:
-            typed = event.username or typed  # type: ignore[union-attr]
+        if isinstance(event, NAMING_EVENTS):
+            typed = event.username or typed
         names, users = yield from self._names(typed, flow)
         if is_first:
             # Two users may differ in the spelling of their names alone.
@@ -419,7 +421,7 @@ def _password_tag_of(flow: Flow) -> str:
     if flow.state is FlowState.CHECKING_PASSWORD:
         return flow.account_tag
     match flow.challenge:
-        case RecoveryChallenge() | PasskeyChallenge() | PasswordChallenge():
+        case RecoveryChallenge() | SignUpRequest() | PasskeyChallenge() | PasswordChallenge():
             return ""
         case FactorChoice(kind="SELECT_CHALLENGE") | CodeChallenge(is_first_factor=True):
             return ""
@@ -437,13 +439,16 @@ def _browser_tag(is_known: bool) -> str:
 
 def _can_cause_a_code(flow: Flow, event: Event) -> bool:
     if isinstance(event, ChooseFactor):
-        # A sign-in that begins anew can send whatever factor the user prefers.
-        begins = event.factor is Factor.PASSKEY and not isinstance(flow.challenge, FactorChoice)
+        # A sign-in that begins anew can send, whatever factor the user prefers.
+        begins = event.factor is not Factor.PASSWORD and not isinstance(
+            flow.challenge, FactorChoice
+        )
         return begins or event.factor not in _NOT_SENT
     if isinstance(event, SubmitCode):
         return isinstance(flow.challenge, RecoveryChallenge)  # a sign-in follows
     return not isinstance(
-        event, (SubmitPasskey, RememberDevice, ForgotPassword, ConfirmAccount, Cancel)
+        event,
+        (SubmitPasskey, RememberDevice, ConfirmAccount, SignInWith, SubmitAuthorization, Cancel),
     )
 
 
@@ -455,7 +460,7 @@ def _can_send(call: Call) -> bool:
 
 def _is_imitated(flow: Flow, outcome: Outcome) -> bool:
     return (
-        isinstance(flow.challenge, RecoveryChallenge)
+        isinstance(flow.challenge, (RecoveryChallenge, SignUpRequest))
         and isinstance(outcome, Rejected)
         and outcome.reason in IMITATED
     )

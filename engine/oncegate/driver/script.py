@@ -26,13 +26,12 @@ from oncegate._watched import STORE_FAILURES
 from oncegate.budget import DEFAULT_BUDGET, DEFAULT_GUESS_LIMIT, CodeBudget, GuessLimit
 from oncegate.challenges import (
     EVENT_TYPES,
+    NAMING_EVENTS,
     Call,
     ChooseFactor,
     Event,
     FactorChoice,
     InMemory,
-    SubmitPassword,
-    SubmitUsername,
     call_for,
 )
 from oncegate.context import RequestContext, StepRef
@@ -121,6 +120,7 @@ class Driver:
         lease: float | None = None,
         retain_password: bool = False,
         show_trigger_words: bool = False,
+        reveal_existing_users: bool = False,
         password_policy: PasswordPolicy | None = None,
         new_code_cooldown: float = 30.0,
         new_codes_per_flow: int = NEW_CODES_PER_FLOW,
@@ -147,6 +147,8 @@ class Driver:
                 challenge lives, so that a new code takes one click. Otherwise the user enters it again.
             show_trigger_words: show users what the pool's own Lambda triggers say when they refuse, as
                 the message's detail. Switch it on only if your triggers are written for users.
+            reveal_existing_users: tell users who sign up that a name is taken. Anyone can then find out
+                who has an account. Otherwise they are told to expect a code, which does not arrive.
             password_policy: the pool's policy, whose rules users read before they choose a password. It
                 is not enforced: Cognito decides. None: no rules are shown.
             new_code_cooldown: seconds between a code and the earliest request for the next.
@@ -161,6 +163,11 @@ class Driver:
         """
         if record_schema not in get_args(SchemaNumber):
             raise Misconfigured("record_schema must be 1 or 2")
+        if record_schema == 1 and (transport.ways_in.sign_up or transport.ways_in.providers):
+            raise Misconfigured(
+                "record_schema=1: workers of 0.1 do not know sign-up and identity providers; offer them "
+                "once all workers write record_schema=2"
+            )
         if not isinstance(keys, SealingKeys | None):
             # Such as "", which would silently be no key.
             raise Misconfigured("keys must be SealingKeys, or None for none")
@@ -190,8 +197,10 @@ class Driver:
             cooldown=new_code_cooldown,
             retain_password=retain_password,
             show_trigger_words=show_trigger_words,
+            reveal_existing_users=reveal_existing_users,
+            ways_in=transport.ways_in,
         )
-        self._step = partial(step_of, password_policy=password_policy)
+        self._step = partial(step_of, password_policy=password_policy, ways_in=transport.ways_in)
         self._unsaved = Flow(
             is_passwordless=transport.is_passwordless, new_codes_left=new_codes_per_flow
         )
@@ -266,7 +275,10 @@ class Driver:
         if flow.version == 0 and not ahead.is_in_flight:
             # Nothing was stored and nothing is called: a made-up flow must not cost the store a row.
             return self._step(flow_id.text, ahead)
-        if not (yield from self._save(flow_id, flow, ahead, event.type, context)):
+        saved = yield from self._save(
+            flow_id, flow, ahead, event.type, context, detail=event.detail
+        )
+        if not saved:
             # Another event was saved first: its worker makes the call, and its step is the result.
             flow = yield from self._current(flow_id)
             return (yield from self._suppress(flow_id, flow, event, context, "stale"))
@@ -462,7 +474,7 @@ class Driver:
         if vault is None:
             return None
         names = [flow.challenge.username] if flow.challenge else []
-        typed = event.username if isinstance(event, (SubmitPassword, SubmitUsername)) else None
+        typed = event.username if isinstance(event, NAMING_EVENTS) else None
         names.append(typed or flow.username)
         for name in names:
             device: Device | None = yield FindDevice(vault, name)
@@ -541,6 +553,7 @@ class Driver:
         cause: str,
         context: RequestContext | None,
         outcome: Outcome | None = None,
+        detail: str = "",
     ) -> Generator[Effect, Any, bool]:
         # An outcome need not be durable: if it is lost, the flow is found in flight, and returns to
         # `idle` when its lease expires. The write-ahead of a call must be durable, and so must user
@@ -557,7 +570,7 @@ class Driver:
                     version=after.version,
                     at=after.saved_at,
                     message=after.message,
-                    detail=getattr(outcome, "detail", ""),
+                    detail=getattr(outcome, "detail", detail),
                     delivered=_delivered(outcome),
                     context=context,
                     user=_user_of(after, before),

@@ -26,6 +26,7 @@ from oncegate.machine.context import (
 from oncegate.machine.engine import CompiledChart
 from oncegate.record import Flow
 from oncegate.states import FlowState
+from oncegate.ways_in import WaysIn
 
 CHART: Final = CompiledChart(SignInMachine)
 """The table. It is immutable, and any number of threads may use it."""
@@ -41,6 +42,10 @@ _NO_INPUTS = GuardInputs()
 _STANDING = frozenset(
     {
         "sign_in_was_rejected",
+        "password_reset_is_offered",
+        "sign_up_is_offered",
+        "provider_is_offered",
+        "second_factor_is_asked",
         "username_is_enough",
         "factor_is_offered",
         "code_was_delivered",
@@ -49,7 +54,7 @@ _STANDING = frozenset(
         "new_codes_remain",
     }
 )
-"""Guards that depend on the flow alone: while one is closed, the event is not even offered."""
+"""Guards that depend on the flow and the settings: while one is closed, the event is not offered."""
 
 _REASONS: Final = {
     "code_not_sent": "stale",
@@ -58,6 +63,11 @@ _REASONS: Final = {
     "factor_is_offered": "not_offered",
     "username_is_known": "username_missing",
     "sign_in_was_rejected": "not_allowed",
+    "password_reset_is_offered": "not_allowed",
+    "sign_up_is_offered": "not_allowed",
+    "password_is_given": "password_missing",
+    "provider_is_offered": "not_offered",
+    "state_matches": "not_this_sign_in",
     "username_is_enough": "not_allowed",
     "code_was_delivered": "not_allowed",
     "code_of_factor_is_due": "too_soon",
@@ -144,11 +154,11 @@ def advance(
     return context.finished()
 
 
-def allowed_events(flow: Flow) -> Mapping[str, FlowState]:
+def allowed_events(flow: Flow, ways_in: WaysIn = _NO_POLICY.ways_in) -> Mapping[str, FlowState]:
     """Return the events that the user may send to this flow, the main one first.
 
-    Each has the state that it leads to, as far as the flow alone decides it: not the time, not the
-    event's own fields, and not the limits of codes and guesses.
+    Each has the state that it leads to, as far as the flow and the settings decide it: not the time,
+    not the event's own fields, and not the limits of codes and guesses.
     """
     guards = CHART.bind(
         TransitionContext(
@@ -157,7 +167,7 @@ def allowed_events(flow: Flow) -> Mapping[str, FlowState]:
             now=0.0,
             expected_version=flow.version,
             digest="",
-            policy=_NO_POLICY,
+            policy=Policy(ways_in=ways_in),
             inputs=_NO_INPUTS,
         )
     )

@@ -74,6 +74,8 @@ class SignInMachine(Guards, Effects, StateChart[TransitionContext]):
     awaiting_confirmation = State(value=FlowState.AWAITING_CONFIRMATION)
     awaiting_new_password = State(value=FlowState.AWAITING_NEW_PASSWORD)
     awaiting_reset = State(value=FlowState.AWAITING_RESET)
+    signing_up = State(value=FlowState.SIGNING_UP)
+    awaiting_provider = State(value=FlowState.AWAITING_PROVIDER)
     offering_device = State(value=FlowState.OFFERING_DEVICE)
     authenticated = State(value=FlowState.AUTHENTICATED, final=True)
     failed = State(value=FlowState.FAILED, final=True)
@@ -84,6 +86,8 @@ class SignInMachine(Guards, Effects, StateChart[TransitionContext]):
     requesting_challenge = State(value=FlowState.REQUESTING_CHALLENGE)
     checking_answer = State(value=FlowState.CHECKING_ANSWER)
     setting_password = State(value=FlowState.SETTING_PASSWORD)
+    creating_account = State(value=FlowState.CREATING_ACCOUNT)
+    exchanging_code = State(value=FlowState.EXCHANGING_CODE)
     checking_device = State(value=FlowState.CHECKING_DEVICE)
     registering_device = State(value=FlowState.REGISTERING_DEVICE)
     remembering_device = State(value=FlowState.REMEMBERING_DEVICE)
@@ -104,9 +108,24 @@ class SignInMachine(Guards, Effects, StateChart[TransitionContext]):
         awaiting_confirmation,
         awaiting_new_password,
         awaiting_reset,
+        signing_up,
+        awaiting_provider,
+    )
+    _other_factor = (
+        "code_not_sent",
+        "factor_is_offered",
+        "code_of_factor_is_due",
+        "new_codes_remain",
+        "budget_remains",
     )
     _new_code = ("code_not_sent", "cooldown_is_over", "new_codes_remain", "budget_remains")
-    _calls = (checking_password, requesting_challenge, checking_answer, setting_password)
+    _calls = (
+        checking_password,
+        requesting_challenge,
+        checking_answer,
+        setting_password,
+        exchanging_code,
+    )
 
     # ── the user's events ──
 
@@ -144,6 +163,17 @@ class SignInMachine(Guards, Effects, StateChart[TransitionContext]):
             cond=["code_not_sent", "factor_is_offered", "code_of_factor_is_due", "budget_remains"],
             on="write_choice_ahead",
         )
+        # Another second factor: anew, with the password. A session takes one choice.
+        | awaiting_mfa.to(
+            checking_password,
+            cond=["second_factor_is_asked", "password_is_retained", *_other_factor],
+            on="write_other_second_factor_ahead",
+        )
+        | awaiting_mfa.to(
+            idle,
+            cond=["second_factor_is_asked", *_other_factor],
+            on="start_over_for_other_factor",
+        )
         # Another way to sign in: anew, with the factor that the user prefers.
         | awaiting_password.from_(
             awaiting_mfa,
@@ -155,10 +185,7 @@ class SignInMachine(Guards, Effects, StateChart[TransitionContext]):
             awaiting_password,
             awaiting_mfa,
             awaiting_passkey,
-            cond=[
-                *("code_not_sent", "factor_is_offered", "code_of_factor_is_due"),
-                *("new_codes_remain", "budget_remains"),
-            ],
+            cond=[*_other_factor],
             on="write_other_factor_ahead",
         )
     )
@@ -234,7 +261,45 @@ class SignInMachine(Guards, Effects, StateChart[TransitionContext]):
         )
     )
     forgot_password = Event(
-        idle.to(awaiting_reset, cond=["step_is_current", "sign_in_was_rejected"], on="start_reset")
+        requesting_challenge.from_(
+            idle,
+            awaiting_password,
+            cond=[
+                *("code_not_sent", "password_reset_is_offered", "username_is_known"),
+                *("cooldown_is_over", "budget_remains"),
+            ],
+            on="write_reset_ahead",
+        )
+    )
+    sign_up = Event(
+        creating_account.from_(
+            idle,
+            signing_up,
+            cond=[
+                *("code_not_sent", "sign_up_is_offered", "password_is_given"),
+                *("cooldown_is_over", "budget_remains"),
+            ],
+            on="write_sign_up_ahead",
+        )
+    )
+    sign_in_with = Event(
+        idle.to(
+            requesting_challenge,
+            cond=["code_not_sent", "provider_is_offered"],
+            on="write_provider_ahead",
+        )
+    )
+    submit_authorization = Event(
+        awaiting_provider.to(
+            idle,
+            cond=["step_is_current", "state_matches", "provider_refused"],
+            on="start_over_refused_by_provider",
+        )
+        | awaiting_provider.to(
+            exchanging_code,
+            cond=["step_is_current", "answer_is_new", "state_matches"],
+            on="write_answer_ahead",
+        )
     )
     confirm_account = Event(
         idle.to(
@@ -249,7 +314,9 @@ class SignInMachine(Guards, Effects, StateChart[TransitionContext]):
 
     # ── outcomes ──
 
-    accepted = Event(deciding.from_(*_calls, checking_device, on="record_acceptance"))
+    accepted = Event(
+        deciding.from_(*_calls, creating_account, checking_device, on="record_acceptance")
+    )
     rejected = Event(
         # Only a forgotten device repeats a call, and only the rejection of a device forgets it.
         checking_password.to(
@@ -283,6 +350,8 @@ class SignInMachine(Guards, Effects, StateChart[TransitionContext]):
         )
         | requesting_challenge.to(deciding, cond="factor_is_unusable", on="drop_factor")
         | requesting_challenge.to(deciding, cond="recovery_is_imitated", on="imitate_recovery_code")
+        | creating_account.to(deciding, cond="name_is_taken", on="imitate_sign_up")
+        | creating_account.to(deciding, cond="sign_up_can_be_corrected", on="note_rejection")
         | deciding.from_(
             requesting_challenge,
             checking_answer,
@@ -305,11 +374,12 @@ class SignInMachine(Guards, Effects, StateChart[TransitionContext]):
             requesting_challenge,
             checking_answer,
             setting_password,
+            exchanging_code,
             cond="challenge_is_dead",
             on="start_over_rejected",
         )
         # Nothing that the user does would help.
-        | failed.from_(*_calls, checking_device, on="fail_rejected")
+        | failed.from_(*_calls, creating_account, checking_device, on="fail_rejected")
         # The user is signed in whatever becomes of the device.
         | authenticated.from_(registering_device, remembering_device, on="withdraw_device_offer")
     )
@@ -326,13 +396,25 @@ class SignInMachine(Guards, Effects, StateChart[TransitionContext]):
     )
     remembered = Event(remembering_device.to(authenticated, on="withdraw_device_offer"))
     not_sent = Event(
-        deciding.from_(checking_password, requesting_challenge, on="note_not_sent")
-        | deciding.from_(checking_answer, setting_password, on=["note_not_sent", "forget_answer"])
+        deciding.from_(
+            checking_password, requesting_challenge, creating_account, on="note_not_sent"
+        )
+        | deciding.from_(
+            checking_answer,
+            setting_password,
+            exchanging_code,
+            on=["note_not_sent", "forget_answer"],
+        )
         | checking_device.to(idle, on=["start_over_unknown", "note_not_sent"])
         | authenticated.from_(registering_device, remembering_device, on="withdraw_device_offer")
     )
     unknown = Event(
-        idle.from_(*_calls, checking_device, on="start_over_unknown")
+        # Its code works outside any session, so the user may enter it if it arrives.
+        creating_account.to(deciding, on="expect_recovery_code")
+        | requesting_challenge.to(
+            deciding, cond="recovery_code_was_requested", on="expect_recovery_code"
+        )
+        | idle.from_(*_calls, checking_device, on="start_over_unknown")
         | authenticated.from_(registering_device, remembering_device, on="withdraw_device_offer")
     )
 
@@ -346,6 +428,12 @@ class SignInMachine(Guards, Effects, StateChart[TransitionContext]):
             remembering_device,
             cond="tokens_are_with_the_caller and deadline_has_passed",
             on="withdraw_device_offer",
+        )
+        | creating_account.to(deciding, cond="deadline_has_passed", on="expect_recovery_code")
+        | requesting_challenge.to(
+            deciding,
+            cond="recovery_code_was_requested and deadline_has_passed",
+            on="expect_recovery_code",
         )
         | idle.from_(
             *_calls,
@@ -377,6 +465,8 @@ class SignInMachine(Guards, Effects, StateChart[TransitionContext]):
     deciding.to(awaiting_confirmation, cond="challenge_waits_there")
     deciding.to(awaiting_new_password, cond="challenge_waits_there")
     deciding.to(awaiting_reset, cond="challenge_waits_there")
+    deciding.to(signing_up, cond="challenge_waits_there")
+    deciding.to(awaiting_provider, cond="challenge_waits_there")
     deciding.to(checking_device, cond="device_is_challenged", on="write_ahead")
     deciding.to(
         checking_password,

@@ -12,8 +12,12 @@ from oncegate.outcomes import Outcome, Rejected, RejectionReason
 from oncegate.record import Flow
 from oncegate.states import FlowState
 from oncegate.tokens import Tokens
+from oncegate.ways_in import WaysIn
 
 _FIELDS = frozenset(Flow.model_fields)
+
+
+_WAYS_IN = WaysIn()
 
 
 class TimePassed:
@@ -36,12 +40,16 @@ class Policy(NamedTuple):
         retain_password: whether the password is retained, sealed, while a challenge lives, so that a
             new code takes one click.
         show_trigger_words: whether users see the words of the pool's own Lambda triggers.
+        reveal_existing_users: whether signing up tells that a name is taken.
+        ways_in: what the first step offers beside the sign-in.
     """
 
     lease: float = 0.0
     cooldown: float = 0.0
     retain_password: bool = False
     show_trigger_words: bool = False
+    reveal_existing_users: bool = False
+    ways_in: WaysIn = _WAYS_IN
 
 
 class GuardInputs(NamedTuple):

@@ -15,13 +15,20 @@ from oncegate.challenges import (
     DeviceOffer,
     Factor,
     FactorChoice,
+    ForgotPassword,
     PasswordChallenge,
     RecoveryChallenge,
+    SignInWith,
+    SignUp,
+    SignUpConfirmation,
+    SignUpRequest,
+    SubmitAuthorization,
     SubmitCode,
     SubmitPassword,
     SubmitUsername,
     UnknownChallenge,
 )
+from oncegate.challenges._attributes import attributes_for
 from oncegate.machine.guards import RECOVERIES
 from oncegate.outcomes import (
     ChallengeIssued,
@@ -50,6 +57,8 @@ _ENDS = frozenset(
 )
 """The reasons that are true words for the end of a flow; the others presume a way on."""
 
+# A pool's Lambda that refuses a username says that the password is wrong; there is none, and no code.
+_WITHOUT_A_CHALLENGE = {"wrong_credentials": "username_refused", "code_expired": "challenge_dead"}
 _REQUESTS = frozenset({FlowState.CHECKING_PASSWORD, FlowState.REQUESTING_CHALLENGE})
 _ANSWERS = frozenset({FlowState.CHECKING_ANSWER, FlowState.SETTING_PASSWORD})
 
@@ -110,6 +119,36 @@ class Effects:
             from_known_browser=self.model.inputs.from_known_browser,
         )
 
+    def write_reset_ahead(self) -> None:
+        """Write ahead the request of a code that resets a forgotten password."""
+        trigger = self.model.trigger
+        assert isinstance(trigger, ForgotPassword)
+        self.write_request_ahead()
+        self._name_account(trigger.username or self.model.flow.username)
+        self._begin_recovery(RejectionReason.PASSWORD_RESET_REQUIRED)
+
+    def write_sign_up_ahead(self) -> None:
+        """Write ahead a new account. The password is stored only if the application opted in."""
+        context, trigger = self.model, self.model.trigger
+        assert isinstance(trigger, SignUp)
+        assert context.policy.ways_in.sign_up is not None
+        self.write_request_ahead()
+        self._name_account(trigger.username)
+        names = context.policy.ways_in.sign_up.attributes
+        request = SignUpRequest(
+            username=trigger.username,
+            attributes=attributes_for(trigger.attributes, names, "SIGN_UP"),
+        )
+        self._set_challenge(request, context.now)
+        retained = trigger.password if context.policy.retain_password else None
+        context.change(account_tag="", retained_password=retained)
+
+    def write_provider_ahead(self) -> None:
+        """Write ahead the request to an identity provider, which says who the user is."""
+        assert isinstance(self.model.trigger, SignInWith)
+        self.write_ahead()
+        self._name_account("")
+
     def note_choice(self) -> None:
         """Record the factor that the user chose."""
         trigger = self.model.trigger
@@ -127,6 +166,13 @@ class Effects:
         assert isinstance(trigger, ChooseFactor)
         self._drop_challenge(factor=trigger.factor, preselected_factor=None, account_tag="")
         self.write_new_code_ahead()
+
+    def write_other_second_factor_ahead(self) -> None:
+        """Write ahead the first factor again, for another second factor."""
+        retained = self.model.flow.retained_password
+        self._change_second_factor()
+        self.write_new_code_ahead()
+        self.model.change(retained_password=retained)
 
     def ask_for_password(self) -> None:
         """Ask for the password instead of another first factor. The sign-in will begin anew with it."""
@@ -176,8 +222,14 @@ class Effects:
         """Record the challenge, the session or the confirmation that Cognito answered with."""
         context, trigger = self.model, self.model.trigger
         challenge = trigger.challenge if isinstance(trigger, ChallengeIssued) else None
-        if isinstance(challenge, RecoveryChallenge):
+        is_new_account = context.state is FlowState.CREATING_ACCOUNT
+        is_hidden = not (is_new_account and context.policy.reveal_existing_users)
+        if isinstance(challenge, RecoveryChallenge) and is_hidden:
             challenge = challenge.model_copy(update={"delivery": _hidden_delivery()})
+            if is_new_account:
+                context.change(message="sign_up_sent")
+        if isinstance(challenge, CodeChallenge):
+            challenge = self._with_other_second_factors(challenge)
         self._note_password_change()
         self._set_challenge(challenge, context.flow.saved_at)
         context.change(start_session=None)
@@ -202,17 +254,21 @@ class Effects:
         self._begin_recovery(RejectionReason.SIGN_UP_NOT_CONFIRMED)
         self.model.change(message="sign_up_not_confirmed")
 
-    def start_reset(self) -> None:
-        """Ask for the code of a reset, because the user has forgotten the password."""
-        self._begin_recovery(RejectionReason.PASSWORD_RESET_REQUIRED)
-
     def imitate_recovery_code(self) -> None:
         """Go on as if a code had been sent: whether there is such a user must not be told."""
-        challenge = self.model.challenge
-        assert isinstance(challenge, RecoveryChallenge)
-        imitated = challenge.model_copy(update={"delivery": _hidden_delivery()})
-        self._set_challenge(imitated, self.model.flow.saved_at)
-        self._start_cooldown()
+        self._expect_recovery_code()
+
+    def imitate_sign_up(self) -> None:
+        """Go on as if an account had been created: that there is one already must not be told."""
+        self._expect_recovery_code()
+        self.model.change(message="sign_up_sent")
+
+    def expect_recovery_code(self) -> None:
+        """Wait for a code that may have been sent. It works whether or not the answer arrived."""
+        is_new_account = isinstance(self.model.challenge, SignUpRequest)
+        self._expect_recovery_code()
+        what = "sign_up" if is_new_account else "recovery"
+        self.model.change(message=f"{what}_outcome_unknown")
 
     def start_recovery(self) -> None:
         """Record that the user has to confirm the sign-up or reset the password first."""
@@ -299,6 +355,20 @@ class Effects:
             new_codes_left=self.model.flow.new_codes_left - 1, message="password_for_new_code"
         )
 
+    def start_over_for_other_factor(self) -> None:
+        """Start over, so that the user's password leads to another second factor."""
+        self._change_second_factor()
+        self.model.change(
+            new_codes_left=self.model.flow.new_codes_left - 1, message="password_for_other_factor"
+        )
+
+    def start_over_refused_by_provider(self) -> None:
+        """Start over after the identity provider's error."""
+        trigger = self.model.trigger
+        assert isinstance(trigger, SubmitAuthorization)
+        message = "provider_denied" if trigger.error == "access_denied" else "provider_failed"
+        self._drop_challenge(message=message, detail="")
+
     def start_over_rejected(self) -> None:
         """Start over, and tell the user why."""
         trigger = self.model.trigger
@@ -369,6 +439,39 @@ class Effects:
         recovery = RECOVERIES[kind](username=flow.own_name.rstrip() or flow.username)
         self._set_challenge(recovery, self.model.now)
 
+    def _name_account(self, username: str) -> None:
+        """Record the name that the user entered, with nothing of another one."""
+        flow = self.model.flow
+        self._forget_choices_of_another(username)
+        self.model.change(
+            username=username,
+            own_name=flow.own_name if username == flow.username else "",
+            from_known_browser=self.model.inputs.from_known_browser,
+            retained_password=None,
+        )
+
+    def _expect_recovery_code(self) -> None:
+        challenge = self.model.challenge
+        if isinstance(challenge, SignUpRequest):
+            challenge = SignUpConfirmation(username=challenge.username)
+        assert isinstance(challenge, RecoveryChallenge)
+        expected = challenge.model_copy(update={"delivery": _hidden_delivery()})
+        self._set_challenge(expected, self.model.flow.saved_at)
+        self._start_cooldown()
+
+    def _with_other_second_factors(self, challenge: CodeChallenge) -> CodeChallenge:
+        """Return a challenge with the factors that could have been chosen instead of it."""
+        before = self.model.flow.challenge
+        if not (isinstance(before, FactorChoice) and before.kind == "SELECT_MFA_TYPE"):
+            return challenge
+        others = tuple(factor for factor in before.factors if factor is not challenge.kind)
+        return challenge.model_copy(update={"available": others})
+
+    def _change_second_factor(self) -> None:
+        trigger = self.model.trigger
+        assert isinstance(trigger, ChooseFactor)
+        self._drop_challenge(preselected_factor=trigger.factor)
+
     def _note_password_change(self) -> None:
         """Note that a call has set a new password, or may have."""
         if self.model.flow.state is FlowState.SETTING_PASSWORD:
@@ -390,8 +493,7 @@ class Effects:
         if reason in RECOVERIES and state not in _ANSWERS:  # no caller is told
             reason = RejectionReason.WRONG_CREDENTIALS
         if challenge is None and state is FlowState.REQUESTING_CHALLENGE:
-            # A pool's Lambda that refuses a username says that the password is wrong; there is none.
-            return "username_refused" if reason == "wrong_credentials" else str(reason)
+            return _WITHOUT_A_CHALLENGE.get(reason, str(reason))
         if challenge is None or state is FlowState.CHECKING_PASSWORD:
             return str(reason)
         return challenge.messages.get(reason, str(reason))

@@ -14,10 +14,16 @@ from oncegate.challenges import (
     DeviceOffer,
     Factor,
     FactorChoice,
+    ForgotPassword,
     PasswordReset,
+    ProviderChallenge,
     RecoveryChallenge,
     RememberDevice,
+    SignInWith,
+    SignUp,
     SignUpConfirmation,
+    SignUpRequest,
+    SubmitAuthorization,
     SubmitPassword,
 )
 from oncegate.challenges.factor_choice import offered_factors
@@ -49,10 +55,11 @@ IMITATED: Final = frozenset(
         RejectionReason.WRONG_CREDENTIALS,
         RejectionReason.FACTOR_UNUSABLE,
         RejectionReason.ADMINISTRATOR_MUST_ACT,
+        RejectionReason.USERNAME_TAKEN,
         *RECOVERIES,
     }
 )
-"""The reasons for which a recovery goes on as if its code had been sent.
+"""The reasons for which a recovery or a new account goes on as if its code had been sent.
 
 They differ between users, known and unknown, and the user has proven nothing (P6).
 """
@@ -95,12 +102,46 @@ class Guards:
     def username_is_known(self) -> bool:
         """The event or the flow names the user."""
         trigger = self.model.trigger
-        typed = trigger.username if isinstance(trigger, SubmitPassword) else None
-        return bool(typed or self.model.flow.username)
+        names = isinstance(trigger, (SubmitPassword, ForgotPassword)) and trigger.username
+        return bool(names or self.model.flow.username)
 
     def sign_in_was_rejected(self) -> bool:
         """Cognito rejected the first factor of this user, who may have a recovery to do."""
         return self.model.flow.message in _REJECTED and bool(self.model.flow.username)
+
+    def password_reset_is_offered(self) -> bool:
+        """Users may reset a forgotten password."""
+        return self.model.policy.ways_in.password_reset
+
+    def sign_up_is_offered(self) -> bool:
+        """Users may create an account."""
+        return self.model.policy.ways_in.sign_up is not None
+
+    def password_is_given(self) -> bool:
+        """The event has the password that the form of a new account requires, if it does."""
+        trigger, form = self.model.trigger, self.model.policy.ways_in.sign_up
+        is_required = form is not None and form.password == "required"
+        return not is_required or (isinstance(trigger, SignUp) and trigger.password is not None)
+
+    def provider_is_offered(self) -> bool:
+        """The application offers the chosen identity provider, or any if none is chosen yet."""
+        trigger = self.model.trigger
+        offered = [provider.name for provider in self.model.policy.ways_in.providers]
+        return trigger.provider in offered if isinstance(trigger, SignInWith) else bool(offered)
+
+    def state_matches(self) -> bool:
+        """The provider's answer repeats the state of this flow's request (RFC 6749, 10.12)."""
+        challenge, trigger = self.model.challenge, self.model.trigger
+        return (
+            isinstance(challenge, ProviderChallenge)
+            and isinstance(trigger, SubmitAuthorization)
+            and challenge.is_answered_by(trigger)
+        )
+
+    def provider_refused(self) -> bool:
+        """The provider answered with an error, so there is no code to exchange."""
+        trigger = self.model.trigger
+        return isinstance(trigger, SubmitAuthorization) and trigger.code is None
 
     def username_is_enough(self) -> bool:
         """The transport can begin without a password."""
@@ -118,6 +159,11 @@ class Guards:
             isinstance(trigger, ChooseFactor) and trigger.factor in self.model.flow.sent_factors
         )
         return not was_sent or self.cooldown_is_over()
+
+    def second_factor_is_asked(self) -> bool:
+        """A code is asked for after the password, so another way takes the password again."""
+        challenge = self.model.challenge
+        return isinstance(challenge, CodeChallenge) and not challenge.is_first_factor
 
     def password_is_chosen(self) -> bool:
         """The chosen factor is the password, so the user has to enter it before any call."""
@@ -195,6 +241,24 @@ class Guards:
         """No code was sent because of who the user is, or is not, which must not be told."""
         is_recovery = isinstance(self.model.challenge, RecoveryChallenge)
         return is_recovery and self.model.rejection_reason in IMITATED
+
+    def name_is_taken(self) -> bool:
+        """There is an account of that name, which must not be told."""
+        is_taken = self.model.rejection_reason is RejectionReason.USERNAME_TAKEN
+        return is_taken and not self.model.policy.reveal_existing_users
+
+    def sign_up_can_be_corrected(self) -> bool:
+        """The pool refused what was entered for a new account: no account was created."""
+        return self.model.rejection_reason in {
+            RejectionReason.INPUT_REFUSED,
+            RejectionReason.NEW_PASSWORD_REFUSED,
+            RejectionReason.TRIGGER_REFUSED,
+            RejectionReason.USERNAME_TAKEN,
+        }
+
+    def recovery_code_was_requested(self) -> bool:
+        """The call was to send a code that is answered outside any session, so one may arrive."""
+        return isinstance(self.model.challenge, RecoveryChallenge)
 
     def recovery_continues(self) -> bool:
         """The recovery's code no longer works, and another one can be requested."""
@@ -338,7 +402,7 @@ class Guards:
     def recovery_is_done(self) -> bool:
         """Cognito just confirmed the sign-up or reset the password, as this flow asked it to."""
         return isinstance(self.model.trigger, Confirmed) and isinstance(
-            self.model.before.challenge, RecoveryChallenge
+            self.model.before.challenge, (RecoveryChallenge, SignUpRequest)
         )
 
     def first_factor_is_at_hand(self) -> bool:

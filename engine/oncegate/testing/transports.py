@@ -22,6 +22,7 @@ from oncegate.outcomes import (
     TokensIssued,
 )
 from oncegate.ports import TokenService, Transport
+from oncegate.ways_in import WaysIn
 
 
 class ScriptedTransport:
@@ -38,6 +39,7 @@ class ScriptedTransport:
     app_id = "scripted"
     max_call_seconds = 30.0
     is_passwordless = False
+    ways_in = WaysIn()
     token_service: TokenService | None = None
 
     def __init__(self, *outcomes: Outcome | Callable[[Call], Outcome]) -> None:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from oncegate import Factor, RequestContext, SignedOut, SignIn, Tokens
+from oncegate import Factor, RequestContext, SignedOut, SignIn, Tokens, WaysIn
 from oncegate.adapters import (
     Call,
     ChallengeIssued,
@@ -53,6 +53,9 @@ class OwnTokens:
     def devices(self, tokens: Tokens) -> list[ListedDevice]:
         return [ListedDevice("key", "Firefox", None)]
 
+    def logout_url(self, tokens: Tokens, return_to: str) -> str | None:
+        return None
+
     def forget_device(self, tokens: Tokens, key: str) -> None:
         print(key)
 
@@ -61,6 +64,7 @@ class OwnTransport:
     app_id = "pool/client"
     max_call_seconds = 12.0
     is_passwordless = False
+    ways_in = WaysIn()
 
     def __init__(self) -> None:
         self._tokens = OwnTokens()

@@ -51,6 +51,7 @@ class TransportWithoutTokens:
     app_id = "pool/client"
     max_call_seconds = 12.0
     is_passwordless = False
+    ways_in = WaysIn()
 
     def perform(self, call: Call, context: RequestContext) -> Outcome:
         raise NotImplementedError
