@@ -1,4 +1,8 @@
-"""The sandbox over HTTP: Cognito's protocol at ``/``, controls for tests below ``/_sandbox``."""
+"""The sandbox over HTTP: Cognito's protocol at ``/``, managed login, and controls for tests.
+
+Managed login has ``/oauth2/…``, ``/login``, ``/logout`` and ``/error``; the controls are below
+``/_sandbox``.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +12,9 @@ import logging
 import threading
 import uuid
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
+from urllib.parse import parse_qs, parse_qsl, urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from starlette.applications import Starlette
@@ -19,16 +24,20 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
 
+from oncegate import InvalidInput
 from oncegate_sandbox._cognito import Cognito
 from oncegate_sandbox._connections import NoResponse
+from oncegate_sandbox._managed_login import ManagedLogin, openid_configuration
+from oncegate_sandbox._managed_login_pages import error_page
 from oncegate_sandbox._model import service_model
+from oncegate_sandbox._oauth import EndpointRequest
 from oncegate_sandbox._requests import LoggedRequest, RequestLog
 from oncegate_sandbox._rules import Rule, rule, rules
 from oncegate_sandbox._triggers import turn
 from oncegate_sandbox._user_state import UserState, user_state
 from oncegate_sandbox.clock import SandboxClock
 from oncegate_sandbox.errors import CognitoError
-from oncegate_sandbox.faults import Fault, Faults, Reply
+from oncegate_sandbox.faults import ENDPOINTS, Fault, Faults, Reply
 from oncegate_sandbox.inbox import SentMessage
 from oncegate_sandbox.pool import Pool
 
@@ -84,7 +93,7 @@ class _Answer(NamedTuple):
     @classmethod
     def of(cls, answer: Mapping[str, Any] | CognitoError | Reply) -> _Answer:
         if isinstance(answer, Reply):
-            return cls(answer.status, answer.body, answer.media_type, answer.headers)
+            return cls(answer.status, answer.body, answer.media_type, answer.headers, answer.error)
         if not isinstance(answer, CognitoError):
             return cls(200, json.dumps(answer).encode(), _JSON, {})
         content = {"__type": answer.code, "message": answer.message}
@@ -103,6 +112,20 @@ class _Answer(NamedTuple):
         if self.body:
             headers["Content-Type"] = self.media_type
         return Response(self.body, self.status, headers)
+
+
+_Outcome = Mapping[str, Any] | CognitoError | Reply
+"""The outcome of a call: Cognito's response or error, or a reply as it is."""
+
+_METHODS = {
+    "oauth2/authorize": ["GET"],
+    "login": ["GET", "POST"],
+    "oauth2/userInfo": ["GET", "POST"],
+    "logout": ["GET"],
+}
+"""Methods of the endpoints of managed login, except those that take POST only."""
+
+_WITHOUT_PAGES = {"oauth2/token", "oauth2/userInfo", "oauth2/revoke"}
 
 
 class SandboxApp:
@@ -124,6 +147,9 @@ class SandboxApp:
         self._faults = Faults()
         self._calls: Counter[str] = Counter()
         self._log = RequestLog()
+        self._managed_login = ManagedLogin(
+            cognito, clock, is_secure=urlsplit(endpoint).scheme == "https"
+        )
         self._turn = threading.Lock()
         below_pool, everyone = "/{pool_id}/.well-known", ["*"]
         for_tests = Middleware(
@@ -152,6 +178,22 @@ class SandboxApp:
                     self.openid_configuration,
                     middleware=[for_tests],
                 ),
+                Route(
+                    "/.well-known/openid-configuration",
+                    self.openid_configuration,
+                    middleware=[for_tests],
+                ),
+                Route("/error", self.error),
+                *(
+                    Route(
+                        f"/{endpoint}",
+                        self.managed_login,
+                        methods=_METHODS.get(endpoint, ["POST"]),
+                        # Browsers call the endpoints for tokens from other origins.
+                        middleware=[for_tests] if endpoint in _WITHOUT_PAGES else None,
+                    )
+                    for endpoint in ENDPOINTS
+                ),
                 Mount("/_sandbox", routes=controls, middleware=[for_tests]),
             ]
         )
@@ -170,11 +212,25 @@ class SandboxApp:
         """Return the requests, oldest first."""
         return self._log.requests()
 
+    def return_from_provider(self, url: str, email: str | None) -> str:
+        """Answer the page that stands for a provider; see `Sandbox.return_from_provider`."""
+        query = dict(parse_qsl(urlsplit(url).query, keep_blank_values=True))
+        form = {"action": "deny"} if email is None else {"action": "continue", "email": email}
+        request = EndpointRequest("POST", query, form, headers={}, cookies={})
+        with turn(self._turn):
+            reply = self._managed_login.perform("oauth2/idpresponse", request)
+        target = reply.headers.get("Location", "")
+        if not target or target.startswith("/"):
+            reason = parse_qs(urlsplit(target).query).get("error", ["no email address"])[0]
+            raise InvalidInput(f"the browser does not return to the application: {reason}")
+        return target
+
     def reset(self) -> None:
         """Restore the seed and the system clock, and forget calls, requests and faults."""
         with turn(self._turn):
             self._clock.reset()
             self._cognito.reset()
+            self._managed_login.reset()
             self._faults.clear()
             self._calls.clear()
             self._log.clear()
@@ -192,18 +248,42 @@ class SandboxApp:
         except (ValueError, RecursionError):
             malformed = CognitoError("SerializationException", "The body is not a JSON object.")
             return _Answer.of(malformed).response(request_id)
+
+        def perform() -> Mapping[str, Any] | CognitoError:
+            return self._perform(operation, body)
+
+        return await self._receive(operation, body, request_id, perform, _Answer.of)
+
+    async def _receive(
+        self,
+        operation: str,
+        members: Mapping[str, Any],
+        request_id: str,
+        perform: Callable[[], _Outcome],
+        answer_of: Callable[[_Outcome], _Answer],
+    ) -> Response:
+        """Count and log a call, and perform it unless its fault forbids that.
+
+        Args:
+            operation: name of the operation or endpoint.
+            members: members of the request.
+            request_id: ``x-amzn-RequestId``.
+            perform: performs the call.
+            answer_of: makes what the client gets of what was performed, or of the fault.
+        """
         self._calls[operation] += 1
         fault = self._faults.take(operation)
         entry = self._log.add(
             operation,
-            body,
+            members,
             at=self._clock.now(),
             request_id=request_id,
             fault=fault.kind if fault else None,
         )
-        answer = await self._answer(operation, body, fault)
-        if answer is None:
+        outcome = await self._outcome(operation, fault, perform)
+        if outcome is None:
             return NoResponse()
+        answer = answer_of(outcome)
         entry.status, entry.error = answer.status, answer.error
         return answer.response(request_id)
 
@@ -219,23 +299,22 @@ class SandboxApp:
             }
         )
 
-    async def _answer(
-        self, operation: str, body: dict[str, Any], fault: Fault | None
-    ) -> _Answer | None:
+    async def _outcome(
+        self, operation: str, fault: Fault | None, perform: Callable[[], _Outcome]
+    ) -> _Outcome | None:
         """Perform a call unless its fault forbids it; None if the client gets no response."""
-        answer: Mapping[str, Any] | CognitoError | Reply = {}
+        outcome: _Outcome = {}
         if fault is None or fault.is_performed:
             # Only a hook can take its time. Without one, a thread would just cost time.
             slow = any(pool.triggers for pool in self._cognito.pools.values())
-            perform = asyncio.to_thread(self._perform, operation, body) if slow else None
-            answer = await perform if perform else self._perform(operation, body)
+            outcome = await asyncio.to_thread(perform) if slow else perform()
         if fault is None:
-            return _Answer.of(answer)
+            return outcome
         if fault.kind in {"drop_response", "refuse"}:
             return None
         if fault.kind == "delay":
             await asyncio.sleep(fault.seconds)
-        return _Answer.of(fault.answer(operation) or answer)
+        return fault.answer(operation) or outcome
 
     def _perform(self, operation: str, body: dict[str, Any]) -> Mapping[str, Any] | CognitoError:
         if operation not in service_model().operation_names:
@@ -249,6 +328,40 @@ class SandboxApp:
             _LOG.exception("%s failed: please report this defect of the sandbox", operation)
             return CognitoError("InternalErrorException", "Something went wrong", 500)
 
+    # ── managed login ──
+
+    async def managed_login(self, request: Request) -> Response:
+        endpoint = request.url.path.lstrip("/")
+        body = await _bounded_body(request)
+        given = EndpointRequest(
+            request.method,
+            query=dict(request.query_params),
+            form=dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True)),
+            headers=request.headers,
+            cookies=request.cookies,
+        )
+
+        def perform() -> Reply:
+            try:
+                with turn(self._turn):
+                    return self._managed_login.perform(endpoint, given)
+            except Exception:  # noqa: BLE001 - a client expects an answer
+                _LOG.exception("%s failed: please report this defect of the sandbox", endpoint)
+                return Reply(500, b"", error="server_error")
+
+        def answer_of(outcome: _Outcome) -> _Answer:
+            if isinstance(outcome, CognitoError):
+                outcome = self._managed_login.refuse(endpoint, given, outcome)
+            return _Answer.of(outcome)
+
+        return await self._receive(
+            endpoint, {**given.query, **given.form}, str(uuid.uuid4()), perform, answer_of
+        )
+
+    async def error(self, request: Request) -> Response:
+        reply = error_page(request.query_params.get("error", ""))
+        return _Answer.of(reply).response(str(uuid.uuid4()))
+
     async def jwks(self, request: Request) -> Response:
         pool = self._cognito.pools.get(request.path_params["pool_id"])
         if pool is None:
@@ -256,19 +369,13 @@ class SandboxApp:
         return JSONResponse(pool.tokens.jwks())
 
     async def openid_configuration(self, request: Request) -> Response:
-        pool = self._cognito.pools.get(request.path_params["pool_id"])
+        pools = self._cognito.pools
+        # A domain belongs to one pool; the sandbox's address stands for it if there is no other.
+        only = self._cognito.default.id if len(pools) == 1 else ""
+        pool = pools.get(request.path_params.get("pool_id", only))
         if pool is None:
             return Response(status_code=404)
-        return JSONResponse(
-            {
-                "id_token_signing_alg_values_supported": ["RS256"],
-                "issuer": pool.tokens.issuer,
-                "jwks_uri": f"{self._endpoint}/{pool.id}/.well-known/jwks.json",
-                "response_types_supported": ["code", "token"],
-                "scopes_supported": ["openid", "email", "phone", "profile"],
-                "subject_types_supported": ["public"],
-            }
-        )
+        return JSONResponse(openid_configuration(pool, self._endpoint))
 
     # ── controls over HTTP ──
 

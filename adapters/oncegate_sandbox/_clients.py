@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass, field
+from urllib.parse import urlsplit
 
 from oncegate_sandbox._rules import rule
 from oncegate_sandbox._wire import Json
@@ -13,6 +14,7 @@ from oncegate_sandbox.seed import PoolSeed
 _UNITS = {"seconds": 1, "minutes": 60, "hours": 3600, "days": 86400}
 _DEFAULT_FLOWS = frozenset({"ALLOW_REFRESH_TOKEN_AUTH", "ALLOW_USER_SRP_AUTH", "ALLOW_CUSTOM_AUTH"})
 _HOUR, _DAY = 3600.0, 86400.0
+_LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
 rule(
     "token-validity",
@@ -32,6 +34,12 @@ rule(
     "Older values of ExplicitAuthFlows together with ALLOW_ ones are an InvalidParameterException.",
     source="API reference, CreateUserPoolClient; its words are inferred",
     inferred=True,
+)
+rule(
+    "callback-any-port",
+    "If the seed names no callback and sign-out URLs, those of localhost and 127.0.0.1 are allowed, "
+    "with any port and path, unlike in Cognito.",
+    source="a convenience of the sandbox",
 )
 rule(
     "two-secrets",
@@ -78,6 +86,13 @@ class AppClient:
         revokes_tokens: whether RevokeToken works, and access tokens carry ``origin_jti``.
         read_attributes: attributes that the client can read; None for all.
         write_attributes: attributes that the client can write; None for all.
+        uses_managed_login: whether the client can use managed login's endpoints
+            (AllowedOAuthFlowsUserPoolClient).
+        oauth_flows: AllowedOAuthFlows.
+        oauth_scopes: AllowedOAuthScopes.
+        providers: SupportedIdentityProviders; ``COGNITO`` is the pool itself.
+        callback_urls: CallbackURLs; None for every URL of a loopback host.
+        logout_urls: LogoutURLs; None for every URL of a loopback host.
     """
 
     id: str
@@ -96,6 +111,12 @@ class AppClient:
     revokes_tokens: bool = True
     read_attributes: frozenset[str] | None = None
     write_attributes: frozenset[str] | None = None
+    uses_managed_login: bool = False
+    oauth_flows: tuple[str, ...] = ()
+    oauth_scopes: tuple[str, ...] = ()
+    providers: tuple[str, ...] = ()
+    callback_urls: tuple[str, ...] | None = ()
+    logout_urls: tuple[str, ...] | None = ()
 
     @classmethod
     def of(cls, seed: PoolSeed, now: float) -> AppClient:
@@ -110,12 +131,24 @@ class AppClient:
                 "RetryGracePeriodSeconds": _number(seed.rotation_grace_seconds),
             },
             "AuthSessionValidity": _number(seed.auth_session_minutes),
+            "AllowedOAuthFlowsUserPoolClient": True,
+            "AllowedOAuthFlows": ["code"],
+            "AllowedOAuthScopes": list(seed.oauth_scopes),
+            "SupportedIdentityProviders": ["COGNITO", *seed.providers],
         }
+        if seed.callback_urls is not None:
+            configuration["CallbackURLs"] = list(seed.callback_urls)
+        if seed.logout_urls is not None:
+            configuration["LogoutURLs"] = list(seed.logout_urls)
         if seed.auth_flows is not None:
             configuration["ExplicitAuthFlows"] = list(seed.auth_flows)
         client.configure(configuration, now)
         if seed.auth_flows is None:
             client.auth_flows = None
+        if seed.callback_urls is None:
+            client.callback_urls = None
+        if seed.logout_urls is None:
+            client.logout_urls = None
         if seed.client_secret:
             client.add_secret(seed.client_secret.get_secret_value(), now)
         return client
@@ -166,8 +199,31 @@ class AppClient:
         self.revokes_tokens = configuration.get("EnableTokenRevocation", True)
         self.read_attributes = _names(configuration.get("ReadAttributes"))
         self.write_attributes = _names(configuration.get("WriteAttributes"))
+        self.uses_managed_login = configuration.get("AllowedOAuthFlowsUserPoolClient", False)
+        self.oauth_flows = tuple(configuration.get("AllowedOAuthFlows", ()))
+        self.oauth_scopes = tuple(configuration.get("AllowedOAuthScopes", ()))
+        self.providers = tuple(configuration.get("SupportedIdentityProviders", ()))
+        self.callback_urls = tuple(configuration.get("CallbackURLs", ()))
+        self.logout_urls = tuple(configuration.get("LogoutURLs", ()))
         self.name = configuration["ClientName"]
         self.configuration, self.modified_at = configuration, now
+
+
+def is_registered(url: str, registered: tuple[str, ...] | None) -> bool:
+    """Whether a URL is among the registered ones, character by character.
+
+    Args:
+        url: URL that a request names.
+        registered: URLs of the app client; None for every URL of a loopback host.
+    """
+    if registered is not None:
+        return url in registered
+    try:
+        parts = urlsplit(url)
+        is_loopback, _ = parts.hostname in _LOOPBACK, parts.port
+    except ValueError:
+        return False
+    return is_loopback and parts.scheme in {"http", "https"}
 
 
 def new_secret() -> str:

@@ -88,7 +88,7 @@ class Cognito:
         request = {name: value for name, value in request.items() if value is not None}
         response = self._provisioning.perform(operation, request)
         if response is None:
-            response = self._pool_of(request).perform(operation, request)
+            response = self.pool_of(request).perform(operation, request)
         return response
 
     def pool(self, pool_id: str) -> Pool:
@@ -117,6 +117,7 @@ class Cognito:
             triggers=self._seed.pool.triggers,
             trigger_timeout_seconds=self._seed.pool.trigger_timeout_seconds,
             custom_auth=self._seed.pool.custom_auth,
+            providers=(),
         )
         pool = self._new_pool(Seed(pool=settings))
         pool.clients.clear()
@@ -129,8 +130,11 @@ class Cognito:
         issuer = self._issuer_of(seed.pool.id)
         return Pool(seed, issuer, self._clock, signing_key=self._signing_key, inbox=self.inbox)
 
-    def _pool_of(self, request: Mapping[str, Any]) -> Pool:
+    def pool_of(self, request: Mapping[str, Any]) -> Pool:
         """Return the pool that a request concerns.
+
+        Args:
+            request: members of the request, such as ``ClientId`` or ``AccessToken``.
 
         Raises:
             CognitoError: the request names a pool or a client that does not exist.

@@ -1,11 +1,11 @@
-"""Operations on identity providers: kept and described, so that teams can provision them.
+"""Identity providers of a user pool: their operations, and those that a seed names.
 
-Users cannot sign in through them: the sandbox has no managed login.
+Users sign in through them at managed login, where a page of the sandbox stands for the provider.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from oncegate_sandbox._pages import Page, page_of
@@ -14,6 +14,7 @@ from oncegate_sandbox._wire import Json
 from oncegate_sandbox.errors import CognitoError, invalid_parameter
 
 if TYPE_CHECKING:
+    from oncegate_sandbox._state import PoolState
     from oncegate_sandbox.pool import Pool
 
 Request = Mapping[str, Any]
@@ -52,10 +53,7 @@ rule(
 
 
 class IdentityProviders:
-    """The identity providers of all pools."""
-
-    def __init__(self) -> None:
-        self._of_pools: dict[str, dict[str, Json]] = {}
+    """The operations. Each pool has its own providers."""
 
     def operations(self) -> dict[str, Callable[[Pool, Request], Json]]:
         """Return the operations."""
@@ -68,20 +66,16 @@ class IdentityProviders:
             "ListIdentityProviders": self._list,
         }
 
-    def _of(self, pool: Pool) -> dict[str, Json]:
-        return self._of_pools.setdefault(pool.id, {})
-
     def _create(self, pool: Pool, request: Request) -> Json:
         name, kind = request["ProviderName"], request["ProviderType"]
-        if name in self._of(pool):
+        if name in pool.providers:
             message = f"{name} already exists in user pool {pool.id}"
             raise CognitoError("DuplicateProviderException", message)
         if kind not in _NAMED_FREELY and name != kind:
             raise invalid_parameter(f"Provider {name} cannot be of type {kind}.")
-        made = dict.fromkeys(("CreationDate", "LastModifiedDate"), round(pool.clock.now(), 3))
-        provider: Json = {"AttributeMapping": {}, "IdpIdentifiers": [], **request, **made}
+        provider = new_provider(dict(request), pool.clock.now())
         provider["AttributeMapping"] = _mapping(pool, provider)
-        self._of(pool)[name] = provider
+        pool.providers[name] = provider
         return {"IdentityProvider": provider}
 
     def _update(self, pool: Pool, request: Request) -> Json:
@@ -89,7 +83,7 @@ class IdentityProviders:
         changed = provider | {name: request[name] for name in _CHANGEABLE if name in request}
         changed["AttributeMapping"] = _mapping(pool, changed)
         changed["LastModifiedDate"] = round(pool.clock.now(), 3)
-        self._of(pool)[provider["ProviderName"]] = changed
+        pool.providers[provider["ProviderName"]] = changed
         return {"IdentityProvider": changed}
 
     def _describe(self, pool: Pool, request: Request) -> Json:
@@ -97,25 +91,58 @@ class IdentityProviders:
 
     def _by_identifier(self, pool: Pool, request: Request) -> Json:
         wanted = request["IdpIdentifier"]
-        for provider in self._of(pool).values():
-            if wanted in provider["IdpIdentifiers"]:
-                return {"IdentityProvider": provider}
-        raise _unknown(wanted)
+        provider = provider_of_identifier(pool, wanted)
+        if provider is None:
+            raise _unknown(wanted)
+        return {"IdentityProvider": provider}
 
     def _delete(self, pool: Pool, request: Request) -> Json:
-        del self._of(pool)[self._find(pool, request["ProviderName"])["ProviderName"]]
+        del pool.providers[self._find(pool, request["ProviderName"])["ProviderName"]]
         return {}
 
     def _list(self, pool: Pool, request: Request) -> Json:
-        providers = list(self._of(pool).values())
+        providers = list(pool.providers.values())
         page: Page[Json] = page_of(providers, request.get("MaxResults"), request.get("NextToken"))
         described = [{name: one[name] for name in _DESCRIBED} for one in page.items]
         return page.answer("Providers", described, "NextToken")
 
     def _find(self, pool: Pool, name: str) -> Json:
-        if name not in self._of(pool):
+        if name not in pool.providers:
             raise _unknown(name)
-        return self._of(pool)[name]
+        return pool.providers[name]
+
+
+def new_provider(members: Json, now: float) -> Json:
+    """Return a new IdentityProviderType, made at a Unix time."""
+    made = dict.fromkeys(("CreationDate", "LastModifiedDate"), round(now, 3))
+    return {"AttributeMapping": {}, "IdpIdentifiers": [], **members, **made}
+
+
+def providers_of(pool_id: str, names: Iterable[str], now: float) -> dict[str, Json]:
+    """Return the identity providers that a seed names, by name.
+
+    A name that is no social provider's is that of an OIDC provider. All map the email address.
+    """
+    return {
+        name: new_provider(
+            {
+                "UserPoolId": pool_id,
+                "ProviderName": name,
+                "ProviderType": (kind := name if name in _USERNAMES else "OIDC"),
+                "ProviderDetails": {"client_id": "sandbox", "authorize_scopes": "openid email"},
+                "AttributeMapping": {"email": "email", "username": _USERNAMES[kind]},
+            },
+            now,
+        )
+        for name in names
+    }
+
+
+def provider_of_identifier(pool: PoolState, identifier: str) -> Json | None:
+    """Return the provider that has an identifier (IdpIdentifiers), or None."""
+    return next(
+        (one for one in pool.providers.values() if identifier in one["IdpIdentifiers"]), None
+    )
 
 
 def _mapping(pool: Pool, provider: Json) -> dict[str, str]:

@@ -82,6 +82,18 @@ rule(
     source="aws-cdk#20760, aws-sdk-java#1395, terraform-provider-aws#4476",
 )
 rule(
+    "client-oauth",
+    "A client that may use managed login needs flows and scopes: 'AllowedOAuthFlows and "
+    "AllowedOAuthScopes are required if user pool client is allowed to use OAuth flows.'.",
+    source="public reports of these words, from Terraform and CloudFormation",
+)
+rule(
+    "client-providers",
+    "A client that names an identity provider which the pool lacks is an InvalidParameterException: "
+    "'The provider Google does not exist for User Pool P.'.",
+    source="aws-cdk#15692",
+)
+rule(
     "one-secret-stays",
     "A third secret is a LimitExceededException, and the last one cannot be deleted. The words are "
     "inferred.",
@@ -344,6 +356,17 @@ class Provisioning:
             if unknown:
                 raise invalid_parameter(
                     f"Invalid {kind.lower()} attributes specified while {doing} a client"
+                )
+        allows_oauth = request.get("AllowedOAuthFlows") and request.get("AllowedOAuthScopes")
+        if request.get("AllowedOAuthFlowsUserPoolClient") and not allows_oauth:
+            raise invalid_parameter(
+                "AllowedOAuthFlows and AllowedOAuthScopes are required if user pool client is allowed "
+                "to use OAuth flows."
+            )
+        for name in request.get("SupportedIdentityProviders") or []:
+            if name != "COGNITO" and name not in pool.providers:
+                raise invalid_parameter(
+                    f"The provider {name} does not exist for User Pool {pool.id}."
                 )
         client.configure(_client_configuration(request), pool.clock.now())
 

@@ -39,6 +39,8 @@ class Caller:
         has_target_level: whether InitiateAuth had TARGET_ACR_VALUES, so that tokens say how the user
             signed in. Default: False.
         token_source: ``triggerSource`` of PreTokenGeneration. Default: that of most sign-ins.
+        at_managed_login: whether the user signs in at managed login, which issues tokens later.
+            Default: False.
     """
 
     client: AppClient
@@ -47,6 +49,7 @@ class Caller:
     methods: tuple[str, ...] = ()
     has_target_level: bool = False
     token_source: str = "TokenGeneration_Authentication"
+    at_managed_login: bool = False
 
     def proving(self, method: str) -> Caller:
         """Return the same after one more factor, by its value in ``amr``, was proven."""

@@ -18,7 +18,7 @@ from oncegate_sandbox._sessions import Caller, Session
 from oncegate_sandbox._srp_exchange import SrpExchanges
 from oncegate_sandbox._state import PoolState
 from oncegate_sandbox._token_operations import refresh_by_flow
-from oncegate_sandbox._users import User
+from oncegate_sandbox._users import EXTERNAL, User
 from oncegate_sandbox._wire import (
     InitiateAuth,
     Json,
@@ -101,6 +101,12 @@ rule(
     "disabled-after-password",
     "A disabled user gets 'User is disabled.' (LEGACY) or 'Incorrect username or password.' after the "
     "right password or first-factor code, and 'User is disabled.' at a code of MFA.",
+    inferred=True,
+)
+rule(
+    "external-user",
+    "The user of an identity provider has no first factor: the API answers 'Incorrect username or "
+    "password.'.",
     inferred=True,
 )
 rule(
@@ -221,15 +227,40 @@ class SigningIn:
         pool.check_secret_hash(
             client, given.get("SECRET_HASH"), name, "Unable to verify secret hash for client"
         )
+        has_level = bool(given.get("TARGET_ACR_VALUES"))
+        caller = Caller(client, given.get("DEVICE_KEY"), has_target_level=has_level)
+        return self._begin_for(caller, request, name)
+
+    def begin_at_managed_login(self, client: AppClient, name: str, password: str) -> Json:
+        """Begin a sign-in at managed login, which needs no flow and no secret of the app client.
+
+        Args:
+            client: the app client that sent the user.
+            name: username or alias.
+            password: the password.
+
+        Returns:
+            A challenge as InitiateAuth returns it, or the user as ``SignedIn``.
+
+        Raises:
+            CognitoError: the name or the password is wrong, or the user cannot sign in.
+        """
+        parameters = {"USERNAME": name, "PASSWORD": password}
+        required(parameters, "USERNAME")
+        request = InitiateAuth(
+            ClientId=client.id, AuthFlow="USER_PASSWORD_AUTH", AuthParameters=parameters
+        )
+        return self._begin_for(Caller(client, at_managed_login=True), request, name)
+
+    def _begin_for(self, caller: Caller, request: InitiateAuth, name: str) -> Json:
+        pool, given, flow, client = self.pool, request.parameters, request.auth_flow, caller.client
         begin = self._auth_flows[flow]
         user = pool.users.find(name)
         if user is None and flow == "USER_PASSWORD_AUTH":
             user = self._migrated(client, request, name)
-        self._pre_authentication(client, request, user, name)
+        self.pre_authentication(client, request.client_metadata, user, name)
         if user is None and not client.prevents_user_existence_errors and flow != "CUSTOM_AUTH":
             raise CognitoError("UserNotFoundException", "User does not exist.")
-        has_level = bool(given.get("TARGET_ACR_VALUES"))
-        caller = Caller(client, given.get("DEVICE_KEY"), has_target_level=has_level)
         return begin(
             Attempt(
                 caller,
@@ -241,9 +272,20 @@ class SigningIn:
             )
         )
 
-    def _pre_authentication(
-        self, client: AppClient, request: InitiateAuth, user: User | None, name: str
+    def pre_authentication(
+        self, client: AppClient, metadata: Mapping[str, str], user: User | None, name: str
     ) -> None:
+        """Run the PreAuthentication trigger.
+
+        Args:
+            client: the app client of the sign-in.
+            metadata: ``ClientMetadata`` of InitiateAuth.
+            user: the user; None for an unknown one.
+            name: the username as given.
+
+        Raises:
+            CognitoError: the trigger failed.
+        """
         if not self.pool.triggers.has("PreAuthentication"):
             return
         self.pool.triggers.run(
@@ -253,7 +295,7 @@ class SigningIn:
             username=user.username if user else name,
             client_id=client.id,
             request={
-                "validationData": dict(request.client_metadata),
+                "validationData": dict(metadata),
                 "userNotFound": user is None if client.prevents_user_existence_errors else None,
             },
             response={},
@@ -312,6 +354,14 @@ class SigningIn:
         pool.check_secret_hash(
             client, answer.get("SECRET_HASH"), name, "SecretHash does not match for the client:"
         )
+        return self.respond(request)
+
+    def respond(self, request: RespondToAuthChallenge) -> Json:
+        """Answer a challenge, whose app client was authenticated before.
+
+        Raises:
+            CognitoError: the answer or the session is rejected.
+        """
         for challenge in self.challenges:
             if challenge.accepts(request):
                 return challenge.respond(request)
@@ -355,6 +405,8 @@ class SigningIn:
         settings = self.pool.settings
         offered = [factor for one in self.challenges for factor in one.first_factors(user)]
         passwords = [factor for factor in offered if factor in _PASSWORDS]
+        if user is not None and user.status == EXTERNAL:
+            return []
         if user is not None and user.status == "FORCE_CHANGE_PASSWORD":
             return passwords  # public reports
         others = [factor for factor in settings.first_factors if factor in offered]
@@ -384,8 +436,11 @@ class SigningIn:
         """Check that the user's status allows a sign-in, before any factor is checked.
 
         Raises:
-            CognitoError: the sign-up is unconfirmed, or the password is to be reset.
+            CognitoError: the sign-up is unconfirmed, the password is to be reset, or the user signs in
+                with an identity provider.
         """
+        if user is not None and user.status == EXTERNAL:
+            raise not_authorized(WRONG_PASSWORD)
         if user is not None and user.status == "UNCONFIRMED":
             raise CognitoError("UserNotConfirmedException", "User is not confirmed.")
         if user is not None and user.status == "RESET_REQUIRED":
@@ -413,7 +468,7 @@ class SigningIn:
         return self.complete(user, caller)
 
     def complete(self, user: User, caller: Caller, *, answered_as: str | None = None) -> Json:
-        """Issue tokens.
+        """Issue tokens; at managed login, return the user as ``SignedIn``.
 
         Args:
             user: the user who signed in.
@@ -425,7 +480,9 @@ class SigningIn:
         # A device that was forgotten during the sign-in counts as new. This is inferred.
         key = caller.device_key if devices.knows(caller.device_key, user) else None
         is_confirmable = answered_as in {None, user.username}
-        self._post_authentication(user, caller, is_new_device=key is None)
+        self.post_authentication(user, caller, is_new_device=key is None)
+        if caller.at_managed_login:
+            return {"SignedIn": user}
         new = None if key else devices.track(user, now, is_confirmable=is_confirmable)
         result = self.pool.tokens.issue(
             user,
@@ -441,7 +498,12 @@ class SigningIn:
             result = {**result, "NewDeviceMetadata": metadata}
         return {"AuthenticationResult": result, "ChallengeParameters": {}}
 
-    def _post_authentication(self, user: User, caller: Caller, *, is_new_device: bool) -> None:
+    def post_authentication(self, user: User, caller: Caller, *, is_new_device: bool) -> None:
+        """Run the PostAuthentication trigger.
+
+        Raises:
+            CognitoError: the trigger failed.
+        """
         if self.pool.triggers.has("PostAuthentication"):
             self.pool.triggers.run(
                 "PostAuthentication",

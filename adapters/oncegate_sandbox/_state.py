@@ -13,6 +13,7 @@ from oncegate import Factor
 from oncegate_sandbox._clients import AppClient
 from oncegate_sandbox._configuration import FUNCTION, configuration_of, settings_of, triggers_of
 from oncegate_sandbox._devices import Devices
+from oncegate_sandbox._identity_providers import providers_of
 from oncegate_sandbox._messages import message_of
 from oncegate_sandbox._rules import rule
 from oncegate_sandbox._sessions import Sessions
@@ -56,6 +57,7 @@ class PoolState:
         clients: app clients, by ID.
         users: the users.
         groups: groups of users, by name.
+        providers: identity providers, by name.
         created_at: Unix time.
         modified_at: Unix time.
     """
@@ -80,6 +82,7 @@ class PoolState:
         }
         self.users = Directory(self.settings)
         self.groups: dict[str, Group] = {}
+        self.providers = providers_of(self.id, seed.pool.providers, self.created_at)
         for one in seed.users:
             self.add_user(one)
         self.sessions = Sessions(seed.pool.auth_session_minutes * 60)

@@ -60,6 +60,31 @@ rule(
     source=_GUIDE + "adding groups to a user pool",
 )
 rule(
+    "token-scopes",
+    "Tokens of the API have the scope aws.cognito.signin.user.admin only; those of managed login the "
+    "scopes that were granted, and no ID token without openid.",
+    source=_GUIDE + "authorize endpoint, scope",
+)
+rule(
+    "token-scope-attributes",
+    "An ID token of managed login has the attributes of its scopes: email, phone, or all with profile, "
+    "or with openid alone.",
+    source=_GUIDE + "scopes, and the userInfo endpoint",
+)
+rule(
+    "token-managed-login",
+    "An ID token of managed login has at_hash and the nonce of the request; the access token has "
+    "version 2.",
+    source="decoded tokens of managed login: pmill/aws-cognito#34; that version is for these only is "
+    "inferred",
+    inferred=True,
+)
+rule(
+    "token-identities",
+    "The ID token of an identity provider's user has identities, whose values are strings.",
+    source="decoded tokens of Google users, in public repositories",
+)
+rule(
     "token-lifetimes",
     "Each app client has its own lifetimes of access, ID and refresh tokens.",
     source="API reference, CreateUserPoolClient",
@@ -130,6 +155,21 @@ rule(
 )
 
 
+@dataclass(frozen=True)
+class Authorization:
+    """What a user granted to an app client at managed login.
+
+    Attributes:
+        scopes: scopes of the access token.
+        signed_in_at: Unix time of the sign-in.
+        nonce: ``nonce`` of the request, for the first ID token. Default: none.
+    """
+
+    scopes: tuple[str, ...]
+    signed_in_at: float
+    nonce: str | None = field(default=None, repr=False)
+
+
 @dataclass
 class Grant:
     """What one refresh token grants.
@@ -146,6 +186,7 @@ class Grant:
         active_at: Unix time of the sign-in, or of the last refresh.
         session_id: ``SessionId`` of the sign-in.
         rotated_at: Unix time at which another token replaced this one; None if none has.
+        authorization: what was granted at managed login; None for a sign-in of the API.
     """
 
     user: User
@@ -159,6 +200,7 @@ class Grant:
     active_at: float = 0.0
     session_id: str = field(default_factory=lambda: _session_id())
     rotated_at: float | None = None
+    authorization: Authorization | None = None
 
 
 class TokenIssuer:
@@ -213,6 +255,7 @@ class TokenIssuer:
         source: str = "TokenGeneration_Authentication",
         metadata: Mapping[str, str] | None = None,
         methods: Sequence[str] = (),
+        authorization: Authorization | None = None,
     ) -> dict[str, Any]:
         """Return the AuthenticationResult of a new sign-in.
 
@@ -225,6 +268,7 @@ class TokenIssuer:
             metadata: ``ClientMetadata`` of the request.
             methods: values of ``amr``, such as ``pwd``, without ``mfa``. Default: none, and then the
                 tokens have neither ``amr`` nor ``acr``.
+            authorization: what was granted at managed login. Default: none, a sign-in of the API.
 
         Raises:
             CognitoError: the trigger failed.
@@ -234,14 +278,17 @@ class TokenIssuer:
             client,
             event_id=str(uuid.uuid4()),
             origin=str(uuid.uuid4()),
-            auth_time=int(now),
+            auth_time=int(authorization.signed_in_at if authorization else now),
             ends=now + client.refresh_token_seconds,
             device_key=device_key,
             methods=tuple(methods),
             active_at=now,
+            authorization=authorization,
         )
         self._make_room(user, now)
-        return {**self._tokens(grant, now, source, metadata), "RefreshToken": self._store(grant)}
+        nonce = authorization.nonce if authorization else None
+        tokens = self._tokens(grant, now, source, metadata, nonce=nonce)
+        return {**tokens, "RefreshToken": self._store(grant)}
 
     def refresh(
         self,
@@ -331,8 +378,15 @@ class TokenIssuer:
         """Revoke every sign-in of a user."""
         self._revoked |= {grant.event_id for grant in self._grants.values() if grant.user is user}
 
-    def claims_of(self, access_token: str, now: float) -> dict[str, Any]:
+    def claims_of(
+        self, access_token: str, now: float, *, scope: str = USER_SCOPE
+    ) -> dict[str, Any]:
         """Return the claims of an access token, after checking it.
+
+        Args:
+            access_token: the token.
+            now: Unix time.
+            scope: scope that it must have. Default: that of the API's operations.
 
         Raises:
             CognitoError: the token is invalid, expired, revoked, or lacks the scope.
@@ -359,7 +413,7 @@ class TokenIssuer:
             raise not_authorized("Access Token has expired")
         if claims["event_id"] in self._revoked:
             raise not_authorized("Access Token has been revoked")
-        if USER_SCOPE not in claims.get("scope", "").split():
+        if scope not in claims.get("scope", "").split():
             raise not_authorized("Access Token does not have required scopes")
         return claims
 
@@ -388,9 +442,16 @@ class TokenIssuer:
         return token
 
     def _tokens(
-        self, grant: Grant, now: float, source: str, metadata: Mapping[str, str] | None
+        self,
+        grant: Grant,
+        now: float,
+        source: str,
+        metadata: Mapping[str, str] | None,
+        *,
+        nonce: str | None = None,
     ) -> dict[str, Any]:
-        at, user, client = int(now), grant.user, grant.client
+        at, user, client, granted = int(now), grant.user, grant.client, grant.authorization
+        scopes = granted.scopes if granted else (USER_SCOPE,)
         common = {
             "sub": user.sub,
             "iss": self.issuer,
@@ -410,42 +471,85 @@ class TokenIssuer:
             "exp": at + int(client.access_token_seconds),
             "client_id": client.id,
             "token_use": "access",
-            "scope": USER_SCOPE,
+            "scope": " ".join(scopes),
+            **({"version": 2} if granted else {}),
             "username": user.username,
             **({"device_key": grant.device_key} if grant.device_key else {}),
         }
         identity = {
-            **_attributes(user, client),
+            **_attributes(user, client, scopes if granted else ()),
             **common,
             **_roles(user),
             "exp": at + int(client.id_token_seconds),
             "aud": client.id,
             "token_use": "id",
             "cognito:username": user.username,
+            **({"nonce": nonce} if nonce else {}),
         }
         claims = Claims(access=access, identity=identity)
         if self._pool.triggers.has("PreTokenGeneration"):
             claims = generated(self._pool, user, client, source, metadata, claims)
+        access_token = self.sign(claims.access)
+        if granted:
+            claims.identity["at_hash"] = _half_hash(access_token)
+        has_id_token = granted is None or "openid" in granted.scopes
         return {
-            "AccessToken": self.sign(claims.access),
-            "IdToken": self.sign(claims.identity),
+            "AccessToken": access_token,
+            **({"IdToken": self.sign(claims.identity)} if has_id_token else {}),
             "ExpiresIn": int(client.access_token_seconds),
             "TokenType": "Bearer",
         }
 
 
-def _attributes(user: User, client: AppClient) -> dict[str, Any]:
-    """Return the attributes that an ID token has."""
+def readable_attributes(user: User, client: AppClient, scopes: Sequence[str]) -> dict[str, str]:
+    """Return the attributes that an app client can read, except ``identities``.
+
+    Args:
+        user: the user.
+        client: the app client.
+        scopes: scopes that were granted at managed login; none for the API, which returns all.
+    """
+    limited = {name for scope in scopes for name in _SCOPE_ATTRIBUTES.get(scope, ())}
+    allows_all = "profile" in scopes or not limited
     can_read = client.read_attributes
-    found: dict[str, Any] = {
+    return {
         name: value
         for name, value in user.attributes.items()
-        if can_read is None or name in can_read
+        if name != "identities"
+        and (can_read is None or name in can_read)
+        and (allows_all or name in limited)
     }
+
+
+_SCOPE_ATTRIBUTES = {
+    "email": ("email", "email_verified"),
+    "phone": ("phone_number", "phone_number_verified"),
+}
+
+
+def _attributes(user: User, client: AppClient, scopes: Sequence[str]) -> dict[str, Any]:
+    """Return the attributes that an ID token has."""
+    found: dict[str, Any] = dict(readable_attributes(user, client, scopes))
     for name in ("email_verified", "phone_number_verified"):
         if name in found:
             found[name] = found[name] == "true"
+    if "identities" in user.attributes:
+        found["identities"] = [
+            {name: value if value is None else _as_text(value) for name, value in one.items()}
+            for one in json.loads(user.attributes["identities"])
+        ]
     return found
+
+
+def _as_text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _half_hash(access_token: str) -> str:
+    """Return ``at_hash``: OpenID Connect Core 1.0, 3.1.3.6."""
+    algorithm = jwt.get_algorithm_by_name("RS256")
+    digest = algorithm.compute_hash_digest(access_token.encode())
+    return base64.urlsafe_b64encode(digest[: len(digest) // 2]).rstrip(b"=").decode()
 
 
 def _roles(user: User) -> dict[str, Any]:

@@ -27,6 +27,9 @@ _FREE_ATTEMPTS = 5
 _FORGOTTEN_AFTER = 900.0
 _WINDOW = 30
 
+EXTERNAL = "EXTERNAL_PROVIDER"
+"""UserStatus of the users of identity providers."""
+
 
 @dataclass
 class Lockout:
@@ -313,10 +316,13 @@ class Directory:
         """Return the user whom an email address, phone number or preferred username signs in.
 
         Addresses that stand for the username sign in at once, those that are aliases only after they
-        were verified. Source: AWS developer guide, customizing sign-in attributes.
+        were verified. Source: AWS developer guide, customizing sign-in attributes. Users of an identity
+        provider have no alias (aws-sdk-js#3774).
         """
         wanted = self._normalized(value)
         for user in self._by_username.values():
+            if user.status == EXTERNAL:
+                continue
             for name in self._settings.username_attributes:
                 if self._normalized(user.attributes.get(name, "")) == wanted:
                     return user

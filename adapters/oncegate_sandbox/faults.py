@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Literal, Self
 
@@ -113,19 +114,21 @@ rule(
 
 @dataclass(frozen=True)
 class Reply:
-    """A response that is not Cognito's.
+    """A response as it is: one of managed login, or one that is not Cognito's.
 
     Attributes:
         status: status code.
         body: content.
         media_type: value of ``Content-Type``.
         headers: further headers.
+        error: name of the error that it reports, or None.
     """
 
     status: int
     body: bytes
     media_type: str = "text/html"
     headers: dict[str, str] = field(default_factory=dict)
+    error: str | None = None
 
 
 _ERRORS: dict[str, tuple[str, str, int]] = {
@@ -143,15 +146,50 @@ _GARBLED: dict[str, Reply] = {
 }
 
 
+ENDPOINTS = (
+    "oauth2/authorize",
+    "login",
+    "oauth2/idpresponse",
+    "oauth2/token",
+    "oauth2/userInfo",
+    "oauth2/revoke",
+    "logout",
+)
+"""Endpoints of managed login, by the names that faults, calls and requests have for them."""
+
+OAUTH_ERRORS = frozenset(
+    # RFC 6749, 4.1.2.1 and 5.2; OpenID Connect Core 1.0, 3.1.2.6; RFC 6750, 3.1; RFC 7009, 2.2.1.
+    {
+        "access_denied",
+        "invalid_client",
+        "invalid_grant",
+        "invalid_request",
+        "invalid_scope",
+        "invalid_token",
+        "login_required",
+        "server_error",
+        "temporarily_unavailable",
+        "unauthorized_client",
+        "unsupported_grant_type",
+        "unsupported_response_type",
+        "unsupported_token_type",
+        # Cognito passes on what a provider says (amplify-flutter#7350); this one is Apple's.
+        "user_cancelled_authorize",
+    }
+)
+
+
 class Fault(BaseModel):
     """One order, as ``POST /_sandbox/faults`` accepts it.
 
     Attributes:
-        operation: name of the operation, such as ``RespondToAuthChallenge``. Default: ``*``, any.
+        operation: name of the operation, such as ``RespondToAuthChallenge``, or of an endpoint of
+            managed login, such as ``oauth2/token``. Default: ``*``, any.
         kind: what happens to the call. See the table "Faults" of this package's README.
         times: number of calls. Default: 1.
         seconds: duration of a delay, at most 600. Default: 0.
-        code: name of an error of the service model, for the kind ``error``.
+        code: name of an error of the service model, or of OAuth 2.0 for an endpoint of managed login,
+            for the kind ``error``.
         message: text of the error. Default: the words that Cognito uses.
         status: status code, for the kinds ``error`` and ``waf``. Default: the service model's, or 403.
             A firewall can also answer 405 (CAPTCHA) or 202 (challenge).
@@ -185,7 +223,11 @@ class Fault(BaseModel):
         return self
 
     def _check_code(self) -> None:
-        allowed = errors().keys() if self.operation == "*" else errors_of(self.operation)
+        allowed: Collection[str] = errors_of(self.operation)
+        if self.operation == "*":
+            allowed = errors().keys()
+        elif self.operation in ENDPOINTS:
+            allowed = OAUTH_ERRORS
         if not allowed:
             raise ValueError(f"the service model has no operation {self.operation}")
         if self.code not in allowed:
@@ -205,6 +247,8 @@ class Fault(BaseModel):
         """
         if self.kind == "error":
             code = self.code or ""
+            if code in OAUTH_ERRORS:
+                return CognitoError(code, self.message or "", self.status or 400)
             return CognitoError(
                 code, self.message or words(operation, code), self.status or errors()[code]
             )

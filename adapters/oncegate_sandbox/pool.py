@@ -16,6 +16,7 @@ from oncegate_sandbox._account import Account
 from oncegate_sandbox._admin import Admin
 from oncegate_sandbox._admin_devices import AdminDevices
 from oncegate_sandbox._attribute_changes import AttributeChanges
+from oncegate_sandbox._federation import Federation
 from oncegate_sandbox._groups import Groups
 from oncegate_sandbox._passkeys import PasskeyOperations
 from oncegate_sandbox._sign_up import SignUp
@@ -42,6 +43,10 @@ class Pool(PoolState):
             use. Tests that create many pools can share a key to save time.
         inbox: the messages that are sent. Default: a new, empty one.
 
+    Attributes:
+        signing_in: the operations that sign in, also for managed login.
+        federation: sign-ins with identity providers.
+
     Raises:
         InvalidInput: the seed's ``custom_auth`` cannot be used.
     """
@@ -56,8 +61,11 @@ class Pool(PoolState):
         inbox: Inbox | None = None,
     ) -> None:
         super().__init__(seed, issuer, clock, signing_key, inbox)
+        self.signing_in = SigningIn(self, CHALLENGES)
+        self.federation = Federation(self, self.signing_in)
         self._operations: Operations = {
-            **SigningIn(self, CHALLENGES).operations(),
+            **self.signing_in.operations(),
+            **self.federation.operations(),
             **SignUp(self).operations(),
             **Account(self).operations(),
             **AttributeChanges(self).operations(),

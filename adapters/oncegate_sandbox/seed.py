@@ -7,7 +7,7 @@ import binascii
 import tomllib
 from collections.abc import Callable, Collection
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
@@ -92,6 +92,15 @@ class PoolSeed(_Seed):
         passkeys_satisfy_mfa: whether a passkey with user verification counts as two factors
             (FactorConfiguration of the service model). Default: False.
         auth_flows: ExplicitAuthFlows of the app client, without the older names. Default: all flows.
+        providers: names of identity providers that the app client can use, such as ``Google``,
+            ``SignInWithApple`` or one of your own (OIDC). A page of the sandbox stands for each. The
+            pool itself (``COGNITO``) is always allowed. Default: ``Google``.
+        oauth_scopes: scopes that the app client can ask for at managed login. Default: all that Cognito
+            reserves.
+        callback_urls: URLs that managed login can return to after a sign-in, each compared character by
+            character. Default: every URL of ``localhost`` and ``127.0.0.1``.
+        logout_urls: URLs that managed login can return to after a sign-out. Default: as
+            ``callback_urls``.
         triggers: hooks that stand for the pool's Lambda functions: Python source, or functions by the
             name of the trigger; see `oncegate_sandbox._triggers`. Default: none.
         trigger_timeout_seconds: seconds until an attempt to call a hook counts as timed out. After
@@ -128,6 +137,16 @@ class PoolSeed(_Seed):
     passkey_user_verification: Literal["preferred", "required"] = "preferred"
     passkeys_satisfy_mfa: bool = False
     auth_flows: tuple[AuthFlow, ...] | None = None
+    providers: tuple[Annotated[str, Field(pattern=r"^[^_\s][^_\s]{0,31}$")], ...] = ("Google",)
+    oauth_scopes: tuple[str, ...] = (
+        "openid",
+        "email",
+        "phone",
+        "profile",
+        "aws.cognito.signin.user.admin",
+    )
+    callback_urls: tuple[str, ...] | None = None
+    logout_urls: tuple[str, ...] | None = None
     triggers: str | dict[str, Callable[..., Any]] | None = None
     trigger_timeout_seconds: float = Field(default=5.0, gt=0, le=60)
 

@@ -189,6 +189,24 @@ class Sandbox:
             raise InvalidInput("the user has no authenticator app")
         return code
 
+    def return_from_provider(self, authorize_url: str, email: str | None) -> str:
+        """Sign in on the page that stands for an identity provider, as a user does in a browser.
+
+        Args:
+            authorize_url: URL to which the application sends the browser, ``/oauth2/authorize`` with an
+                ``identity_provider``.
+            email: the user's email address at the provider. None: the user denies the access.
+
+        Returns:
+            The URL of the application to which the browser returns, with ``code`` and ``state``, or with
+            ``error``.
+
+        Raises:
+            InvalidInput: the browser does not return to the application: the app client, the redirect
+                URI, the provider or the address is invalid.
+        """
+        return self._app.return_from_provider(authorize_url, email)
+
     def requests(self) -> tuple[LoggedRequest, ...]:
         """Return the last 1,000 requests without their secrets, oldest first."""
         return self._app.logged()

@@ -145,6 +145,22 @@ class CognitoPool:
         """
         return self.sandbox.totp_code(name)
 
+    def return_from_provider(self, authorize_url: str, email: str | None) -> str:
+        """Sign in on the page that stands for an identity provider, as a user does in a browser.
+
+        Args:
+            authorize_url: URL to which the application sends the browser.
+            email: the user's email address at the provider. None: the user denies the access.
+
+        Returns:
+            The URL of the application to which the browser returns, with ``code`` and ``state``, or with
+            ``error``.
+
+        Raises:
+            InvalidInput: the browser does not return to the application.
+        """
+        return self.sandbox.return_from_provider(authorize_url, email)
+
     def order(self, operation: str = "*", kind: str = "error", **keys: Any) -> None:
         """Order a fault for the next calls.
 

@@ -874,8 +874,19 @@ def test_seed_is_described_as_it_is_meant() -> None:
         "FactorConfiguration": "MULTI_FACTOR_WITH_USER_VERIFICATION",
     }
     client = {**named, "ClientId": seed.pool.client_id}
-    flows = cognito.perform("DescribeUserPoolClient", client)["UserPoolClient"]["ExplicitAuthFlows"]
-    assert flows == ["ALLOW_USER_SRP_AUTH"]
+    app = cognito.perform("DescribeUserPoolClient", client)["UserPoolClient"]
+    assert app["ExplicitAuthFlows"] == ["ALLOW_USER_SRP_AUTH"]
+    assert app["SupportedIdentityProviders"] == ["COGNITO", "Google"]
+    assert (app["AllowedOAuthFlows"], app["AllowedOAuthFlowsUserPoolClient"]) == (["code"], True)
+    assert app["AllowedOAuthScopes"] == [
+        "openid",
+        "email",
+        "phone",
+        "profile",
+        "aws.cognito.signin.user.admin",
+    ]
+    recovery = pool["AccountRecoverySetting"]["RecoveryMechanisms"]
+    assert [one["Name"] for one in recovery] == ["verified_email", "verified_phone_number"]
 
 
 def test_seed_can_require_custom_attributes() -> None:

@@ -354,6 +354,24 @@ def test_passwordless_sign_up_needs_a_one_time_code(new_pool: NewPool) -> None:
     assert rejection(pool.start, "ana", "anything")[0] == "NotAuthorizedException"
 
 
+def test_passwordless_sign_up_signs_in_with_one_code(new_pool: NewPool) -> None:
+    """[API] SignUp, ConfirmSignUp and InitiateAuth: the session goes on from one to the next"""
+    factors = {"AllowedFirstAuthFactors": ["PASSWORD", "EMAIL_OTP"]}
+    pool = new_pool(Policies={"SignInPolicy": factors}, **VERIFIED_EMAIL)
+    session = pool.app("sign_up", Username="ana", UserAttributes=EMAIL)["Session"]
+    confirmed = pool.app(
+        "confirm_sign_up", Username="ana", ConfirmationCode=pool.code(), Session=session
+    )
+    signed_in = pool.app(
+        "initiate_auth",
+        AuthFlow="USER_AUTH",
+        AuthParameters={"USERNAME": "ana"},
+        Session=confirmed["Session"],
+    )
+    assert signed_in["AuthenticationResult"]["AccessToken"]
+    assert len(pool.sandbox.messages()) == 1
+
+
 class TestConfirmation:
     """ConfirmSignUp and ResendConfirmationCode."""
 

@@ -22,7 +22,7 @@ from oncegate_sandbox._rules import rule
 from oncegate_sandbox._sign_up import post_confirmation
 from oncegate_sandbox._signing_in import SigningIn
 from oncegate_sandbox._state import PoolState
-from oncegate_sandbox._users import User
+from oncegate_sandbox._users import EXTERNAL, User
 from oncegate_sandbox._wire import Json, Operations
 from oncegate_sandbox.challenges._base import Challenge
 from oncegate_sandbox.errors import DISABLED, CognitoError, invalid_parameter, not_authorized
@@ -65,6 +65,12 @@ rule(
     source="API reference, CreateUserPool",
 )
 rule(
+    "reset-external",
+    "The user of an identity provider has no password to reset: 'User password cannot be reset in the "
+    "current state.'.",
+    inferred=True,
+)
+rule(
     "reset-unconfirmed",
     "A user who is not confirmed counts as one without a verified address. This is inferred.",
     inferred=True,
@@ -99,7 +105,7 @@ class ResetPassword(Challenge):
         self._requests.count(user.username if user else request.username, now)
         if "admin_only" in pool.settings.recovery:
             raise not_authorized("Contact administrator to reset password.")
-        if user and user.is_enabled and user.status == "FORCE_CHANGE_PASSWORD":
+        if user and user.is_enabled and user.status in {"FORCE_CHANGE_PASSWORD", EXTERNAL}:
             raise not_resettable()
         attribute = recovery_address(pool, user) if user and user.is_enabled else None
         if user and attribute:
