@@ -272,6 +272,7 @@ class World:
             that does not ask the user.
         first_factors: those of USER_AUTH beside the password.
         with_providers: whether users can sign in with an identity provider.
+        ways_in: what the first step offers otherwise.
         more: further arguments of `SignIn`.
 
     Attributes:
@@ -292,6 +293,7 @@ class World:
         new_code_cooldown: float = 30.0,
         first_factors: tuple[str, ...] = ("EMAIL_OTP", "SMS_OTP", "WEB_AUTHN"),
         with_providers: bool = False,
+        ways_in: WaysIn = WAYS_IN,
         **more: Any,
     ) -> None:
         self.clock = ManualClock()
@@ -308,7 +310,7 @@ class World:
             client_id=DEMO_SEED.pool.client_id,
             auth_flow=auth_flow,
             client=client,
-            ways_in=WITH_PROVIDERS if with_providers else WAYS_IN,
+            ways_in=WITH_PROVIDERS if with_providers else ways_in,
             managed_login=MANAGED_LOGIN if with_providers else None,
         )
         self.transport.client, self.transport.taken = self.client, set()
@@ -410,8 +412,8 @@ class World:
     def authorization(self, flow_id: str, code: str) -> SubmitAuthorization:
         """Return what the browser of a flow brings back from its identity provider."""
         challenge = self.flow(flow_id).challenge
-        assert isinstance(challenge, ProviderChallenge)
-        return SubmitAuthorization(state=challenge.state, code=code)
+        state = challenge.state if isinstance(challenge, ProviderChallenge) else "another"
+        return SubmitAuthorization(state=state, code=code)
 
     def do_one_thing(self, worker: Worker, fault: str | None = None) -> None:
         """Let a worker perform its next effect, and the call after it.

@@ -166,7 +166,6 @@ TEXTS: Final = MappingProxyType(
         ),
         "message.code_used": "That code was already used. Enter a different one.",
         "message.code_expired": "That code has expired. Sign in again to get a new one.",
-        "message.recovery_code_expired": "That code has expired. Request a new one.",
         "message.recovery_refused": "We couldn’t accept that code. Check it, or request a new one.",
         "message.recovery_unavailable": (
             "We can’t send you a code right now. Try again later, or contact support."
@@ -394,7 +393,6 @@ _KINDS: Final[dict[str, Kind]] = {
     "message.not_this_sign_in": "info",
     "message.provider_denied": "info",
     "message.password_reset_required": "info",
-    "message.recovery_code_expired": "info",
     "message.sign_up_not_confirmed": "info",
     "message.signed_in": "good",
     "message.stale": "info",

@@ -354,6 +354,7 @@ _FIELDS: Final = {
     "password_missing": ("password",),
     "username_taken": ("username",),
     "wrong_code": ("code",),
+    "recovery_refused": ("code",),
     "already_tried": ("code",),
     "answer_already_tried": ("answer",),
     "code_already_used": ("code",),

@@ -41,10 +41,10 @@ def test_call_confirms_and_cannot_send() -> None:
 def test_wrong_and_expired_codes_can_be_corrected() -> None:
     assert messages(walk(code(), flow=FLOW)) == {
         "wrong_credentials": "recovery_refused",
-        "wrong_code": "wrong_code",
-        "code_already_used": "recovery_code_expired",
-        "code_expired": "recovery_code_expired",
-        "factor_unusable": "recovery_unavailable",
+        "wrong_code": "recovery_refused",
+        "code_already_used": "recovery_refused",
+        "code_expired": "recovery_refused",
+        "factor_unusable": "recovery_refused",
     }
 
 

@@ -74,7 +74,7 @@ def test_call_sends_a_code_for_the_challenge(flow: Flow) -> None:
 def test_rejected_request_stays_in_the_recovery(flow: Flow) -> None:
     requesting = walk(RequestNewCode(), flow=flow)
     found = messages(requesting)
-    assert found["code_expired"] == "recovery_code_expired"
+    assert found["code_expired"] == "recovery_unavailable"
     assert step(requesting).actions == ()
 
 

@@ -71,7 +71,7 @@ def test_reset_stays_first_after_a_wrong_code_that_was_sent_by_others() -> None:
     shown = step(walk(EVENT, rejected(RejectionReason.WRONG_CODE), flow=FLOW))
     assert (shown.delivery, shown.events[0]) == (None, "reset_password")
     assert shown.message is not None
-    assert (shown.message.code, shown.message.field) == ("wrong_code", "code")
+    assert (shown.message.code, shown.message.field) == ("recovery_refused", "code")
 
 
 def test_reset_comes_first_if_no_code_can_be_requested() -> None:
@@ -101,9 +101,9 @@ def test_new_password_is_the_next_first_factor() -> None:
 def test_code_and_password_can_be_corrected() -> None:
     assert messages(walk(EVENT, flow=FLOW)) == {
         "wrong_credentials": "recovery_refused",
-        "wrong_code": "wrong_code",
-        "code_already_used": "recovery_code_expired",
-        "code_expired": "recovery_code_expired",
+        "wrong_code": "recovery_refused",
+        "code_already_used": "recovery_refused",
+        "code_expired": "recovery_refused",
         "new_password_refused": "new_password_refused",
-        "factor_unusable": "recovery_unavailable",
+        "factor_unusable": "recovery_refused",
     }

@@ -82,7 +82,7 @@ def test_form_has_the_name_the_attributes_and_the_password() -> None:
     (form,) = (one for one in shown.actions if one.event == "sign_up")
     assert (form.label, form.summary, form.title) == (
         "Create account",
-        "Create account",
+        "New here? Create account",
         "Create your account",
     )
     assert [field.name for field in form.fields] == [
@@ -166,7 +166,8 @@ def test_session_of_the_confirmation_signs_in() -> None:
     flow = walk(EVENT, CONFIRMATION, code())
     call = call_for(flow, InMemory(event=code()))
     assert isinstance(call, ConfirmSignUp)
-    assert call.challenge.session.get_secret_value() == "session of the sign-up"
+    assert call.session is not None
+    assert call.session.get_secret_value() == "session of the sign-up"
     after = walk(Confirmed.model_validate({"session": "another session"}), flow=flow)
     assert after.state is FlowState.CHECKING_PASSWORD
 

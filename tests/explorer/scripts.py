@@ -18,8 +18,10 @@ from oncegate import (
     RequestNewCode,
     SignInWith,
     SignUp,
+    SubmitAuthorization,
     SubmitCode,
     SubmitUsername,
+    WaysIn,
 )
 from oncegate.budget import GuessLimit
 
@@ -147,12 +149,14 @@ NEW_CODE = RequestNewCode()
 BY_ONE_CLICK: dict[str, object] = {"retain_password": True, "new_code_cooldown": 0}
 AT_ONCE: dict[str, object] = {"new_code_cooldown": 0}
 BLOCKED: dict[str, object] = {"kinds": FIREWALL, "crashes": 0, "waits": 0}
+PROVIDERS: dict[str, object] = {"with_providers": True}
+NO_WAYS_IN: dict[str, object] = {"ways_in": WaysIn(password_reset=False)}
 DEVICES: dict[str, object] = {"with_devices": True}
 
 CHOOSING: dict[str, tuple[Script, dict[str, object]]] = {
     "recovery_is_required": (clicks(WRONG, before=(ANA,)), {}),
     "recovery_is_imitated": (continues("dora", 1, SMS), BLOCKED),
-    "sign_in_was_rejected": (clicks(ForgotPassword()), {}),
+    "sign_in_was_rejected": (clicks(ConfirmAccount()), {}),
     "code_of_factor_is_due": (clicks(EMAIL, before=(BY_EMAIL, BY_TEXT)), BY_CHOICE),
     "attempts_remain": (
         clicks(code("555555"), before=(ANA, WRONG, OTHER, code("333333"), code("444444"))),
@@ -204,6 +208,22 @@ CHOOSING: dict[str, tuple[Script, dict[str, object]]] = {
         clicks(RIGHT.model_copy(update={"remember_device": False}), before=(ANA,)),
         DEVICES,
     ),
+    "password_reset_is_offered": (clicks(FORGOT), NO_WAYS_IN),
+    "sign_up_is_offered": (clicks(JOIN), NO_WAYS_IN),
+    "password_is_given": (clicks(SignUp(username="new")), {}),
+    "name_is_taken": (clicks(JOIN), BLOCKED),
+    "sign_up_can_be_corrected": (clicks(JOIN), BLOCKED),
+    "recovery_code_was_requested": (continues("dora", 1, SMS), {}),
+    "provider_is_offered": (clicks(SignInWith(provider="Other")), PROVIDERS),
+    "state_matches": (
+        clicks(
+            SubmitAuthorization(state="another", code="c"),
+            before=(SignInWith(provider="Google"),),
+        ),
+        PROVIDERS,
+    ),
+    "provider_refused": (comes_back_twice, PROVIDERS),
+    "second_factor_is_asked": (clicks(BY_TEXT, before=(BY_EMAIL,)), BY_CHOICE),
     "username_is_enough": (clicks(SubmitUsername(username="ana")), {}),
     "username_is_known": (clicks(ANA.model_copy(update={"username": ""})), {}),
 }

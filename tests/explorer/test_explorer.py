@@ -109,6 +109,12 @@ def _without(guard: str, patch: pytest.MonkeyPatch) -> None:
     patch.setattr(advance_module, "CHART", chart_with(**{guard: constant(guard, True)}))
 
 
+def _without_both_guards_of_answers(patch: pytest.MonkeyPatch) -> None:
+    names = ("answer_is_new", "step_is_current")
+    chart = chart_with(**{name: constant(name, True) for name in names})
+    patch.setattr(advance_module, "CHART", chart)
+
+
 def _without_lease(patch: pytest.MonkeyPatch) -> None:
     for module in (guards_module, script_module):
         patch.setattr(module, "is_due", lambda flow, now: flow.is_in_flight)
@@ -123,6 +129,14 @@ REMOVED: dict[str, tuple[Callable[[pytest.MonkeyPatch], None], str]] = {
     "code_not_sent, for a new one": (
         lambda patch: _without("code_not_sent", patch),
         "a new code by one click, twice",
+    ),
+    "code_not_sent, of a new account": (
+        lambda patch: _without("code_not_sent", patch),
+        "a new account twice",
+    ),
+    "answer_is_new and step_is_current, of a provider's answer": (
+        _without_both_guards_of_answers,
+        "the provider's answer twice",
     ),
     "step_is_current, of an answer": (
         lambda patch: _without("step_is_current", patch),

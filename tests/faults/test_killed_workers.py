@@ -17,6 +17,18 @@ from tests.faults.worker import Process
 from oncegate_sandbox import Sandbox
 
 PASSWORD = {"type": "submit_password", "username": "ana", "password": "Correct-horse-1"}
+FORGOT = {"type": "forgot_password", "username": "ana"}
+
+
+def new_account(number: int) -> dict[str, object]:
+    attributes = {"email": f"new-{number}@example.com"}
+    password = "Better-horse-9"
+    return {
+        "type": "sign_up",
+        "username": f"new-{number}",
+        "password": password,
+        "attributes": attributes,
+    }
 
 
 @pytest.fixture
@@ -94,14 +106,13 @@ class Killer:
         flow_id = new_flow_id(workers[0])
         self.flows.append(flow_id)
         before = len(self._sandbox.messages())
+        event = (PASSWORD, FORGOT, new_account(self.kills))[self.kills % 3]
         victim = workers[self._rng.randrange(2)]
         timer = threading.Timer(self._rng.uniform(0, 0.03), victim.kill)
         timer.start()
         with ThreadPoolExecutor(2) as clicks:
             answers = list(
-                clicks.map(
-                    partial(Process.order, flow_id=flow_id, event=PASSWORD, version=0), workers
-                )
+                clicks.map(partial(Process.order, flow_id=flow_id, event=event, version=0), workers)
             )
         timer.join()
         self.kills += 1
@@ -109,7 +120,7 @@ class Killer:
         spare = self._worker()
         victim.close()
         workers[workers.index(victim)] = spare
-        spare.order(flow_id=flow_id, event=PASSWORD, version=0)  # one more click
+        spare.order(flow_id=flow_id, event=event, version=0)  # one more click
         assert len(self._sandbox.messages()) - before <= 1, "two codes for one challenge"
 
     def check_no_flow_is_stuck(self) -> None:
@@ -117,7 +128,8 @@ class Killer:
         survivor = Process(self._sandbox, self._url)
         for flow_id in self.flows:
             step = survivor.order(flow_id=flow_id)
-            assert step["state"] in {"awaiting_mfa", "idle"}
+            waits = {"awaiting_mfa", "awaiting_reset", "awaiting_confirmation"}
+            assert step["state"] in {*waits, "idle"}
             assert step["events"]
         survivor.close()
 

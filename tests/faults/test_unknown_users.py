@@ -10,10 +10,20 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from tests.doubles import password
-from tests.world import WRONG_PASSWORD, World
+from tests.doubles import code, password
+from tests.world import NEW_PASSWORD, PASSWORDS, WRONG_PASSWORD, World
 
-from oncegate import Event, Factor, SubmitUsername
+from oncegate import (
+    Cancel,
+    ConfirmAccount,
+    Event,
+    Factor,
+    ForgotPassword,
+    RequestNewCode,
+    ResetPassword,
+    SignUp,
+    SubmitUsername,
+)
 from oncegate.driver.effects import CallTransport, Swap
 from oncegate_stores import MemoryStore
 
@@ -70,6 +80,47 @@ def test_username_alone_looks_and_costs_the_same_for_an_unknown_user() -> None:
         trace(username, events, "USER_AUTH", first_factors=()) for username in (KNOWN, UNKNOWN)
     )
     assert known == unknown
+
+
+RESET_WRONGLY = ResetPassword(code="000000", new_password=NEW_PASSWORD)
+
+
+@pytest.mark.parametrize("auth_flow", ["USER_PASSWORD_AUTH", "USER_SRP_AUTH", "USER_AUTH"])
+@pytest.mark.parametrize("known", [KNOWN, "gus"], ids=["confirmed", "unconfirmed"])
+def test_forgotten_password_looks_and_costs_the_same_for_an_unknown_user(
+    known: str, auth_flow: str
+) -> None:
+    forgot = ForgotPassword(username=KNOWN)
+    events: list[Event] = [forgot, forgot, RESET_WRONGLY, RequestNewCode(), RESET_WRONGLY]
+    assert trace(known, events, auth_flow) == trace(UNKNOWN, events, auth_flow)
+
+
+@pytest.mark.parametrize("password_of", ["gus", None], ids=["right password", "wrong password"])
+@pytest.mark.parametrize("auth_flow", ["USER_PASSWORD_AUTH"])
+def test_unconfirmed_user_looks_and_costs_the_same_as_an_unknown_one(
+    auth_flow: str, password_of: str | None
+) -> None:
+    first = password(PASSWORDS[password_of] if password_of else WRONG_PASSWORD)
+    events: list[Event] = [
+        first,
+        ConfirmAccount(),
+        code("000000"),
+        RequestNewCode(),
+        code("000001"),
+    ]
+    assert trace("gus", events, auth_flow) == trace(UNKNOWN, events, auth_flow)
+
+
+@pytest.mark.parametrize("auth_flow", ["USER_PASSWORD_AUTH", "USER_AUTH"])
+@pytest.mark.parametrize("taken", [KNOWN, "gus"], ids=["confirmed", "unconfirmed"])
+def test_name_that_is_taken_looks_and_costs_the_same_as_a_new_one(
+    taken: str, auth_flow: str
+) -> None:
+    join = SignUp(
+        username=KNOWN, password=NEW_PASSWORD, attributes={"email": "someone@example.com"}
+    )
+    events: list[Event] = [join, join, code("000000"), RequestNewCode(), code("000001"), Cancel()]
+    assert trace(taken, events, auth_flow) == trace(UNKNOWN, events, auth_flow)
 
 
 def test_right_password_is_distinguished_from_a_wrong_one() -> None:

@@ -15,7 +15,7 @@ import botocore
 import botocore.session
 from botocore.config import Config
 
-from oncegate import OncegateError, SignIn, StepRef
+from oncegate import OncegateError, SignIn, SignUpForm, StepRef, WaysIn
 from oncegate.adapters import parse_event
 from oncegate_cognito import CognitoTransport
 from oncegate_sandbox import Sandbox
@@ -65,6 +65,7 @@ def serve(setup: Setup, orders: Connection) -> None:
         client_id=setup.client_id,
         auth_flow="USER_PASSWORD_AUTH",
         client=client,
+        ways_in=WaysIn(sign_up=SignUpForm(attributes=("email",))),
     )
     store = store_from_url(setup.store)
     sign_in = SignIn(transport=transport, store=store, budget=None, patience=setup.patience)

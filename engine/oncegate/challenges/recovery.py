@@ -16,6 +16,13 @@ if TYPE_CHECKING:
     from oncegate.record import Flow
 
 
+# One message for all: which one Cognito has depends on whether there is such a user.
+_REFUSALS = (
+    *("wrong_code", "wrong_credentials", "refused", "code_expired", "code_already_used"),
+    *("challenge_dead", "factor_unusable"),
+)
+
+
 class RecoveryChallenge(ChallengeBase):
     """A code that Cognito sends only on request, outside any session.
 
@@ -29,11 +36,7 @@ class RecoveryChallenge(ChallengeBase):
     def messages(self) -> Mapping[str, str]:
         return {
             **super().messages,
-            "wrong_credentials": "recovery_refused",
-            "refused": "recovery_refused",
-            "code_expired": "recovery_code_expired",
-            "code_already_used": "recovery_code_expired",
-            "factor_unusable": "recovery_unavailable",
+            **dict.fromkeys(_REFUSALS, "recovery_refused"),
         }
 
     @property

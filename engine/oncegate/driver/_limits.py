@@ -53,7 +53,7 @@ from oncegate.challenges import (
 )
 from oncegate.context import RequestContext
 from oncegate.driver.effects import Effect, Load, Swap
-from oncegate.machine.guards import IMITATED
+from oncegate.machine.guards import IMITATED, answer_was_wrong
 from oncegate.outcomes import (
     ChallengeIssued,
     Confirmed,
@@ -276,8 +276,8 @@ class Limits:
             return
         challenge = outcome.challenge if isinstance(outcome, ChallengeIssued) else None
         is_sent = challenge is not None and challenge.delivery is not None
-        # A recovery's code that the machine imitates counts like one that was sent.
-        is_sent = is_sent or _is_imitated(flow, outcome)
+        if _is_imitated(flow, outcome):  # counts like a code that was sent
+            challenge, is_sent = flow.challenge, True
         may_be_sent = isinstance(outcome, OutcomeUnknown) and outcome.can_have_sent
         if not (is_sent or may_be_sent):
             yield from self._refund(reserved.accounts)
@@ -288,7 +288,7 @@ class Limits:
             if name not in reserved.names:
                 own = self._budget.of_user(name, _tag_of(flow), self._keys)
                 yield from self._update(own.key, lambda row: own.charged(row, now))
-            if flow.username:
+            if flow.username and not isinstance(flow.challenge, SignUpRequest):
                 yield from self._learn(flow.username, challenge.username, now)
         account = self._source(flow, source, None)
         if account is not None:
@@ -473,7 +473,7 @@ def _is_guess(call: Call) -> bool:
 def _is_wrong(flow: Flow, outcome: Outcome) -> bool:
     """Whether a guess was wrong, or may have been."""
     if isinstance(outcome, Rejected):
-        return outcome.reason in _WRONG
+        return outcome.reason in _WRONG or answer_was_wrong(flow.challenge, outcome.reason)
     # A pool's Lambda may answer a wrong answer with its next question.
     is_next_question = isinstance(outcome, ChallengeIssued) and isinstance(
         flow.challenge, CustomChallenge

@@ -695,7 +695,8 @@ def _with_one_handover_less(flow: Flow, now: float) -> Flow:
 
 
 def _may_start(flow: Flow, now: float) -> bool:
-    return now <= flow.saved_at + START_WITHIN
+    # If the clock was set back, another worker may have ended the lease (`is_due`).
+    return flow.saved_at - CLOCK_SKEW <= now <= flow.saved_at + START_WITHIN
 
 
 def _is_choice(outcome: Outcome) -> TypeGuard[ChallengeIssued]:

@@ -352,13 +352,7 @@ class SignInMachine(Guards, Effects, StateChart[TransitionContext]):
         | requesting_challenge.to(deciding, cond="recovery_is_imitated", on="imitate_recovery_code")
         | creating_account.to(deciding, cond="name_is_taken", on="imitate_sign_up")
         | creating_account.to(deciding, cond="sign_up_can_be_corrected", on="note_rejection")
-        | deciding.from_(
-            requesting_challenge,
-            checking_answer,
-            setting_password,
-            cond="recovery_continues",
-            on="note_rejection",
-        )
+        | requesting_challenge.to(deciding, cond="recovery_continues", on="note_rejection")
         | deciding.from_(
             checking_answer,
             setting_password,

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from oncegate.challenges import (
+    Challenge,
     ChooseFactor,
     CodeChallenge,
     Delivery,
@@ -29,7 +30,7 @@ from oncegate.challenges import (
     UnknownChallenge,
 )
 from oncegate.challenges._attributes import attributes_for
-from oncegate.machine.guards import RECOVERIES
+from oncegate.machine.guards import RECOVERIES, answer_was_wrong
 from oncegate.outcomes import (
     ChallengeIssued,
     Confirmed,
@@ -59,6 +60,8 @@ _ENDS = frozenset(
 
 # A pool's Lambda that refuses a username says that the password is wrong; there is none, and no code.
 _WITHOUT_A_CHALLENGE = {"wrong_credentials": "username_refused", "code_expired": "challenge_dead"}
+# RFC 6749, 4.1.2.1; Apple's own name for it (amplify-flutter#7350).
+_DENIALS = frozenset({"access_denied", "user_cancelled_authorize"})
 _REQUESTS = frozenset({FlowState.CHECKING_PASSWORD, FlowState.REQUESTING_CHALLENGE})
 _ANSWERS = frozenset({FlowState.CHECKING_ANSWER, FlowState.SETTING_PASSWORD})
 
@@ -221,15 +224,9 @@ class Effects:
     def record_acceptance(self) -> None:
         """Record the challenge, the session or the confirmation that Cognito answered with."""
         context, trigger = self.model, self.model.trigger
-        challenge = trigger.challenge if isinstance(trigger, ChallengeIssued) else None
-        is_new_account = context.state is FlowState.CREATING_ACCOUNT
-        is_hidden = not (is_new_account and context.policy.reveal_existing_users)
-        if isinstance(challenge, RecoveryChallenge) and is_hidden:
-            challenge = challenge.model_copy(update={"delivery": _hidden_delivery()})
-            if is_new_account:
-                context.change(message="sign_up_sent")
-        if isinstance(challenge, CodeChallenge):
-            challenge = self._with_other_second_factors(challenge)
+        challenge = None
+        if isinstance(trigger, ChallengeIssued):
+            challenge = self._as_shown(trigger.challenge)
         self._note_password_change()
         self._set_challenge(challenge, context.flow.saved_at)
         context.change(start_session=None)
@@ -325,7 +322,7 @@ class Effects:
     def count_attempt(self) -> None:
         """Record the rejection, and count a wrong code."""
         self.note_rejection()
-        if self.model.rejection_reason is RejectionReason.WRONG_CODE:
+        if answer_was_wrong(self.model.challenge, self.model.rejection_reason):
             self.model.change(attempts_left=self.model.flow.attempts_left - 1)
 
     def drop_factor(self) -> None:
@@ -366,7 +363,7 @@ class Effects:
         """Start over after the identity provider's error."""
         trigger = self.model.trigger
         assert isinstance(trigger, SubmitAuthorization)
-        message = "provider_denied" if trigger.error == "access_denied" else "provider_failed"
+        message = "provider_denied" if trigger.error in _DENIALS else "provider_failed"
         self._drop_challenge(message=message, detail="")
 
     def start_over_rejected(self) -> None:
@@ -453,11 +450,26 @@ class Effects:
     def _expect_recovery_code(self) -> None:
         challenge = self.model.challenge
         if isinstance(challenge, SignUpRequest):
-            challenge = SignUpConfirmation(username=challenge.username)
+            challenge = SignUpConfirmation.padded(challenge.username)
         assert isinstance(challenge, RecoveryChallenge)
         expected = challenge.model_copy(update={"delivery": _hidden_delivery()})
         self._set_challenge(expected, self.model.flow.saved_at)
         self._start_cooldown()
+
+    def _as_shown(self, challenge: Challenge) -> Challenge:
+        """Return a new challenge as it is stored: a recovery tells nothing of the user."""
+        if isinstance(challenge, CodeChallenge):
+            return self._with_other_second_factors(challenge)
+        if isinstance(challenge, SignUpConfirmation):
+            session = challenge.session.get_secret_value()
+            challenge = SignUpConfirmation.padded(challenge.username, session, challenge.delivery)
+        if not isinstance(challenge, RecoveryChallenge):
+            return challenge
+        if self.model.state is FlowState.CREATING_ACCOUNT:
+            if self.model.policy.reveal_existing_users:
+                return challenge
+            self.model.change(message="sign_up_sent")
+        return challenge.model_copy(update={"delivery": _hidden_delivery()})
 
     def _with_other_second_factors(self, challenge: CodeChallenge) -> CodeChallenge:
         """Return a challenge with the factors that could have been chosen instead of it."""
@@ -496,7 +508,9 @@ class Effects:
             return _WITHOUT_A_CHALLENGE.get(reason, str(reason))
         if challenge is None or state is FlowState.CHECKING_PASSWORD:
             return str(reason)
-        return challenge.messages.get(reason, str(reason))
+        message = challenge.messages.get(reason, str(reason))
+        is_request = state is FlowState.REQUESTING_CHALLENGE  # no code was entered
+        return "recovery_unavailable" if is_request and message == "recovery_refused" else message
 
     def _set_challenge(self, challenge: Any, counted_from: float) -> None:
         # An outcome's deadline is counted from before the call left: Cognito's clock started later.

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from oncegate.challenges import (
+    Challenge,
     ChooseFactor,
     CodeChallenge,
     DeviceChallenge,
@@ -63,6 +64,36 @@ IMITATED: Final = frozenset(
 
 They differ between users, known and unknown, and the user has proven nothing (P6).
 """
+
+
+_WRONG_IN_A_RECOVERY: Final = frozenset(
+    {
+        RejectionReason.WRONG_CODE,
+        RejectionReason.CODE_ALREADY_USED,
+        RejectionReason.CODE_EXPIRED,
+        RejectionReason.CHALLENGE_DEAD,
+        RejectionReason.WRONG_CREDENTIALS,
+        RejectionReason.REFUSED,
+        RejectionReason.FACTOR_UNUSABLE,
+    }
+)
+"""What Cognito answers to a wrong code of a recovery.
+
+Which one depends on whether there is such a user, and whether a code was sent, which must not be told
+(AWS developer guide, managing error responses): so all count alike.
+"""
+
+
+def answer_was_wrong(challenge: Challenge | None, reason: RejectionReason | None) -> bool:
+    """Return whether a rejection means that the code, or the answer, was wrong.
+
+    Args:
+        challenge: the challenge that was answered.
+        reason: why Cognito rejected the answer; None if it did not.
+    """
+    if isinstance(challenge, RecoveryChallenge):
+        return reason in _WRONG_IN_A_RECOVERY
+    return reason is RejectionReason.WRONG_CODE
 
 
 def is_due(flow: Flow, now: float) -> bool:
@@ -261,16 +292,11 @@ class Guards:
         return isinstance(self.model.challenge, RecoveryChallenge)
 
     def recovery_continues(self) -> bool:
-        """The recovery's code no longer works, and another one can be requested."""
-        return isinstance(
-            self.model.challenge, RecoveryChallenge
-        ) and self.model.rejection_reason in {
-            RejectionReason.CODE_EXPIRED,
-            RejectionReason.FACTOR_UNUSABLE,
-            RejectionReason.WRONG_CREDENTIALS,
-            RejectionReason.REFUSED,
-            RejectionReason.LOCKED,
-        }
+        """No code can be sent now, and it can be requested again."""
+        challenge, reason = self.model.challenge, self.model.rejection_reason
+        is_recovery = isinstance(challenge, RecoveryChallenge)
+        is_locked = reason is RejectionReason.LOCKED
+        return is_recovery and (is_locked or answer_was_wrong(challenge, reason))
 
     def first_factor_can_be_retried(self) -> bool:
         """The first factor was rejected, and the user can try again.
@@ -299,18 +325,14 @@ class Guards:
 
         The session takes another answer. A lock does not end it: AWS developer guide, on MFA.
         """
-        return self.model.rejection_reason in {
-            RejectionReason.WRONG_CODE,
-            RejectionReason.CODE_ALREADY_USED,
-            RejectionReason.LOCKED,
-        }
+        reason = self.model.rejection_reason
+        lives_on = {RejectionReason.CODE_ALREADY_USED, RejectionReason.LOCKED}
+        return reason in lives_on or answer_was_wrong(self.model.challenge, reason)
 
     def attempts_remain(self) -> bool:
         """This was not the last attempt, or it cost none: the code was not wrong."""
-        return (
-            self.model.flow.attempts_left > 1
-            or self.model.rejection_reason is not RejectionReason.WRONG_CODE
-        )
+        is_wrong = answer_was_wrong(self.model.challenge, self.model.rejection_reason)
+        return self.model.flow.attempts_left > 1 or not is_wrong
 
     def input_was_rejected(self) -> bool:
         """The new password, or an attribute, was mistyped or is taken; the session takes another."""
