@@ -10,7 +10,7 @@ import pytest
 from tests.walks.walker import Walk, Walker
 
 from oncegate import SignIn
-from oncegate_cognito import CognitoTransport
+from oncegate_cognito import CognitoTransport, ManagedLogin
 from oncegate_sandbox import PoolSeed, Sandbox, Seed, UserSeed
 from oncegate_stores import MemoryStore
 
@@ -24,10 +24,13 @@ def walk() -> Iterator[Walker]:
             pool: dict[str, Any] | None = None,
             transport_type: type[CognitoTransport] = CognitoTransport,
             sign_in: dict[str, Any] | None = None,
+            redirect_uri: str | None = None,
             **transport: Any,
         ) -> Walk:
             seed = Seed(pool=PoolSeed.model_validate(pool or {}), users=users)
             sandbox = running.enter_context(Sandbox(seed))
+            if redirect_uri:
+                transport["managed_login"] = ManagedLogin(sandbox.endpoint, redirect_uri)
             made = transport_type(
                 pool_id=sandbox.pool_id,
                 client_id=sandbox.client_id,

@@ -419,7 +419,6 @@ def test_device_registered_after_a_password_reset_skips_the_next_code(
     w.start()
     w.send_password()
     w.send(ForgotPassword())
-    w.send(RequestNewCode())
     event = {"code": w.newest_code(), "new_password": NEW_PASSWORD}
     w.send(ResetPassword.model_validate(event))
     w.assert_signed_in(codes=2)
