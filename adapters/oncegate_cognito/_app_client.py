@@ -14,6 +14,8 @@ from oncegate import Misconfigured
 from oncegate_cognito._boto import check_client, check_endpoint, make_client, unlogged
 from oncegate_cognito._connections import limit_connections
 from oncegate_cognito._context import ContextSettings, SentContext
+from oncegate_cognito._oauth import ManagedLoginClient
+from oncegate_cognito.managed_login import ManagedLogin
 
 if TYPE_CHECKING:
     from mypy_boto3_cognito_idp.client import CognitoIdentityProviderClient
@@ -39,16 +41,19 @@ class AppClient:
         signed: whether a new client signs its requests.
         region: AWS region. None: the one in the pool ID.
         context: what is sent beside the operations' own arguments.
+        managed_login: the pool's domain, if users sign in there.
 
     Attributes:
         pool_name: part of the pool ID after the underscore; SRP hashes it.
         boto: boto3 client whose calls keep to the limit in force, and leave no DEBUG lines.
         sent_context: makes what is sent beside the operations' own arguments.
+        managed_login: this app client at the pool's domain; None if users do not sign in there.
 
     Raises:
         Misconfigured: an ID, the secret or the region is missing or malformed, the client would repeat
             requests or cannot be given a limit, or the endpoint is not a URL, or http on another host
             and that is not allowed.
+        MissingExtra: managed login needs Authlib, and it is not installed.
     """
 
     def __init__(
@@ -65,6 +70,7 @@ class AppClient:
         signed: bool = False,
         region: str | None = None,
         context: ContextSettings | None = None,
+        managed_login: ManagedLogin | None = None,
     ) -> None:
         own_region, self.pool_name = parse_pool_id(pool_id)
         check_client_id(client_id)
@@ -76,9 +82,9 @@ class AppClient:
         self.allow_insecure_endpoint = allow_insecure_endpoint
         if endpoint_url is not None:
             check_endpoint(endpoint_url, allow_insecure=allow_insecure_endpoint)
+        check_seconds("connect_timeout", connect_timeout)
+        check_seconds("read_timeout", read_timeout)
         if client is None:
-            check_seconds("connect_timeout", connect_timeout)
-            check_seconds("read_timeout", read_timeout)
             client = make_client(
                 self.region,
                 endpoint_url,
@@ -94,6 +100,17 @@ class AppClient:
         limit_connections(client)
         self.sent_context = SentContext(client, context or ContextSettings())
         self.boto = unlogged(client)
+        self.managed_login: ManagedLoginClient | None = None
+        if managed_login is not None:
+            self.managed_login = ManagedLoginClient(
+                managed_login,
+                client_id=client_id,
+                secret=self.secret,
+                connect_timeout=connect_timeout,
+                read_timeout=read_timeout,
+                proxies=getattr(client.meta.config, "proxies", None),
+                allow_insecure=allow_insecure_endpoint,
+            )
 
     def secret_hash(self, username: str) -> str | None:
         """Return the SECRET_HASH for a username; None for a client without a secret.

@@ -16,7 +16,7 @@ import sys
 import time
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final
 
 from botocore.awsrequest import (
     AWSHTTPConnection,
@@ -69,8 +69,20 @@ def limit_connections(client: Any) -> bool:
     """
     if not isinstance(client, BaseClient):
         return False
+    limit_session(getattr(getattr(client, "_endpoint", None), "http_session", None))
+    return True
+
+
+def limit_session(session: Any) -> None:
+    """Have an HTTP session of botocore use connections that keep to the limit of a call.
+
+    Args:
+        session: botocore's ``URLLib3Session``; connections that it holds are closed.
+
+    Raises:
+        Misconfigured: it is none, or this release of botocore cannot give it other connections.
+    """
     try:
-        session = cast("Any", client)._endpoint.http_session
         session._pool_classes_by_scheme.update(http=_HTTPPool, https=_HTTPSPool)
         session.close()
     except AttributeError as error:
@@ -78,7 +90,6 @@ def limit_connections(client: Any) -> bool:
             f"requests of this client cannot be given a limit ({error}): use a client of botocore "
             "with its own HTTP session, or another release of botocore"
         ) from None
-    return True
 
 
 if TYPE_CHECKING:

@@ -96,7 +96,7 @@ class SentContext:
         return self._members[method]
 
     def _client_metadata(self, context: RequestContext, shape: Any) -> dict[str, str]:
-        settings, tag = self._settings, _language(context)
+        settings, tag = self._settings, language_of(context)
         language = {settings.language_key: tag} if settings.language_key and tag else {}
         event = context.client_metadata
         own = event if isinstance(event, Mapping) else {}
@@ -116,7 +116,7 @@ class SentContext:
     def _context_data(self, context: RequestContext, shape: Any) -> dict[str, Any]:
         if not (address := _address(context)):
             return {}  # the model requires it
-        headers = {"User-Agent": context.user_agent, "Accept-Language": _language(context)}
+        headers = {"User-Agent": context.user_agent, "Accept-Language": language_of(context)}
         value = shape.members["HttpHeaders"].member.members["headerValue"]
         return {
             # The model requires these two, and takes empty ones.
@@ -181,7 +181,7 @@ def _problem(value: object, most: int | None) -> str:
     return ""
 
 
-def _language(context: RequestContext) -> str:
+def language_of(context: RequestContext) -> str:
     """Return the language tag; empty if it is none, since a trigger may write it into a message."""
     language = context.language
     return language if isinstance(language, str) and _LANGUAGE.fullmatch(language) else ""

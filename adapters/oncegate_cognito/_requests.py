@@ -32,6 +32,7 @@ from oncegate_cognito._deadlines import current_limit
 from oncegate_cognito._responses import outcome_of_response
 from oncegate_cognito.errors import NEVER_SENT, had_no_effect
 from oncegate_cognito.srp import ClientSrp
+from oncegate_cognito.tokens import TokenVerifier
 
 AuthFlow = Literal["USER_SRP_AUTH", "USER_PASSWORD_AUTH", "USER_AUTH", "CUSTOM_AUTH"]
 
@@ -55,6 +56,7 @@ class Requests:
         levels: TARGET_ACR_VALUES and MAX_AGE of USER_AUTH.
         totp_issuer: name of the account in authenticator apps.
         device_name: name of devices in `ListDevices`; None for that of the user's browser.
+        verifier: verifies the tokens of managed login.
 
     Attributes:
         context: the user's request.
@@ -70,8 +72,10 @@ class Requests:
         levels: Mapping[str, str],
         totp_issuer: str,
         device_name: str | None,
+        verifier: TokenVerifier,
     ) -> None:
         self.app = app
+        self.verifier = verifier
         self.boto = app.boto
         self.auth_flow = auth_flow
         self.can_send_password = can_send_password

@@ -29,6 +29,8 @@ CONFIRM: Final = "confirm"
 """ConfirmForgotPassword and ConfirmSignUp."""
 DEVICE: Final = "device"
 """The proof of a device, and its registration."""
+SIGN_UP: Final = "sign_up"
+"""SignUp."""
 TOKEN: Final = "token"
 """Operations that a refresh token or an access token authorises."""
 
@@ -36,6 +38,7 @@ _BY_OPERATION: Final = {
     "InitiateAuth": SIGN_IN,
     "AssociateSoftwareToken": ANSWER,
     "VerifySoftwareToken": ANSWER,
+    "SignUp": SIGN_UP,
     "ForgotPassword": SEND_CODE,
     "ResendConfirmationCode": SEND_CODE,
     "ConfirmForgotPassword": CONFIRM,
@@ -115,6 +118,7 @@ _ANSWERS = frozenset({ANSWER, FIRST_CODE})
 _UNPROVEN_CODE = frozenset({CONFIRM, FIRST_CODE})
 _PERSON = frozenset({SIGN_IN, *_ANSWERS})
 _USER = frozenset({*_PERSON, DEVICE})
+_SIGN_UP = frozenset({SIGN_UP})
 _TOKEN = frozenset({TOKEN})
 _ENDS_TOKENS = (
     "Invalid Refresh Token",
@@ -139,12 +143,22 @@ _PASS_SECRET = "this app client has a secret: pass client_secret="
 _NO_SECRET = "this app client has no secret: leave client_secret= out"
 _WRONG_SECRET = "client_secret= is not the secret of this app client"
 _WRONG_ID = "check pool_id=, client_id= and the region"
+_WRONG_URL = "check the endpoint URL, or the domain of ManagedLogin"
 _CREDENTIALS = "check the AWS credentials of this process and their IAM policy"
 _TRIGGER = "see the log of the pool's Lambda trigger"
 _FLOW = "add the flow to the app client's ExplicitAuthFlows, or pass another auth_flow="
 _TRIGGERS = "add the triggers of CUSTOM_AUTH to the pool, or pass another auth_flow="
 _WRITABLE = "let the app client write the attributes that the pool requires"
 _TRUST = "let cognito-idp.amazonaws.com assume the pool's SMS role"
+_NO_SIGN_UP = "let users create accounts (AllowAdminCreateUserOnly), or leave WaysIn.sign_up out"
+_NO_VERIFICATION = "let the pool verify an attribute of the form (AutoVerifiedAttributes)"
+_OAUTH_CLIENT = "check client_id=, client_secret= and the domain of ManagedLogin"
+_OAUTH_FLOW = "allow the code grant for the app client (AllowedOAuthFlows)"
+_OAUTH_REQUEST = "check the redirect_uri of ManagedLogin against the app client's CallbackURLs"
+_OAUTH_SCOPES = (
+    "if each sign-in ends so, let the app client read all attributes of its scopes, such as "
+    "email_verified"
+)
 _NO_DESTINATION = "give the user a verified email address or phone number"
 
 ERRORS: Final = (
@@ -171,6 +185,14 @@ ERRORS: Final = (
         _MISCONFIGURED,
         cure=_WRITABLE,
     ),
+    # A new account. That its name is taken is the engine's to tell.
+    ErrorRow("UsernameExistsException", "", _R.USERNAME_TAKEN, _SIGN_UP),
+    ErrorRow("AliasExistsException", "", _R.USERNAME_TAKEN, _SIGN_UP),
+    ErrorRow(_NOT_AUTHORIZED, "SignUp is not permitted", _MISCONFIGURED, cure=_NO_SIGN_UP),
+    ErrorRow(_INVALID, "Auto verification not turned on", _MISCONFIGURED, cure=_NO_VERIFICATION),
+    # The session of SignUp ends sooner than its code. A new code comes without one.
+    ErrorRow(_NOT_AUTHORIZED, "Invalid session", _R.CODE_EXPIRED, frozenset({CONFIRM})),
+    ErrorRow(_NOT_AUTHORIZED, "Session is expired", _R.CODE_EXPIRED, frozenset({CONFIRM})),
     # The user, whose password was wrong, or is locked, blocked, expired.
     ErrorRow(_NOT_AUTHORIZED, "Password attempts exceeded", _R.LOCKED),
     ErrorRow(_NOT_AUTHORIZED, "Too many invalid credentials attempts", _R.LOCKED),
@@ -247,6 +269,19 @@ ERRORS: Final = (
         )
     ),
     ErrorRow(_INVALID, "… at 'username'", _R.WRONG_CREDENTIALS, frozenset({SIGN_IN})),
+    ErrorRow(_INVALID, "… at 'username'", _R.INPUT_REFUSED, _SIGN_UP),
+    ErrorRow(_INVALID, "Username cannot be of email format", _R.INPUT_REFUSED, _SIGN_UP),
+    ErrorRow(
+        _INVALID, "Username should be an email", _R.INPUT_REFUSED, _SIGN_UP, message="email_refused"
+    ),
+    ErrorRow(
+        _INVALID,
+        "Username should be a phone number",
+        _R.INPUT_REFUSED,
+        _SIGN_UP,
+        message="phone_number_refused",
+    ),
+    ErrorRow(_INVALID, "Username should be", _R.INPUT_REFUSED, _SIGN_UP),
     ErrorRow(_INVALID, "Invalid phone number", _R.INPUT_REFUSED, message="phone_number_refused"),
     ErrorRow(_INVALID, "Invalid email address", _R.INPUT_REFUSED, message="email_refused"),
     ErrorRow(_INVALID, "Invalid attributes given", _R.INPUT_REFUSED, message="attribute_refused"),
@@ -322,6 +357,12 @@ ERRORS: Final = (
     ErrorRow("IncompleteSignatureException", "", _MISCONFIGURED, cure=_CREDENTIALS),
     ErrorRow("MissingAuthenticationTokenException", "", _MISCONFIGURED, cure=_CREDENTIALS),
     ErrorRow("ExpiredTokenException", "", _MISCONFIGURED, cure=_CREDENTIALS),
+    # The token endpoint of managed login (AWS developer guide, "The token issuer endpoint").
+    ErrorRow("invalid_grant", "", _R.CHALLENGE_DEAD, cure=_OAUTH_SCOPES),
+    ErrorRow("invalid_client", "", _MISCONFIGURED, cure=_OAUTH_CLIENT),
+    ErrorRow("unauthorized_client", "", _MISCONFIGURED, cure=_OAUTH_FLOW),
+    ErrorRow("unsupported_grant_type", "", _MISCONFIGURED, cure=_OAUTH_FLOW),
+    ErrorRow("invalid_request", "", _MISCONFIGURED, cure=_OAUTH_REQUEST),
     # The request may have had its effect.
     ErrorRow("InternalErrorException", "", UNKNOWN),
     ErrorRow("CodeDeliveryFailureException", "", UNKNOWN),
@@ -474,7 +515,7 @@ def _outcome_of_page(status: int) -> Outcome:
         return Rejected(reason=_R.FIREWALL, detail=f"{detail} (see the web ACL of AWS WAF)")
     if status >= 500 or status == 408:
         return OutcomeUnknown(detail=detail)
-    return Rejected(reason=_R.MISCONFIGURED, detail=f"{detail} (check the endpoint URL)")
+    return Rejected(reason=_R.MISCONFIGURED, detail=f"{detail} ({_WRONG_URL})")
 
 
 def _words_of_trigger(message: str) -> str:

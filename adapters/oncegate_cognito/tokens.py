@@ -34,6 +34,7 @@ from oncegate_cognito._app_client import (
 from oncegate_cognito._boto import check_endpoint
 from oncegate_cognito._deadlines import (
     clocks,
+    current_limit,
     limited,
     run_in_time,
     seconds_since,
@@ -307,6 +308,17 @@ class _Keys(jwt.PyJWKClient):
             url, cache_jwk_set=False, timeout=timeout, ssl_context=_trusted()
         )
 
+    def get_signing_key(self, kid: str) -> jwt.PyJWK:
+        """Return a key. During a call, no longer than the call may take: others hold the lock."""
+        limit = current_limit()
+        if limit is None:
+            return super().get_signing_key(kid)
+        find = super().get_signing_key
+        try:
+            return run_in_time((id(self), kid), lambda: find(kid), limit.remaining())
+        except TimeoutError:
+            raise jwt.PyJWKClientConnectionError("not in time") from None
+
     def fetch_data(self) -> Any:
         """Return the keys; what was cached before stays cached if they cannot be fetched."""
         if self._failed_at and seconds_since(self._failed_at) < _RETRY_AFTER:
@@ -332,6 +344,9 @@ class CognitoTokenService:
         issuer: see `TokenVerifier`.
         jwks_url: see `TokenVerifier`.
         leeway: see `TokenVerifier`.
+
+    Attributes:
+        verifier: verifies the tokens.
     """
 
     def __init__(
@@ -348,7 +363,7 @@ class CognitoTokenService:
         self._log = logger()
         # A client that was given, or AWS_ENDPOINT_URL, can have its own endpoint.
         effective = app.endpoint_url or getattr(app.boto.meta, "endpoint_url", None)
-        self._verifier = TokenVerifier(
+        self.verifier = TokenVerifier(
             timeout=min(5.0, timeout),
             pool_id=app.pool_id,
             client_id=app.client_id,
@@ -385,6 +400,7 @@ class CognitoTokenService:
             update={
                 "refresh_token": fresh.refresh_token or tokens.refresh_token,
                 "device_key": tokens.device_key,
+                "by_managed_login": tokens.by_managed_login,
             }
         )
 
@@ -410,7 +426,7 @@ class CognitoTokenService:
         scopes: str | Collection[str] | None = None,
     ) -> dict[str, Any]:
         """See `oncegate.adapters.TokenService.verify`, and `TokenVerifier.verify` for the rights."""
-        result = self._verifier.checked(token, use, groups=groups, scopes=scopes)
+        result = self.verifier.checked(token, use, groups=groups, scopes=scopes)
         del token
         return _returned(result)
 
@@ -435,6 +451,11 @@ class CognitoTokenService:
             if not page.get("PaginationToken"):
                 return found
             more = {"PaginationToken": page["PaginationToken"]}
+
+    def logout_url(self, tokens: Tokens, return_to: str) -> str | None:
+        """See `oncegate.adapters.TokenService.logout_url`; `ManagedLogin.logout_uri` comes first."""
+        login = self._app.managed_login
+        return login.logout_url(return_to) if login and tokens.by_managed_login else None
 
     def forget_device(self, tokens: Tokens, key: str) -> None:
         """See `oncegate.adapters.TokenService.forget_device`. One that is unknown is forgotten."""

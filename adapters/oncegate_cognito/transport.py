@@ -18,6 +18,7 @@ from oncegate.adapters import (
     Rejected,
     RejectionReason,
     RequestContext,
+    WaysIn,
 )
 from oncegate_cognito._app_client import AppClient, check_seconds, check_text
 from oncegate_cognito._context import ContextSettings
@@ -26,6 +27,7 @@ from oncegate_cognito._registry import performer_of
 from oncegate_cognito._requests import AuthFlow, Requests
 from oncegate_cognito._responses import MALFORMED
 from oncegate_cognito.errors import outcome_of_exception
+from oncegate_cognito.managed_login import ManagedLogin
 from oncegate_cognito.srp import BadParameters
 from oncegate_cognito.tokens import CognitoTokenService
 
@@ -71,6 +73,10 @@ class CognitoTransport:
         analytics_endpoint_id: AnalyticsEndpointId of AnalyticsMetadata.
         force_alias_creation: ForceAliasCreation of ConfirmSignUp: whether a user who confirms takes an
             email address or a phone number that another user has as an alias.
+        managed_login: the pool's domain and the app client's URLs, to sign in with identity providers.
+            Extra: ``oauth``.
+        ways_in: what the first step offers beside the sign-in: resets, sign-up, providers, passkeys.
+            Default: `WaysIn()`.
         region: AWS region that requests go to, such as that of a replica. Default: the one in
             ``pool_id``.
         issuer: the only ``iss`` of tokens to accept; see `TokenVerifier`.
@@ -89,8 +95,9 @@ class CognitoTransport:
 
     Raises:
         Misconfigured: a setting is invalid, the client would repeat requests or cannot be given a
-            limit, or the endpoint (of ``endpoint_url``, of the client or of AWS_ENDPOINT_URL) is http
-            on another host.
+            limit, the endpoint (of ``endpoint_url``, of the client or of AWS_ENDPOINT_URL) or the
+            domain is http on another host, or ``ways_in`` needs a domain or another ``auth_flow``.
+        MissingExtra: managed login needs Authlib, and it is not installed.
     """
 
     _requests_type: type[Requests] = Requests
@@ -116,6 +123,8 @@ class CognitoTransport:
         send_source_address: bool | None = None,
         analytics_endpoint_id: str | None = None,
         force_alias_creation: bool = False,
+        managed_login: ManagedLogin | None = None,
+        ways_in: WaysIn | None = None,
         region: str | None = None,
         issuer: str | None = None,
         jwks_url: str | None = None,
@@ -139,6 +148,8 @@ class CognitoTransport:
             check_seconds("max_age", max_age, or_none_at_all=True)
         if device_name is not None:
             check_text("device_name", device_name, most=1024)  # DeviceNameType of the service model
+        ways_in = WaysIn() if ways_in is None else ways_in
+        _check_ways_in(ways_in, auth_flow, managed_login)
         app = AppClient(
             pool_id=pool_id,
             client_id=client_id,
@@ -150,6 +161,7 @@ class CognitoTransport:
             allow_insecure_endpoint=allow_insecure_endpoint,
             signed=self._is_signed,
             region=region,
+            managed_login=managed_login,
             context=ContextSettings(
                 client_metadata={} if client_metadata is None else client_metadata,
                 language_key=language_key,
@@ -168,6 +180,7 @@ class CognitoTransport:
         }
         self._app = app
         self._call_timeout = float(call_timeout)
+        self._ways_in = ways_in
         self._token_service = CognitoTokenService(
             app,
             timeout=token_timeout,
@@ -183,6 +196,7 @@ class CognitoTransport:
             levels={name: value for name, value in levels.items() if value},
             totp_issuer=totp_issuer,
             device_name=device_name,
+            verifier=self._token_service.verifier,
         )
 
     def __repr__(self) -> str:
@@ -205,6 +219,11 @@ class CognitoTransport:
         return self._requests.auth_flow in _PASSWORDLESS
 
     @property
+    def ways_in(self) -> WaysIn:
+        """See `oncegate.adapters.Transport.ways_in`."""
+        return self._ways_in
+
+    @property
     def token_service(self) -> CognitoTokenService:
         """Renews, revokes and verifies the tokens of this app client."""
         return self._token_service
@@ -225,3 +244,22 @@ class CognitoTransport:
             )
         except MALFORMED as failure:
             return OutcomeUnknown(detail=f"malformed response: {type(failure).__name__}")
+
+
+def _check_ways_in(
+    ways_in: WaysIn, auth_flow: AuthFlow, managed_login: ManagedLogin | None
+) -> None:
+    """Raise `Misconfigured` if a way in leads nowhere with the other settings."""
+    if ways_in.providers and managed_login is None:
+        raise Misconfigured(
+            "WaysIn.providers needs the pool's domain: pass "
+            "managed_login=ManagedLogin(domain=…, redirect_uri=…)"
+        )
+    if ways_in.passkey and auth_flow != "USER_AUTH":
+        raise Misconfigured('WaysIn.passkey needs auth_flow="USER_AUTH"')
+    form = ways_in.sign_up
+    if form and form.password != "required" and auth_flow not in _PASSWORDLESS:
+        raise Misconfigured(
+            f"SignUpForm.password={form.password!r} creates accounts that cannot sign in "
+            f'with {auth_flow}: pass auth_flow="USER_AUTH", or require a password'
+        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import ssl
 import subprocess
@@ -16,11 +17,13 @@ from typing import Any
 
 import boto3
 import botocore
+import jwt
 import pytest
 from botocore.config import Config
 from botocore.credentials import RefreshableCredentials
+from cryptography.hazmat.primitives.asymmetric import rsa
 from pydantic import SecretStr
-from tests.cognito.conftest import Perform
+from tests.cognito.conftest import DropsEverything, Perform
 from tests.cognito.servers import (
     Relay,
     Server,
@@ -35,19 +38,23 @@ from tests.doubles import InProcessClient
 
 from oncegate import Misconfigured, RequestContext, SignIn, SubmitPassword
 from oncegate.adapters import (
+    Call,
     ChallengeIssued,
     CheckPassword,
+    ExchangeCode,
     NotSent,
     Outcome,
     OutcomeUnknown,
+    ProviderChallenge,
 )
-from oncegate_cognito import AdminCognitoTransport, CognitoTransport
+from oncegate_cognito import AdminCognitoTransport, CognitoTransport, ManagedLogin
 from oncegate_sandbox import DEMO_SEED, Pool, Sandbox, SandboxClock
 from oncegate_stores import MemoryStore
 
 CALL = CheckPassword(username="ana", password=SecretStr("Correct-horse-1"))
 LIMIT = 1.0
 NAME = "cognito.test"
+KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 
 Resolve = Callable[..., list[Any]]
 
@@ -65,9 +72,11 @@ def transport_to(endpoint: str, **more: Any) -> CognitoTransport:
     return CognitoTransport(**settings)
 
 
-def timed(transport: CognitoTransport, perform: Perform) -> tuple[Outcome, float]:
+def timed(
+    transport: CognitoTransport, perform: Perform, call: Call = CALL
+) -> tuple[Outcome, float]:
     began = time.monotonic()
-    outcome = perform(transport, CALL)
+    outcome = perform(transport, call)
     return outcome, time.monotonic() - began
 
 
@@ -267,6 +276,101 @@ class TestSlowServers:
         assert isinstance(outcome, NotSent)
         assert seconds <= LIMIT + 1  # a busy machine
         assert server.received.startswith(b"CONNECT cognito.example:443")
+
+
+EXCHANGE = ExchangeCode(
+    challenge=ProviderChallenge(
+        provider="Google",
+        url="https://auth.example.com/oauth2/authorize",
+        state=SecretStr("state"),
+        verifier=SecretStr("verifier"),
+        nonce=SecretStr("nonce"),
+    ),
+    code=SecretStr("the-authorization-code"),
+)
+
+
+def exchanging_at(domain: str, **more: Any) -> CognitoTransport:
+    """Return a transport whose pool has this domain. Its Cognito is never reached."""
+    login = ManagedLogin(domain=domain, redirect_uri="https://app.example.com/callback")
+    return transport_to("http://127.0.0.1:1", managed_login=login, **more)
+
+
+class TestTokenEndpoint:
+    """The code of an identity provider is exchanged once, within the limit of the call."""
+
+    def test_slow_resolver_is_given_up_and_nothing_leaves_later(
+        self, server: Server, resolve: Callable[[Resolve], None], perform: Perform
+    ) -> None:
+        def slow() -> list[Any]:
+            time.sleep(1.5 * LIMIT)
+            return found(server.address)
+
+        resolve(slow)
+        outcome, seconds = timed(exchanging_at(f"http://{NAME}:1"), perform, EXCHANGE)
+        assert isinstance(outcome, NotSent)
+        assert outcome.cause == "unreachable"
+        assert seconds <= LIMIT + 1  # a busy machine
+        time.sleep(1.5 * LIMIT)  # the look-up has ended meanwhile
+        assert server.accepted == 0
+
+    def test_refused_connection_is_not_sent(self, server: Server, perform: Perform) -> None:
+        server.close()
+        outcome = perform(exchanging_at(server.endpoint), EXCHANGE)
+        assert isinstance(outcome, NotSent)
+        assert outcome.cause == "unreachable"
+
+    def test_dead_address_is_not_sent(self, perform: Perform) -> None:
+        with dead_address() as (host, port):
+            transport = exchanging_at(f"http://{host}:{port}")
+            outcome, seconds = timed(transport, perform, EXCHANGE)
+        assert isinstance(outcome, NotSent)
+        assert seconds <= LIMIT + 1  # a busy machine
+
+    def test_tls_failure_is_not_sent(self, perform: Perform) -> None:
+        server = Server(lambda connection: connection.sendall(b"HTTP/1.1 400 not TLS\r\n\r\n"))
+        url = server.endpoint.replace("http:", "https:")
+        outcome = perform(exchanging_at(url), EXCHANGE)
+        server.close()
+        assert outcome == NotSent(cause="unreachable", detail="NeverSent: SSLError")
+
+    @pytest.mark.parametrize("what", ["headers", "body"])
+    def test_response_that_arrives_byte_by_byte_is_given_up(
+        self, what: str, perform: Perform
+    ) -> None:
+        with dripping(DRIPS[what], every=0.1) as drip:
+            outcome, seconds = timed(exchanging_at(drip.endpoint), perform, EXCHANGE)
+            assert drip.requests == 1
+        assert isinstance(outcome, OutcomeUnknown)
+        assert seconds <= LIMIT + 1  # a busy machine
+
+    def test_connection_that_is_closed_after_the_request_is_unknown(
+        self, dropping: DropsEverything, perform: Perform
+    ) -> None:
+        outcome = perform(exchanging_at(dropping.endpoint), EXCHANGE)
+        assert isinstance(outcome, OutcomeUnknown)
+        assert "the-authorization-code" not in outcome.detail
+        assert dropping.requests == 1
+
+    def test_call_that_begins_after_its_deadline_sends_nothing(self, server: Server) -> None:
+        context = RequestContext(deadline=time.time() - 0.1)
+        outcome = exchanging_at(server.endpoint).perform(EXCHANGE, context)
+        assert isinstance(outcome, NotSent)
+        assert server.received == b""
+
+    def test_public_keys_that_arrive_byte_by_byte_are_given_up(self, perform: Perform) -> None:
+        header, body = ({"alg": "RS256", "kid": "k"}, {"iss": "https://issuer.example"})
+        token = jwt.encode(body, KEY, algorithm="RS256", headers=header)
+        answer = json.dumps({"access_token": token, "id_token": token}).encode()
+        with dripping(response(b"{}"), every=0.2) as keys, answering(response(answer)) as server:
+            transport = exchanging_at(
+                server.endpoint, issuer=body["iss"], jwks_url=f"{keys.endpoint}/jwks.json"
+            )
+            outcome, seconds = timed(transport, perform, EXCHANGE)
+            assert keys.requests == 1
+        assert isinstance(outcome, OutcomeUnknown)
+        assert "public keys" in outcome.detail
+        assert seconds <= LIMIT + 1  # a busy machine
 
 
 class TestTls:

@@ -20,6 +20,7 @@ from oncegate_cognito.errors import (
     LIMIT_EXCEEDED,
     SEND_CODE,
     SIGN_IN,
+    SIGN_UP,
     THROTTLED,
     TOKEN,
     UNKNOWN,
@@ -136,6 +137,28 @@ WORDS = (
     Words(INVALID, BLANK.replace("password", "userAttributes.1.member.value"), ANSWER, _R.INPUT_REFUSED, "service model"),
     Words("InternalErrorException", "", SIGN_IN, UNKNOWN, "API reference"),
     Words("CodeDeliveryFailureException", "", SIGN_IN, UNKNOWN, "API reference"),
+    Words("UsernameExistsException", "User already exists", SIGN_UP, _R.USERNAME_TAKEN, "API reference"),
+    Words("UsernameExistsException", "An account with the given email already exists.", SIGN_UP, _R.USERNAME_TAKEN, "public reports"),
+    Words("AliasExistsException", "An account with the email already exists.", SIGN_UP, _R.USERNAME_TAKEN, "public reports"),
+    Words("AliasExistsException", "An account with the email already exists.", CONFIRM, _R.INPUT_REFUSED, "API reference"),
+    Words(NOT_AUTHORIZED, "SignUp is not permitted for this user pool", SIGN_UP, _R.MISCONFIGURED, "public reports"),
+    Words(NOT_AUTHORIZED, "A client attempted to write unauthorized attribute", SIGN_UP, _R.MISCONFIGURED, "public reports"),
+    Words(INVALID, "Username should be an email.", SIGN_UP, _R.INPUT_REFUSED, "amplify-ui#6678"),
+    Words(INVALID, "Username should be a phone number.", SIGN_UP, _R.INPUT_REFUSED, "public reports"),
+    Words(INVALID, "Username should be either an email or a phone number.", SIGN_UP, _R.INPUT_REFUSED, "public reports"),
+    Words(INVALID, "Username cannot be of email format, since user pool is configured for email alias.", SIGN_UP, _R.INPUT_REFUSED, "public reports"),
+    Words(INVALID, BLANK.replace("password", "username"), SIGN_UP, _R.INPUT_REFUSED, "service model"),
+    Words(INVALID, BLANK, SIGN_UP, _R.NEW_PASSWORD_REFUSED, "amplify-js#869"),
+    Words("InvalidPasswordException", "Password did not conform with policy: Password not long enough", SIGN_UP, _R.NEW_PASSWORD_REFUSED, "developer guide"),
+    Words(INVALID, "Auto verification not turned on.", SEND_CODE, _R.MISCONFIGURED, "public reports"),
+    Words("UserLambdaValidationException", "PreSignUp failed with error no.", SIGN_UP, _R.TRIGGER_REFUSED, "API reference"),
+    Words(NOT_AUTHORIZED, "Invalid session for the user.", CONFIRM, _R.CODE_EXPIRED, "none"),
+    Words(NOT_AUTHORIZED, "Session is expired", CONFIRM, _R.CODE_EXPIRED, "none"),
+    Words("invalid_grant", "", TOKEN, _R.CHALLENGE_DEAD, "developer guide, token endpoint"),
+    Words("invalid_client", "", TOKEN, _R.MISCONFIGURED, "developer guide, token endpoint"),
+    Words("unauthorized_client", "", TOKEN, _R.MISCONFIGURED, "developer guide, token endpoint"),
+    Words("unsupported_grant_type", "", TOKEN, _R.MISCONFIGURED, "developer guide, token endpoint"),
+    Words("invalid_request", "", TOKEN, _R.MISCONFIGURED, "developer guide, token endpoint"),
 )  # fmt: skip
 
 
@@ -164,7 +187,7 @@ def test_words_have_their_meaning(words: Words) -> None:
 def test_row_is_the_one_for_its_own_words(row: ErrorRow) -> None:
     """A row that an earlier one hides would never count."""
     message = row.words.replace("…", "something") or "of no row"
-    calls = row.calls or {SIGN_IN, FIRST_CODE, ANSWER, SEND_CODE, CONFIRM, DEVICE, TOKEN}
+    calls = row.calls or {SIGN_IN, FIRST_CODE, ANSWER, SEND_CODE, SIGN_UP, CONFIRM, DEVICE, TOKEN}
     first = [next(one for one in ERRORS if one.matches(row.code, message, call)) for call in calls]
     assert row in first
     assert not row.message or f"message.{row.message}" in TEXTS
@@ -200,6 +223,7 @@ def test_wrong_credentials_are_the_two_texts_that_mean_them() -> None:
         ("RespondToAuthChallenge", "DEVICE_SRP_AUTH", DEVICE),
         ("VerifySoftwareToken", "TOTP_SETUP", ANSWER),
         ("AssociateSoftwareToken", "MFA_SETUP", ANSWER),
+        ("SignUp", "SIGN_UP", SIGN_UP),
         ("ForgotPassword", "RESET_PASSWORD", SEND_CODE),
         ("ResendConfirmationCode", "CONFIRM_SIGN_UP", SEND_CODE),
         ("ConfirmForgotPassword", "RESET_PASSWORD", CONFIRM),
@@ -231,6 +255,7 @@ def test_error_of_the_service_model_is_in_the_table() -> None:
         "RespondToAuthChallenge",
         "AdminInitiateAuth",
         "AdminRespondToAuthChallenge",
+        "SignUp",
         "ForgotPassword",
         "ConfirmForgotPassword",
         "ConfirmSignUp",

@@ -17,7 +17,6 @@ from oncegate import (
     Factor,
     ForgotPassword,
     RememberDevice,
-    RequestNewCode,
     ResetPassword,
     SignIn,
     Step,
@@ -372,10 +371,6 @@ def resetting(people: People) -> Callable[[], Step]:
     return begin
 
 
-def request_code(people: People, step: Step) -> Step:
-    return people.sent(RequestNewCode(), step=step)
-
-
 @pytest.mark.parametrize(
     ("code", "message"),
     [
@@ -399,11 +394,10 @@ def test_refused_request_of_a_reset_code_looks_like_one_that_was_sent(
     message: str,
 ) -> None:
     """The user has proven nothing, so what is special about this user is told to the log alone (P6)."""
-    step = resetting()
     before = people.sandbox.calls().get("ForgotPassword", 0)
     people.refuse("ForgotPassword", code, message)
     with caplog.at_level(logging.INFO, logger="oncegate"):
-        step = request_code(people, step)
+        step = resetting()
     assert (step.state, step.message) == ("awaiting_reset", None)
     assert step.delivery is not None
     assert not step.delivery.destination
@@ -415,11 +409,10 @@ def test_refused_request_of_a_reset_code_looks_like_one_that_was_sent(
 def test_limit_of_an_hour_is_told_and_not_tried_again(
     people: People, resetting: Callable[[], Step]
 ) -> None:
-    step = resetting()
     before = people.sandbox.calls().get("ForgotPassword", 0)
     words = "Attempt limit exceeded, please try after some time."
     people.refuse("ForgotPassword", "LimitExceededException", words)
-    step = request_code(people, step)
+    step = resetting()
     assert step.message is not None
     assert (step.state, step.message.code) == ("awaiting_reset", "limit_exceeded")
     assert "an hour" in step.message.text
@@ -427,10 +420,9 @@ def test_limit_of_an_hour_is_told_and_not_tried_again(
 
 
 def test_second_limit_is_repeated_once(people: People, resetting: Callable[[], Step]) -> None:
-    step = resetting()
     before = people.sandbox.calls().get("ForgotPassword", 0)
     people.sandbox.order(Fault(operation="ForgotPassword", kind="throttle"))
-    assert request_code(people, step).delivery is not None
+    assert resetting().delivery is not None
     assert people.sandbox.calls()["ForgotPassword"] == before + 2
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Iterator
+from functools import cache
 from typing import Any, NamedTuple
 
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse, HTTPHeaders
@@ -56,11 +57,16 @@ class RecordedClient:
     """
 
     def __init__(self, *, signed: bool = False, region: str = "us-east-1", **answers: Any) -> None:
-        self._answers = {**ANSWERS, **answers}
         self.sent: list[Sent] = []
+        self.begin(**answers)
         self.boto: Any = make_client(region, None, connect_timeout=1, read_timeout=1, signed=signed)
         answer: Any = self._answer
         self.boto.meta.events.register("before-send.cognito-identity-provider", answer)
+
+    def begin(self, **answers: Any) -> None:
+        """Forget what was sent, and answer in other ways from now on."""
+        self._answers = {**ANSWERS, **answers}
+        self.sent = []
 
     def _answer(self, request: AWSPreparedRequest, **_: Any) -> AWSResponse:
         def text(value: str | bytes) -> str:
@@ -74,3 +80,15 @@ class RecordedClient:
         status = 400 if "__type" in answer else 200
         kind = HTTPHeaders.from_dict({"Content-Type": "application/x-amz-json-1.1"})
         return AWSResponse(request.url, status, kind, _Raw(json.dumps(answer).encode()))
+
+
+@cache
+def _client(signed: bool) -> RecordedClient:
+    return RecordedClient(signed=signed)
+
+
+def recorded(*, signed: bool = False, **answers: Any) -> RecordedClient:
+    """Return a client that has sent nothing. Tests share it: making one takes 0.2 s."""
+    client = _client(signed)
+    client.begin(**answers)
+    return client

@@ -14,7 +14,9 @@ from oncegate_cognito.challenges import (
     new_password,
     passkey,
     password,
+    provider,
     reset_password,
+    sign_up,
     totp_setup,
     username,
 )
@@ -28,7 +30,9 @@ __all__ = [
     "new_password",
     "passkey",
     "password",
+    "provider",
     "reset_password",
+    "sign_up",
     "totp_setup",
     "username",
 ]

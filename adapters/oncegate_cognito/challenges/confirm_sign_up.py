@@ -44,12 +44,13 @@ def send_code(call: SendCode, requests: Requests) -> Outcome:
 
 @performs(ConfirmSignUp)
 def confirm(call: ConfirmSignUp, requests: Requests) -> Outcome:
-    """Confirm the sign-up with the code."""
+    """Confirm the sign-up with the code, and with the session of SignUp if there is one."""
+    request = requests.named(call.challenge.username)
+    if call.session is not None:
+        request["Session"] = call.session.get_secret_value()
     try:
         response = requests.send(
-            "confirm_sign_up",
-            ConfirmationCode=call.code.get_secret_value(),
-            **requests.named(call.challenge.username),
+            "confirm_sign_up", ConfirmationCode=call.code.get_secret_value(), **request
         )
     except ClientError as error:
         if not _is_confirmed(error):
