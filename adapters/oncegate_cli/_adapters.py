@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
-from oncegate import Misconfigured, MissingExtra
+from oncegate import Misconfigured, MissingExtra, PasswordPolicy, Provider, SignUpForm, WaysIn
 from oncegate.adapters import DeviceVault, RecordStore, TokenService, Transport
 from oncegate_cli._options import Account
 
@@ -38,18 +39,32 @@ def needs_extra(extra: str) -> Iterator[None]:
         raise MissingExtra(extra) from error
 
 
-def cognito_transport(account: Account) -> Transport:
+def cognito_transport(
+    account: Account,
+    *,
+    ways_in: WaysIn | None = None,
+    domain: str | None = None,
+    redirect_uri: str = "",
+) -> Transport:
     """Make the transport to an account's app client.
 
     The client secret is read from the environment variable ``ONCEGATE_CLIENT_SECRET``.
 
+    Args:
+        account: the app client.
+        ways_in: what the first step offers beside the sign-in. Default: a reset of the password.
+        domain: URL of the user pool's domain, for identity providers. Default: none is used.
+        redirect_uri: where the browser comes back to from the domain.
+
     Raises:
         Misconfigured: an option is invalid.
-        MissingExtra: the extra ``cognito`` is not installed.
+        MissingExtra: the extra ``cognito`` is not installed, or ``oauth`` if there is a domain.
     """
     with needs_extra("cognito"):
-        from oncegate_cognito import CognitoTransport
+        from oncegate_cognito import CognitoTransport, ManagedLogin
     return CognitoTransport(
+        managed_login=ManagedLogin(domain=domain, redirect_uri=redirect_uri) if domain else None,
+        ways_in=ways_in,
         pool_id=account.pool_id,
         client_id=account.client_id,
         client_secret=os.environ.get("ONCEGATE_CLIENT_SECRET") or None,
@@ -58,12 +73,38 @@ def cognito_transport(account: Account) -> Transport:
     )
 
 
-def local_transport(cognito: Sandbox) -> Transport:
-    """Make the transport to a local Cognito."""
+def pool_settings(account: Account) -> tuple[WaysIn, PasswordPolicy]:
+    """Read what a user pool offers and requires, with the AWS credentials that boto3 finds.
+
+    Raises:
+        Misconfigured: there are no credentials, or they do not allow it.
+        Unreachable: Cognito did not answer.
+        MissingExtra: the extra ``cognito`` is not installed.
+    """
     with needs_extra("cognito"):
-        from oncegate_cognito import CognitoTransport
+        from oncegate_cognito.pool import read_pool
+    settings = read_pool(account.pool_id, endpoint_url=account.endpoint_url)
+    return settings.ways_in, settings.password_policy
+
+
+def local_transport(cognito: Sandbox, redirect_uri: str | None = None) -> Transport:
+    """Make the transport to a local Cognito, whose users can sign up with an email address.
+
+    Args:
+        cognito: the local Cognito.
+        redirect_uri: URL to which identity providers send the browser back; None to offer none.
+    """
+    with needs_extra("cognito"):
+        from oncegate_cognito import CognitoTransport, ManagedLogin
+    # One host name for all pages, so that the browser sends its cookies when it comes back.
+    domain = cognito.endpoint.replace("//127.0.0.1:", "//localhost:")
+    providers = (Provider(name="Google"),) if redirect_uri else ()
     return CognitoTransport(
-        pool_id=cognito.pool_id, client_id=cognito.client_id, endpoint_url=cognito.endpoint
+        pool_id=cognito.pool_id,
+        client_id=cognito.client_id,
+        endpoint_url=cognito.endpoint,
+        ways_in=WaysIn(sign_up=SignUpForm(attributes=("email",)), providers=providers),
+        managed_login=ManagedLogin(domain, redirect_uri) if redirect_uri else None,
     )
 
 
@@ -160,7 +201,7 @@ def web_demo(cognito: Sandbox, *, hint: str, port: int) -> Demo:
         from oncegate_web.demo import Demo
     return Demo(
         cognito=cognito,
-        transport=local_transport(cognito),
+        transport_for=partial(local_transport, cognito),
         store=memory_store(),
         hint=hint,
         port=port,

@@ -7,50 +7,161 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
 from rich.console import Console
 from rich.table import Table
 
-from oncegate import SignIn, Step
+from oncegate import Misconfigured, PasswordPolicy, SignIn, Step, WaysIn
 from oncegate.adapters import check_store
 from oncegate_cli import _adapters as adapters
 from oncegate_cli import _check as checks
 from oncegate_cli import _demo as scenes
+from oncegate_cli._browser import Browser, browser_at
 from oncegate_cli._diagram import draw, write_all
-from oncegate_cli._options import Account, DeviceAction, Exit, Format
+from oncegate_cli._options import Account, AtProvider, DeviceAction, Exit, Format
 from oncegate_cli._signin import report, sign_in_at
 from oncegate_cli._terminal import Terminal
 
 
 class _Session:
-    """One user at one terminal, about to sign in to one app client."""
+    """One user at one terminal, about to sign in to one app client.
 
-    def __init__(self, account: Account, *, remember_device: bool = False) -> None:
-        self.transport = adapters.cognito_transport(account)
+    Args:
+        account: the app client, and the user.
+        ways_in: what the first step offers beside the sign-in. Default: a reset of the password.
+        password_policy: the rules to show for new passwords. Default: none.
+        remember_device: whether the device is to be remembered without asking.
+        provider: the identity provider to sign in with.
+        browser: goes to the provider.
+    """
+
+    def __init__(
+        self,
+        account: Account,
+        *,
+        ways_in: WaysIn | None = None,
+        password_policy: PasswordPolicy | None = None,
+        remember_device: bool = False,
+        provider: AtProvider | None = None,
+        browser: Browser | None = None,
+    ) -> None:
+        self.transport = adapters.cognito_transport(
+            account,
+            ways_in=ways_in,
+            domain=provider.domain if provider else None,
+            redirect_uri=browser.redirect_uri if browser else "",
+        )
+        self.password_policy = password_policy
         self.client_metadata = account.client_metadata
         self.vault = adapters.device_vault(account)
+        self.browser = browser
         answers = {"username": account.username} if account.username else {}
+        if provider:
+            answers["provider"] = provider.name
         # A script is not asked about its device.
         if remember_device or not sys.stdin.isatty():
             answers["remember"] = str(remember_device).lower()
         self.terminal = Terminal(answers)
 
-    def sign_in(self) -> tuple[Exit, Step]:
-        """Sign the user in."""
+    def sign_in(self, first: str = "") -> tuple[Exit, Step]:
+        """Sign the user in.
+
+        Args:
+            first: event of the action to begin with. Default: the first step's main one.
+        """
         sign_in = SignIn(
             transport=self.transport,
             store=adapters.memory_store(),
             vault=self.vault,
             retain_password=True,
+            password_policy=self.password_policy,
         )
-        return sign_in_at(self.terminal, sign_in, self.client_metadata)
+        return sign_in_at(
+            self.terminal, sign_in, self.client_metadata, first=first, browser=self.browser
+        )
+
+    def run(self, first: str = "", *, as_json: bool) -> Exit:
+        """Sign the user in, and report the last step."""
+        code, step = self.sign_in(first)
+        report(self.terminal, step, as_json=as_json)
+        return code
 
 
-def sign_in(account: Account, *, remember_device: bool, as_json: bool) -> Exit:
+def sign_in(
+    account: Account, *, provider: AtProvider | None, remember_device: bool, as_json: bool
+) -> Exit:
     """Run ``oncegate signin``."""
-    session = _Session(account, remember_device=remember_device)
-    code, step = session.sign_in()
-    report(session.terminal, step, as_json=as_json)
-    return code
+    ways_in, policy = _settings_of(account)
+    if provider is None:
+        session = _Session(
+            account, ways_in=ways_in, password_policy=policy, remember_device=remember_device
+        )
+        return session.run(as_json=as_json)
+    ways_in = _changed(ways_in, "--with", {"providers": [{"name": provider.name}]})
+    with browser_at(provider.callback_port, opens=provider.opens_browser) as browser:
+        session = _Session(
+            account,
+            ways_in=ways_in,
+            password_policy=policy,
+            remember_device=remember_device,
+            provider=provider,
+            browser=browser,
+        )
+        return session.run("sign_in_with", as_json=as_json)
+
+
+def sign_up(
+    account: Account,
+    *,
+    attributes: list[str],
+    passwordless: bool,
+    remember_device: bool,
+    as_json: bool,
+) -> Exit:
+    """Run ``oncegate signup``."""
+    ways_in, policy = _settings_of(account)
+    if account.reads_pool and ways_in.sign_up is None:
+        raise Misconfigured("users of this pool cannot sign up: administrators create accounts")
+    required = ways_in.sign_up.attributes if ways_in.sign_up else ()
+    form = {
+        "attributes": tuple(dict.fromkeys((*required, *attributes))),
+        "password": "none" if passwordless else "required",
+    }
+    session = _Session(
+        account,
+        ways_in=_changed(ways_in, "--attribute", {"sign_up": form}),
+        password_policy=policy,
+        remember_device=remember_device,
+    )
+    return session.run("sign_up", as_json=as_json)
+
+
+def forgot_password(account: Account, *, remember_device: bool, as_json: bool) -> Exit:
+    """Run ``oncegate forgot-password``."""
+    ways_in, policy = _settings_of(account)
+    if not ways_in.password_reset:
+        raise Misconfigured("users of this pool cannot reset passwords: administrators do")
+    session = _Session(
+        account, ways_in=ways_in, password_policy=policy, remember_device=remember_device
+    )
+    return session.run("forgot_password", as_json=as_json)
+
+
+def _settings_of(account: Account) -> tuple[WaysIn, PasswordPolicy | None]:
+    """Return what the pool offers, and the rules for its passwords if they are known."""
+    return adapters.pool_settings(account) if account.reads_pool else (WaysIn(), None)
+
+
+def _changed(ways_in: WaysIn, option: str, settings: dict[str, Any]) -> WaysIn:
+    """Return the ways in with the settings of an option.
+
+    Raises:
+        Misconfigured: Cognito has no such names.
+    """
+    try:
+        return WaysIn.model_validate({**ways_in.model_dump(), **settings})
+    except ValidationError:
+        raise Misconfigured(f"{option}: not a name that Cognito has") from None
 
 
 def devices(action: DeviceAction, account: Account, *, key: str | None, as_json: bool) -> Exit:

@@ -28,7 +28,10 @@ HINT = f"Sign in as {USERNAME} with {PASSWORD}; the code arrives on the phone."
 def sign_in_to(cognito: Sandbox) -> SignIn:
     """Make a driver for a local Cognito."""
     return SignIn(
-        transport=local_transport(cognito), store=memory_store(), password_policy=PasswordPolicy()
+        transport=local_transport(cognito),
+        store=memory_store(),
+        retain_password=True,  # so that a new account comes out signed in
+        password_policy=PasswordPolicy(),
     )
 
 

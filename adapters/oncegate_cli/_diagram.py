@@ -38,6 +38,8 @@ GROUPS: Final = MappingProxyType(
             FlowState.AWAITING_PASSWORD,
             FlowState.AWAITING_PASSKEY,
             FlowState.AWAITING_ANSWER,
+            FlowState.AWAITING_PROVIDER,
+            FlowState.EXCHANGING_CODE,
             FlowState.REQUESTING_CHALLENGE,
         ),
         "setup": (
@@ -47,6 +49,8 @@ GROUPS: Final = MappingProxyType(
             FlowState.SETTING_PASSWORD,
         ),
         "recovery": (
+            FlowState.SIGNING_UP,
+            FlowState.CREATING_ACCOUNT,
             FlowState.AWAITING_CONFIRMATION,
             FlowState.AWAITING_RESET,
             FlowState.REQUESTING_CHALLENGE,
@@ -75,14 +79,16 @@ EVERYDAY_PATH: Final = (
 """A password, a code, and the tokens: marked in the overview."""
 
 _TITLES = {
-    "factors": "Choice of factor",
+    "factors": "Ways to sign in",
     "setup": "Set-up",
-    "recovery": "Recovery",
+    "recovery": "Sign-up and recovery",
     "devices": "Devices",
 }
 """The groups that the overview collapses into one node."""
 
-_OTHER_WAYS: Final = frozenset({"request_new_code", "forgot_password", "confirm_account"})
+_OTHER_WAYS: Final = frozenset(
+    {"request_new_code", "forgot_password", "confirm_account", "sign_up"}
+)
 
 _FULL_CAPTION = (
     "blue: waits for the user     dashed: a call to Cognito is in flight, saved before it left     "

@@ -48,6 +48,7 @@ class Account(NamedTuple):
         username: None to prompt for it.
         auth_flow: how the sign-in begins.
         client_metadata: ClientMetadata for the pool's Lambda triggers, by name.
+        reads_pool: whether the user pool's settings are read, with AWS credentials.
     """
 
     pool_id: str
@@ -56,3 +57,20 @@ class Account(NamedTuple):
     username: str | None
     auth_flow: AuthFlow
     client_metadata: Mapping[str, str] = {}
+    reads_pool: bool = False
+
+
+class AtProvider(NamedTuple):
+    """How to sign in with an identity provider, in the browser.
+
+    Attributes:
+        name: Cognito's name of the provider, such as ``"Google"``.
+        domain: URL of the user pool's domain.
+        callback_port: TCP port that the browser comes back to; 0 for any free one.
+        opens_browser: whether to open the browser.
+    """
+
+    name: str
+    domain: str
+    callback_port: int
+    opens_browser: bool

@@ -1,4 +1,4 @@
-"""``oncegate signin``: from the first prompt to an exit code."""
+"""``oncegate signin``, ``signup`` and ``forgot-password``: from the first prompt to an exit code."""
 
 from __future__ import annotations
 
@@ -7,15 +7,22 @@ import os
 import sys
 from collections.abc import Mapping
 
-from oncegate import FlowState, RequestContext, SignIn, Step, __version__
+from oncegate import Event, FlowState, RequestContext, SignIn, Step, __version__
+from oncegate_cli._browser import Browser
 from oncegate_cli._options import Exit
 from oncegate_cli._terminal import NoMoreInput, Terminal
 
 _MAX_PASSWORDS = 3
+_ASKED_AGAIN = frozenset({"password_for_new_code", "password_for_other_factor"})
 
 
 def sign_in_at(
-    terminal: Terminal, sign_in: SignIn, client_metadata: Mapping[str, str] | None = None
+    terminal: Terminal,
+    sign_in: SignIn,
+    client_metadata: Mapping[str, str] | None = None,
+    *,
+    first: str = "",
+    browser: Browser | None = None,
 ) -> tuple[Exit, Step]:
     """Lead one user through one flow.
 
@@ -23,6 +30,9 @@ def sign_in_at(
         terminal: shows the steps and prompts.
         sign_in: the driver.
         client_metadata: ClientMetadata of each request.
+        first: event of the first step's action to begin with, such as ``"sign_up"``. Default: the main
+            one.
+        browser: goes to identity providers. Default: none is offered.
 
     Returns:
         The exit code and the last step.
@@ -32,27 +42,42 @@ def sign_in_at(
         language=_language(),
         client_metadata=client_metadata or {},
     )
-    step = sign_in.start()
+    start = step = sign_in.start()
     passwords = 0
     while step.actions:
-        if step.message and step.message.code in {"unreachable", "throttled"}:
+        if _is_outage(step, terminal):
             return Exit.UNREACHABLE, step
-        unknown = step.message is not None and step.message.code.endswith("outcome_unknown")
-        if unknown and not terminal.is_interactive:
-            return Exit.UNREACHABLE, step
-        if step.state is FlowState.IDLE:
+        if step.state is FlowState.IDLE and not _is_asked_again(step):
             if passwords == _MAX_PASSWORDS:
                 return Exit.REFUSED, step
             passwords += 1
-        if step.message and step.message.code == "password_for_new_code":
-            passwords -= 1
-        terminal.show(step)
+        asked = first if step.version == start.version else ""
+        terminal.show(step, asked)
         try:
-            event = terminal.ask(step)
+            event = _event_at(step, asked, terminal, browser)
         except NoMoreInput:
             return Exit.REFUSED, step
-        step = sign_in.send(step, event, context=context)
+        step = sign_in.send(step, event, context=context) if event else sign_in.get(step.flow_id)
     return (Exit.SIGNED_IN if step.state is FlowState.AUTHENTICATED else Exit.REFUSED), step
+
+
+def _is_outage(step: Step, terminal: Terminal) -> bool:
+    """Whether trying later may help. A user at a terminal goes on after an unknown outcome."""
+    code = step.message.code if step.message else ""
+    is_unknown = code.endswith("outcome_unknown") and not terminal.is_interactive
+    return is_unknown or code in {"unreachable", "throttled"}
+
+
+def _is_asked_again(step: Step) -> bool:
+    """Whether the password was right before, so that this is no further try."""
+    return step.message is not None and step.message.code in _ASKED_AGAIN
+
+
+def _event_at(step: Step, asked: str, terminal: Terminal, browser: Browser | None) -> Event | None:
+    """Return the event from the terminal, or from the browser; None if the step expired before."""
+    if browser and step.authorize_url:
+        return browser.answer(step)
+    return terminal.ask(step, asked)
 
 
 def as_json_text(step: Step) -> str:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import io
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
+from typing import Final
 
 import segno
 from rich.console import Console, Group, RenderableType
@@ -17,6 +18,8 @@ from rich.text import Text
 from oncegate import Action, Event, Factor, InvalidInput, Step
 from oncegate.adapters import TEXTS, Field, InvalidEvent, parse_event
 
+_OPEN_BROWSER: Final = "Open this address in a browser on this computer:"
+
 
 class NoMoreInput(Exception):
     """Standard input ended before the sign-in did."""
@@ -26,7 +29,7 @@ class _Word(Exception):
     """The user typed the word of another action.
 
     Attributes:
-        event: type of the action's event.
+        action: the action.
     """
 
     def __init__(self, action: Action) -> None:
@@ -39,9 +42,10 @@ class Terminal:
 
     Everything is shown on standard error, so that standard output has nothing but results.
 
-    A step's main action is what the terminal prompts for. The other actions are typed words, such as
-    "new", which count only where digits are expected: a password can be any word. Where a username is
-    expected, only words with a slash count. If the main action needs no typing, an empty line sends it.
+    A step's main action is what the terminal prompts for, unless the caller names another one. The other
+    actions are typed words, such as "new", which count only where digits are expected: a password can be
+    any word. Where a username is expected, only words with a slash count. If the main action needs no
+    typing, an empty line sends it.
 
     Args:
         answers: values known in advance, by field name. Each is used once, so a refused value is
@@ -65,43 +69,62 @@ class Terminal:
             # Bytes that are no UTF-8 are refused by the engine, not with a traceback.
             sys.stdin.reconfigure(errors="surrogateescape")
 
-    def show(self, step: Step) -> None:
-        """Show a step."""
-        panel = Panel(_body(step), title=step.title, title_align="left")
-        if not self._aside:
-            self._console.print(panel)
-            return
-        beside = Table.grid(expand=True, padding=(0, 1))
-        beside.add_column(ratio=3)
-        beside.add_column(ratio=2)
-        beside.add_row(panel, self._aside())
-        self._console.print(beside)
+    def show(self, step: Step, event: str = "") -> None:
+        """Show a step.
 
-    def ask(self, step: Step) -> Event:
-        """Prompt for the fields of a step's main action until they make an event.
+        Args:
+            step: the step.
+            event: event of the action that `ask` will prompt for. Default: the main one.
+        """
+        action = _action_of(step, event)
+        title = action.title if action and action.title else step.title
+        panel = _panel(_body(step, action, self._words(step, action)), title)
+        if self._aside:
+            beside = Table.grid(expand=True, padding=(0, 1))
+            beside.add_column(ratio=3)
+            beside.add_column(ratio=2)
+            beside.add_row(panel, self._aside())
+            self._console.print(beside)
+        else:
+            self._console.print(panel)
+        if step.authorize_url:
+            # In one line and without a frame, to be copied or clicked.
+            self._console.print(Text(step.authorize_url), soft_wrap=True)
+
+    def ask(self, step: Step, event: str = "") -> Event:
+        """Prompt for the fields of an action until they make an event.
 
         Args:
             step: a step with actions.
+            event: event of the action. Default: the main one.
 
         Raises:
             NoMoreInput: standard input has ended.
         """
-        action, words = step.actions[0], words_of(step)
+        action = _action_of(step, event)
+        assert action is not None
+        words = self._words(step, action)
         while True:
-            values: dict[str, object] = {}
+            values: dict[str, str] = {}
             try:
                 if not action.fields and action.is_main:
                     self._confirm(action, words)
                 self._read(values, action.fields, words)
-                return parse_event({"type": action.event, **values})
+                return parse_event({"type": action.event, **_grouped(values)})
             except _Word as typed:
                 action, words = typed.action, {}
+                self._console.print(_panel(_form(action), action.title or action.label))
             except (InvalidInput, UnicodeDecodeError) as error:
                 self._console.print(Text(TEXTS["notice.invalid_input"], style="red"))
                 # Only what is wrong is asked for again: the next line is not for another field.
                 wrong = error.fields if isinstance(error, InvalidEvent) else {}
                 valid = values.keys() - wrong.keys() if wrong else ()
-                self._answers |= {name: str(values[name]) for name in valid if name != "attributes"}
+                self._answers |= {name: values[name] for name in valid}
+
+    def _words(self, step: Step, action: Action | None) -> dict[str, Action]:
+        """The words that can be typed while an action is prompted for, each with its own action."""
+        is_main = action is not None and action.is_main
+        return words_of(step, known=self._answers.keys()) if is_main else {}
 
     def _confirm(self, action: Action, words: dict[str, Action]) -> None:
         """Wait for an empty line, or for the word of another action."""
@@ -112,19 +135,14 @@ class Terminal:
             raise InvalidInput("neither an empty line nor a word of an action")
 
     def _read(
-        self, values: dict[str, object], fields: tuple[Field, ...], words: dict[str, Action]
+        self, values: dict[str, str], fields: tuple[Field, ...], words: dict[str, Action]
     ) -> None:
-        """Add the values of fields, which are known in advance or prompted for."""
+        """Add the values of fields, which are known in advance or prompted for, by name."""
         for field in fields:
             value = self._answers.pop(field.name, None) or self._value(field)
             if value.strip() in words and _takes_word(field, value.strip()):
                 raise _Word(words[value.strip()])
-            group, _, name = field.name.partition(".")
-            if name:
-                grouped = values.setdefault(group, {})
-                assert isinstance(grouped, dict)
-                grouped[name] = value
-            else:
+            if value or field.required:
                 values[field.name] = value
 
     def _value(self, field: Field) -> str:
@@ -132,7 +150,9 @@ class Terminal:
             self._console.print(Text(TEXTS["terminal.no_passkeys"]))
             raise NoMoreInput
         choices = [choice.value for choice in field.choices]
-        default = field.value or (choices[0] if choices else None)
+        default: str | None = field.value
+        if not default and field.required:
+            default = choices[0] if choices else None
         return self._line(field.label, choices=choices, default=default, is_secret=field.secret)
 
     def _line(
@@ -148,7 +168,7 @@ class Terminal:
             line = sys.stdin.readline()
             if not line:
                 raise self._input_ended()
-            return line.rstrip("\r\n")
+            return line.rstrip("\r\n") or default or ""
         try:
             return Prompt.ask(
                 Text(label),
@@ -166,20 +186,25 @@ class Terminal:
         return NoMoreInput()
 
 
-def words_of(step: Step) -> dict[str, Action]:
+def words_of(step: Step, known: Collection[str] = ()) -> dict[str, Action]:
     """Return the actions that the user can choose by typing a word, by that word.
 
     They are all but the main one that have a word in `oncegate.messages.TEXTS`, if the main action has
     an input in which that word cannot be mistaken for a value, or needs no typing.
+
+    Args:
+        step: the step.
+        known: names of the fields that are not prompted for.
     """
     main, *others = step.actions or (None,)
     if main is None:
         return {}
     words = {TEXTS.get(f"terminal.word.{action.event}", ""): action for action in others}
+    prompted = [field for field in main.fields if field.name not in known]
     return {
         word: action
         for word, action in words.items()
-        if word and (not main.fields or any(_takes_word(field, word) for field in main.fields))
+        if word and (not main.fields or any(_takes_word(field, word) for field in prompted))
     }
 
 
@@ -188,53 +213,93 @@ def _takes_word(field: Field, word: str) -> bool:
     return word.startswith("/") if is_name else field.inputmode == "numeric"
 
 
-def _body(step: Step) -> RenderableType:
-    lines: list[RenderableType] = []
-    for message in filter(None, (step.message, step.reason)):
-        lines.append(Text(message.text, style="yellow"))
-        lines.extend([Text(message.detail)] if message.detail else ())
-    if step.delivery:
-        sent = TEXTS.get(f"hint.sent_{step.delivery.medium.lower()}", TEXTS["hint.sent"])
-        lines.append(Text(sent.format(destination=step.delivery.destination)))
-    elif step.challenge == Factor.TOTP:
-        lines.append(Text(TEXTS["hint.totp_code"]))
-    if step.totp:
-        lines.append(Text(TEXTS["hint.totp_scan"]))
-        lines.append(Text(_qr_code(step.totp.uri)))
-        lines.append(Text(f"{TEXTS['hint.totp_secret']}: {step.totp.secret}"))
-        lines.append(Text(TEXTS["hint.totp_enter"]))
-    for name, value in (step.parameters or {}).items():
-        lines.append(Text(f"{name}: {value}"))
-    lines.extend(map(Text, _offers(step)))
-    for field in step.fields:
-        lines.extend(
-            Text(_with_hint(f"{one.value}: {one.label}", one.hint)) for one in field.choices
-        )
-        lines.extend(Text(f"- {rule.label}") for rule in field.rules)
-        lines.extend([Text(f"{field.label}: {field.hint}")] if field.hint else ())
+def _action_of(step: Step, event: str) -> Action | None:
+    """The action of an event; by default the main one, if there is any."""
+    return next((one for one in step.actions if one.event == event or not event), None)
+
+
+def _grouped(values: Mapping[str, str]) -> dict[str, object]:
+    """The fields of an event: those with a dot in their name, such as user attributes, are a group."""
+    event: dict[str, object] = {}
+    for name, value in values.items():
+        group, _, inner = name.partition(".")
+        if inner:
+            grouped = event.setdefault(group, {})
+            assert isinstance(grouped, dict)
+            grouped[inner] = value
+        else:
+            event[name] = value
+    return event
+
+
+def _panel(lines: Iterable[RenderableType], title: str) -> Panel:
+    return Panel(Group(*lines), title=title, title_align="left")
+
+
+def _body(step: Step, action: Action | None, words: Mapping[str, Action]) -> Iterator[Text]:
+    yield from _state_of(step)
+    if action and action.is_main and not action.fields and not step.authorize_url:
+        yield Text(TEXTS["terminal.press_enter"].format(label=action.label))
+    for word, other in words.items():
+        yield Text(_offer(word, other))
+    if action:
+        yield from _form(action)
     if step.expires_at and step.attempts_left is not None:
         left = f"{_attempts(step.attempts_left)} {_time_left(step.expires_at)}"
-        lines.append(Text(left.strip(), style="dim"))
+        yield Text(left.strip(), style="dim")
     if step.tokens:
-        valid = TEXTS["terminal.token_valid"].format(seconds=step.tokens.expires_in)
-        lines.append(Text(valid))
-    return Group(*lines) if lines else Text("")
+        yield Text(TEXTS["terminal.token_valid"].format(seconds=step.tokens.expires_in))
 
 
-def _offers(step: Step) -> Iterator[str]:
-    """Yield what the user can do instead of typing values."""
-    if step.actions and not step.fields:
-        yield TEXTS["terminal.press_enter"].format(label=step.actions[0].label)
-    for word, action in words_of(step).items():
-        yield _offer(word, action)
+def _state_of(step: Step) -> Iterator[Text]:
+    """Why the flow is where it is, and what was sent or has to be set up there."""
+    for message in filter(None, (step.message, step.reason)):
+        yield Text(message.text, style="yellow")
+        if message.detail:
+            yield Text(message.detail)
+    # Where a code may have gone is not told once a message says what to do.
+    if step.delivery and (step.delivery.medium or not step.message):
+        sent = TEXTS.get(f"hint.sent_{step.delivery.medium.lower()}", TEXTS["hint.sent"])
+        yield Text(sent.format(destination=step.delivery.destination))
+    elif step.challenge == Factor.TOTP:
+        yield Text(TEXTS["hint.totp_code"])
+    if step.totp:
+        yield Text(TEXTS["hint.totp_scan"])
+        yield Text(_qr_code(step.totp.uri))
+        yield Text(f"{TEXTS['hint.totp_secret']}: {step.totp.secret}")
+        yield Text(TEXTS["hint.totp_enter"])
+    for name, value in (step.parameters or {}).items():
+        yield Text(f"{name}: {value}")
+    if step.authorize_url:
+        yield Text(_OPEN_BROWSER)
+
+
+def _form(action: Action) -> Iterator[Text]:
+    """What there is to read before an action's fields are prompted for."""
+    if action.hint and not action.is_main:
+        yield Text(action.hint)
+    for field in action.fields:
+        for one in field.choices:
+            yield Text(_with_hint(f"{one.value}: {one.label}", one.hint))
+        for rule in field.rules:
+            yield Text(f"- {rule.label}")
+        if field.hint:
+            yield Text(f"{field.label}: {field.hint}")
 
 
 def _offer(word: str, action: Action) -> str:
     seconds = _seconds_until(action.available_at) if action.available_at else 0
     code = "terminal.type_for_later" if seconds else "terminal.type_for"
     time = f"{seconds // 60}:{seconds % 60:02d}"
-    offer = TEXTS[code].format(word=word, label=action.label, time=time)
-    return _with_hint(offer, action.hint)
+    return _with_hint(TEXTS[code].format(word=word, label=_name_of(action), time=time), action.hint)
+
+
+def _name_of(action: Action) -> str:
+    """What an action is called beside the main one: by its own page, by a summary, or by its buttons."""
+    buttons = [
+        one.label for field in action.fields if field.style == "buttons" for one in field.choices
+    ]
+    return action.title or action.summary or ", ".join(buttons) or action.label
 
 
 def _with_hint(text: str, hint: str) -> str:

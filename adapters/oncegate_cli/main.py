@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from oncegate_cli._options import Account, AuthFlow, DeviceAction, Exit, Format
+from oncegate_cli._options import Account, AtProvider, AuthFlow, DeviceAction, Exit, Format
 
 app = typer.Typer(
     name="oncegate",
@@ -42,6 +42,18 @@ ClientMetadata = Annotated[
     ),
 ]
 AuthFlowOption = Annotated[AuthFlow, typer.Option("--auth-flow", help="Cognito's AuthFlow.")]
+RememberDevice = Annotated[
+    bool,
+    typer.Option("--remember-device", help="Do not ask for a code on this device next time."),
+]
+
+ReadPool = Annotated[
+    bool,
+    typer.Option(
+        "--read-pool",
+        help="Read what the pool requires of its users (DescribeUserPool). Needs AWS credentials.",
+    ),
+]
 
 
 def _metadata(given: list[str] | None) -> dict[str, str]:
@@ -110,23 +122,149 @@ def signin(
     endpoint_url: EndpointUrl = None,
     username: Username = None,
     auth_flow: AuthFlowOption = "USER_SRP_AUTH",
-    remember_device: Annotated[
+    remember_device: RememberDevice = False,
+    provider: Annotated[
+        str | None,
+        typer.Option(
+            "--with",
+            metavar="PROVIDER",
+            help="Identity provider to sign in with, in the browser, by Cognito's name: Google.",
+        ),
+    ] = None,
+    domain: Annotated[
+        str | None,
+        typer.Option(
+            envvar="ONCEGATE_DOMAIN",
+            help="URL of the user pool's domain, for --with. Default: --endpoint-url.",
+        ),
+    ] = None,
+    callback_port: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            max=65535,
+            help="TCP port for --with. http://localhost:PORT/callback has to be one of the app "
+            "client's callback URLs.",
+        ),
+    ] = 8765,
+    no_browser: Annotated[
         bool,
-        typer.Option("--remember-device", help="Do not ask for a code on this device next time."),
+        typer.Option("--no-browser", help="Print the address for --with, and open no browser."),
     ] = False,
     client_metadata: ClientMetadata = None,
+    read_pool: ReadPool = False,
     as_json: JsonOption = False,
 ) -> None:
     """Sign in. Prompts on the terminal; the client secret is read from ONCEGATE_CLIENT_SECRET.
 
     Exit codes: 0 signed in, 1 refused, 2 usage, 3 Cognito unreachable, 130 interrupted.
     """
+    at_provider = None
+    if provider is not None:
+        domain = domain or endpoint_url
+        if not domain:
+            raise typer.BadParameter("--with needs --domain, the URL of the user pool's domain")
+        at_provider = AtProvider(provider, domain, callback_port, opens_browser=not no_browser)
     from oncegate_cli import _commands as commands
 
     account = Account(
-        pool_id, client_id, endpoint_url, username, auth_flow, _metadata(client_metadata)
+        pool_id,
+        client_id,
+        endpoint_url,
+        username,
+        auth_flow,
+        _metadata(client_metadata),
+        read_pool,
     )
-    raise typer.Exit(commands.sign_in(account, remember_device=remember_device, as_json=as_json))
+    raise typer.Exit(
+        commands.sign_in(
+            account, provider=at_provider, remember_device=remember_device, as_json=as_json
+        )
+    )
+
+
+@app.command()
+def signup(
+    pool_id: PoolId,
+    client_id: ClientId,
+    endpoint_url: EndpointUrl = None,
+    username: Username = None,
+    attribute: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="Attribute to prompt for, by Cognito's name, such as email: each that the pool "
+            "requires. Can be repeated.",
+        ),
+    ] = None,
+    passwordless: Annotated[
+        bool,
+        typer.Option(
+            "--passwordless", help="Create the account without a password; implies USER_AUTH."
+        ),
+    ] = False,
+    auth_flow: AuthFlowOption = "USER_SRP_AUTH",
+    remember_device: RememberDevice = False,
+    client_metadata: ClientMetadata = None,
+    read_pool: ReadPool = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Create an account, confirm it with the code that Cognito sends, and sign in.
+
+    Prompts, output and exit codes are those of `oncegate signin`.
+    """
+    from oncegate_cli import _commands as commands
+
+    account = Account(
+        pool_id,
+        client_id,
+        endpoint_url,
+        username,
+        "USER_AUTH" if passwordless else auth_flow,
+        _metadata(client_metadata),
+        read_pool,
+    )
+    raise typer.Exit(
+        commands.sign_up(
+            account,
+            attributes=attribute or [],
+            passwordless=passwordless,
+            remember_device=remember_device,
+            as_json=as_json,
+        )
+    )
+
+
+@app.command()
+def forgot_password(
+    pool_id: PoolId,
+    client_id: ClientId,
+    endpoint_url: EndpointUrl = None,
+    username: Username = None,
+    auth_flow: AuthFlowOption = "USER_SRP_AUTH",
+    remember_device: RememberDevice = False,
+    client_metadata: ClientMetadata = None,
+    read_pool: ReadPool = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Have a code sent, set a new password with it, and sign in.
+
+    Prompts, output and exit codes are those of `oncegate signin`.
+    """
+    from oncegate_cli import _commands as commands
+
+    account = Account(
+        pool_id,
+        client_id,
+        endpoint_url,
+        username,
+        auth_flow,
+        _metadata(client_metadata),
+        read_pool,
+    )
+    raise typer.Exit(
+        commands.forgot_password(account, remember_device=remember_device, as_json=as_json)
+    )
 
 
 @app.command()

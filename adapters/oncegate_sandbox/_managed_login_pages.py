@@ -149,6 +149,10 @@ def _alert(message: str) -> str:
     return f'<p role="alert">{escape(message)}</p>' if message else ""
 
 
+# So that a demo can show them in a frame. Managed login refuses frames.
+_FRAMES = "http://localhost:* http://127.0.0.1:*"
+
+
 def _page(title: str, content: str, *, back: str = "") -> Reply:
     heading = escape(title)
     body = (
@@ -160,7 +164,7 @@ def _page(title: str, content: str, *, back: str = "") -> Reply:
         # Browsers compare each redirect of a form's answer with form-action: it names the application.
         "Content-Security-Policy": (
             f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; base-uri 'none'; "
-            f"frame-ancestors 'none'; form-action 'self'{_source(back)}"
+            f"frame-ancestors {_FRAMES}; form-action 'self'{_source(back)}"
         ),
         "Referrer-Policy": "no-referrer",
         "Cache-Control": "no-store",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import socket
+from collections.abc import Callable
 
 import uvicorn
 from fastapi import FastAPI
@@ -22,7 +23,8 @@ class Demo:
 
     Args:
         cognito: the local Cognito, whose messages the phone shows.
-        transport: the transport to it.
+        transport_for: makes the transport to it, given the URL to which identity providers send the
+            browser back.
         store: stores flows and sessions.
         hint: text for the page: who can sign in.
         port: TCP port; 0 for any free one.
@@ -35,7 +37,7 @@ class Demo:
         self,
         *,
         cognito: LocalCognito,
-        transport: Transport,
+        transport_for: Callable[[str], Transport],
         store: RecordStore,
         hint: str,
         port: int = 8000,
@@ -52,7 +54,7 @@ class Demo:
             raise Misconfigured(f"cannot listen on port {port}: {error.strerror}") from None
         self.url = f"http://localhost:{self._socket.getsockname()[1]}/"
         web = WebSignIn(
-            transport=transport,
+            transport=transport_for(f"{self.url}auth/callback"),
             store=store,
             keys=new_key(),
             home="/shop",

@@ -15,7 +15,9 @@ def test_user_signs_in_beside_the_phone(page: Page) -> None:
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
-            _signs_in(page, json.loads(process.stdout.readline())["url"])
+            url = json.loads(process.stdout.readline())["url"]
+            _signs_in(page, url)
+            _signs_in_with_google(page, url)
         finally:
             process.terminate()
 
@@ -36,3 +38,15 @@ def _signs_in(page: Page, url: str) -> None:
     shop.get_by_role("button", name=VERIFY).dblclick(no_wait_after=True)
     shop.get_by_text("Welcome to the shop, ana").wait_for()
     assert phone.locator("#count").inner_text() == "1 message"
+
+
+def _signs_in_with_google(page: Page, url: str) -> None:
+    page.context.clear_cookies()
+    page.goto(url)
+    shop = page.frame_locator("iframe.shop")
+    shop.get_by_role("button", name="Continue with Google").dblclick(no_wait_after=True)
+    shop.get_by_label("Email").fill("gina@example.com")
+    shop.get_by_role("button", name="Continue").click()
+    shop.get_by_text("Welcome to the shop").wait_for()
+    count = page.frame_locator("iframe.phone").locator("#count")
+    assert count.inner_text() == "1 message", "none for a user of a provider"

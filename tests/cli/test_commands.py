@@ -236,7 +236,11 @@ def test_signin_has_no_password_option() -> None:
     assert "password" not in run("signin", "--help").stdout.lower().replace("user_password", "")
 
 
-@pytest.mark.parametrize("command", [[], ["signin"], ["sandbox"], ["demo"], ["diagram"]], ids=str)
+@pytest.mark.parametrize(
+    "command",
+    [[], ["signin"], ["signup"], ["forgot-password"], ["sandbox"], ["demo"], ["diagram"]],
+    ids=str,
+)
 def test_help_lists_options(command: list[str]) -> None:
     done = run(*command, "--help")
     assert done.returncode == 0
@@ -350,6 +354,23 @@ class TestMissingExtra:
             ("uvicorn", ["sandbox"], "sandbox"),
             ("fastapi", ["demo", "--web"], "fastapi"),
             ("boto3", ["signin", "--pool-id", "us-east-1_P1", "--client-id", "c1"], "cognito"),
+            (
+                "authlib",
+                [
+                    "signin",
+                    "--pool-id",
+                    "us-east-1_P1",
+                    "--client-id",
+                    "c1",
+                    "--with",
+                    "Google",
+                    "--domain",
+                    "https://auth.example.com",
+                    "--callback-port",
+                    "0",
+                ],
+                "oauth",
+            ),
             ("segno", ["demo"], "cli"),
             ("typer", ["--help"], "cli"),
         ],

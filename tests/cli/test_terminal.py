@@ -243,20 +243,20 @@ def test_typed_word_requests_first_confirmation_code(spawn: Any) -> None:
         assert end_of(terminal) == 0
 
 
-def test_password_is_reset_after_enter_sends_the_code(spawn: Any, sandbox: Sandbox) -> None:
+def test_typed_word_sends_the_code_of_a_reset(spawn: Any, sandbox: Sandbox) -> None:
     terminal = spawn(
         "signin", "--pool-id", sandbox.pool_id, "--client-id", sandbox.client_id,
         "--endpoint-url", sandbox.endpoint, "--username", "ana",
     )  # fmt: skip
     terminal.expect("Password")
     terminal.sendline("wrong-horse-1")
-    terminal.expect("Type “/forgot” for: Forgot password")
+    terminal.expect("Type “/forgot” for: Reset your password")
     terminal.sendline("/forgot")
-    terminal.expect("Press Enter for: Send code")
-    terminal.expect("Type “code” for: Save password")
-    terminal.expect("Send code:")
+    terminal.expect("Then you choose a new password")
+    terminal.expect("Username")
     assert sandbox.messages() == ()
-    terminal.sendline("")
+    terminal.sendline("")  # the default is the name entered before
+    terminal.expect("If this account can receive a code")
     terminal.expect("Code:")
     (message,) = sandbox.messages()
     terminal.sendline(message.code)
@@ -265,5 +265,28 @@ def test_password_is_reset_after_enter_sends_the_code(spawn: Any, sandbox: Sandb
     terminal.expect("Check your phone")
     terminal.expect("Code:")
     terminal.sendline(sandbox.messages()[-1].code)
+    terminal.expect("You’re signed in")
+    assert end_of(terminal) == 0
+
+
+def test_typed_word_creates_an_account(spawn: Any) -> None:
+    terminal = spawn("demo")
+    terminal.expect("Type “/signup” for: Create your account")
+    terminal.expect("Username")
+    terminal.sendline("/signup")
+    terminal.expect("Create your account")
+    terminal.expect("- At least 8 characters")
+    terminal.expect("Username")
+    terminal.sendline("zoe")
+    terminal.expect("Email")
+    terminal.sendline("zoe@example.com")
+    terminal.expect("Password")
+    terminal.waitnoecho(5)
+    terminal.sendline("Correct-horse-9")
+    terminal.expect("We’ve sent you a code")
+    terminal.expect(r"Your code is (\d{6})")
+    code = terminal.match.group(1)
+    terminal.expect("Code:")
+    terminal.sendline(code)
     terminal.expect("You’re signed in")
     assert end_of(terminal) == 0

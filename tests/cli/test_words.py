@@ -14,8 +14,10 @@ from oncegate import (
     Cancel,
     Event,
     FlowState,
+    ForgotPassword,
     RequestNewCode,
     ResetPassword,
+    SignUp,
     Step,
     SubmitCode,
     SubmitPassword,
@@ -180,3 +182,116 @@ def test_known_answer_is_used_once(monkeypatch: pytest.MonkeyPatch) -> None:
     codes = [terminal.ask(asked) for _ in range(2)]
     typed = [event.code.get_secret_value() for event in codes if isinstance(event, SubmitCode)]
     assert typed == ["123456", "654321"]
+
+
+FORGOT = Action(
+    event="forgot_password",
+    label="Send code",
+    hint="We’ll send you a code.",
+    summary="Forgot password?",
+    title="Reset your password",
+    fields=(Field(name="username", label="Username", type="text", autocomplete="username"),),
+)
+PASSWORD = Field(name="password", label="Password", type="password", secret=True)
+SIGN_IN = main("submit_password", *FORGOT.fields, PASSWORD)
+
+
+def test_word_with_a_slash_at_username_prompt_leads_to_its_form(
+    answer: Callable[..., Event], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert answer(step(SIGN_IN, FORGOT), "/forgot", "ana") == ForgotPassword(username="ana")
+    shown = capsys.readouterr().err
+    assert "─ Reset your password ─" in shown
+    assert "We’ll send you a code." in shown
+
+
+def test_known_username_leaves_no_prompt_for_a_word(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = step(SIGN_IN, FORGOT)
+    assert words_of(asked) == {"/forgot": FORGOT}
+    assert words_of(asked, known={"username"}) == {}
+    terminal = Terminal({"username": "ana"})
+    terminal.show(asked)
+    assert "/forgot" not in capsys.readouterr().err
+    monkeypatch.setattr(sys, "stdin", io.StringIO("/forgot\n"))
+    event = terminal.ask(asked)
+    assert isinstance(event, SubmitPassword)
+    assert event.password.get_secret_value() == "/forgot"
+
+
+def test_action_that_the_caller_names_is_prompted_for_without_words(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO("/forgot\n"))
+    asked = step(SIGN_IN, FORGOT)
+    terminal = Terminal()
+    terminal.show(asked, "forgot_password")
+    shown = capsys.readouterr().err
+    assert "─ Reset your password ─" in shown
+    assert "/forgot" not in shown
+    assert terminal.ask(asked, "forgot_password") == ForgotPassword(username="/forgot")
+
+
+@pytest.mark.parametrize(
+    ("action", "name"),
+    [
+        (FORGOT, "Reset your password (We’ll send you a code.)"),
+        (FORGOT.model_copy(update={"title": "", "hint": ""}), "Forgot password?"),
+        (FORGOT.model_copy(update={"title": "", "hint": "", "summary": ""}), "Send code"),
+        (
+            Action(
+                event="sign_in_with",
+                label="Continue",
+                fields=(
+                    Field(
+                        name="provider",
+                        label="Sign in with",
+                        type="choice",
+                        style="buttons",
+                        choices=(
+                            Choice(value="Google", label="Continue with Google"),
+                            Choice(value="SignInWithApple", label="Continue with Apple"),
+                        ),
+                    ),
+                ),
+            ),
+            "Continue with Google, Continue with Apple",
+        ),
+    ],
+    ids=["title", "summary", "label", "buttons"],
+)
+def test_word_is_shown_with_the_name_of_its_action(
+    action: Action, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Terminal().show(step(SIGN_IN, action))
+    assert f"for: {name} " in capsys.readouterr().err
+
+
+def form(*, password_is_required: bool) -> Step:
+    """Return the step of a new account."""
+    fields = (
+        Field(name="username", label="Username", type="text"),
+        Field(name="attributes.email", label="Email", type="email", value="ana@example.com"),
+        Field(
+            name="password",
+            label="Password",
+            type="password",
+            secret=True,
+            required=password_is_required,
+        ),
+    )
+    return step(main("sign_up", *fields), state=FlowState.SIGNING_UP)
+
+
+def test_empty_line_is_the_value_of_before_or_nothing_if_none_is_required(
+    answer: Callable[..., Event],
+) -> None:
+    event = answer(form(password_is_required=False), "ana", "", "")
+    assert event == SignUp(username="ana", attributes={"email": "ana@example.com"})
+
+
+def test_invalid_field_of_a_form_alone_is_entered_again(answer: Callable[..., Event]) -> None:
+    event = answer(form(password_is_required=True), "a" * 129, "b@example.com", "secret", "ana")
+    expected = SignUp(username="ana", password="secret", attributes={"email": "b@example.com"})
+    assert event == expected
