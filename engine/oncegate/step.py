@@ -367,7 +367,7 @@ _FIELDS: Final = {
     "password_needs_uppercase": _PASSWORDS,
     "password_needs_lowercase": _PASSWORDS,
     "password_used_before": _PASSWORDS,
-    "phone_number_refused": ("attributes.phone_number",),
+    "phone_number_refused": ("attributes.phone_number", "username"),
     "email_refused": ("attributes.email", "email", "username"),
     "address_taken": ("attributes.email", "attributes.phone_number", "email"),
 }
@@ -378,7 +378,9 @@ def _field_of(code: str, flow: Flow, actions: tuple[Action, ...]) -> str | None:
     names = (f"attributes.{flow.detail}",) if code == "attribute_refused" else _FIELDS.get(code, ())
     fields = {field.name for field in actions[0].fields} if actions else set()
     found = [name for name in names if name in fields]
-    return found[0] if len(found) == 1 else None
+    # An address that another account uses can be either of them.
+    is_unclear = code == "address_taken" and len(found) > 1
+    return found[0] if found and not is_unclear else None
 
 
 def _title_code(flow: Flow) -> str:

@@ -108,6 +108,28 @@ def test_error_of_the_provider_is_for_the_log() -> None:
     assert AUTHORIZATION.detail == ""
 
 
+@pytest.mark.parametrize(
+    ("error", "words", "message"),
+    [
+        ("access_denied", "", "provider_denied"),
+        ("user_cancelled_authorize", "", "provider_denied"),
+        ("invalid_request", "Already found an entry for username Google_1", "provider_failed"),
+        (
+            "invalid_request",
+            "PreSignUp failed: this email is already in use.",
+            "provider_address_taken",
+        ),
+        ("invalid_request", "An account with the email already exists", "provider_address_taken"),
+        ("server_error", "", "provider_failed"),
+    ],
+)
+def test_error_of_the_provider_is_told_in_our_own_words(
+    error: str, words: str, message: str
+) -> None:
+    event = SubmitAuthorization(state="s", error=error, error_description=words)
+    assert walk(event, flow=FLOW).message == message
+
+
 def test_answer_cannot_be_given_again_by_hand() -> None:
     assert not SubmitAuthorization.can_be_repeated
 

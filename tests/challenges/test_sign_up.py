@@ -172,13 +172,21 @@ def test_session_of_the_confirmation_signs_in() -> None:
     assert after.state is FlowState.CHECKING_PASSWORD
 
 
+def test_session_that_has_ended_is_not_used() -> None:
+    flow = walk(EVENT, CONFIRMATION)
+    late = advance(flow, code(), now=NOW + 176, policy=POLICY, digest="d")
+    call = call_for(late, InMemory(event=code()))
+    assert isinstance(call, ConfirmSignUp)
+    assert call.session is None
+
+
 def test_user_whom_the_pool_confirms_is_signed_in_at_once() -> None:
     inputs = GuardInputs(password=EVENT.password)
     assert walk(EVENT, Confirmed(), inputs=inputs).state is FlowState.CHECKING_PASSWORD
 
 
 def test_name_that_is_taken_looks_like_a_new_one() -> None:
-    """P6: the same step, but for what no caller sees: the session of the sign-up."""
+    """P6: the same step. Only the session of the sign-up differs, which no caller sees."""
     new = walk(EVENT, CONFIRMATION)
     taken = walk(EVENT, Rejected(reason=RejectionReason.USERNAME_TAKEN))
     assert step(new) == step(taken)

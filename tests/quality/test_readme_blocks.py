@@ -194,7 +194,7 @@ def test_challenges_of_the_readme_name_states_and_events_of_the_engine() -> None
 
 
 def test_errors_of_the_readme_are_the_exception_tree() -> None:
-    named = words(section(ROOT / "README.md", "Errors"), 0)
+    named = words(section(ROOT / "engine/README.md", "Errors"), 0)
     tree = {name for name in oncegate.__all__ if _is_error(getattr(oncegate, name))}
     assert named == tree
 

@@ -119,7 +119,7 @@ class Field(BaseModel):
         hint_code: the hint's code in `oncegate.messages.TEXTS`.
         type: an HTML input type; ``"choice"`` if ``choices`` lists the values; ``"passkey"`` for the
             browser's answer to `Step.passkey_options`, as JSON; ``"authorization"`` for what the
-            browser brings back from `Step.authorize_url`. Nobody types the last two.
+            browser brings back from `Step.authorize_url`. Users type neither of the last two.
         autocomplete: HTML autofill token (HTML Living Standard, 4.10.18.7).
         inputmode: keyboard that a phone should show.
         pattern: regular expression for the whole value, with ASCII digits and without blanks and dashes.

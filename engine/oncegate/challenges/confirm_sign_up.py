@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, Literal
 
+from pydantic import Field as ModelField
 from pydantic import SecretStr
 
-from oncegate.challenges._base import CallBase, Delivery, EventBase
+from oncegate.challenges._base import CallBase, EventBase
 from oncegate.challenges.code import SubmitCode
 from oncegate.challenges.recovery import RecoveryChallenge, SendCode
 from oncegate.states import FlowState
@@ -16,35 +17,41 @@ if TYPE_CHECKING:
     from oncegate.record import Flow
 
 
+_MARGIN = 5.0
+"""Seconds before a session's end in which it is not used: the request takes some of them."""
+
+
 class SignUpConfirmation(RecoveryChallenge):
-    """The user has to confirm the sign-up with a code before the first sign-in."""
+    """The user has to confirm the sign-up with a code before the first sign-in.
+
+    Attributes:
+        session: Session of the SignUp before it; empty if there is none. It ends before the code does.
+        session_valid_for: seconds for which the session is valid.
+    """
 
     kind: Literal["CONFIRM_SIGN_UP"] = "CONFIRM_SIGN_UP"
+    session_valid_for: float = ModelField(default=180.0, gt=0, le=900)
 
     @property
     def waits_in(self) -> FlowState:
         return FlowState.AWAITING_CONFIRMATION
 
-    @classmethod
-    def padded(
-        cls, username: str, session: str = "", delivery: Delivery | None = None
-    ) -> SignUpConfirmation:
-        """Return a challenge whose session has one length, so that records have one size.
+    def padded(self) -> SignUpConfirmation:
+        """Return the challenge with a session of one length, so that records have one size.
 
         There is no session of an account that exists already, which must not be told.
-
-        Args:
-            username: name of the account.
-            session: Session of SignUp; empty for none. Its limit is that of the service model.
-            delivery: where the code was sent.
         """
-        return cls(username=username, session=SecretStr(session.ljust(2048)), delivery=delivery)
+        # The service model's limit of SessionType.
+        session = self.session.get_secret_value().ljust(2048)
+        return self.model_copy(update={"session": SecretStr(session)})
 
     def call(self, flow: Flow, memory: InMemory) -> SendCode | ConfirmSignUp:
         if flow.state is FlowState.REQUESTING_CHALLENGE:
             return SendCode(challenge=self)
         assert isinstance(memory.event, SubmitCode)
-        session = self.session.get_secret_value().rstrip()
+        began = (flow.challenge_ends or 0.0) - self.valid_for
+        is_valid = flow.saved_at - began < self.session_valid_for - _MARGIN
+        session = self.session.get_secret_value().rstrip() if is_valid else ""
         return ConfirmSignUp(
             challenge=self,
             code=memory.event.code,

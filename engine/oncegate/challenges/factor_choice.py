@@ -87,6 +87,10 @@ class ChooseFactor(EventBase):
         is_asked = is_asked and isinstance(flow.challenge, FactorChoice)
         return "action.choose_factor" if is_asked else "action.choose_factor.another"
 
+    @classmethod
+    def hint_code(cls, target: FlowState) -> str:
+        return "hint.new_code_needs_password" if target is FlowState.IDLE else ""
+
 
 def _hint_code(factor: Factor, flow: Flow) -> str:
     """The code of what choosing a factor leads to; empty if the table does not say."""

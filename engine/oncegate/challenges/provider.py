@@ -6,6 +6,7 @@ The browser goes to the pool's authorization endpoint, and comes back with a cod
 from __future__ import annotations
 
 import hmac
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
@@ -31,6 +32,12 @@ if TYPE_CHECKING:
     from oncegate.ways_in import WaysIn
 
 _ParameterText = Annotated[SecretStr, ModelField(min_length=1, max_length=4096), _Encodable]
+# RFC 6749, 4.1.2.1; Apple's own name for it (amplify-flutter#7350).
+_DENIALS = frozenset({"access_denied", "user_cancelled_authorize"})
+# Cognito passes the words of the pool's pre sign-up trigger on, which refuses such users.
+_ADDRESS_IN_USE = re.compile(
+    r"\b(account|user|email)\b.*\balready (exists|in use|taken|registered|used)", re.IGNORECASE
+)
 _ErrorText = Annotated[str, StringConstraints(max_length=1024), _Encodable]
 
 
@@ -146,6 +153,14 @@ class SubmitAuthorization(EventBase):
             field(name, "authorization", type="authorization", secret=True)
             for name in ("state", "code")
         )
+
+    @property
+    def message(self) -> str:
+        """Code of what the user is told of the error."""
+        if self.error in _DENIALS:
+            return "provider_denied"
+        is_taken = _ADDRESS_IN_USE.search(self.error_description)
+        return "provider_address_taken" if is_taken else "provider_failed"
 
     @property
     def detail(self) -> str:

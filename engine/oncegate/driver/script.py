@@ -147,8 +147,8 @@ class Driver:
                 challenge lives, so that a new code takes one click. Otherwise the user enters it again.
             show_trigger_words: show users what the pool's own Lambda triggers say when they refuse, as
                 the message's detail. Switch it on only if your triggers are written for users.
-            reveal_existing_users: tell users who sign up that a name is taken. Anyone can then find out
-                who has an account. Otherwise they are told to expect a code, which does not arrive.
+            reveal_existing_users: tell users who sign up that a name is taken. Any caller can then find
+                out who has an account. Otherwise they are told to expect a code, which does not arrive.
             password_policy: the pool's policy, whose rules users read before they choose a password. It
                 is not enforced: Cognito decides. None: no rules are shown.
             new_code_cooldown: seconds between a code and the earliest request for the next.

@@ -60,8 +60,6 @@ _ENDS = frozenset(
 
 # A pool's Lambda that refuses a username says that the password is wrong; there is none, and no code.
 _WITHOUT_A_CHALLENGE = {"wrong_credentials": "username_refused", "code_expired": "challenge_dead"}
-# RFC 6749, 4.1.2.1; Apple's own name for it (amplify-flutter#7350).
-_DENIALS = frozenset({"access_denied", "user_cancelled_authorize"})
 _REQUESTS = frozenset({FlowState.CHECKING_PASSWORD, FlowState.REQUESTING_CHALLENGE})
 _ANSWERS = frozenset({FlowState.CHECKING_ANSWER, FlowState.SETTING_PASSWORD})
 
@@ -363,8 +361,7 @@ class Effects:
         """Start over after the identity provider's error."""
         trigger = self.model.trigger
         assert isinstance(trigger, SubmitAuthorization)
-        message = "provider_denied" if trigger.error in _DENIALS else "provider_failed"
-        self._drop_challenge(message=message, detail="")
+        self._drop_challenge(message=trigger.message, detail="")
 
     def start_over_rejected(self) -> None:
         """Start over, and tell the user why."""
@@ -450,7 +447,7 @@ class Effects:
     def _expect_recovery_code(self) -> None:
         challenge = self.model.challenge
         if isinstance(challenge, SignUpRequest):
-            challenge = SignUpConfirmation.padded(challenge.username)
+            challenge = SignUpConfirmation(username=challenge.username).padded()
         assert isinstance(challenge, RecoveryChallenge)
         expected = challenge.model_copy(update={"delivery": _hidden_delivery()})
         self._set_challenge(expected, self.model.flow.saved_at)
@@ -461,8 +458,7 @@ class Effects:
         if isinstance(challenge, CodeChallenge):
             return self._with_other_second_factors(challenge)
         if isinstance(challenge, SignUpConfirmation):
-            session = challenge.session.get_secret_value()
-            challenge = SignUpConfirmation.padded(challenge.username, session, challenge.delivery)
+            challenge = challenge.padded()
         if not isinstance(challenge, RecoveryChallenge):
             return challenge
         if self.model.state is FlowState.CREATING_ACCOUNT:
