@@ -30,7 +30,7 @@ PUBLIC_NAMES = frozenset(
         *("autocomplete", "pattern", "message", "text", "detail", "challenge"),
         *("session_id", "token_type"),
         *("attempted_digests", "accepted_digest", "accepted_event", "account_tag", "worker"),
-        "own_name",
+        *("own_name", "provider", "values", "error", "error_description"),
     }
 )
 """Fields that are not secret in any model."""
@@ -40,6 +40,8 @@ PUBLIC = frozenset({"Message.code", "Message.field", "Rejected.for_user"})
 
 SHOWN_BUT_NOT_IN_REPR = frozenset(
     {
+        # Where the browser goes: it repeats the flow's state and nonce.
+        *("Step.authorize_url", "ProviderChallenge.url"),
         *("Step.flow_id", "TotpSecret.secret", "TotpSecret.uri"),
         *("Tokens.access_token", "Tokens.id_token", "Tokens.refresh_token"),
     }

@@ -14,6 +14,7 @@ from oncegate import (
     SubmitNewPassword,
     SubmitPassword,
     Tokens,
+    WaysIn,
 )
 from oncegate.adapters import Call, Outcome, RecordStore, StoredRecord, TokenService, Transport
 
