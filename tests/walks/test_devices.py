@@ -14,7 +14,6 @@ from oncegate import (
     Factor,
     ForgotPassword,
     RememberDevice,
-    RequestNewCode,
     ResetPassword,
     SubmitCode,
     SubmitPassword,

@@ -29,14 +29,23 @@ Why a code is only ever sent once per challenge:
    version and by the digests of the answers that were sent. `guesses_remain` limits wrong codes.
 3. No transition repeats a call that may have had an effect. An in-flight state is left by an outcome,
    or by `time_passed` once its lease has expired. After an unknown outcome the flow returns to `idle`,
-   and the user starts a new challenge. The one exception is `device_is_forgotten`: Cognito answered
-   only that the device does not exist, so it sent nothing, and the call is made again without the
-   device.
+   and the user starts a new challenge. A code of a reset or a new account works outside any session:
+   after such a request the flow waits for the code that may have been sent (`expect_recovery_code`).
+   The one call that is made again is that of `device_is_forgotten`: Cognito answered only that the
+   device does not exist, so it sent nothing, and the call is made again without the device.
 4. `cooldown_is_over`, `new_codes_remain` and `budget_remains` guard requests for a new code. Such a
    request drops the challenge before, so that its code can no longer be answered. The same holds for
    another way to sign in, whose cooldown is that of the same factor (`code_of_factor_is_due`).
+   A request for a reset or a new account waits for the cooldown too.
 5. The driver saves by compare-and-swap. If two workers take the same transition, one of them wins and
    makes the call (`oncegate.driver.script`).
+
+What no caller may learn: a reset, a confirmation and a new account go on in the same states, with the
+same messages and counts, whether there is such a user or not (`recovery_is_imitated`, `name_is_taken`,
+`answer_was_wrong`).
+
+The user of an identity provider leaves in `awaiting_provider` and comes back with a code. It is taken if
+it repeats the state that was stored with the flow (`state_matches`), and exchanged once.
 
 python-statemachine declares, checks and draws the chart. It is set strict: an event without a
 transition raises, an exception in a guard propagates, and the configuration changes at once.
