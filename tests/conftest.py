@@ -90,8 +90,8 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 UNTRACED = {
-    *("benchmarks", "browser", "deployments", "explorer", "faults"),
-    *("peers", "properties", "quality", "typing"),
+    *("benchmarks", "browser", "deployments", "explorer", "faults", "invariants"),
+    *("machine", "peers", "properties", "quality", "typing"),
 }
 """Folders whose tests run without coverage's tracing, which doubles the time of a long search.
 

@@ -46,7 +46,7 @@ class UserName(NamedTuple):
     """A user's name, as limits count it.
 
     Attributes:
-        kind: ``"typed"`` or ``"own"``.
+        kind: ``"typed"``, ``"own"``, or ``"address"`` of a new account.
         text: folded if it was typed, because all spellings of it count together. The pool's own names
             are exact: two users may differ in case alone.
     """
@@ -58,6 +58,11 @@ class UserName(NamedTuple):
     def typed(cls, name: str) -> UserName:
         """Return a name that a user has typed."""
         return cls("typed", same_name(name))
+
+    @classmethod
+    def address(cls, address: str) -> UserName:
+        """Return the email address or phone number of a new account, to which its code is sent."""
+        return cls("address", same_name(address))
 
     @classmethod
     def own(cls, name: str) -> UserName:

@@ -16,9 +16,12 @@ from oncegate import (
     RequestNewCode,
     SealingKeys,
     SignIn,
+    SignUp,
+    SignUpForm,
     StoreUnavailable,
     SubmitPassword,
     SubmitUsername,
+    WaysIn,
 )
 from oncegate.adapters import (
     Call,
@@ -31,6 +34,7 @@ from oncegate.adapters import (
     PasswordReset,
     Rejected,
     RejectionReason,
+    SignUpConfirmation,
     StartSignIn,
     StoredRecord,
 )
@@ -125,6 +129,28 @@ def test_new_code_that_was_not_sent_is_not_charged() -> None:
     assert len(transport.calls) == 3
     step = sign_in.send(sign_in.start(), password(), context=CONTEXT)
     assert step.state == "awaiting_mfa"
+
+
+def test_new_accounts_with_one_address_share_its_budget() -> None:
+    """Otherwise one caller could have any number of codes sent to a person's phone."""
+    sent = Delivery(medium="SMS", destination="+*******1234")
+    issued = ChallengeIssued(challenge=SignUpConfirmation(username="u", delivery=sent))
+    transport = ScriptedTransport(issued, issued, issued)
+    transport.ways_in = WaysIn(sign_up=SignUpForm(attributes=("phone_number",)))
+    sign_in = SignIn(
+        transport=transport,
+        store=MemoryStore(),
+        clock=ManualClock(),
+        budget=CodeBudget(per_user=2),
+        listeners=[],
+    )
+    seen = []
+    for number, phone in enumerate(["+1 555 000 1234", "+15550001234", "+15550001234", "+1555"]):
+        event = SignUp(username=f"new-{number}", password="p", attributes={"phone_number": phone})
+        step = sign_in.send(sign_in.start(), event)
+        seen.append(step.reason.code if step.reason else step.state.value)
+    assert seen[2:] == ["too_many_codes", "awaiting_confirmation"]
+    assert len(transport.calls) == 3
 
 
 # ── over all flows, names and workers ──

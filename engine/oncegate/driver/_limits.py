@@ -6,7 +6,7 @@ for a code may have been sent.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import suppress
 from typing import Any, Final, Literal, NamedTuple
 
@@ -44,6 +44,7 @@ from oncegate.challenges import (
     ResetPassword,
     ResetPasswordWith,
     SignInWith,
+    SignUp,
     SignUpRequest,
     SubmitAnswer,
     SubmitAuthorization,
@@ -51,6 +52,7 @@ from oncegate.challenges import (
     SubmitPasskey,
     SubmitPassword,
 )
+from oncegate.challenges._base import plain_phone_number
 from oncegate.context import RequestContext
 from oncegate.driver.effects import Effect, Load, Swap
 from oncegate.machine.guards import IMITATED, answer_was_wrong
@@ -213,6 +215,8 @@ class Limits:
             tag = self.tag_of(event) or _browser_tag(is_known)
         if self._budget is None:
             return True, is_known
+        if isinstance(event, SignUp):
+            names = (*names, *_addresses(event.attributes))
         for name in names:
             if not (yield from self._remains(self._budget.of_user(name, tag, self._keys))):
                 return False, is_known
@@ -235,6 +239,8 @@ class Limits:
         if self._budget is None or not _can_send(call):
             return Reserved()
         names, _ = yield from self._names(flow.username, flow)
+        if isinstance(flow.challenge, SignUpRequest):
+            names = (*names, *_addresses(flow.challenge.attributes))
         taken: list[tuple[Account, float]] = []
         for name in names:
             account = self._budget.of_user(name, _tag_of(flow), self._keys)
@@ -407,6 +413,12 @@ class Limits:
             row: StoredRecord | None = yield Load(key)
             if (yield Swap(key, row.version if row else 0, updated(row))):
                 return
+
+
+def _addresses(attributes: Mapping[str, str]) -> tuple[UserName, ...]:
+    """The addresses of a new account: many accounts with one address are many codes to it."""
+    found = (attributes.get("email", ""), plain_phone_number(attributes.get("phone_number", "")))
+    return tuple(UserName.address(address) for address in found if address)
 
 
 def _tag_of(flow: Flow) -> str:
