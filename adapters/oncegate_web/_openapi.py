@@ -36,6 +36,11 @@ def document(prefix: str) -> dict[str, Any]:
             "anyOf": [{"type": "integer", "minimum": 0}, {"type": "null"}],
             "description": f"Whole seconds until {time}_at: the clock of a browser may be wrong.",
         }
+    steps["$defs"]["Action"]["properties"]["summary"] = {
+        "type": "string",
+        "description": "Text of a link or button that shows the form of the action, if it is not the "
+        "main one; empty if its label says enough.",
+    }
     # The models have any text where these are known: a later Cognito may have others.
     kinds = [get_args(one.model_fields["kind"].annotation) for one in get_args(_CHALLENGES)]
     step["properties"]["challenge"] = {"enum": [*sorted({*sum(kinds, ())}), None]}
@@ -133,6 +138,18 @@ def document(prefix: str) -> dict[str, Any]:
                         *("address", "browser", "platform"),
                     ],
                 },
+                "SignedOut": {
+                    "type": "object",
+                    "description": "The user is signed out here, but not yet at managed login, on "
+                    "whose pages the user has signed in.",
+                    "properties": {
+                        "logout_url": {
+                            "type": "string",
+                            "description": "Where the browser goes to end that session, too.",
+                        }
+                    },
+                    "required": ["logout_url"],
+                },
                 "Problem": {
                     "type": "object",
                     "description": "RFC 9457",
@@ -154,6 +171,15 @@ def document(prefix: str) -> dict[str, Any]:
             }
         },
     }
+
+
+_SIGNED_OUT = {
+    "200": {
+        "description": "Signed out here; the browser has to go to another address.",
+        "content": {"application/json": {"schema": {"$ref": _REF.format(model="SignedOut")}}},
+    },
+    "204": {"description": "Signed out."},
+}
 
 
 def _paths() -> dict[str, Any]:
@@ -225,7 +251,7 @@ def _paths() -> dict[str, Any]:
             "delete": {
                 "operationId": "endSession",
                 "summary": "Sign out.",
-                "responses": {"204": {"description": "Signed out."}, **_problems(403, 503)},
+                "responses": {**_SIGNED_OUT, **_problems(403, 503)},
             },
         },
         "/sessions": {
@@ -256,7 +282,7 @@ def _paths() -> dict[str, Any]:
             "delete": {
                 "operationId": "signOutEverywhere",
                 "summary": "End all sessions of the user, here and at Cognito (GlobalSignOut).",
-                "responses": {"204": {"description": "Signed out."}, **_problems(401, 403, 503)},
+                "responses": {**_SIGNED_OUT, **_problems(401, 403, 503)},
             },
         },
         "/sessions/{name}": {

@@ -32,6 +32,7 @@ from oncegate_web._translations import Identifier, Translators
 from oncegate_web.api import Api
 from oncegate_web.html import Html
 from oncegate_web.http import (
+    CALLBACK,
     MAX_BODY_BYTES,
     ProblemCode,
     Request,
@@ -362,7 +363,7 @@ class WebSignIn:
 
     def can_wait(self, request: Request) -> bool:
         """Return whether a request for the pages or the API may wait for a sign-in's call to Cognito."""
-        return request.method == "POST" or "wait" in request.query
+        return request.method == "POST" or "wait" in request.query or request.path == CALLBACK
 
     def respond(self, request: Request) -> Response:
         """Answer one request below the mount point. Raises no `Exception`.

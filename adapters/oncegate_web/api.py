@@ -168,9 +168,14 @@ class Api:
         return as_json(_user(user))
 
     def _sign_out(self, request: Request) -> Response:
-        response = Response(204, b"")
+        response = self._ended(request)
         self._site.end_session(request, response)
         return response
+
+    def _ended(self, request: Request) -> Response:
+        """Return the answer to a sign-out: where managed login ends its own session, if it has one."""
+        url = self._site.logout_url(request)
+        return as_json({"logout_url": url}) if url else Response(204, b"")
 
     def _list_sessions(self, request: Request) -> Response:
         found = self._site.sessions(request)
@@ -190,7 +195,7 @@ class Api:
     def _sign_out_everywhere(self, request: Request) -> Response:
         if self._site.user_of(request) is None:
             return _not_signed_in()
-        response = Response(204, b"")
+        response = self._ended(request)
         self._site.end_all_sessions(request, response)
         return response
 
@@ -204,8 +209,9 @@ class Api:
         now = self._site.now()
         body["expires_in"] = _seconds_until(step.expires_at, now)
         body["new_code_in"] = _seconds_until(step.new_code_at, now)
-        for action, shown in zip(step.actions, body["actions"], strict=True):
+        for action, shown in zip(translated.actions, body["actions"], strict=True):
             shown["available_in"] = _seconds_until(action.available_at, now)
+            shown["summary"] = action.summary
         return body
 
 

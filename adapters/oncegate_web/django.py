@@ -34,11 +34,13 @@ except ModuleNotFoundError as error:
 from oncegate_web._sessions import User
 from oncegate_web._web import UNAVAILABLE, WebSignIn
 from oncegate_web.http import (
+    CALLBACK,
     MAX_BODY_BYTES,
     Body,
     Fields,
     Request,
     Response,
+    forget_query,
     private_headers,
     without_cookies,
 )
@@ -181,7 +183,18 @@ def _as_private(response: HttpResponseBase, seen: _Seen) -> HttpResponseBase:
 @sensitive_post_parameters()  # type: ignore[untyped-decorator]
 @sensitive_variables()  # type: ignore[untyped-decorator]
 def _page(request: HttpRequest, below: str = "") -> HttpResponse:
-    return _native(_web().respond(_with_body(_translated(request, f"/{below}"), request)))
+    asked = _with_body(_translated(request, f"/{below}"), request)
+    if asked.path == CALLBACK:
+        _forget_query(request)
+    return _native(_web().respond(asked))
+
+
+def _forget_query(request: HttpRequest) -> None:
+    """Remove the query from Django's request, whose repr has it."""
+    forget_query(request.META)
+    vars(request).pop("GET", None)
+    if hasattr(request, "scope"):  # ASGI
+        request.scope["query_string"] = b""
 
 
 def _web() -> WebSignIn:
@@ -215,7 +228,7 @@ def _translated(request: HttpRequest, path: str) -> Request:
                 "cookie": _seen(request).cookies["cookie"],
             }
         ),
-        query=request.GET.dict(),
+        query=Fields(request.GET.dict()),
         proxy_setting=_PROXY,
     )
 

@@ -28,6 +28,7 @@ from oncegate.adapters import THREADS
 from oncegate_web._sessions import User
 from oncegate_web._web import UNAVAILABLE, WebSignIn, checked_prefix
 from oncegate_web.http import (
+    CALLBACK,
     MAX_BODY_BYTES,
     Body,
     Fields,
@@ -301,6 +302,9 @@ class _Pages:
             return  # its traceback would hold what was received
         root = scope.get("root_path", "")
         request = _translated(asked, prefix=root, body=body)
+        if request.path == CALLBACK:
+            # Error reporters and access logs store it; see `oncegate_web.http.forget_query`.
+            scope["query_string"] = b""
         can_wait = self._web.can_wait(request)
         answer = await self._threads.run(self._web.respond, request, can_wait=can_wait)
         scope[_SEEN].is_shared = answer.is_shared
@@ -331,7 +335,7 @@ def _translated(
         is_secure=asked.url.scheme in {"https", "wss"},
         client=asked.client.host if asked.client else None,
         headers=Fields({**asked.headers, "cookie": asked.scope[_SEEN].cookies["cookie"]}),
-        query=dict(asked.query_params),
+        query=Fields(dict(asked.query_params)),
         form=body.form(asked.headers.get("content-type", "")),
         body=body,
         proxy_setting=_PROXY,

@@ -22,12 +22,14 @@ except ModuleNotFoundError as error:
 from oncegate_web._sessions import User
 from oncegate_web._web import UNAVAILABLE, WebSignIn, checked_prefix
 from oncegate_web.http import (
+    CALLBACK,
     MAX_BODY_BYTES,
     Body,
     Fields,
     Request,
     Response,
     encoded_path,
+    forget_query,
     private_headers,
     without_cookies,
 )
@@ -74,7 +76,10 @@ def mount(app: Flask, web: WebSignIn, prefix: str = "/auth") -> None:
     pages = Blueprint("oncegate", __name__, url_prefix=prefix)
 
     def page(path: str = "") -> FlaskResponse:
-        return _native(web.respond(_with_body(_translated(prefix, f"/{path}"))))
+        request = _with_body(_translated(prefix, f"/{path}"))
+        if request.path == CALLBACK:
+            _forget_query()
+        return _native(web.respond(request))
 
     def exempt() -> None:
         if "csrf" in app.extensions:
@@ -166,7 +171,7 @@ def _translated(prefix: str, path: str) -> Request:
                 "cookie": _cookie(asked.environ)["cookie"],
             }
         ),
-        query=asked.args.to_dict(),
+        query=Fields(asked.args.to_dict()),
         proxy_setting=_PROXY,
     )
 
@@ -184,6 +189,14 @@ def _with_body(request: Request) -> Request:
     # Error reporters read the form again from the request.
     asked.form = ImmutableMultiDict()
     return replace(request, form=form, body=body)
+
+
+def _forget_query() -> None:
+    """Remove the query from Flask's request, whose repr has it."""
+    forget_query(asked.environ)
+    asked.query_string = b""
+    for derived in ("args", "full_path", "url"):
+        vars(asked).pop(derived, None)
 
 
 class _Wsgi:

@@ -3,19 +3,43 @@
 from __future__ import annotations
 
 import hmac
+import re
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cached_property, partial
 from types import MappingProxyType
 from urllib.parse import urlencode
 
-from oncegate import Event, InvalidInput, RememberDevice, Step
+from oncegate import (
+    Event,
+    InvalidInput,
+    RememberDevice,
+    SignInWith,
+    Step,
+    SubmitAuthorization,
+)
 from oncegate.adapters import EVENT_TYPES, FlowId, InvalidEvent, parse_event
-from oncegate_web._context import FRAMEWORK_FIELDS
+from oncegate_web._context import FRAMEWORK_FIELDS, BrowserContext
 from oncegate_web._sessions import User
 from oncegate_web._translations import Identifier
-from oncegate_web.http import Fields, Request, Response, local_path, problem, redirect
-from oncegate_web.pages import Look, Page, PageBuilder, Renderer
+from oncegate_web.http import (
+    CALLBACK,
+    Fields,
+    Request,
+    Response,
+    local_path,
+    problem,
+    redirect,
+)
+from oncegate_web.pages import (
+    OPTIONAL,
+    Look,
+    Page,
+    PageBuilder,
+    Renderer,
+    action_of_own_page,
+)
 from oncegate_web.site import Site, misconfigured_step
 
 _WITHOUT_NOTICE = {"stale", "in_flight", "signed_in", "finished"}
@@ -35,6 +59,13 @@ _ENDING = {kind.machine_event for kind in EVENT_TYPES if kind.ends_flow}
 
 _TYPED = {"username", "email"}
 """Fields that a page shows again after a mistake; attributes are too. Codes and passwords never are."""
+
+_OWN_PAGE = "for"
+"""Parameter of the URL: event of the action whose own page is shown."""
+
+_EVENT = re.compile(r"[a-z_]{1,40}")
+_ANSWER = ("state", "code", "error", "error_description")
+"""Parameters of an authorization response (RFC 6749, 4.1.2)."""
 
 _REFERENCE = 12
 """Characters of the flow's name in the log that a page shows."""
@@ -77,10 +108,13 @@ class Html:
         methods = {
             "/": {"GET": self._show, "POST": self._post},
             "/sign-out": {"POST": self._sign_out},
+            CALLBACK: {"GET": self._come_back},
         }.get(request.path)
         if methods is None:
             return None
         method = "GET" if request.method == "HEAD" else request.method
+        if request.method == "HEAD" and request.path == CALLBACK:
+            return redirect(f"{request.prefix}/")  # it would use the code up
         if method not in methods:
             response = problem(405, "wrong_method", "Method Not Allowed")
             response.headers["Allow"] = ", ".join(methods)
@@ -119,7 +153,7 @@ class Html:
             request: the request that failed.
             code: code of the notice to show.
         """
-        return self._back(request, Response(), code)
+        return self._back(request, Response(), code, request.query.get(_OWN_PAGE, ""))
 
     def _show(self, request: Request) -> Response:
         own, notice = self._site.own_flow(request), request.query.get("notice", "")
@@ -147,7 +181,10 @@ class Html:
             not step.actions or (step.message and step.message.code in _OF_LOST_CALLS)
         ):
             notice = ""  # the step says what happened, or that a call is still under way
-        response = self._rendered(self._builder(request, step=step).step(step, notice=notice))
+        page = self._builder(request, step=step).step(
+            step, own=request.query.get(_OWN_PAGE, ""), notice=notice
+        )
+        response = self._rendered(page)
         if is_new:
             self._site.set_flow(request, response, step)
         return response
@@ -178,6 +215,16 @@ class Html:
             step = self._site.send(request, response, event, version, browser)
         except InvalidInput as error:
             return self._invalid(request, form, error)
+        if step.authorize_url and _is_chosen(event, step):
+            self._site.keep_next(request, response, local_path(request.query.get("next")))
+            page = self._builder(request).elsewhere(step.authorize_url)
+            return self._rendered(page, response)
+        if self._is_refused_here(request, step):
+            return self._refused_here(request, response, step)
+        return self._answered(request, response, event, step)
+
+    def _answered(self, request: Request, response: Response, event: Event, step: Step) -> Response:
+        """Return the answer to an event: a redirect to what comes next."""
         # Only the request that carried the accepted answer receives the session.
         if step.session_id and not self._site.begin_session(request, response, step):
             self._site.set_flow(request, response, None)
@@ -186,7 +233,69 @@ class Html:
         if step.state == "authenticated" and (step.session_id or _is_about_device(event)):
             return self._onward(request, response)
         reason = step.reason.code if step.reason else ""
-        return self._back(request, response, "" if reason in _WITHOUT_NOTICE else reason)
+        notice = "" if reason in _WITHOUT_NOTICE else reason
+        own = request.query.get(_OWN_PAGE, "")
+        if action_of_own_page(step, own) is None:
+            return self._back(request, response, notice)
+        # The action was tried on its own page, and failed: it can be tried again there.
+        if step.message and not reason:
+            notice = step.message.code
+        return self._back(request, response, notice, own)
+
+    def _is_refused_here(self, request: Request, step: Step) -> bool:
+        """Return whether an event of an action's own page was refused, for a reason that is shown."""
+        reason = step.reason.code if step.reason else ""
+        is_shown = reason not in {"", *_WITHOUT_NOTICE}
+        own = request.query.get(_OWN_PAGE, "")
+        return is_shown and (
+            action_of_own_page(step, own) is not None or step.state == "signing_up"
+        )
+
+    def _refused_here(self, request: Request, response: Response, step: Step) -> Response:
+        """Return an action's page after its event was refused, with what was typed.
+
+        It is no redirect: nothing was done, so a reload may post it again.
+        """
+        assert step.reason is not None
+        page = self._builder(request, step=step).step(
+            step,
+            own=request.query.get(_OWN_PAGE, ""),
+            notice=step.reason.code,
+            typed=_typed(request.form),
+        )
+        response = self._rendered(page, response)
+        response.status = 422
+        return response
+
+    def _come_back(self, request: Request) -> Response:
+        """Take what the browser brings back from an identity provider (RFC 6749, 4.1.2).
+
+        Code and state stay in no address that is shown, and no page has them as its referrer. A reload,
+        another browser, or a callback for another sign-in shows where the user is, and sends nothing.
+        """
+        response = Response(headers={"Referrer-Policy": "no-referrer"})
+        step = self._site.step(request)
+        onward = self._site.kept_next(request)
+        page = replace(request, path="/", query=Fields({"next": onward} if onward else {}))
+        if step is None or SubmitAuthorization.machine_event not in step.events:
+            is_new = step is not None and step.state == "idle" and step.message is None
+            has_none = step is None and self._site.own_flow(request) is None
+            if is_new or (has_none and self._site.user_of(request) is None):
+                return self._not_this_sign_in(page, response)
+            return self._back(page, response)  # a reload, or Back
+        try:
+            event = _authorization_of(request.query)
+            step = self._site.send(request, response, event, step.version, BrowserContext())
+        except InvalidInput:
+            return self._not_this_sign_in(page, response)
+        if step.state == "authenticated":
+            self._site.keep_next(request, response, None)
+        return self._answered(page, response, event, step)
+
+    def _not_this_sign_in(self, page: Request, response: Response) -> Response:
+        """Answer what another browser, or another site, asked a provider for."""
+        self._site.note_refusal(page, 303, "not_this_sign_in")
+        return self._back(page, response, "not_this_sign_in")
 
     def _invalid(self, request: Request, form: Fields, error: InvalidInput) -> Response:
         """Return the page of a form that cannot be an event, with what was typed.
@@ -196,15 +305,16 @@ class Html:
         step = self._site.step(request)
         problems = error.fields if isinstance(error, InvalidEvent) else {}
         if step is None or not problems.keys() & _names_of_fields(step):
-            return self._back(request, Response(), "invalid_input")
+            own = request.query.get(_OWN_PAGE, "")
+            return self._back(request, Response(), "invalid_input", own)
         # A form has every field of its page, so a missing one is an empty one.
         problems = {name: why if form.get(name) else "missing" for name, why in problems.items()}
-        typed = {
-            name: value.encode(errors="replace").decode()
-            for name, value in form.items()
-            if _is_kept(name)
-        }
-        page = self._builder(request, step=step).step(step, typed=typed, problems=problems)
+        page = self._builder(request, step=step).step(
+            step,
+            own=request.query.get(_OWN_PAGE, ""),
+            typed=_typed(form),
+            problems=problems,
+        )
         response = self._rendered(page)
         response.status = 422
         return response
@@ -214,7 +324,10 @@ class Html:
         if not _has_token(request.form, self._site.sign_out_token(request)):
             self._site.note_refusal(request, 303, "page_outdated")
             return self._back(request, response, "page_outdated")
+        elsewhere = self._site.logout_url(request)
         self._site.end_session(request, response)
+        if elsewhere:
+            return self._rendered(self._builder(request).elsewhere(elsewhere), response)
         return redirect(self._home, response)
 
     def _onward(self, request: Request, response: Response) -> Response:
@@ -232,9 +345,11 @@ class Html:
         builder = self._builder(request, hidden)
         return self._rendered(builder.signed_in(name, self._home, notice=shown))
 
-    def _back(self, request: Request, response: Response, notice: str = "") -> Response:
-        """Redirect to the page of the current step."""
-        return redirect(_with_query(request, notice=notice), response)
+    def _back(
+        self, request: Request, response: Response, notice: str = "", own: str = ""
+    ) -> Response:
+        """Redirect to the page of the current step, or to an action's own page."""
+        return redirect(_with_query(request, notice=notice, own=own), response)
 
     def _builder(
         self,
@@ -252,8 +367,9 @@ class Html:
         is_kept = "_keep_signed_in" in request.form or self._site.is_kept(request, Response())
         return PageBuilder(
             text,
-            action=_with_query(request),
+            action=_with_query(request, own=request.query.get(_OWN_PAGE, "")),
             prefix=request.prefix,
+            own_page=partial(_own_page, request),
             hidden=hidden,
             look=self._look,
             identifier=self._identifier,
@@ -265,9 +381,11 @@ class Html:
             now=datetime.fromtimestamp(self._site.now(), UTC),
         )
 
-    def _rendered(self, page: Page) -> Response:
+    def _rendered(self, page: Page, response: Response | None = None) -> Response:
+        response = response or Response()
         render = self.renderer or self._jinja
-        return Response(body=render("oncegate/page.html", page).encode())
+        response.body = render("oncegate/page.html", page).encode()
+        return response
 
     @cached_property
     def _jinja(self) -> Renderer:
@@ -276,16 +394,33 @@ class Html:
         return JinjaRenderer()
 
 
+def _is_chosen(event: Event, step: Step) -> bool:
+    """Return whether the user has just chosen the provider that a flow waits for, or did so twice."""
+    reason = step.reason.code if step.reason else ""
+    return isinstance(event, SignInWith) and reason in {"", *_WITHOUT_NOTICE}
+
+
 def _is_about_device(event: Event) -> bool:
     """Return whether an event can only follow the answer that received the session."""
     return isinstance(event, RememberDevice)
 
 
-def _with_query(request: Request, notice: str = "") -> str:
-    """Return the URL of the page, with the ``next`` of the request."""
-    values = {"next": local_path(request.query.get("next")) or "", "notice": notice}
+def _with_query(request: Request, notice: str = "", own: str = "") -> str:
+    """Return the URL of the page, with the ``next`` of the request.
+
+    Args:
+        request: the request.
+        notice: code of a notice to show.
+        own: event of the action whose own page it is; empty for that of the step.
+    """
+    onward = local_path(request.query.get("next")) or ""
+    values = {_OWN_PAGE: own if _EVENT.fullmatch(own) else "", "next": onward, "notice": notice}
     query = urlencode({name: value for name, value in values.items() if value}, safe="/")
     return f"{request.prefix}/" + (f"?{query}" if query else "")
+
+
+def _own_page(request: Request, event: str) -> str:
+    return _with_query(request, own=event)
 
 
 def _is_cancelled(step: Step) -> bool:
@@ -296,12 +431,24 @@ def _names_of_fields(step: Step) -> set[str]:
     return {one.name for action in step.actions for one in action.fields}
 
 
-def _is_kept(name: str) -> bool:
-    return name in _TYPED or name.startswith("attributes.")
+def _typed(form: Fields) -> dict[str, str]:
+    """Return what a page shows again after a mistake, as valid Unicode."""
+    return {
+        name: value.encode(errors="replace").decode()
+        for name, value in form.items()
+        if name in _TYPED or name.startswith("attributes.")
+    }
 
 
 def _has_token(form: Fields, token: str) -> bool:
     return hmac.compare_digest(token.encode(), form.get("_token", "").encode(errors="replace"))
+
+
+def _authorization_of(query: Fields) -> Event:
+    """Return the event of an authorization response. No frame that stays holds its values."""
+    found = {name: query.get(name) for name in _ANSWER}
+    fields: dict[str, object] = {name: value for name, value in found.items() if value}
+    return parse_event({"type": SubmitAuthorization.machine_event, **fields})
 
 
 def _event_of(form: Fields, not_of_event: frozenset[str]) -> tuple[Event, int]:
@@ -313,7 +460,10 @@ def _event_of(form: Fields, not_of_event: frozenset[str]) -> tuple[Event, int]:
     """
     fields: dict[str, object] = {"type": form.get("_event", "")}
     attributes = {}
+    optional = form.get(OPTIONAL, "").split()
     for name, value in form.items():
+        if not value and name in optional:
+            continue  # forms have every input, also those that were left empty
         if name.startswith("attributes."):
             attributes[name.removeprefix("attributes.")] = value
         elif not name.startswith("_") and name not in FRAMEWORK_FIELDS | not_of_event:

@@ -13,6 +13,9 @@ from urllib.request import parse_http_list
 
 from oncegate.adapters import TEXTS
 
+CALLBACK = "/callback"
+"""Path below the mount point that identity providers lead back to."""
+
 MAX_BODY_BYTES = 64 * 1024
 """The largest event, a passkey's answer, is far below."""
 
@@ -173,7 +176,7 @@ class Request:
     is_secure: bool = False
     client: str | None = None
     headers: Fields = field(default_factory=Fields, repr=False)
-    query: Mapping[str, str] = field(default_factory=dict, repr=False)
+    query: Fields = field(default_factory=Fields, repr=False)
     form: Fields = field(default_factory=Fields, repr=False)
     body: Body = field(default_factory=Body, repr=False)
     proxy_setting: str = field(default="", repr=False)
@@ -410,6 +413,17 @@ def translated_problem(response: Response, translate: Callable[[str], str]) -> R
     if "fields" in body:
         body["fields"] = {name: translate(code) for name, code in body["fields"].items()}
     return replace(response, body=json.dumps(body).encode())
+
+
+def forget_query(environ: dict[str, Any]) -> None:
+    """Remove the query from a WSGI environment, which error reporters and access logs store.
+
+    That of `CALLBACK` has a code, which opens nothing without the flow's verifier, and its state.
+    """
+    environ["QUERY_STRING"] = ""
+    for name in ("RAW_URI", "REQUEST_URI"):  # of servers, such as gunicorn
+        if name in environ:
+            environ[name] = environ[name].partition("?")[0]
 
 
 def local_path(target: str | None) -> str | None:

@@ -7,7 +7,7 @@ import io
 import json
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from types import MappingProxyType
@@ -15,7 +15,7 @@ from typing import Any, Literal, Protocol
 
 import segno
 
-from oncegate import Action, Step
+from oncegate import Action, Factor, Step
 from oncegate.adapters import ATTEMPTS_PER_CHALLENGE, TEXTS, Field, Kind, kind_of
 from oncegate_web._context import ENCODED_DATA
 from oncegate_web._static import static_url
@@ -37,6 +37,7 @@ _OF_THE_TEMPLATE = {
     "totp_alt": "hint.totp_alt",
     "totp_secret": "hint.totp_secret",
     "totp_enter": "hint.totp_enter",
+    "or": "hint.or",
 }
 """Texts that the template has, by their names there."""
 
@@ -45,6 +46,7 @@ _LEADS = {
     "password_verified.MFA_SETUP": "hint.choose_setup",
     "awaiting_mfa.SOFTWARE_TOKEN_MFA": "hint.totp_code",
     "awaiting_passkey": "hint.passkey",
+    "awaiting_provider": "hint.provider",
     "awaiting_reset": "hint.reset",
     "offering_device": "hint.device",
 }
@@ -54,14 +56,27 @@ _WITH_DETAIL = {"new_password_refused", "trigger_refused"}
 _ABOUT_WHAT_WAS_TYPED = {"wrong_credentials", "username_refused", "wrong_answer", "not_accepted"}
 """Messages about what was typed, but not about one field: the one with the focus is marked."""
 
-_ABOUT_THE_CODE = {"already_tried"}
-"""Notices about the code."""
+_ABOUT_FIELD = {
+    "already_tried": "code",
+    "password_missing": "password",
+    "username_missing": "username",
+}
+"""Fields that notices are about, if the page has them."""
 
 _LONGEST_MINUTES = 15
 """Minutes of a challenge whose end is told. A code for a reset is valid for an hour: no hurry."""
 
+_FOR_NEW_CODE = "title.idle.password_for_new_code"
+_FOR_OTHER_FACTOR = "title.idle.password_for_other_factor"
+
+OPTIONAL = "_optional"
+"""Name of the hidden field with the names of inputs that may be left empty."""
+
 _SLOW_SECONDS = 10
 _REFRESH_SECONDS = 2
+
+_WITHOUT_ACCOUNT = {"failed", "signing_up"}
+"""States whose page does not say who signs in: it has ended, or the name is in the form."""
 
 _QUESTIONS = ("question", "title", "prompt")
 """Names of a Lambda's public challenge parameters that are the question itself."""
@@ -208,12 +223,21 @@ class Input:
 
 @dataclass(frozen=True, slots=True)
 class Button:
-    """One of several buttons of a form, with the value that it stands for."""
+    """One of several buttons of a form.
+
+    Attributes:
+        name: name of the field that it sets; empty for none.
+        value: the field's value.
+        label: text of the button.
+        is_main: whether it is what the page is for.
+        asks_passkey: whether the next page asks for a passkey, which needs JavaScript and WebAuthn.
+    """
 
     name: str
     value: str
     label: str
     is_main: bool
+    asks_passkey: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,7 +247,7 @@ class Form:
     Attributes:
         kind: ``main`` for what the page is for, ``link`` for a button that looks like a link,
             ``details`` for a form that is folded up below its label, ``forgot`` for the link at the
-            password.
+            password, ``buttons`` for one that has buttons only.
         summary: label of a form that is folded up.
         button: label of the button.
         busy: label of the button while the server works.
@@ -306,7 +330,10 @@ class Page:
         passkey: passkey to ask for; None for none.
         main: what the page is for; None for nothing.
         forgot: form of the link at the password; None for none.
+        forgot_link: link at the password, to a page of its own; None for none.
+        others: forms of buttons only, below the main form.
         more: what else can be done.
+        pages: links to what else can be done on a page of its own, or back to the first page.
         link: link in place of a main form; None for none.
         refresh: seconds until the page reloads itself; empty for never.
         refresh_url: what it loads then.
@@ -337,7 +364,10 @@ class Page:
     passkey: Passkey | None = None
     main: Form | None = None
     forgot: Form | None = None
+    forgot_link: Link | None = None
+    others: tuple[Form, ...] = ()
     more: tuple[Form, ...] = ()
+    pages: tuple[Link, ...] = ()
     link: Link | None = None
     refresh: str = ""
     refresh_url: str = ""
@@ -362,6 +392,8 @@ class PageBuilder:
         translate: returns texts in the user's language.
         action: URL that the forms are posted to.
         prefix: mount point of the pages.
+        own_page: returns the URL of an action's own page, by the action's event; of the step's page
+            for an empty one. None: URLs without the rest of the request's query.
         hidden: hidden fields of every form, by name.
         look: the application's part of each page.
         identifier: what users sign in with.
@@ -380,6 +412,7 @@ class PageBuilder:
         action: str,
         prefix: str,
         hidden: Mapping[str, str],
+        own_page: Callable[[str], str] | None = None,
         look: Look = Look(),
         identifier: Identifier = "username",
         reference: str = "",
@@ -392,6 +425,7 @@ class PageBuilder:
         self._translate = translate
         self._action = action
         self._prefix = prefix
+        self._own_page = own_page or f"{prefix}/?for={{}}".format
         self._hidden = tuple(hidden.items())
         self._look = look
         self._identifier = identifier
@@ -406,6 +440,7 @@ class PageBuilder:
         self,
         step: Step,
         *,
+        own: str = "",
         notice: str = "",
         typed: Mapping[str, str] = MappingProxyType({}),
         problems: Mapping[str, str] = MappingProxyType({}),
@@ -414,26 +449,40 @@ class PageBuilder:
 
         Args:
             step: the step to show.
+            own: event of an action to show the own page of, instead of that of the step. If the step
+                has no such action, the step's page is shown.
             notice: code of a notice or message to show in place of the step's message.
             typed: what was typed on this page, by field; secrets are left out.
             problems: for each field that is invalid, ``missing`` or another word.
         """
         step = step.translated(self._translate)
+        action = action_of_own_page(step, own)
+        if action is not None:
+            # The step's message is about what was done on another page.
+            update = {"title": action.title, "title_code": action.title_code, "message": None}
+            main = action.model_copy(update={"is_main": True})
+            step = step.model_copy(update={**update, "actions": (main,)})
         # What is wrong with the fields comes later than the step's message, and takes its place.
         said = (None, "", "") if problems else self._note(step, notice)
         feedback = _Feedback(*said, typed=typed, problems=problems)
         note = None if feedback.about else feedback.note
         waits = not step.actions and step.state not in {"authenticated", "failed"}
         forms = self._forms(step, feedback)
-        is_first = step.state == "idle" and not _is_for_new_code(step)
+        is_first = step.state == "idle" and not _is_repeated(step)
+        links = self._links(step)
+        if action is not None:
+            links["back"] = Link(self._translate("action.cancel"), self._own_page(""))
+        has_rules = any(one.rules for form in forms for one in form.inputs)
         return self._page(
             state=step.state,
             heading=_question_of(step) or step.title,
             is_error=bool(problems)
             or (feedback.note is not None and feedback.note.kind == "error"),
-            scripts=("page.js",) if is_first else ("page.js", "step.js"),
-            lead=self._lead(step, waits=waits),
-            account="" if is_first or step.state == "failed" else step.username,
+            scripts=("page.js",) if is_first and not has_rules else ("page.js", "step.js"),
+            lead=(Part(action.hint),)
+            if action is not None and action.hint
+            else self._lead(step, waits=waits),
+            account="" if is_first or step.state in _WITHOUT_ACCOUNT else step.username,
             leave=next((_form_id(one.event) for one in step.actions if one.ends_flow), ""),
             notice=note,
             question=tuple(_further_words(step)),
@@ -441,7 +490,11 @@ class PageBuilder:
             passkey=self._passkey(step),
             main=next((form for form in forms if form.kind == "main"), None),
             forgot=next((form for form in forms if form.kind == "forgot"), None),
+            forgot_link=links.pop("beside", None),
+            others=tuple(form for form in forms if form.kind == "buttons"),
             more=tuple(form for form in forms if form.kind in {"link", "details"}),
+            pages=tuple(links.values()),
+            link=self._link(step),
             refresh=str(_REFRESH_SECONDS) if waits else "",
             refresh_url=self._refresh_url() if waits else "",
             ends_in=_in_digits(self._seconds_until(step.expires_at)),
@@ -450,6 +503,26 @@ class PageBuilder:
             words=self._words(step),
             security_script=self._security_script,
             app_id=self._app_id,
+        )
+
+    def elsewhere(self, url: str) -> Page:
+        """Return a page that goes on to another site by itself, at once.
+
+        A redirect in the answer to a form would not do: browsers compare it, and each redirect that the
+        other site answers with, with the policy's ``form-action`` (CSP Level 3, 6.4.2; Chromium), and
+        identity providers redirect to hosts that are not known here.
+
+        Args:
+            url: where to go.
+        """
+        text = self._translate
+        return self._page(
+            state="elsewhere",
+            heading=text("title.waiting"),
+            scripts=("page.js", "step.js"),
+            link=Link(text("action.continue"), url),
+            refresh="0",
+            refresh_url=url,
         )
 
     def signed_in(self, name: str, link: str, *, notice: str = "") -> Page:
@@ -572,8 +645,8 @@ class PageBuilder:
         text = self._translate
         for code in (f"notice.{notice}", f"message.{notice}"):
             if code in TEXTS:
-                has_code = any(one.name == "code" for one in step.fields)
-                about = "code" if has_code and notice in _ABOUT_THE_CODE else ""
+                about = _ABOUT_FIELD.get(notice, "")
+                about = about if any(one.name == about for one in step.fields) else ""
                 return Note(kind_of(code), text(code)), notice, about
         told = step.message
         if told is None:
@@ -615,6 +688,12 @@ class PageBuilder:
             return None
         return Passkey(step.passkey_options, static_url(self._prefix, "passkey.js"))
 
+    def _link(self, step: Step) -> Link | None:
+        """Return the link to an identity provider, unless the user is back from there."""
+        if step.authorize_url is None or not step.actions:
+            return None
+        return Link(self._translate("action.authorize"), step.authorize_url)
+
     def _refresh_url(self) -> str:
         between = "&" if "?" in self._action else "?"
         return f"{self._action}{between}waited={self._waited + _REFRESH_SECONDS}"
@@ -633,8 +712,10 @@ class PageBuilder:
         """Return a form for an event."""
         text = self._translate
         own = {"_event": event} if version is None else {"_event": event, "_version": str(version)}
-        if self._security_script and any(one.autocomplete == "username" for one in inputs):
+        if self._security_script and any(one.autocomplete.startswith("username") for one in inputs):
             own[ENCODED_DATA] = ""  # page.js fills it in
+        if optional := " ".join(one.name for one in inputs if one.name and not one.required):
+            own[OPTIONAL] = optional
         busy = busy or f"busy.{event}"
         return Form(
             id=_form_id(event),
@@ -666,55 +747,73 @@ class PageBuilder:
 
     def _forms_of(self, action: Action, step: Step, feedback: _Feedback) -> Iterator[Form]:
         """Yield the form of an action, unless the page does not offer it."""
-        text = self._translate
         event, label, version = action.event, action.label, step.version
-        is_for_new_code = _is_for_new_code(step)
-        if action.is_main:
-            label = step.title if is_for_new_code else label
-            yield self._form(
-                event,
-                label,
-                kind="main",
-                version=version,
-                busy="busy.request_new_code" if is_for_new_code else "",
-                inputs=self._inputs(action, step, feedback),
-                buttons=_buttons(action),
-            )
-        elif action.ends_flow:
-            # On the first page there is nothing to give up.
-            if step.state != "idle" or is_for_new_code:
-                yield self._form(event, label, kind="link", version=version)
-        elif action.beside and any(one.name == action.beside for one in step.fields):
-            yield self._form(event, label, kind="forgot", version=version)
-        elif not action.fields:
-            opens_in = self._seconds_until(action.available_at)
-            time = text.time(opens_in)
-            yield self._form(
-                event,
-                label,
-                kind="link",
-                version=version,
-                hint=action.hint,
-                opens_in=_in_digits(opens_in),
-                opens_text=text("hint.new_code_in", time=time) if opens_in else "",
-            )
-        elif action.summary or all(one.type == "choice" for one in action.fields):
-            inputs = self._inputs(action, step, feedback)
-            yield self._form(
-                event,
-                label if action.summary else text("action.continue"),
-                kind="details",
-                version=version,
-                summary=action.summary or label,
-                inputs=inputs,
-                is_open=any(one.is_wrong for one in inputs),
-            )
+        match _kind_of_main(step) if action.is_main else _kind_of_other(action, step):
+            case "main":
+                yield self._main_form(action, step, feedback)
+            case "forgot":
+                yield self._form(event, action.summary or label, kind="forgot", version=version)
+            case "buttons":
+                buttons = _buttons(action)
+                yield self._form(event, label, kind="buttons", version=version, buttons=buttons)
+            case "link":
+                yield self._link_form(action, step)
+            case "details":
+                inputs = self._inputs(action, step, feedback)
+                yield self._form(
+                    event,
+                    label if action.summary else self._translate("action.continue"),
+                    kind="details",
+                    version=version,
+                    summary=action.summary or label,
+                    hint=action.hint,
+                    inputs=inputs,
+                    is_open=any(one.is_wrong for one in inputs),
+                )
+
+    def _main_form(self, action: Action, step: Step, feedback: _Feedback) -> Form:
+        label, is_for_new_code = action.label, _is_for_new_code(step)
+        if _is_repeated(step):
+            label = step.title if is_for_new_code else self._translate("action.continue")
+        return self._form(
+            action.event,
+            label,
+            kind="main",
+            version=step.version,
+            busy="busy.request_new_code" if is_for_new_code else "",
+            inputs=self._inputs(action, step, feedback),
+            buttons=_buttons(action),
+        )
+
+    def _link_form(self, action: Action, step: Step) -> Form:
+        text, opens_in = self._translate, self._seconds_until(action.available_at)
+        return self._form(
+            action.event,
+            action.label,
+            kind="link",
+            version=step.version,
+            hint=action.hint,
+            opens_in=_in_digits(opens_in),
+            opens_text=text("hint.new_code_in", time=text.time(opens_in)) if opens_in else "",
+        )
+
+    def _links(self, step: Step) -> dict[str, Link]:
+        """Return the links to the own pages of a step's actions, by event; ``beside`` is at a field."""
+        found: dict[str, Link] = {}
+        for action in step.actions:
+            if action.is_main or not _has_own_page(action):
+                continue
+            is_beside = _is_beside(action, step)
+            # While the user signs in again for a code, only what belongs to a field is offered.
+            if is_beside or not _is_repeated(step):
+                link = Link(action.summary, self._own_page(action.event))
+                found["beside" if is_beside else action.event] = link
+        return found
 
     def _inputs(self, action: Action, step: Step, feedback: _Feedback) -> tuple[Input, ...]:
         """Return the inputs of a form. The first one that is wrong or empty has the focus."""
         fields = [one for one in action.fields if one.style != "buttons"]
-        is_for_new_code = _is_for_new_code(step)
-        if is_for_new_code:
+        if _is_repeated(step):
             fields = [one for one in fields if one.name != "username"]
         names = [one.name for one in fields]
         wrong = [
@@ -750,7 +849,7 @@ class PageBuilder:
                 "field-username", "hidden", "", autocomplete="username", value=step.username
             )
             inputs.insert(0, hidden)
-        if step.state == "idle" and "username" in names:
+        if "username" in names:
             label = self._translate("field.keep_signed_in")
             value = "on" if self._is_kept else ""
             inputs.append(
@@ -839,20 +938,71 @@ def _form_id(event: str) -> str:
     return event.replace("_", "-")
 
 
+def action_of_own_page(step: Step | None, event: str) -> Action | None:
+    """Return the action of a step that has an own page, by its event; None if there is no such one."""
+    found = (one for one in step.actions if one.event == event) if step and event else iter(())
+    return next((one for one in found if not one.is_main and _has_own_page(one)), None)
+
+
+def _has_own_page(action: Action) -> bool:
+    """Return whether an action that is not the step's main one is shown on a page of its own."""
+    return bool(action.title and action.fields)
+
+
+def _kind_of_main(step: Step) -> str:
+    """Return the kind of the main action's form; empty if it is done elsewhere: the page has a link."""
+    return "" if step.authorize_url else "main"
+
+
+def _kind_of_other(action: Action, step: Step) -> str:
+    """Return the kind of another action's form; empty if the page has none for it."""
+    is_first = step.state == "idle" and not _is_repeated(step)
+    if action.ends_flow:
+        return "" if is_first else "link"  # on the first page there is nothing to give up
+    if _has_own_page(action):
+        return ""  # a link leads to it
+    if _is_beside(action, step):
+        return "forgot"
+    if not action.fields:
+        return "link"
+    if all(one.style == "buttons" for one in action.fields):
+        return "" if _is_repeated(step) else "buttons"
+    is_foldable = action.summary or all(one.type == "choice" for one in action.fields)
+    return "details" if is_foldable else ""
+
+
+def _is_beside(action: Action, step: Step) -> bool:
+    """Return whether an action belongs to a field of the page."""
+    return bool(action.beside) and any(one.name == action.beside for one in step.fields)
+
+
+def _is_repeated(step: Step) -> bool:
+    """Return whether the password is asked for again, for another code or another factor."""
+    asks_password = any(one.type == "password" for one in step.fields)
+    return asks_password and step.title_code in {_FOR_NEW_CODE, _FOR_OTHER_FACTOR}
+
+
 def _is_for_new_code(step: Step) -> bool:
     """Return whether the password is asked for again, to send a new code."""
-    asks_password = any(one.type == "password" for one in step.fields)
-    return asks_password and step.title_code == "title.idle.password_for_new_code"
+    return _is_repeated(step) and step.title_code == _FOR_NEW_CODE
 
 
 def _buttons(action: Action) -> tuple[Button, ...]:
-    """Return a button for each choice of a field that is drawn as buttons."""
-    return tuple(
-        Button(one.name, each.value, each.label, is_main=number == 0)
+    """Return a button for each choice of a field that is drawn as buttons.
+
+    If one of them has to be chosen, the first one is the main one of the page's own action.
+    """
+    found = [
+        Button(one.name, each.value, each.label, False, each.value == Factor.PASSKEY)
         for one in action.fields
         if one.style == "buttons"
-        for number, each in enumerate(one.choices)
-    )
+        for each in one.choices
+    ]
+    if not (found and action.is_main):
+        return tuple(found)
+    if all(one.required for one in action.fields if one.style == "buttons"):
+        return (replace(found[0], is_main=True), *found[1:])
+    return (Button("", "", action.label, is_main=True), *found)
 
 
 def _question_of(step: Step) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Literal
+from urllib.parse import quote, unquote
 
 from oncegate import (
     Event,
@@ -53,7 +54,7 @@ from oncegate_web._sessions import (
 )
 from oncegate_web._translations import Translators
 from oncegate_web._waiting import Waiting
-from oncegate_web.http import Cookie, Request, Response
+from oncegate_web.http import Cookie, Request, Response, local_path
 
 _YEAR = 365 * 86400
 _AFTER_A_DEVICE = {"offering_device", "authenticated"}
@@ -107,13 +108,14 @@ class Site:
         self._keys = keys.bound_to(f"{transport.app_id} {name}", as_in_0_1=as_in_0_1)
         self._store = WatchedStore(store, "the store of the sessions", _CURE)
         self._bare_store = store
+        self._token_service = transport.token_service
         # Named after the app client alone, as in 0.1, whose workers read these cookies while
         # `record_schema` is 1. Otherwise the keys bind them to this sign-in.
         self._devices_bound_to = transport.app_id.rpartition("/")[2]
         self._secure = secure
         self._lifetime = int(session_lifetime)
-        self._flow, self._session, self._device, self._keep, self._known = (
-            f"{name}_{what}" for what in ("flow", "session", "device", "keep", "known")
+        self._flow, self._session, self._device, self._keep, self._known, self._next = (
+            f"{name}_{what}" for what in ("flow", "session", "device", "keep", "known", "next")
         )
         self.audit = AuditLog(self._keys)
         """Written to if the application wants it; `AuditLog.pseudonym` in any case."""
@@ -242,6 +244,16 @@ class Site:
         # Of this flow only: what one person chose is not for the next one at the same browser.
         own = self.own_flow(request)
         return own.digest("keep signed in") if own else None
+
+    def keep_next(self, request: Request, response: Response, path: str | None) -> None:
+        """Remember the page to return to after an identity provider; None forgets it."""
+        if path or self._name(self._next, request) in request.cookies:
+            value = quote(path, safe="") if path else None
+            response.cookies.append(self._cookie(self._next, value, request))
+
+    def kept_next(self, request: Request) -> str | None:
+        """Return the page to return to after an identity provider, or None."""
+        return local_path(unquote(request.cookies.get(self._name(self._next, request), "")))
 
     def get(self, flow_id: str, patience: float = 0.0) -> Step:
         """See `oncegate.SignIn.get`."""
@@ -423,6 +435,21 @@ class Site:
         self.set_flow(request, response, None)
         for name in (self._keep, *self._session_names()):
             response.cookies.append(self._cookie(name, None, request))
+
+    def logout_url(self, request: Request) -> str | None:
+        """Return where the browser goes after a sign-out, to end managed login's own session, or None.
+
+        It leads back to the first page, unless the transport has another setting. To be asked for before
+        `end_session`.
+        """
+        if self._in_cookies:
+            record = self._in_browser(request)
+        else:
+            record = self._sessions.get(self._session_id(request))
+        if self._token_service is None or record is None or record.tokens is None:
+            return None
+        first_page = f"{request.origin}{request.prefix}/"
+        return self._token_service.logout_url(record.tokens, first_page)
 
     def sessions(self, request: Request) -> tuple[str, list[ListedSession]] | None:
         """Return the name of this browser's session, and all sessions of its user, or None."""

@@ -198,7 +198,7 @@ window.checklist = (() => {
     wrong(
       [...document.querySelectorAll("input[type=password]")],
       (one) => {
-        const name = one.form.querySelector("[autocomplete=username]");
+        const name = one.form.querySelector("[autocomplete^=username]");
         return name && name.compareDocumentPosition(one) & Node.DOCUMENT_POSITION_FOLLOWING;
       },
       () => "has no field for the name before it",
@@ -207,9 +207,9 @@ window.checklist = (() => {
   const eventOf = (button) => button.form?.elements._event?.value || "";
   const actions = () => {
     const main = all(".og-button-main");
-    const others = all(".og-button").filter((one) => !one.closest("details, #remember-device"));
+    const others = all(".og-button").filter((one) => !one.closest("details, #remember-device, .og-others") && !("passkeys" in one.dataset));
     const isEnd = (one) => /^(cancel|sign_out)$/.test(eventOf(one));
-    const isWaiting = document.querySelector("main[aria-busy]");
+    const isWaiting = document.querySelector("main[aria-busy]:not([data-refresh='0'])");
     const isWithoutScript = document.querySelector("[data-passkey]") && all("noscript > *").length;
     const wanted = isWaiting || isWithoutScript ? 0 : 1;
     return [

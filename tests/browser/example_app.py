@@ -66,7 +66,7 @@ class ExampleApp:
 
 def enter_code(page: Page, code: str, button: str = VERIFY) -> None:
     """Type a code, and submit it. What is filled in as a whole is submitted by the page itself."""
-    page.get_by_label(CODE).press_sequentially(code)
+    page.get_by_role("textbox", name=CODE).press_sequentially(code)
     page.get_by_role("button", name=button).click()
 
 

@@ -12,11 +12,14 @@ from tests.doubles import a_text, code, password
 from tests.flows import (
     AT_REST,
     CHOICE,
+    CONFIRMATION,
     FIRST,
+    FLOWS,
     IN_FLIGHT_FLOWS,
     NEW_PASSWORD_EVENT,
     NOW,
     SETUP,
+    SIGN_UP,
     UNKNOWN,
     asks,
     rejected,
@@ -24,11 +27,16 @@ from tests.flows import (
 )
 
 from oncegate import (
+    ChooseFactor,
     Factor,
     FlowState,
     PasswordPolicy,
+    Provider,
     RequestNewCode,
+    SignUpForm,
     SubmitAnswer,
+    SubmitAuthorization,
+    WaysIn,
 )
 from oncegate.adapters import (
     ChallengeIssued,
@@ -61,6 +69,13 @@ MAIL = Delivery(medium="EMAIL", destination="a***@e***")
 WRONG = rejected(RejectionReason.WRONG_CODE)
 TEXT = a_text()
 FIRST_FACTORS = (Factor.PASSWORD, Factor.PASSKEY, Factor.SMS_OTP)
+DEFAULT = WaysIn()
+WAYS_IN = WaysIn(
+    sign_up=SignUpForm(attributes=("given_name", "phone_number")),
+    providers=(Provider(name="Google"), Provider(name="SignInWithApple")),
+)
+PASSKEY = WAYS_IN.model_copy(update={"passkey": True})
+DENIED = SubmitAuthorization(state="s", error="access_denied")
 ATTRIBUTES = ("email", "given_name", "birthdate", "phone_number", "custom:shirt_size")
 
 
@@ -79,12 +94,18 @@ def _waits(flow: Flow) -> Flow:
 
 @dataclass(frozen=True)
 class Shown:
-    """A flow with what is said beside it."""
+    """A flow with what is said beside it, the action whose own page is shown, and the settings."""
 
     flow: Flow
     notice: str = ""
     problems: tuple[tuple[str, str], ...] = ()
     waited: int = 0
+    own: str = ""
+    ways_in: WaysIn = DEFAULT
+
+
+def _with_delivery(outcome: ChallengeIssued) -> ChallengeIssued:
+    return ChallengeIssued(challenge=outcome.challenge.model_copy(update={"delivery": MAIL}))
 
 
 def _sent(state: FlowState) -> Flow:
@@ -141,8 +162,34 @@ STATES: dict[str, Shown] = {
     "confirm-sign-up": Shown(AT_REST[FlowState.AWAITING_CONFIRMATION]),
     "confirmed": Shown(walk(code(), Confirmed(), flow=AT_REST[FlowState.AWAITING_CONFIRMATION])),
     "confirm-sign-up-sent": Shown(_sent(FlowState.AWAITING_CONFIRMATION)),
-    "reset-password": Shown(AT_REST[FlowState.AWAITING_RESET]),
+    "reset-password": Shown(FLOWS["reset before a code was sent"]),
     "reset-password-sent": Shown(_sent(FlowState.AWAITING_RESET)),
+    "ways-in": Shown(Flow(), ways_in=WAYS_IN),
+    "ways-in-name-first": Shown(Flow(is_passwordless=True), ways_in=PASSKEY),
+    "forgot-password": Shown(Flow(), own="forgot_password"),
+    "forgot-password-refused": Shown(
+        Flow(username="ana@example.com"), own="forgot_password", notice="too_many_codes"
+    ),
+    "sign-up": Shown(Flow(), own="sign_up", ways_in=WAYS_IN),
+    "sign-up-nothing-typed": Shown(
+        Flow(),
+        own="sign_up",
+        ways_in=WAYS_IN,
+        problems=(("username", "missing"), ("password", "missing")),
+    ),
+    "sign-up-taken": Shown(
+        AT_REST[FlowState.SIGNING_UP].model_copy(update={"message": "username_taken"}),
+        ways_in=WAYS_IN,
+    ),
+    "sign-up-sent": Shown(_waits(walk(SIGN_UP, _with_delivery(CONFIRMATION)))),
+    "at-provider": Shown(AT_REST[FlowState.AWAITING_PROVIDER], ways_in=WAYS_IN),
+    "provider-denied": Shown(
+        walk(DENIED, flow=AT_REST[FlowState.AWAITING_PROVIDER]), ways_in=WAYS_IN
+    ),
+    "other-factor": Shown(FLOWS["second factor with another way"]),
+    "other-factor-password": Shown(
+        walk(ChooseFactor(factor=Factor.TOTP), flow=FLOWS["second factor with another way"])
+    ),
     "remember-device": Shown(AT_REST[FlowState.OFFERING_DEVICE]),
     "waiting": Shown(IN_FLIGHT_FLOWS[FlowState.CHECKING_ANSWER]),
     "waiting-long": Shown(IN_FLIGHT_FLOWS[FlowState.CHECKING_ANSWER], waited=12),
@@ -152,6 +199,7 @@ STATES: dict[str, Shown] = {
 """Each page of a step, by the name of its picture."""
 
 OTHERS: dict[str, Callable[[PageBuilder], Page]] = {
+    "elsewhere": lambda builder: builder.elsewhere("/auth/?waited=0"),
     "signed-in": lambda builder: builder.signed_in("ana@example.com", "/orders"),
     "not-found": lambda builder: builder.error("not_found"),
     "outage": lambda builder: builder.error("store_unavailable", link="/auth/"),
@@ -197,7 +245,9 @@ def page_of(name: str, language: str = "en", **more: Any) -> Page:
     flow = shown.flow
     if flow.username:
         flow = flow.model_copy(update={"username": "ana@example.com"})
-    step = step_of("the flow", flow, password_policy=PasswordPolicy())
+    step = step_of("the flow", flow, password_policy=PasswordPolicy(), ways_in=shown.ways_in)
     made = builder(language, waited=shown.waited, **more)
     typed = {"username": "ana@example.com"} if flow.username else {}
-    return made.step(step, notice=shown.notice, typed=typed, problems=dict(shown.problems))
+    return made.step(
+        step, own=shown.own, notice=shown.notice, typed=typed, problems=dict(shown.problems)
+    )

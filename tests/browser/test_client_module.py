@@ -160,7 +160,7 @@ def state(page: Page, wanted: str) -> None:
 
 def fill_in(page: Page, username: str = "ana", password: str = "Correct-horse-1") -> None:
     state(page, "idle")
-    page.get_by_label("Username").fill(username)
+    page.get_by_label("Username").first.fill(username)  # the main form's
     page.get_by_label("Password").fill(password)
 
 

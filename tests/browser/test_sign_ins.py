@@ -30,11 +30,15 @@ from tests.browser.example_app import (
     wait_for,
 )
 from tests.browser.passkeys import add_passkey
+from tests.servers import free_port
 from tests.walks.authenticator import Authenticator
+from tests.web.example_apps import web_for
+from tests.web.servers import serving
 
-from oncegate import Factor
-from oncegate.adapters import TEXTS
-from oncegate_sandbox import UserSeed
+from oncegate import Factor, Provider, WaysIn
+from oncegate.adapters import TEXTS, SystemClock
+from oncegate_cognito import CognitoTransport, ManagedLogin
+from oncegate_sandbox import PoolSeed, Sandbox, Seed, UserSeed
 
 Open = Callable[..., ExampleApp]
 PHONE = {"phone_number": "+15550001234", "mfa": [Factor.SMS]}
@@ -63,14 +67,21 @@ def test_keyboard_alone_signs_in(framework: str, open_app: Open, page: Page) -> 
     """The first field has the focus on each page, and Enter submits it."""
     app = open_app(framework)
     page.goto(f"{app.url}/orders")
+    _wait_for_focus(page, "username")
     page.keyboard.type("ana")
     page.keyboard.press("Tab")
     page.keyboard.type("Correct-horse-1")
     page.keyboard.press("Enter")
     wait_for(page, "awaiting_mfa")
+    _wait_for_focus(page, "code")
     page.keyboard.type(app.code)
     page.keyboard.press("Enter")
     app.shows_orders(page)
+
+
+def _wait_for_focus(page: Page, name: str) -> None:
+    """Wait until a field has the focus, which browsers give it a moment after the page is loaded."""
+    page.wait_for_function("name => document.activeElement.name === name", arg=name)
 
 
 @pytest.mark.parametrize("script", [True, False], ids=["script", "no script"])
@@ -247,10 +258,12 @@ def test_reset_password_signs_in(framework: str, open_app: Open, page: Page) -> 
     page.get_by_role("button", name=SIGN_IN, exact=True).click()
     # Cognito tells before it checks the password, so the page does not (P6).
     page.get_by_text("Incorrect username or password.").wait_for()
-    page.get_by_role("button", name="Forgot password?").click()
-    wait_for(page, "awaiting_reset")
+    page.get_by_role("link", name="Forgot password?").click()
+    page.get_by_role("heading", name="Reset your password").wait_for()
+    assert page.get_by_label("Username").input_value() == "ana"
     assert app.messages == 0
     page.get_by_role("button", name=SEND_CODE).dblclick(no_wait_after=True)
+    wait_for(page, "awaiting_reset")
     page.get_by_text("If this account can receive a code").wait_for()
     page.get_by_label(CODE).fill(app.code)
     page.get_by_label("New password").fill("Better-horse-9")
@@ -259,6 +272,39 @@ def test_reset_password_signs_in(framework: str, open_app: Open, page: Page) -> 
     assert app.messages == 2  # the one for the reset, and the one for the sign-in
     app.answer(page)
     app.shows_orders(page)
+
+
+@pytest.mark.parametrize("has_javascript", [True, False])
+def test_provider_on_another_site_signs_in_and_out(has_javascript: bool, new_context: Any) -> None:
+    """Browsers check the answer to a form, the cookies of a cross-site request, and the policies."""
+    port = free_port()
+    with Sandbox(Seed(pool=PoolSeed(mfa="off"), users=())) as sandbox:
+        transport = CognitoTransport(
+            pool_id=sandbox.pool_id,
+            client_id=sandbox.client_id,
+            endpoint_url=sandbox.endpoint,
+            managed_login=ManagedLogin(
+                domain=sandbox.endpoint, redirect_uri=f"http://localhost:{port}/auth/callback"
+            ),
+            ways_in=WaysIn(providers=(Provider(name="Google"),)),
+        )
+        web = web_for(transport, clock=SystemClock())
+        with serving("fastapi", web, port) as url:
+            page = new_context(java_script_enabled=has_javascript).new_page()
+            page.goto(f"{url}/orders")
+            page.get_by_role("button", name="Continue with Google").click()
+            page.get_by_label("Email").fill("gina@example.com")
+            page.go_back()
+            wait_for(page, "awaiting_provider")
+            page.goto(f"{url}/auth/?next=/orders")
+            page.get_by_role("link", name=CONTINUE).click()
+            page.get_by_label("Email").fill("gina@example.com")
+            page.get_by_role("button", name=CONTINUE).click()
+            expect(page).to_have_url(f"{url}/orders", timeout=15_000)
+            page.goto(f"{url}/auth/")
+            page.get_by_role("button", name=SIGN_OUT).click()
+            wait_for(page, "idle")
+            expect(page).to_have_url(f"{url}/auth/")
 
 
 @pytest.mark.parametrize("framework", ["django"])

@@ -45,6 +45,10 @@ LARGE_HTML = {  # with the reason
     "new-password-attributes": 5 * KIB,  # six inputs
     "too-soon": 4 * KIB,  # a notice, and a countdown
     "code-other-way": 4 * KIB,  # a second form, with choices
+    "other-factor": 4 * KIB,  # a second form, with choices
+    "sign-up": 4 * KIB,  # four inputs, and the rules of a password
+    "sign-up-nothing-typed": 4 * KIB,
+    "sign-up-taken": 4 * KIB,
     "reset-password": 4 * KIB,  # a second form, with the rules of a password
     "reset-password-sent": 4 * KIB,  # two inputs, and the rules
 }

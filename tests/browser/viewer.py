@@ -174,7 +174,7 @@ _ARABIC = {
     "action.submit_code.awaiting_mfa": "تحقق وسجّل الدخول",
     "action.cancel": "العودة إلى تسجيل الدخول",
     "action.continue": "متابعة",
-    "action.forgot_password": "هل نسيت كلمة المرور؟",
+    "link.forgot_password": "هل نسيت كلمة المرور؟",
     "action.not_you": "ليس أنت؟",
     "action.request_new_code": "إرسال رمز جديد",
     "action.show": "إظهار",

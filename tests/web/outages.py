@@ -111,6 +111,9 @@ class TokenDouble:
     def devices(self, tokens: Tokens) -> list[Any]:
         return []
 
+    def logout_url(self, tokens: Tokens, return_to: str) -> str | None:
+        return None
+
     def forget_device(self, tokens: Tokens, key: str) -> None: ...
 
 

@@ -18,17 +18,20 @@ class Form:
 
 
 class PageReader(HTMLParser):
-    """Reads the forms, the state, the heading and the text of a page."""
+    """Reads the forms, the links, the state, the heading and the text of a page."""
 
     def __init__(self, html: str) -> None:
         super().__init__()
         self.forms: dict[str, Form] = {}
+        self.links: dict[str, str] = {}
+        self.choices: dict[str, dict[str, str]] = {}
         self.state = ""
         self.heading = ""
         self.text = ""
         self._form = Form()
         self._tag = ""
         self._is_own_button = False
+        self._link = ""
         self.feed(html)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
@@ -44,6 +47,10 @@ class PageReader(HTMLParser):
                 self._form.values[has["name"]] = has.get("value", "")
         elif tag == "button":
             self._is_own_button = has.get("type") != "button" and "form" not in has
+            if has.get("name"):
+                self.choices[has["value"]] = {has["name"]: has["value"]}
+        elif tag == "a":
+            self._link = has.get("href", "")
 
     def handle_endtag(self, tag: str) -> None:
         self._tag = ""
@@ -52,6 +59,8 @@ class PageReader(HTMLParser):
         self.text += data
         if self._tag == "button" and self._is_own_button:
             self._form.button += data
+        elif self._tag == "a":
+            self.links[data] = self._link
         elif self._tag == "h1":
             self.heading += data
 
@@ -68,6 +77,10 @@ class Visit:
 
     def open(self) -> str:
         return self._shown(self.client.get(self.at))
+
+    def follow(self, text: str) -> str:
+        """Follow the link with this text."""
+        return self._shown(self.client.get(self.page.links[text]))
 
     def say(self, event: str, **fields: str) -> str:
         form = self.page.forms[event.replace("_", "-")]

@@ -118,6 +118,28 @@ def test_failed_requests_leave_no_secret_in_sentry(
     _assert_none_in(values, json.dumps(events, default=repr))
 
 
+@pytest.mark.filterwarnings("ignore:The send_default_pii option:DeprecationWarning")
+def test_failed_answer_of_a_provider_leaves_no_code_in_variables(
+    framework: str, events: list[dict[str, Any]]
+) -> None:
+    store = BrokenStore()
+    secrets = ["planted-authorization-code", "planted-state"]
+    with (
+        serving(framework, web_for(ScriptedTransport(), store=store)) as url,
+        httpx.Client(base_url=url, headers={"accept": "text/html"}, timeout=30) as client,
+    ):
+        client.get("/auth/")
+        query = "code=planted-authorization-code&state=planted-state"
+        assert _fails(store, lambda: client.get(f"/auth/callback?{query}")) == 500
+        assert client.get(f"/auth/callback?{query}").status_code == 303
+    assert len(events) >= 1
+    for event in events:
+        # Sentry itself reads the address before the application does. The code opens nothing without
+        # the flow's verifier.
+        event["request"].pop("query_string", None)
+    _assert_none_in(secrets, json.dumps(events, default=repr))
+
+
 @pytest.mark.parametrize("debug", [True, False])
 def test_django_error_page_and_mail_have_no_secret(debug: bool) -> None:
     from django.core import mail

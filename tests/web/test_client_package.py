@@ -139,6 +139,7 @@ def test_package_is_installed_by_npm_and_imported_without_a_browser(tmp_path: Pa
         "error": None,
         "isPending": False,
         "receivedAt": 0,
+        "logoutUrl": None,
     }
     assert json.loads(shown) == [loading, loading]
     version = run(

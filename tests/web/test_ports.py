@@ -11,7 +11,7 @@ from tests.doubles import ManualClock
 from tests.web.example_apps import client_of, web_for
 from tests.web.pages import Visit
 
-from oncegate import InvalidToken, RequestContext, SignedOut, Tokens
+from oncegate import InvalidToken, RequestContext, SignedOut, Tokens, WaysIn
 from oncegate.adapters import (
     Call,
     ChallengeIssued,
@@ -58,6 +58,9 @@ class MinimalTokenService:
     def devices(self, tokens: Tokens) -> list[ListedDevice]:
         return []
 
+    def logout_url(self, tokens: Tokens, return_to: str) -> str | None:
+        return None
+
     def forget_device(self, tokens: Tokens, key: str) -> None:
         pass
 
@@ -68,6 +71,7 @@ class MinimalTransport:
     app_id = "a pool/a client"
     max_call_seconds = 5.0
     is_passwordless = False
+    ways_in = WaysIn()
 
     def __init__(self, token_service: TokenService | None) -> None:
         self._token_service = token_service

@@ -11,6 +11,7 @@ import { passkey as ask } from "./passkey.js";
 /** @type {Snapshot} */
 const LOADING = Object.freeze({
   status: "loading", step: null, user: null, error: null, isPending: false, receivedAt: 0,
+  logoutUrl: null,
 });
 const NEWS_FOR_OTHER_TABS = new Set(["signed_in", "signed_out", "step_changed", "session_renewed"]);
 /** States in which the session has begun, but the sign-in has a question. @type {ReadonlySet<string>} */
@@ -252,8 +253,8 @@ export class Store {
   /** @param {"/session" | "/sessions"} path */
   signOut(path) {
     return this.write(async () => {
-      await this.connection.signOut(path);
-      this.update({ status: "unauthenticated", user: null, step: null });
+      const logoutUrl = await this.connection.signOut(path);
+      this.update({ status: "unauthenticated", user: null, step: null, logoutUrl });
       await this.connection.status();
     });
   }
@@ -285,9 +286,9 @@ const isChecked = (value) => value === true || value === "true" || value === "on
 export const eventOf = (action, values) => {
   const read = (name) => (typeof values.get === "function" ? values.get(name) : values[name]) ?? null;
   const event = { type: action.event };
-  for (const { name } of action.fields) {
+  for (const { name, required } of action.fields) {
     const value = read(name);
-    if (value === null) continue;
+    if (value === null || (value === "" && required === false)) continue;
     const [group, key] = name.split(/\.(.*)/s);
     if (key) event[group] = { ...event[group], [key]: value };
     else event[name] = name === "remember" ? isChecked(value) : value;

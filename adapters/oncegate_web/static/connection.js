@@ -30,7 +30,8 @@ export const OWN_TEXTS = {
 /** States with a call to Cognito under way. @type {ReadonlySet<string>} */
 export const IN_FLIGHT = new Set([
   "checking_password", "requesting_challenge", "checking_answer", "setting_password",
-  "checking_device", "registering_device", "remembering_device",
+  "creating_account", "exchanging_code", "checking_device", "registering_device",
+  "remembering_device",
 ]);
 
 /** Return whether a call to Cognito is under way at a step. @param {Step | null} step */
@@ -73,6 +74,7 @@ const isStatus = (value) =>
 const isList = (value) => isObject(value) && Array.isArray(value.sessions);
 const NOTHING = Symbol("204 No Content");
 const isNothing = (value) => value === NOTHING;
+const isEnd = (value) => isNothing(value) || (isObject(value) && typeof value.logout_url === "string");
 
 /** Return a value as JSON with sorted members, so that equal values are equal text. */
 const canonical = (value) =>
@@ -426,23 +428,30 @@ export class Connection {
     return this.askForStep("POST", path, body);
   }
 
-  /** End sessions. @param {string} path @returns {Promise<void>} */
+  /**
+   * End sessions. Returns where the browser has to go to sign out at managed login, or null.
+   *
+   * @param {string} path
+   * @returns {Promise<string | null>}
+   */
   end(path) {
     return this.write(`end ${path}`, async () => {
-      await this.ask("DELETE", path, isNothing);
+      const { value } = await this.ask("DELETE", path, isEnd);
+      return isNothing(value) ? null : value.logout_url;
     });
   }
 
   /** Sign out, here or everywhere. @param {"/session" | "/sessions"} path */
   async signOut(path) {
-    await this.end(path);
+    const url = await this.end(path);
     this.signedOutAt = this.tick();
     this.latest.clear(this.signedOutAt);
+    return url;
   }
 
   /** End one session, by its name. @param {string} name @returns {Promise<void>} */
-  endSession(name) {
-    return this.end(`/sessions/${encodeURIComponent(name)}`);
+  async endSession(name) {
+    await this.end(`/sessions/${encodeURIComponent(name)}`);
   }
 
   /** @returns {Promise<ListedSession[]>} */

@@ -9,15 +9,17 @@ export type MessageCode =
   | "factor_unusable" | "finished" | "firewall" | "flow_expired" | "in_flight" | "input_refused"
   | "invalid_input" | "limit_exceeded" | "locked" | "misconfigured" | "new_password_refused"
   | "new_password_spaces" | "no_more_codes" | "not_accepted" | "not_allowed" | "not_confirmed"
-  | "not_offered" | "not_the_same_answer" | "outcome_unknown" | "password_for_new_code"
+  | "not_offered" | "not_the_same_answer" | "not_this_sign_in" | "outcome_unknown"
+  | "password_for_new_code" | "password_for_other_factor" | "password_missing"
   | "password_needs_lowercase" | "password_needs_number" | "password_needs_symbol"
   | "password_needs_uppercase" | "password_reset_required" | "password_too_short"
-  | "password_used_before" | "phone_number_refused" | "recovery_code_expired"
-  | "recovery_refused" | "recovery_unavailable" | "refused" | "second_factor_missing"
-  | "sign_up_not_confirmed" | "signed_in" | "stale" | "stalled" | "throttled" | "too_many_codes"
-  | "too_many_guesses" | "too_many_wrong_answers" | "too_many_wrong_codes" | "too_soon"
-  | "trigger_refused" | "unknown_challenge" | "unreachable" | "username_missing"
-  | "username_refused" | "wrong_answer" | "wrong_code" | "wrong_credentials";
+  | "password_used_before" | "phone_number_refused" | "provider_address_taken" | "provider_denied"
+  | "provider_failed" | "recovery_outcome_unknown" | "recovery_refused" | "recovery_unavailable"
+  | "refused" | "second_factor_missing" | "sign_up_not_confirmed" | "sign_up_outcome_unknown"
+  | "sign_up_refused" | "sign_up_sent" | "signed_in" | "stale" | "stalled" | "throttled"
+  | "too_many_codes" | "too_many_guesses" | "too_many_wrong_answers" | "too_many_wrong_codes"
+  | "too_soon" | "trigger_refused" | "unknown_challenge" | "unreachable" | "username_missing"
+  | "username_refused" | "username_taken" | "wrong_answer" | "wrong_code" | "wrong_credentials";
 
 /** Code of a problem: the server's, or the module's own. */
 export type ProblemCode =
@@ -84,8 +86,13 @@ export interface Field<Name extends string = string> {
   readonly label: string;
   /** What to enter, in one sentence; empty if the label says enough. */
   readonly hint: string;
-  /** An HTML input type; `choice` if `choices` has the values; `passkey` for the result of `passkey()`. */
-  readonly type: "text" | "password" | "email" | "tel" | "date" | "url" | "choice" | "passkey";
+  /**
+   * An HTML input type; `choice` if `choices` has the values; `passkey` for the result of `passkey()`;
+   * `authorization` for a parameter of the address to which an identity provider leads back.
+   */
+  readonly type:
+    | "text" | "password" | "email" | "tel" | "date" | "url" | "choice" | "passkey"
+    | "authorization";
   readonly autocomplete: string;
   readonly inputmode: "text" | "numeric" | "email" | "tel" | "url";
   /** Regular expression for the whole value. */
@@ -102,7 +109,7 @@ export interface Field<Name extends string = string> {
 
 /** Names of the fields of each event. */
 interface FieldNames {
-  submit_username: "username";
+  submit_username: "username" | "preferred";
   submit_password: "username" | "password";
   choose_factor: "factor";
   submit_email: "email";
@@ -112,7 +119,10 @@ interface FieldNames {
   submit_new_password: "new_password" | `attributes.${string}`;
   reset_password: "code" | "new_password";
   remember_device: "remember";
-  forgot_password: never;
+  forgot_password: "username";
+  sign_up: "username" | "password" | `attributes.${string}`;
+  sign_in_with: "provider";
+  submit_authorization: "state" | "code";
   confirm_account: never;
   request_new_code: never;
   cancel: never;
@@ -129,6 +139,8 @@ export type Action<Types extends EventType = EventType> = {
     readonly label: string;
     /** What to read before the action, in one sentence; empty if there is nothing. */
     readonly hint: string;
+    /** Text of a link that shows the action's form, if it is not the main one; empty if the label says enough. */
+    readonly summary: string;
     readonly fields: readonly Field<FieldNames[Type]>[];
     /** Whether the step is for this action. The main action comes first. */
     readonly is_main: boolean;
@@ -168,6 +180,8 @@ interface StepParts {
   readonly new_codes_left: number | null;
   /** Argument of `passkey()`. */
   readonly passkey_options: string | null;
+  /** Where the browser goes to sign in with an identity provider. */
+  readonly authorize_url: string | null;
   /** Secret for an authenticator app: base32 to be typed, and a URI to be drawn as a QR code. */
   readonly totp: { readonly secret: string; readonly uri: string } | null;
   /** Public parameters of a custom challenge, from the pool's Lambda. */
@@ -191,17 +205,19 @@ interface StepIn<State extends string, Types extends EventType> extends StepPart
 /** A call to Cognito is under way. The module waits for it, so these steps are seen by subscribers only. */
 type InFlight =
   | "checking_password" | "requesting_challenge" | "checking_answer" | "setting_password"
-  | "checking_device" | "registering_device" | "remembering_device";
+  | "creating_account" | "exchanging_code" | "checking_device" | "registering_device"
+  | "remembering_device";
 
 /** The current step of a sign-in, and what the user can do there; a union, by `state`. */
 export type Step =
   | StepIn<
       "idle",
-      "submit_username" | "submit_password" | "forgot_password" | "confirm_account" | "cancel"
+      | "submit_username" | "submit_password" | "forgot_password" | "sign_up" | "sign_in_with"
+      | "confirm_account" | "cancel"
     >
   | StepIn<"password_verified", "choose_factor" | "cancel">
   | StepIn<"choosing_first_factor", "choose_factor" | "cancel">
-  | StepIn<"awaiting_password", "submit_password" | "choose_factor" | "cancel">
+  | StepIn<"awaiting_password", "submit_password" | "choose_factor" | "forgot_password" | "cancel">
   | (StepIn<"awaiting_mfa", "submit_code" | "choose_factor" | "request_new_code" | "cancel"> & {
       readonly challenge: "SMS_MFA" | "EMAIL_OTP" | "SOFTWARE_TOKEN_MFA" | "SMS_OTP";
     })
@@ -218,11 +234,18 @@ export type Step =
   | StepIn<"awaiting_confirmation", "submit_code" | "request_new_code" | "cancel">
   | StepIn<"awaiting_new_password", "submit_new_password" | "cancel">
   | StepIn<"awaiting_reset", "reset_password" | "request_new_code" | "cancel">
+  /** The pool refused what was entered for a new account. */
+  | StepIn<"signing_up", "sign_up" | "cancel">
+  /** The browser goes to `authorize_url`, and comes back with what `submit_authorization` takes. */
+  | (StepIn<"awaiting_provider", "submit_authorization" | "cancel"> & {
+      readonly authorize_url: string;
+    })
   | StepIn<"offering_device", "remember_device">
   /** With an action, the response was lost: the user enters the same answer once more. */
   | StepIn<
       "authenticated",
-      "submit_password" | "submit_code" | "submit_answer" | "submit_new_password" | "reset_password"
+      | "submit_password" | "submit_code" | "submit_answer" | "submit_new_password" | "reset_password"
+      | "sign_up"
     >
   /** The sign-in has ended; `start()` begins another. */
   | StepIn<"failed", never>
@@ -270,7 +293,23 @@ export type SignInEvent = { context?: EventContext } & (
   | { type: "submit_new_password"; new_password: string; attributes?: Record<string, string> }
   | { type: "reset_password"; code: string; new_password: string }
   | { type: "remember_device"; remember?: boolean }
-  | { type: "forgot_password" }
+  | { type: "forgot_password"; username?: string; keep_signed_in?: boolean }
+  | {
+      type: "sign_up";
+      username: string;
+      password?: string;
+      attributes?: Record<string, string>;
+      keep_signed_in?: boolean;
+    }
+  | { type: "sign_in_with"; provider: string }
+  /** The parameters of the address to which the provider leads back: a code or an error. */
+  | {
+      type: "submit_authorization";
+      state: string;
+      code?: string;
+      error?: string;
+      error_description?: string;
+    }
   | { type: "confirm_account" }
   | { type: "request_new_code" }
   | { type: "cancel" }
@@ -349,12 +388,13 @@ export class SignIn {
   status(): Promise<Status>;
   /** Return the user who is signed in, or null. */
   session(): Promise<User | null>;
-  signOut(): Promise<void>;
+  /** Sign out. Returns where the browser has to go to sign out at managed login, or null. */
+  signOut(): Promise<string | null>;
   /** Return the sessions of the user, the one seen last first. */
   sessions(): Promise<ListedSession[]>;
   endSession(name: string): Promise<void>;
-  /** End all sessions of the user: here, and wherever else this user pool is used. */
-  signOutEverywhere(): Promise<void>;
+  /** End all sessions of the user: here, and wherever else this user pool is used. Returns as `signOut`. */
+  signOutEverywhere(): Promise<string | null>;
 }
 
 interface SnapshotParts {
@@ -364,6 +404,8 @@ interface SnapshotParts {
   readonly isPending: boolean;
   /** When the step arrived, in milliseconds (`Date.now()`); its seconds count from there. */
   readonly receivedAt: number;
+  /** After a sign-out: where the browser has to go to sign out at managed login, or null. */
+  readonly logoutUrl: string | null;
 }
 
 /** The state of a sign-in. Frozen; a new object only on a change. */

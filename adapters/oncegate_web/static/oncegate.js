@@ -69,10 +69,11 @@ export class SignIn {
     return (await this.status()).user;
   }
 
-  /** Sign out. */
+  /** Sign out. Returns where the browser has to go to sign out at managed login, or null. */
   async signOut() {
-    await this.#connection.signOut("/session");
+    const url = await this.#connection.signOut("/session");
     this.#latest.clear(this.#connection.tick());
+    return url;
   }
 
   /** Return the sessions of the user, the one seen last first. @returns {Promise<ListedSession[]>} */
@@ -86,10 +87,11 @@ export class SignIn {
     await this.status().catch(() => {}); // It may have been this browser's own. What has ended, has.
   }
 
-  /** End all sessions of the user: here, and wherever else this user pool is used. */
+  /** End all sessions of the user: here, and wherever else this user pool is used. Returns as `signOut`. */
   async signOutEverywhere() {
-    await this.#connection.signOut("/sessions");
+    const url = await this.#connection.signOut("/sessions");
     this.#latest.clear(this.#connection.tick());
+    return url;
   }
 
   /** @param {Answer} answer */

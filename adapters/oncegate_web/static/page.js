@@ -10,11 +10,13 @@ if (search !== location.search) history.replaceState(null, "", location.pathname
 // Threat protection: AWS's script, if the application serves it, describes this browser.
 const collect = (form) => {
   try {
-    const { value } = form.querySelector("[autocomplete=username]");
+    const { value } = form.querySelector("[autocomplete^=username]");
     const data = AmazonCognitoAdvancedSecurityData.getData(value, ...appId.split("/"));
     form.elements._encoded_data.value = data || "";
   } catch {} // No such field, or no such script.
 };
+
+if (!self.PublicKeyCredential) for (const button of document.querySelectorAll("[data-passkeys]")) button.hidden = true;
 
 // A page that was kept for Back is outdated: a right password in its form would come too late. No reload,
 // because that restores what was typed.

@@ -919,6 +919,30 @@ test("an event is made of an action and of what the user entered", () => {
   assert.deepEqual(eventOf(code, form), { type: "submit_code", remember_device: true });
 });
 
+test("a field that may be left empty is left out of the event", () => {
+  const fields = [{ name: "username", required: true }, { name: "password", required: false }];
+  const action = { event: "sign_up", fields };
+  assert.deepEqual(eventOf(action, { username: "", password: "" }), { type: "sign_up", username: "" });
+  assert.equal(eventOf(action, { username: "ana", password: "p" }).password, "p");
+});
+
+test("signing out says where managed login ends its own session", async () => {
+  const url = "https://login.example.com/logout?client_id=1";
+  const signedOut = () => answer(200, { logout_url: url });
+  assert.equal(await signInAt().signOut(), null);
+  for (const method of ["signOut", "signOutEverywhere"]) {
+    server.faults.push(signedOut);
+    assert.equal(await signInAt()[method](), url);
+    const auth = storeAt();
+    await auth.resume();
+    assert.equal(auth.getSnapshot().logoutUrl, null);
+    server.faults.push(signedOut);
+    const { status, logoutUrl } = await auth[method]();
+    assert.deepEqual([status, logoutUrl], ["unauthenticated", url]);
+    assert.equal((await auth[method]()).logoutUrl, null);
+  }
+});
+
 const contexts = () => server.options.flatMap(({ body }) => (body ? [JSON.parse(body).context] : []));
 
 test("an event carries its context, and a second click with another token is the same click", async () => {

@@ -143,3 +143,18 @@ export function form(step: StepOf<"awaiting_mfa">, data: FormData): SignInEvent[
 }
 
 export const newEvent: Event = new Event("click"); // The DOM's own name is free.
+
+export async function provider(): Promise<void> {
+  let step: Step = await signIn.send({ type: "sign_in_with", provider: "Google" });
+  if (step.state === "awaiting_provider") location.assign(step.authorize_url);
+  const { state = "", code, error } = Object.fromEntries(new URLSearchParams(location.search));
+  step = await signIn.send({ type: "submit_authorization", state, ...(error ? { error } : code ? { code } : {}) });
+  await signIn.send({ type: "forgot_password", username: "ana", keep_signed_in: true });
+  await signIn.send({ type: "sign_up", username: "ana", attributes: { email: "ana@example.com" } });
+  const url: string | null = await signIn.signOut();
+  if (url) location.assign(url);
+  const { logoutUrl } = await createOncegate().signOut();
+  if (logoutUrl) location.assign(logoutUrl);
+  // @ts-expect-error: the name is required
+  await signIn.send({ type: "sign_up", password: "x" });
+}

@@ -45,8 +45,11 @@ function SignIn({ step }: { step: Step }) {
     <h1>{step.title}</h1>
     <p role="status">{step.reason?.text ?? step.message?.text}</p>
     {step.totp && <code>{step.totp.secret}</code>}
-    {step.actions.map((action) =>
-      <Form key={`${step.state} ${action.event}`} action={action} />)}
+    {step.actions.map((action) => {
+      const [key, form] = [`${step.state} ${action.event}`, <Form action={action} />];
+      if (action.is_main || !action.summary) return <div key={key}>{form}</div>;
+      return <details key={key}><summary>{action.summary}</summary>{form}</details>;
+    })}
     {step.state === "failed" && <button onClick={auth.start}>Start again</button>}
   </>;
 }

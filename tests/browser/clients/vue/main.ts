@@ -24,10 +24,13 @@ const form = (step: Step, action: Action, errors: Readonly<Record<string, string
     submitted.preventDefault();
     await auth.submit(action, new FormData(submitted.currentTarget as HTMLFormElement));
   };
-  return h("form", { key: `${step.state} ${action.event}`, onSubmit }, [
+  const key = `${step.state} ${action.event}`;
+  const drawn = h("form", { key, onSubmit }, [
     ...action.fields.map((field) => input(field, errors[field.name])),
     h("button", action.label),
   ]);
+  if (action.is_main || !action.summary) return drawn;
+  return h("details", { key }, [h("summary", action.summary), drawn]);
 };
 
 createApp({

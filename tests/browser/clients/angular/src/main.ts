@@ -22,6 +22,7 @@ import { Auth } from "./auth";
         <p role="status">{{ (step.reason ?? step.message)?.text }}</p>
         @if (step.totp) { <code>{{ step.totp.secret }}</code> }
         @for (action of actionsOf(step); track action) {
+          @if (!action.is_main && action.summary) { <small>{{ action.summary }}</small> }
           <form (submit)="submit($event, action)">
             @for (field of action.fields; track field.name) {
               @switch (field.type) {
