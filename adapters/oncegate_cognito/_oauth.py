@@ -208,7 +208,7 @@ def _failure(code: str, message: str, status: int) -> ClientError:
 def _json_object(body: bytes) -> dict[str, Any] | None:
     try:
         found = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return found if isinstance(found, dict) else None
 

@@ -189,6 +189,17 @@ ERRORS: Final = (
     ErrorRow("UsernameExistsException", "", _R.USERNAME_TAKEN, _SIGN_UP),
     ErrorRow("AliasExistsException", "", _R.USERNAME_TAKEN, _SIGN_UP),
     ErrorRow(_NOT_AUTHORIZED, "SignUp is not permitted", _MISCONFIGURED, cure=_NO_SIGN_UP),
+    # Before it is known that the caller is the user: no other user is told so (P6).
+    *(
+        ErrorRow(code, words, _R.ADMINISTRATOR_MUST_ACT, frozenset({SEND_CODE}), cure=cure)
+        for code, words, cure in (
+            (_INVALID, "Cannot resend codes", _NO_VERIFICATION),
+            ("InvalidSmsRoleAccessPolicyException", "", _TRUST),
+            ("InvalidSmsRoleTrustRelationshipException", "", _TRUST),
+            ("InvalidEmailRoleAccessPolicyException", "", _TRUST),
+            ("CodeDeliveryFailureException", "", ""),
+        )
+    ),
     ErrorRow(_INVALID, "Auto verification not turned on", _MISCONFIGURED, cure=_NO_VERIFICATION),
     # The session of SignUp ends sooner than its code. A new code comes without one.
     ErrorRow(_NOT_AUTHORIZED, "Invalid session", _R.CODE_EXPIRED, frozenset({CONFIRM})),

@@ -257,11 +257,15 @@ class Html:
         It is no redirect: nothing was done, so a reload may post it again.
         """
         assert step.reason is not None
+        own = request.query.get(_OWN_PAGE, "")
+        fields = (action_of_own_page(step, own) or step.actions[0]).fields
+        empty = {f.name: "missing" for f in fields if f.required and not request.form.get(f.name)}
         page = self._builder(request, step=step).step(
             step,
-            own=request.query.get(_OWN_PAGE, ""),
+            own=own,
             notice=step.reason.code,
             typed=_typed(request.form),
+            problems=empty if step.reason.code.endswith("_missing") else {},
         )
         response = self._rendered(page, response)
         response.status = 422

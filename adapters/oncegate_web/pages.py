@@ -56,6 +56,9 @@ _WITH_DETAIL = {"new_password_refused", "trigger_refused"}
 _ABOUT_WHAT_WAS_TYPED = {"wrong_credentials", "username_refused", "wrong_answer", "not_accepted"}
 """Messages about what was typed, but not about one field: the one with the focus is marked."""
 
+_SAID_BY_THE_LEAD = {"sign_up_sent"}
+"""Messages that the page says as what to do."""
+
 _ABOUT_FIELD = {
     "already_tried": "code",
     "password_missing": "password",
@@ -649,7 +652,7 @@ class PageBuilder:
                 about = about if any(one.name == about for one in step.fields) else ""
                 return Note(kind_of(code), text(code)), notice, about
         told = step.message
-        if told is None:
+        if told is None or told.code in _SAID_BY_THE_LEAD:
             return None, "", ""
         words = [told.text]
         if told.detail and told.code in _WITH_DETAIL and self._can_show(told.code):
@@ -673,7 +676,8 @@ class PageBuilder:
             code = f"hint.sent_{step.delivery.medium.lower()}"
             if code in TEXTS and step.delivery.destination:
                 return text.parts(code, destination=step.delivery.destination)
-            return (Part(text("hint.sent")),)
+            code = f"hint.sent.{step.state}"
+            return (Part(text(code if code in TEXTS else "hint.sent")),)
         code = _LEADS.get(f"{step.state}.{step.challenge}", _LEADS.get(step.state, ""))
         return (Part(text(code)),) if code else ()
 

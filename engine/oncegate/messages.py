@@ -200,8 +200,8 @@ TEXTS: Final = MappingProxyType(
             "Confirm your account first. Enter the code we sent you, or request a new one."
         ),
         "message.sign_up_sent": (
-            "We’ve sent you a code. If none arrives, you may already have an account: sign in, or reset "
-            "your password."
+            "We’ve sent you a code. If none arrives, you may already have an account. Then go back and "
+            "sign in."
         ),
         "message.sign_up_refused": (
             "We couldn’t create your account. Check what you entered, or contact support."
@@ -279,6 +279,7 @@ TEXTS: Final = MappingProxyType(
         "message.username_missing": "Enter your username.",
         "message.username_missing.email": "Enter your email address.",
         "message.username_missing.phone": "Enter your phone number.",
+        "message.attributes_missing": "Fill in every field.",
         "message.password_missing": "Enter a password.",
         "message.not_this_sign_in": "That answer belongs to another sign-in. Continue here.",
         "message.too_soon": "Your code is on its way. Wait a little before you request a new one.",
@@ -309,6 +310,10 @@ TEXTS: Final = MappingProxyType(
         "hint.error": "Error",
         "hint.sent_sms": "We texted a code to {destination}.",
         "hint.sent_email": "We emailed a code to {destination}. Check your spam folder too.",
+        "hint.sent.awaiting_confirmation": (
+            "We’ve sent you a code. If none arrives, you may already have an account. Then go back and "
+            "sign in."
+        ),
         "hint.sent": (
             "If this account can receive a code, we’ve sent one. If none arrives, contact support."
         ),

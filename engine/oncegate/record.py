@@ -59,6 +59,7 @@ _MESSAGES_1: Final = {
     "answer_failed": "wrong_credentials",
     "answer_refused": "wrong_credentials",
     "attribute_refused": "new_password_refused",
+    "attributes_missing": "new_password_refused",
     "blocked": "trigger_refused",
     "code_used": "code_already_used",
     "email_refused": "new_password_refused",

@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import pytest
 from tests.challenges.helpers import SECRET, action, assert_hidden, call_of, messages, refusal, step
+from tests.doubles import password
 from tests.flows import AT_REST, FLOWS, rejected, walk
 
-from oncegate import FlowState, ResetPassword
-from oncegate.adapters import PasswordReset, RejectionReason, ResetPasswordWith, parse_event
+from oncegate import FlowState, ForgotPassword, ResetPassword
+from oncegate.adapters import (
+    NotSent,
+    PasswordReset,
+    Rejected,
+    RejectionReason,
+    ResetPasswordWith,
+    parse_event,
+)
 
 FLOW = FLOWS["reset before a code was sent"]
 SENT = AT_REST[FlowState.AWAITING_RESET]
@@ -18,6 +26,15 @@ def test_refused_sign_in_waits_in_awaiting_reset() -> None:
     assert isinstance(FLOW.challenge, PasswordReset)
     assert FLOW.challenge.username == "ana"
     assert (step(FLOW).title, step(FLOW).challenge) == ("Reset your password", "RESET_PASSWORD")
+
+
+def test_reset_is_of_the_user_who_is_named() -> None:
+    """Cognito has told ana's own name; bob's sign-in was not even sent."""
+    told = Rejected(reason=RejectionReason.WRONG_CREDENTIALS, username="the-own-name-of-ana")
+    bob = password(username="bob")
+    flow = walk(password(), told, bob, NotSent(cause="throttled"), ForgotPassword(username="bob"))
+    assert flow.challenge is not None
+    assert flow.challenge.username == "bob"
 
 
 def test_separators_are_removed_from_the_code_alone() -> None:

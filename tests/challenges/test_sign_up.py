@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-
 import pytest
 from tests.challenges.helpers import (
     FLOW_ID,
@@ -28,7 +26,15 @@ from tests.flows import (
     walk,
 )
 
-from oncegate import FlowState, PasswordPolicy, SignUp, SignUpForm, WaysIn
+from oncegate import (
+    Factor,
+    FlowState,
+    PasswordPolicy,
+    SignInWith,
+    SignUp,
+    SignUpForm,
+    WaysIn,
+)
 from oncegate.adapters import (
     Confirmed,
     ConfirmSignUp,
@@ -185,6 +191,21 @@ def test_user_whom_the_pool_confirms_is_signed_in_at_once() -> None:
     assert walk(EVENT, Confirmed(), inputs=inputs).state is FlowState.CHECKING_PASSWORD
 
 
+def test_choices_of_another_user_are_forgotten() -> None:
+    """Also at an identity provider, which says who the user is only afterwards."""
+    chosen = {
+        "username": "ana",
+        "own_name": "a",
+        "remember_device": True,
+        "password_changed": True,
+        "preselected_factor": Factor.SMS,
+    }
+    for event in (EVENT.model_copy(update={"username": "ben"}), SignInWith(provider="Google")):
+        flow = walk(event, flow=FLOWS["idle"].model_copy(update=chosen))
+        assert (flow.own_name, flow.remember_device, flow.preselected_factor) == ("", None, None)
+        assert not flow.password_changed
+
+
 def test_name_that_is_taken_looks_like_a_new_one() -> None:
     """P6: the same step. Only the session of the sign-up differs, which no caller sees."""
     new = walk(EVENT, CONFIRMATION)
@@ -207,4 +228,3 @@ def test_request_is_no_challenge_of_a_user_who_exists() -> None:
     assert (FLOW.challenge.username, FLOW.own_name) == ("ana", "")
     assert action(FLOW, "sign_up").is_main
     assert SIGN_UP.username == "ana"
-    logging.getLogger(__name__)

@@ -153,6 +153,50 @@ def test_new_accounts_with_one_address_share_its_budget() -> None:
     assert len(transport.calls) == 3
 
 
+def test_taken_name_that_is_told_costs_its_user_no_code() -> None:
+    taken = Rejected(reason=RejectionReason.USERNAME_TAKEN)
+    reset = ChallengeIssued(challenge=PasswordReset(username="ana"))
+    transport = ScriptedTransport(taken, taken, taken, reset)
+    transport.ways_in = WaysIn(sign_up=SignUpForm())
+    sign_in = SignIn(
+        transport=transport,
+        store=MemoryStore(),
+        clock=ManualClock(),
+        budget=CodeBudget(per_user=1),
+        reveal_existing_users=True,
+        listeners=[],
+    )
+    for _ in range(3):
+        step = sign_in.send(sign_in.start(), SignUp(username="ana", password="p"))
+        assert step.state == "signing_up"
+    assert sign_in.send(sign_in.start(), ForgotPassword(username="ana")).state == "awaiting_reset"
+
+
+def test_browser_that_knows_one_user_is_not_known_to_another() -> None:
+    """Otherwise a caller could use up what is kept for a user's own browser."""
+    transport = ScriptedTransport(
+        Rejected(reason=RejectionReason.INPUT_REFUSED),
+        Rejected(reason=RejectionReason.USERNAME_TAKEN),
+        ChallengeIssued(challenge=PasswordReset(username="ana")),
+    )
+    transport.ways_in = WaysIn(sign_up=SignUpForm())
+    sign_in = SignIn(
+        transport=transport,
+        store=MemoryStore(),
+        clock=ManualClock(),
+        budget=CodeBudget(per_user=1),
+        listeners=[],
+    )
+    mallory = replace(CONTEXT, known_users=frozenset({"mallory"}))
+    step = sign_in.start()
+    for name in ("mallory", "ana"):
+        step = sign_in.send(step, SignUp(username=name, password="p"), context=mallory)
+    assert step.state == "awaiting_confirmation"
+    own = replace(CONTEXT, known_users=frozenset({"ana"}))
+    step = sign_in.send(sign_in.start(), ForgotPassword(username="ana"), context=own)
+    assert (step.state, step.reason) == ("awaiting_reset", None)
+
+
 # ── over all flows, names and workers ──
 
 KEYS = SealingKeys("q3Fh0pL8vJ2xTnC5sWbY7uKdE1rGmA9zXoQf6iHtVw4")

@@ -104,6 +104,11 @@ password with another way | choose text      | cooling, text sent  | ! too_soon
 password with another way | choose password  |                     | ! not_offered
 password with another way | choose email     |                     | ! not_offered
 awaiting_password      | choose email        |                     | requesting_challenge
+setting_up_email       | choose totp         |                     | requesting_challenge
+setting_up_email       | choose totp         | late                | ! stale
+setting_up_email       | choose totp         | not offered         | ! not_offered
+setting_up_email       | choose totp         | no budget           | ! too_many_codes
+setting_up_email       | choose email        |                     | ! not_offered
 setting_up_email       | submit_email        |                     | requesting_challenge
 setting_up_email       | submit_email        | late                | ! stale
 setting_up_email       | submit_email        | no budget           | ! too_many_codes
@@ -216,6 +221,8 @@ idle                   | sign_up             | late                | ! stale
 idle                   | sign_up             | not offered at all  | ! not_allowed
 idle                   | sign_up             | cooling             | ! too_soon
 idle                   | sign_up             | no budget           | ! too_many_codes
+idle                   | sign_up without an address |              | ! attributes_missing
+signing_up             | sign_up without an address |              | ! attributes_missing
 idle                   | sign_up without a password |              | ! password_missing
 idle                   | sign_up without a password | no password asked | creating_account
 signing_up             | sign_up             |                     | creating_account
@@ -358,7 +365,7 @@ requesting_challenge   | challenge_dead      |                     | idle
 requesting_challenge   | wrong_code          |                     | failed
 requesting_challenge   | trigger_refused     |                     | failed
 sending a recovery code | locked             |                     | awaiting_reset
-sending a recovery code | trigger_refused    |                     | failed
+sending a recovery code | trigger_refused    |                     | awaiting_reset: None
 checking a recovery code | code_expired      |                     | awaiting_confirmation
 checking a recovery code | trigger_refused   |                     | failed
 checking a recovery code | refused           |                     | awaiting_confirmation: recovery_refused

@@ -172,6 +172,22 @@ class TestUserAuth:
         w.send(SubmitPasskey.model_validate({"credential": answer}))
         w.assert_signed_in(codes=0)
 
+    @pytest.mark.parametrize("satisfies", [True, False])
+    def test_passkey_can_stand_for_both_factors(self, walk: Walker, satisfies: bool) -> None:
+        """[API] WebAuthnConfigurationType.FactorConfiguration; MFA required"""
+        passkey = Authenticator()
+        pool = {"mfa": "on", "passkeys_satisfy_mfa": satisfies}
+        w = walk(user(**PHONE, passkeys=[passkey.seed()]), pool=pool, auth_flow="USER_AUTH")
+        w.send(SubmitUsername(username="ana", preferred=Factor.PASSKEY))
+        if not satisfies:
+            assert w.step.state in {"choosing_first_factor", "awaiting_password"}
+            assert Factor.PASSKEY not in {c.value for f in w.step.fields for c in f.choices}
+            return
+        assert w.step.passkey_options is not None
+        answer = passkey.answer(w.step.passkey_options)
+        w.send(SubmitPasskey.model_validate({"credential": answer}))
+        w.assert_signed_in(codes=0)
+
     def test_passkey_of_another_user_starts_over(self, walk: Walker) -> None:
         w = walk(user(passkeys=[Authenticator().seed()]), auth_flow="USER_AUTH")
         w.send(SubmitUsername(username="ana", preferred=Factor.PASSKEY))
@@ -260,13 +276,18 @@ class TestRecoveries:
         w.send_code()
         w.assert_signed_in(codes=2)
 
-    def test_confirmed_sign_up_in_user_auth_signs_in(self, walk: Walker) -> None:
+    def test_confirmed_sign_up_in_user_auth_asks_for_the_password(self, walk: Walker) -> None:
         w = walk(user(**EMAIL, status="UNCONFIRMED"), auth_flow="USER_AUTH")
         w.send_password()
         w.send(ConfirmAccount())
         w.send(RequestNewCode())
+        step = w.send_code()
+        # Another caller may have created the account: the password has to be proven.
+        assert step.message is not None
+        assert (step.state, step.message.code) == ("idle", "confirmed")
+        w.send_password()
         w.send_code()
-        w.assert_signed_in(codes=1)
+        w.assert_signed_in(codes=2)
 
     def test_password_reset_continues_to_sign_in(self, walk: Walker) -> None:
         w = walk(user(**PHONE, status="RESET_REQUIRED"))

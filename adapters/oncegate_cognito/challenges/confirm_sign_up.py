@@ -56,7 +56,10 @@ def confirm(call: ConfirmSignUp, requests: Requests) -> Outcome:
         if not _is_confirmed(error):
             raise
         return Rejected(reason=RejectionReason.WRONG_CODE, detail="the user is confirmed already")
-    session = response.get("Session") if requests.auth_flow == "USER_AUTH" else None
+    # Only where this flow created the account: another caller may have done so, with another password,
+    # and a user who was signed in with the code alone would never notice.
+    goes_on = requests.auth_flow == "USER_AUTH" and call.session is not None
+    session = response.get("Session") if goes_on else None
     return Confirmed(session=SecretStr(session) if session else None)
 
 

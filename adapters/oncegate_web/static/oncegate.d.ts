@@ -3,8 +3,8 @@
 /** Code of a message: stable, for programs. Texts may change, and are in the user's language. */
 export type MessageCode =
   | "address_taken" | "administrator_must_act" | "already_tried" | "answer_already_tried"
-  | "answer_failed" | "answer_outcome_unknown" | "answer_refused" | "attribute_refused" | "blocked"
-  | "cancelled" | "challenge_dead" | "challenge_expired" | "code_already_used" | "code_expired"
+  | "answer_failed" | "answer_outcome_unknown" | "answer_refused" | "attribute_refused"
+  | "attributes_missing" | "blocked" | "cancelled" | "challenge_dead" | "challenge_expired" | "code_already_used" | "code_expired"
   | "code_used" | "confirm_answer" | "confirmed" | "device_forgotten" | "email_refused"
   | "factor_unusable" | "finished" | "firewall" | "flow_expired" | "in_flight" | "input_refused"
   | "invalid_input" | "limit_exceeded" | "locked" | "misconfigured" | "new_password_refused"
@@ -224,7 +224,7 @@ export type Step =
   | (StepIn<"setting_up_totp", "submit_code" | "cancel"> & {
       readonly totp: { readonly secret: string; readonly uri: string };
     })
-  | StepIn<"setting_up_email", "submit_email" | "cancel">
+  | StepIn<"setting_up_email", "submit_email" | "choose_factor" | "cancel">
   | (StepIn<"awaiting_passkey", "submit_passkey" | "choose_factor" | "cancel"> & {
       readonly passkey_options: string;
     })

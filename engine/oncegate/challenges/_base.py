@@ -146,7 +146,7 @@ class Field(BaseModel):
     pattern: str | None = None
     secret: bool = False
     required: bool = True
-    value: str = ""
+    value: str = ModelField(default="", repr=False)
     choices: tuple[Choice, ...] = ()
     style: Literal["", "buttons"] = ModelField(default="", exclude=True)
     rules: tuple[PasswordRule, ...] = ()

@@ -106,9 +106,12 @@ def _hint_code(factor: Factor, flow: Flow) -> str:
 def offered_factors(flow: Flow) -> tuple[Factor, ...]:
     """Return the factors that the user can choose at the flow's step."""
     choices = flow.challenge.choices if flow.challenge else ()
-    if flow.state is FlowState.AWAITING_PASSWORD:  # where a choice of the password waits as well
-        return tuple(factor for factor in choices if factor is not Factor.PASSWORD)
-    return choices
+    # Two states wait for what the user has chosen already.
+    chosen = {
+        FlowState.AWAITING_PASSWORD: Factor.PASSWORD,
+        FlowState.SETTING_UP_EMAIL: Factor.EMAIL,
+    }.get(flow.state)
+    return tuple(factor for factor in choices if factor is not chosen)
 
 
 class RequestCode(CallBase):

@@ -67,7 +67,7 @@ class SubmitNewPassword(EventBase):
     type: Literal["submit_new_password"] = "submit_new_password"
     new_password: PasswordText
     attributes: dict[AttributeName, AttributeValue] = ModelField(
-        default_factory=dict, max_length=50
+        default_factory=dict, max_length=50, repr=False
     )
 
     if TYPE_CHECKING:

@@ -76,7 +76,7 @@ class SignUp(EventBase):
     username: UsernameText
     password: PasswordText | None = None
     attributes: dict[AttributeName, AttributeValue] = ModelField(
-        default_factory=dict, max_length=50
+        default_factory=dict, max_length=50, repr=False
     )
 
     if TYPE_CHECKING:

@@ -36,6 +36,7 @@ from oncegate.challenges import (
     Event,
     Factor,
     FactorChoice,
+    ForgotPassword,
     PasskeyChallenge,
     PasswordChallenge,
     RecoveryChallenge,
@@ -55,7 +56,7 @@ from oncegate.challenges import (
 from oncegate.challenges._base import plain_phone_number
 from oncegate.context import RequestContext
 from oncegate.driver.effects import Effect, Load, Swap
-from oncegate.machine.guards import IMITATED, answer_was_wrong
+from oncegate.machine.guards import answer_was_wrong, is_imitated
 from oncegate.outcomes import (
     ChallengeIssued,
     Confirmed,
@@ -145,6 +146,7 @@ class Limits:
         guesses: limits of wrong codes; None for no limit.
         keys: the application's.
         clock: tells the time.
+        reveals_existing_users: whether signing up tells that a name is taken.
     """
 
     def __init__(
@@ -153,7 +155,10 @@ class Limits:
         guesses: GuessLimit | None,
         keys: SealingKeys,
         clock: Clock,
+        *,
+        reveals_existing_users: bool,
     ) -> None:
+        self._reveals = reveals_existing_users
         self._budget = budget
         self._guesses = guesses
         self._keys = keys
@@ -203,9 +208,9 @@ class Limits:
         is_first = isinstance(event, NAMING_EVENTS)
         if self._budget is None and not context.known_users:
             return True, flow.from_known_browser and not is_first
-        typed, tag, is_known = flow.username, _tag_of(flow), flow.from_known_browser
-        if isinstance(event, NAMING_EVENTS):
-            typed = event.username or typed
+        typed, tag, is_known = _name_in(event, flow), _tag_of(flow), flow.from_known_browser
+        if typed != flow.username:  # then what the flow knows is of another user
+            flow = flow.model_copy(update={"challenge": None, "own_name": ""})
         names, users = yield from self._names(typed, flow)
         if is_first:
             # Two users may differ in the spelling of their names alone.
@@ -282,8 +287,11 @@ class Limits:
             return
         challenge = outcome.challenge if isinstance(outcome, ChallengeIssued) else None
         is_sent = challenge is not None and challenge.delivery is not None
-        if _is_imitated(flow, outcome):  # counts like a code that was sent
-            challenge, is_sent = flow.challenge, True
+        # Of a new account, whether or not there was an address to send it to: a taken name has no more.
+        is_sent = is_sent or (challenge is not None and isinstance(flow.challenge, SignUpRequest))
+        reason = outcome.reason if isinstance(outcome, Rejected) else None
+        if is_imitated(flow.challenge, reason, reveals_existing_users=self._reveals):
+            challenge, is_sent = flow.challenge, True  # counts like a code that was sent
         may_be_sent = isinstance(outcome, OutcomeUnknown) and outcome.can_have_sent
         if not (is_sent or may_be_sent):
             yield from self._refund(reserved.accounts)
@@ -294,7 +302,9 @@ class Limits:
             if name not in reserved.names:
                 own = self._budget.of_user(name, _tag_of(flow), self._keys)
                 yield from self._update(own.key, lambda row: own.charged(row, now))
-            if flow.username and not isinstance(flow.challenge, SignUpRequest):
+            # A challenge that was not Cognito's has the name that was typed.
+            is_told = not isinstance(flow.challenge, (SignUpRequest, RecoveryChallenge))
+            if flow.username and is_told:
                 yield from self._learn(flow.username, challenge.username, now)
         account = self._source(flow, source, None)
         if account is not None:
@@ -415,6 +425,13 @@ class Limits:
                 return
 
 
+def _name_in(event: Event, flow: Flow) -> str:
+    """The name of the user whom an event is about, as the machine takes it."""
+    is_named = flow.state is FlowState.IDLE or isinstance(event, (ForgotPassword, SignUp))
+    named = event.username if is_named and isinstance(event, NAMING_EVENTS) else None
+    return named or flow.username
+
+
 def _addresses(attributes: Mapping[str, str]) -> tuple[UserName, ...]:
     """The addresses of a new account: many accounts with one address are many codes to it."""
     found = (attributes.get("email", ""), plain_phone_number(attributes.get("phone_number", "")))
@@ -468,14 +485,6 @@ def _can_send(call: Call) -> bool:
     if isinstance(call, RequestCode):
         return call.factor not in _NOT_SENT
     return call.can_send
-
-
-def _is_imitated(flow: Flow, outcome: Outcome) -> bool:
-    return (
-        isinstance(flow.challenge, (RecoveryChallenge, SignUpRequest))
-        and isinstance(outcome, Rejected)
-        and outcome.reason in IMITATED
-    )
 
 
 def _is_guess(call: Call) -> bool:

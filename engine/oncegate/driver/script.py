@@ -191,7 +191,13 @@ class Driver:
         self._has_warned_of_vault = False
         # Without a key, rows are found under a plain digest, and are not sealed.
         row_keys = self._keys or SealingKeys(None).bound_to(transport.app_id)
-        self._limits = Limits(budget, guess_limit, row_keys, self._clock)
+        self._limits = Limits(
+            budget,
+            guess_limit,
+            row_keys,
+            self._clock,
+            reveals_existing_users=reveal_existing_users,
+        )
         self._policy = Policy(
             lease=shortest + SAVE_WITHIN if lease is None else lease,
             cooldown=new_code_cooldown,
@@ -406,6 +412,7 @@ class Driver:
         """Give tokens to the session keeper and devices to the vault, before the outcome is saved."""
         if isinstance(outcome, TokensIssued):
             key = outcome.new_device.key if outcome.new_device else flow.device_key
+            key = key or outcome.tokens.device_key  # of managed login
             if outcome.new_device and vault is None:
                 self._warn_of_missing_vault()
             tokens = outcome.tokens.model_copy(update={"device_key": key})

@@ -65,6 +65,7 @@ _REASONS: Final = {
     "sign_in_was_rejected": "not_allowed",
     "password_reset_is_offered": "not_allowed",
     "sign_up_is_offered": "not_allowed",
+    "attributes_are_given": "attributes_missing",
     "password_is_given": "password_missing",
     "provider_is_offered": "not_offered",
     "state_matches": "not_this_sign_in",

@@ -20,6 +20,15 @@ Some in-flight states lead to the next within one event: a device proves itself 
 factor, a device is registered once there are tokens, a password is used right after its reset. Each
 of these calls is saved ahead like any other.
 
+There are several ways in, and all begin in `idle` and end in `authenticated`. A password or a username
+starts a sign-in. A forgotten password (`awaiting_reset`) and a new account (`signing_up`,
+`awaiting_confirmation`) are answered with a code that works outside any session; the sign-in follows
+with the session or the password that is available. An identity provider (`awaiting_provider`) signs the user in on
+pages of its own: the flow keeps what its answer has to repeat, and `exchanging_code` sends that answer
+once. What these steps show, count and store is the same whether there is such a user or not
+(`oncegate.machine.guards.is_imitated`, `answer_was_wrong`): Cognito answers some of them before anything
+is proven.
+
 Why a code is only ever sent once per challenge:
 
 1. `code_not_sent` guards every transition whose call can make Cognito send. An event names the
@@ -30,22 +39,19 @@ Why a code is only ever sent once per challenge:
 3. No transition repeats a call that may have had an effect. An in-flight state is left by an outcome,
    or by `time_passed` once its lease has expired. After an unknown outcome the flow returns to `idle`,
    and the user starts a new challenge. A code of a reset or a new account works outside any session:
-   after such a request the flow waits for the code that may have been sent (`expect_recovery_code`).
+   after such a request the flow waits for it instead (`expect_recovery_code`), and the user may request
+   another after the cooldown.
    The one call that is made again is that of `device_is_forgotten`: Cognito answered only that the
    device does not exist, so it sent nothing, and the call is made again without the device.
 4. `cooldown_is_over`, `new_codes_remain` and `budget_remains` guard requests for a new code. Such a
-   request drops the challenge before, so that its code can no longer be answered. The same holds for
+   request drops the challenge before, so that its code can no longer be answered (Cognito itself voids
+   the earlier code of a reset or a confirmation). The same holds for
    another way to sign in, whose cooldown is that of the same factor (`code_of_factor_is_due`).
-   A request for a reset or a new account waits for the cooldown too.
-5. The driver saves by compare-and-swap. If two workers take the same transition, one of them wins and
+   A reset and a new account obey the same cooldown and budget from `idle` on.
+5. `state_matches` takes a provider's answer only in the flow whose request it repeats. A replayed, late
+   or foreign one changes nothing.
+6. The driver saves by compare-and-swap. If two workers take the same transition, one of them wins and
    makes the call (`oncegate.driver.script`).
-
-What no caller may learn: a reset, a confirmation and a new account go on in the same states, with the
-same messages and counts, whether there is such a user or not (`recovery_is_imitated`, `name_is_taken`,
-`answer_was_wrong`).
-
-The user of an identity provider leaves in `awaiting_provider` and comes back with a code. It is taken if
-it repeats the state that was stored with the flow (`state_matches`), and exchanged once.
 
 python-statemachine declares, checks and draws the chart. It is set strict: an event without a
 transition raises, an exception in a guard propagates, and the configuration changes at once.
@@ -172,6 +178,12 @@ class SignInMachine(Guards, Effects, StateChart[TransitionContext]):
             cond=["code_not_sent", "factor_is_offered", "code_of_factor_is_due", "budget_remains"],
             on="write_choice_ahead",
         )
+        # Another factor to set up: nothing was sent for the email address yet.
+        | setting_up_email.to(
+            requesting_challenge,
+            cond=["code_not_sent", "factor_is_offered", "budget_remains"],
+            on="write_choice_ahead",
+        )
         # Another second factor: anew, with the password. A session takes one choice.
         | awaiting_mfa.to(
             checking_password,
@@ -285,8 +297,8 @@ class SignInMachine(Guards, Effects, StateChart[TransitionContext]):
             idle,
             signing_up,
             cond=[
-                *("code_not_sent", "sign_up_is_offered", "password_is_given"),
-                *("cooldown_is_over", "budget_remains"),
+                *("code_not_sent", "sign_up_is_offered", "attributes_are_given"),
+                *("password_is_given", "cooldown_is_over", "budget_remains"),
             ],
             on="write_sign_up_ahead",
         )
@@ -359,7 +371,7 @@ class SignInMachine(Guards, Effects, StateChart[TransitionContext]):
         )
         | requesting_challenge.to(deciding, cond="factor_is_unusable", on="drop_factor")
         | requesting_challenge.to(deciding, cond="recovery_is_imitated", on="imitate_recovery_code")
-        | creating_account.to(deciding, cond="name_is_taken", on="imitate_sign_up")
+        | creating_account.to(deciding, cond="username_is_taken", on="imitate_sign_up")
         | creating_account.to(deciding, cond="sign_up_can_be_corrected", on="note_rejection")
         | requesting_challenge.to(deciding, cond="recovery_continues", on="note_rejection")
         | deciding.from_(
@@ -476,5 +488,5 @@ class SignInMachine(Guards, Effects, StateChart[TransitionContext]):
         cond="recovery_is_done and first_factor_is_at_hand and budget_remains",
         on="write_request_ahead",
     )
-    deciding.to(idle, cond="nothing_is_asked")
+    deciding.to(idle, cond="nothing_is_asked", on="forget_first_factor")
     deciding.to(failed, on="fail_unknown_challenge")

@@ -170,10 +170,7 @@ class Effects:
 
     def write_other_second_factor_ahead(self) -> None:
         """Write ahead the first factor again, for another second factor."""
-        retained = self.model.flow.retained_password
-        self._change_second_factor()
-        self.write_new_code_ahead()
-        self.model.change(retained_password=retained)
+        self._write_sign_in_again(self._chosen_factor())
 
     def ask_for_password(self) -> None:
         """Ask for the password instead of another first factor. The sign-in will begin anew with it."""
@@ -212,10 +209,7 @@ class Effects:
 
     def write_repeated_sign_in_ahead(self) -> None:
         """Write ahead the first factor again, for a new code. The code before can no longer be used."""
-        retained = self.model.flow.retained_password
-        self._abandon_code()
-        self.write_new_code_ahead()
-        self.model.change(retained_password=retained)
+        self._write_sign_in_again(self._factor_of_code())
 
     # ── recording an outcome ──
 
@@ -225,6 +219,9 @@ class Effects:
         challenge = None
         if isinstance(trigger, ChallengeIssued):
             challenge = self._as_shown(trigger.challenge)
+            is_new_account = context.state is FlowState.CREATING_ACCOUNT
+            if is_new_account and not context.policy.reveal_existing_users:
+                context.change(message="sign_up_sent")
         self._note_password_change()
         self._set_challenge(challenge, context.flow.saved_at)
         context.change(start_session=None)
@@ -262,8 +259,9 @@ class Effects:
         """Wait for a code that may have been sent. It works whether or not the answer arrived."""
         is_new_account = isinstance(self.model.challenge, SignUpRequest)
         self._expect_recovery_code()
-        what = "sign_up" if is_new_account else "recovery"
-        self.model.change(message=f"{what}_outcome_unknown")
+        self.model.change(
+            message="sign_up_outcome_unknown" if is_new_account else "recovery_outcome_unknown"
+        )
 
     def start_recovery(self) -> None:
         """Record that the user has to confirm the sign-up or reset the password first."""
@@ -343,19 +341,17 @@ class Effects:
 
     # ── starting over, and ending ──
 
+    def forget_first_factor(self) -> None:
+        """Forget what would have begun the next sign-in: the user begins it."""
+        self.model.change(retained_password=None, start_session=None)
+
     def start_over_for_new_code(self) -> None:
         """Start over, so that the user's password requests a new code."""
-        self._abandon_code()
-        self.model.change(
-            new_codes_left=self.model.flow.new_codes_left - 1, message="password_for_new_code"
-        )
+        self._ask_for_password_again(self._factor_of_code(), message="password_for_new_code")
 
     def start_over_for_other_factor(self) -> None:
         """Start over, so that the user's password leads to another second factor."""
-        self._change_second_factor()
-        self.model.change(
-            new_codes_left=self.model.flow.new_codes_left - 1, message="password_for_other_factor"
-        )
+        self._ask_for_password_again(self._chosen_factor(), message="password_for_other_factor")
 
     def start_over_refused_by_provider(self) -> None:
         """Start over after the identity provider's error."""
@@ -379,13 +375,16 @@ class Effects:
         flow = self.model.flow
         answer_can_send = flow.challenge is not None and flow.challenge.answer_can_send
         self._note_password_change()
-        can_have_sent = flow.state in _REQUESTS or answer_can_send
+        # The request to an identity provider names no user, and sends nothing.
+        is_request = flow.state in _REQUESTS and bool(flow.username)
+        can_have_sent = is_request or answer_can_send
         if flow.state is FlowState.REQUESTING_CHALLENGE and flow.factor is not None:
             self._note_sent(flow.factor)
         self._drop_challenge(
             message="outcome_unknown" if can_have_sent else "answer_outcome_unknown"
         )
-        self._start_cooldown()
+        if flow.username:
+            self._start_cooldown()
 
     def start_over_expired(self) -> None:
         """Start over after the challenge's deadline."""
@@ -418,12 +417,13 @@ class Effects:
     def _forget_choices_of_another(self, username: str | None) -> None:
         """Forget what was chosen in this flow under another username."""
         before = self.model.flow.username
-        if username and before and username != before:
+        if username is not None and before and username != before:
             self.model.change(
                 remember_device=None,
                 factor=None,
                 preselected_factor=None,
                 password_changed=False,
+                own_name="",
             )
 
     def _begin_recovery(self, kind: RejectionReason) -> None:
@@ -435,11 +435,9 @@ class Effects:
 
     def _name_account(self, username: str) -> None:
         """Record the name that the user entered, with nothing of another one."""
-        flow = self.model.flow
         self._forget_choices_of_another(username)
         self.model.change(
             username=username,
-            own_name=flow.own_name if username == flow.username else "",
             from_known_browser=self.model.inputs.from_known_browser,
             retained_password=None,
         )
@@ -447,8 +445,10 @@ class Effects:
     def _expect_recovery_code(self) -> None:
         challenge = self.model.challenge
         if isinstance(challenge, SignUpRequest):
-            challenge = SignUpConfirmation(username=challenge.username).padded()
+            challenge = SignUpConfirmation(username=challenge.username)
         assert isinstance(challenge, RecoveryChallenge)
+        if isinstance(challenge, SignUpConfirmation):
+            challenge = challenge.padded()
         expected = challenge.model_copy(update={"delivery": _hidden_delivery()})
         self._set_challenge(expected, self.model.flow.saved_at)
         self._start_cooldown()
@@ -461,10 +461,9 @@ class Effects:
             challenge = challenge.padded()
         if not isinstance(challenge, RecoveryChallenge):
             return challenge
-        if self.model.state is FlowState.CREATING_ACCOUNT:
-            if self.model.policy.reveal_existing_users:
-                return challenge
-            self.model.change(message="sign_up_sent")
+        is_new_account = self.model.state is FlowState.CREATING_ACCOUNT
+        if is_new_account and self.model.policy.reveal_existing_users:
+            return challenge
         return challenge.model_copy(update={"delivery": _hidden_delivery()})
 
     def _with_other_second_factors(self, challenge: CodeChallenge) -> CodeChallenge:
@@ -475,10 +474,29 @@ class Effects:
         others = tuple(factor for factor in before.factors if factor is not challenge.kind)
         return challenge.model_copy(update={"available": others})
 
-    def _change_second_factor(self) -> None:
+    def _chosen_factor(self) -> Factor:
         trigger = self.model.trigger
         assert isinstance(trigger, ChooseFactor)
-        self._drop_challenge(preselected_factor=trigger.factor)
+        return trigger.factor
+
+    def _factor_of_code(self) -> Factor:
+        challenge = self.model.challenge
+        assert isinstance(challenge, CodeChallenge)
+        return challenge.kind
+
+    def _write_sign_in_again(self, factor: Factor) -> None:
+        """Write the first factor ahead again, for a code of a factor."""
+        retained = self.model.flow.retained_password
+        self._drop_challenge(preselected_factor=factor)
+        self.write_new_code_ahead()
+        self.model.change(retained_password=retained)
+
+    def _ask_for_password_again(self, factor: Factor, *, message: str) -> None:
+        """Start over, so that the user's password leads to a code of a factor."""
+        new_codes_left = self.model.flow.new_codes_left - 1
+        self._drop_challenge(
+            preselected_factor=factor, new_codes_left=new_codes_left, message=message
+        )
 
     def _note_password_change(self) -> None:
         """Note that a call has set a new password, or may have."""
@@ -522,11 +540,6 @@ class Effects:
         # It covers all challenges of the flow, and a clock that is set back does not shorten it.
         earliest = self.model.now + self.model.policy.cooldown
         self.model.change(new_code_at=max(earliest, self.model.flow.new_code_at or 0.0))
-
-    def _abandon_code(self) -> None:
-        challenge = self.model.challenge
-        assert isinstance(challenge, CodeChallenge)
-        self._drop_challenge(preselected_factor=challenge.kind)
 
     def _drop_challenge(self, **fields: Any) -> None:
         gone = dict.fromkeys(("challenge", "challenge_ends", "retained_password", "start_session"))

@@ -51,19 +51,33 @@ RECOVERIES: Final[dict[RejectionReason, type[SignUpConfirmation | PasswordReset]
 _REJECTED: Final = frozenset({"wrong_credentials", "username_refused", "locked"})
 """The messages of a flow whose first factor was rejected."""
 
-IMITATED: Final = frozenset(
+_IMITATED: Final = frozenset(
     {
         RejectionReason.WRONG_CREDENTIALS,
         RejectionReason.FACTOR_UNUSABLE,
         RejectionReason.ADMINISTRATOR_MUST_ACT,
-        RejectionReason.USERNAME_TAKEN,
+        RejectionReason.TRIGGER_REFUSED,
         *RECOVERIES,
     }
 )
-"""The reasons for which a recovery or a new account goes on as if its code had been sent.
+"""The reasons for which no code of a recovery is sent to some users, known or unknown."""
 
-They differ between users, known and unknown, and the user has proven nothing (P6).
-"""
+
+def is_imitated(
+    challenge: Challenge | None, reason: RejectionReason | None, *, reveals_existing_users: bool
+) -> bool:
+    """Return whether the flow goes on as if a code had been sent, though none was.
+
+    Why none was depends on who the user is, which must not be told: nothing is proven yet (P6).
+
+    Args:
+        challenge: the challenge whose code was requested.
+        reason: why Cognito rejected the request; None if it did not.
+        reveals_existing_users: whether signing up tells that a name is taken.
+    """
+    if isinstance(challenge, SignUpRequest):
+        return reason is RejectionReason.USERNAME_TAKEN and not reveals_existing_users
+    return isinstance(challenge, RecoveryChallenge) and reason in _IMITATED
 
 
 _WRONG_IN_A_RECOVERY: Final = frozenset(
@@ -153,6 +167,12 @@ class Guards:
         trigger, form = self.model.trigger, self.model.policy.ways_in.sign_up
         is_required = form is not None and form.password == "required"
         return not is_required or (isinstance(trigger, SignUp) and trigger.password is not None)
+
+    def attributes_are_given(self) -> bool:
+        """The event has every attribute that the form of a new account asks for."""
+        trigger, form = self.model.trigger, self.model.policy.ways_in.sign_up
+        given = trigger.attributes if isinstance(trigger, SignUp) else {}
+        return form is None or all(given.get(name, "").strip() for name in form.attributes)
 
     def provider_is_offered(self) -> bool:
         """The application offers the chosen identity provider, or any if none is chosen yet."""
@@ -271,12 +291,18 @@ class Guards:
     def recovery_is_imitated(self) -> bool:
         """No code was sent because of who the user is, or is not, which must not be told."""
         is_recovery = isinstance(self.model.challenge, RecoveryChallenge)
-        return is_recovery and self.model.rejection_reason in IMITATED
+        return is_recovery and self._is_imitated()
 
-    def name_is_taken(self) -> bool:
+    def _is_imitated(self) -> bool:
+        return is_imitated(
+            self.model.challenge,
+            self.model.rejection_reason,
+            reveals_existing_users=self.model.policy.reveal_existing_users,
+        )
+
+    def username_is_taken(self) -> bool:
         """There is an account of that name, which must not be told."""
-        is_taken = self.model.rejection_reason is RejectionReason.USERNAME_TAKEN
-        return is_taken and not self.model.policy.reveal_existing_users
+        return self._is_imitated()
 
     def sign_up_can_be_corrected(self) -> bool:
         """The pool refused what was entered for a new account: no account was created."""
