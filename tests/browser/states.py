@@ -12,14 +12,12 @@ from tests.doubles import a_text, code, password
 from tests.flows import (
     AT_REST,
     CHOICE,
-    CONFIRMATION,
     FIRST,
     FLOWS,
     IN_FLIGHT_FLOWS,
     NEW_PASSWORD_EVENT,
     NOW,
     SETUP,
-    SIGN_UP,
     UNKNOWN,
     asks,
     rejected,
@@ -181,7 +179,6 @@ STATES: dict[str, Shown] = {
         AT_REST[FlowState.SIGNING_UP].model_copy(update={"message": "username_taken"}),
         ways_in=WAYS_IN,
     ),
-    "sign-up-sent": Shown(_waits(walk(SIGN_UP, _with_delivery(CONFIRMATION)))),
     "at-provider": Shown(AT_REST[FlowState.AWAITING_PROVIDER], ways_in=WAYS_IN),
     "provider-denied": Shown(
         walk(DENIED, flow=AT_REST[FlowState.AWAITING_PROVIDER]), ways_in=WAYS_IN

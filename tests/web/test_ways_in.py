@@ -322,7 +322,7 @@ def test_form_without_its_password_is_refused_at_the_password(framework: str) ->
         del values["password"]
         answer = visit.post(form.action, values)
         assert answer.status_code == 422
-        assert TEXTS["message.password_missing"] in field_of(answer.text, "password")
+        assert TEXTS["notice.field_missing"] in field_of(answer.text, "password")
         assert 'value="ana@example.com"' in answer.text
         assert transport.calls == []
 

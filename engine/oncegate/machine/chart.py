@@ -23,9 +23,9 @@ of these calls is saved ahead like any other.
 There are several ways in, and all begin in `idle` and end in `authenticated`. A password or a username
 starts a sign-in. A forgotten password (`awaiting_reset`) and a new account (`signing_up`,
 `awaiting_confirmation`) are answered with a code that works outside any session; the sign-in follows
-with the session or the password that is available. An identity provider (`awaiting_provider`) signs the user in on
-pages of its own: the flow keeps what its answer has to repeat, and `exchanging_code` sends that answer
-once. What these steps show, count and store is the same whether there is such a user or not
+with the session or the password that is available. An identity provider (`awaiting_provider`) signs the
+user in on pages of its own: the flow keeps what its answer has to repeat, and `exchanging_code` sends
+that answer once. What these steps show, count and store is the same whether there is such a user or not
 (`oncegate.machine.guards.is_imitated`, `answer_was_wrong`): Cognito answers some of them before anything
 is proven.
 
