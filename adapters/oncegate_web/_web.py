@@ -10,7 +10,7 @@ from ipaddress import IPv6Address
 from pathlib import Path
 from traceback import walk_tb
 from types import MappingProxyType
-from typing import Any, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 from urllib.parse import quote
 
 from oncegate import (
@@ -22,7 +22,7 @@ from oncegate import (
     StoreUnavailable,
     Unreachable,
 )
-from oncegate.adapters import AuditLog, RecordStore, Transport, logger
+from oncegate.adapters import AuditLog, RecordStore, Transport, WaysIn, logger
 from oncegate_web._context import Contexts, MetadataHook, context_of
 from oncegate_web._csp import content_security_policy
 from oncegate_web._quiet import Quiet
@@ -210,7 +210,7 @@ class WebSignIn:
             session_recheck=session_recheck,
             name=name,
             secure=secure,
-            translators=Translators(locales, _checked_identifier(identifier)),
+            translators=Translators(locales, _checked_identifier(identifier, transport.ways_in)),
             audit=audit,
             driver=driver,
             contexts=Contexts(client_metadata_from_browser, client_metadata),
@@ -573,9 +573,18 @@ def _checked_script(path: str | None) -> str:
     return found
 
 
-def _checked_identifier(identifier: Identifier) -> Identifier:
-    if identifier not in ("username", "email", "phone"):
+_ATTRIBUTES_OF: Final = {"username": "", "email": "email", "phone": "phone_number"}
+
+
+def _checked_identifier(identifier: Identifier, ways_in: WaysIn) -> Identifier:
+    if identifier not in _ATTRIBUTES_OF:
         raise Misconfigured('identifier is "username", "email" or "phone"')
+    asked = ways_in.sign_up.attributes if ways_in.sign_up else ()
+    if (attribute := _ATTRIBUTES_OF[identifier]) in asked:
+        raise Misconfigured(
+            f'identifier="{identifier}": the username of a new account is the address. Leave '
+            f'{attribute} out of SignUpForm, or pass identifier="username" if it is only an alias'
+        )
     return identifier
 
 

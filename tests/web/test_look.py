@@ -15,7 +15,7 @@ from tests.doubles import a_text, the_tokens
 from tests.web.example_apps import client_of, web_for
 from tests.web.pages import Visit
 
-from oncegate import FlowState, LogListener, Misconfigured
+from oncegate import FlowState, LogListener, Misconfigured, SignUpForm, WaysIn
 from oncegate.adapters import (
     TEXTS,
     ChallengeIssued,
@@ -30,6 +30,7 @@ from oncegate.adapters import (
 )
 from oncegate.testing import ScriptedTransport
 from oncegate_web import Brand
+from oncegate_web._translations import Identifier
 
 ANA = {"username": "ana", "password": "Correct-horse-1"}
 FONTS = "https://fonts.example.com"
@@ -481,3 +482,16 @@ def test_mistake_after_a_wrong_password_is_described_by_what_is_on_the_page(fram
     }
     assert described == {"field-password-error"}
     assert 'id="note"' not in html
+
+
+@pytest.mark.parametrize(
+    ("identifier", "attribute"), [("email", "email"), ("phone", "phone_number")]
+)
+def test_address_that_is_the_username_is_not_asked_for_twice(
+    identifier: Identifier, attribute: str
+) -> None:
+    transport = ScriptedTransport()
+    transport.ways_in = WaysIn(sign_up=SignUpForm(attributes=(attribute,)))
+    with pytest.raises(Misconfigured, match=f"Leave {attribute} out of SignUpForm"):
+        web_for(transport, identifier=identifier)
+    assert web_for(transport, identifier="username")
