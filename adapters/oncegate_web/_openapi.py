@@ -62,7 +62,7 @@ def document(prefix: str) -> dict[str, Any]:
                 "description": "Version of the step that the event answers.",
             }
             model["properties"]["context"] = _ref("EventContext")
-            if "username" in model["properties"]:
+            if {"username", "provider"} & model["properties"].keys():
                 model["properties"]["keep_signed_in"] = {
                     "type": "boolean",
                     "description": "Whether the user stays signed in when the browser closes. "

@@ -19,7 +19,7 @@ from oncegate_web._openapi import document
 from oncegate_web._session_list import ListedSession
 from oncegate_web._sessions import User
 from oncegate_web.http import JSON, Request, Response, as_json, problem
-from oncegate_web.site import Site, is_over, misconfigured_step
+from oncegate_web.site import Site, begins_sign_in, is_over, misconfigured_step
 
 _ONLY_IN_COOKIES = {"flow_id", "session_id"}
 
@@ -93,7 +93,7 @@ class Api:
         # The first step of another flow that is not stored counts as that of the browser's own one: two
         # tabs have started at once. A later step is of a flow that has ended.
         sent = Response()
-        if kept is not None or "username" in event.model_fields_set:
+        if kept is not None or begins_sign_in(event):
             self._site.keep_signed_in(request, sent, bool(kept))
         try:
             step = self._site.send(request, sent, event, version, browser)

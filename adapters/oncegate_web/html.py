@@ -40,7 +40,7 @@ from oncegate_web.pages import (
     Renderer,
     action_of_own_page,
 )
-from oncegate_web.site import Site, misconfigured_step
+from oncegate_web.site import Site, begins_sign_in, misconfigured_step
 
 _WITHOUT_NOTICE = {"stale", "in_flight", "signed_in", "finished"}
 """Reasons that no page shows: a double click is not an error, and the page is the answer."""
@@ -208,7 +208,7 @@ class Html:
             return self._back(request, response, "" if is_late else "page_outdated")
         try:
             event, version = _event_of(form, self._site.contexts.not_of_event(form))
-            if "username" in event.model_fields_set:
+            if begins_sign_in(event):
                 kept = form.get("_keep_signed_in") == "on"
                 self._site.keep_signed_in(request, response, kept)
             browser = self._site.contexts.of_form(form)

@@ -57,6 +57,7 @@ from oncegate_web._waiting import Waiting
 from oncegate_web.http import Cookie, Request, Response, local_path
 
 _YEAR = 365 * 86400
+_NAMES = {"username", "provider"}
 _AFTER_A_DEVICE = {"offering_device", "authenticated"}
 """States of a flow that may have registered a device, perhaps by an earlier click."""
 
@@ -69,6 +70,11 @@ _NO_KEY = "0" * 32
 """A key under which nothing is stored."""
 
 _FLOW_NAME = re.compile(r"[0-9a-f]{32}")
+
+
+def begins_sign_in(event: Event) -> bool:
+    """Return whether an event says who signs in, with which the choice to stay signed in is made."""
+    return bool(_NAMES & event.model_fields_set)
 
 
 class Site:

@@ -123,6 +123,19 @@ def test_shown_password_is_hidden_when_it_is_submitted(viewer: Viewer) -> None:
     expect(page.locator("#field-password")).to_have_attribute("type", "password")
 
 
+def test_choice_to_stay_signed_in_goes_with_the_button_of_a_provider(viewer: Viewer) -> None:
+    for is_kept in (True, False):
+        page = viewer.show("ways-in")
+        page.locator("#field-keep-signed-in").set_checked(is_kept)
+        page.get_by_role("button", name="Continue with Google").click()
+        page.wait_for_load_state()
+        (form,) = viewer.posted
+        assert (form["_event"], form.get("_keep_signed_in")) == (
+            "sign_in_with",
+            "on" if is_kept else None,
+        )
+
+
 def test_caps_lock_is_told_while_it_is_on(viewer: Viewer) -> None:
     page = viewer.show("password")
     hint = page.locator("[data-caps]")

@@ -466,6 +466,17 @@ def test_late_form_of_another_tab_is_not_sent_to_the_provider(framework: str) ->
         assert len(transport.calls) == 1
 
 
+@pytest.mark.parametrize("is_kept", [True, False])
+def test_choice_to_stay_signed_in_holds_at_a_provider_too(framework: str, is_kept: bool) -> None:
+    """page.js adds the box of the other form."""
+    with visiting(framework, AT_PROVIDER, the_tokens(), ways_in=GOOGLE) as (visit, _):
+        more = {"_keep_signed_in": "on"} if is_kept else {}
+        visit.say("sign_in_with", **visit.page.choices["Google"], **more)
+        visit.client.get(CALLBACK)
+        (session,) = [one for one in visit.client.cookies.jar if "oncegate_session" in one.name]
+        assert (session.expires is not None) is is_kept
+
+
 def test_callback_signs_in_once_and_returns_to_the_page_that_was_asked_for(
     framework: str, caplog: pytest.LogCaptureFixture
 ) -> None:

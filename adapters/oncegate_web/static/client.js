@@ -295,7 +295,7 @@ export const eventOf = (action, values) => {
   }
   const has = (field) => action.fields.some(({ name }) => name === field);
   const [keep, remember] = BOXES.map(read);
-  if (keep !== null && has("username")) event.keep_signed_in = isChecked(keep);
+  if (keep !== null && (has("username") || has("provider"))) event.keep_signed_in = isChecked(keep);
   if (remember !== null && has("code") && !has("new_password")) event.remember_device = isChecked(remember);
   return event;
 };

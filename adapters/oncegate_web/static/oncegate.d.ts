@@ -301,7 +301,7 @@ export type SignInEvent = { context?: EventContext } & (
       attributes?: Record<string, string>;
       keep_signed_in?: boolean;
     }
-  | { type: "sign_in_with"; provider: string }
+  | { type: "sign_in_with"; provider: string; keep_signed_in?: boolean }
   /** The parameters of the address to which the provider leads back: a code or an error. */
   | {
       type: "submit_authorization";
@@ -490,7 +490,7 @@ export type Values = FormData | Readonly<Record<string, string | boolean>>;
 
 /**
  * Return the event of an action, with the values that the user entered. If there is a checkbox
- * `keep_signed_in` beside a username, or `remember_device` beside a code, the event has it.
+ * `keep_signed_in` beside a username or a provider, or `remember_device` beside a code, the event has it.
  */
 export function eventOf<Type extends EventType>(
   action: { readonly event: Type; readonly fields: readonly Field[] },

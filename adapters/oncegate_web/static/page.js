@@ -35,6 +35,9 @@ addEventListener("submit", (event) => {
   if (!button) return;
   if (button.ariaDisabled === "true") return event.preventDefault();
   collect(form);
+  // The buttons of providers are in forms of their own.
+  const keep = document.getElementById("field-keep-signed-in");
+  if (keep?.checked && keep.form !== form) form.append(Object.assign(keep.cloneNode(), { hidden: true }));
   for (const shown of form.querySelectorAll("[data-shown]")) shown.click();
   if (event.defaultPrevented || !button.dataset.busy) return;
   button.dataset.label = button.textContent;
