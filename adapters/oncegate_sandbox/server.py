@@ -79,6 +79,7 @@ class Sandbox:
         config = uvicorn.Config(
             self._app.asgi,
             http=DroppableProtocol,
+            loop="asyncio",
             lifespan="off",
             log_level="critical",
             access_log=False,
@@ -89,6 +90,9 @@ class Sandbox:
         )
         try:
             config.load()
+            # Imported here and not in the server's thread: a process that is forked meanwhile waits for
+            # the lock of imports, with that of logging, for which a collected handler waits in an import.
+            config.get_loop_factory()
         except OSError as error:  # ssl.SSLError is one
             self._socket.close()
             raise Misconfigured(f"cannot use the certificate {cert_file}: {error}") from None

@@ -93,7 +93,8 @@ class StoreConformance:
 
     def test_concurrent_swaps_of_one_version_have_one_winner(self) -> None:
         threads, versions = 8, 20
-        store, key, together = self.make(), _key(), threading.Barrier(threads)
+        store, key = self.make(), _key()
+        together = threading.Barrier(threads, timeout=60)  # if one of them fails
 
         def race(name: int) -> list[int]:
             won = []
