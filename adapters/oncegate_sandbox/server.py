@@ -90,8 +90,8 @@ class Sandbox:
         )
         try:
             config.load()
-            # Imported here and not in the server's thread: a process that is forked meanwhile waits for
-            # the lock of imports, with that of logging, for which a collected handler waits in an import.
+            # Imported here and not in the server's thread: a fork meanwhile would wait for the lock of
+            # imports, while it holds that of logging, which a collected handler needs within an import.
             config.get_loop_factory()
         except OSError as error:  # ssl.SSLError is one
             self._socket.close()
