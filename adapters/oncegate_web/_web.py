@@ -577,7 +577,7 @@ _ATTRIBUTES_OF: Final = {"username": "", "email": "email", "phone": "phone_numbe
 
 
 def _checked_identifier(identifier: Identifier, ways_in: WaysIn) -> Identifier:
-    if identifier not in _ATTRIBUTES_OF:
+    if identifier not in tuple(_ATTRIBUTES_OF):  # whatever was passed
         raise Misconfigured('identifier is "username", "email" or "phone"')
     asked = ways_in.sign_up.attributes if ways_in.sign_up else ()
     if (attribute := _ATTRIBUTES_OF[identifier]) in asked:

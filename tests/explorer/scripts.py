@@ -191,7 +191,7 @@ CHOOSING: dict[str, tuple[Script, dict[str, object]]] = {
         AT_ONCE,
     ),
     "password_is_retained": (clicks(NEW_CODE, before=(ANA,)), AT_ONCE),
-    "recovery_continues": (clicks(RIGHT, before=(ANA,)), BLOCKED),
+    "recovery_continues": (continues("dora", 1, SMS), BLOCKED),
     "deadline_has_passed": (continues("ana", 0), {}),
     "first_factor_can_be_retried": (continues("ana", 0), BLOCKED),
     "new_codes_remain": (

@@ -121,7 +121,7 @@ class _Shared:
 
 @pytest.fixture(scope="module")
 def world() -> Iterator[World]:
-    pool = PoolSeed(custom_attributes=("team",), first_factors=())
+    pool = PoolSeed(custom_attributes=("team",), first_factors=(), providers=())
     with Sandbox(Seed(pool=pool)) as sandbox:
         yield World(sandbox)
 

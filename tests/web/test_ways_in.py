@@ -383,9 +383,11 @@ def test_pages_of_a_taken_name_are_those_of_a_new_one(framework: str) -> None:
 def test_taken_name_is_told_at_its_field_if_the_application_wants_it(framework: str) -> None:
     taken = Rejected(reason=RejectionReason.USERNAME_TAKEN)
     more: Any = {"reveal_existing_users": True, "identifier": "email"}
-    with visiting(framework, taken, ways_in=SIGN_UP, **more) as (visit, _):
+    ways_in = WaysIn(sign_up=SignUpForm())
+    account = {name: NEW_ACCOUNT[name] for name in ("username", "password")}
+    with visiting(framework, taken, ways_in=ways_in, **more) as (visit, _):
         visit.follow("New here? Create account")
-        assert visit.say("sign_up", **NEW_ACCOUNT) == "signing_up"
+        assert visit.say("sign_up", **account) == "signing_up"
         assert TEXTS["message.username_taken.email"] in field_of(visit.shown(), "username")
         assert visit.say("cancel") == "idle"
 
