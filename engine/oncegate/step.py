@@ -7,8 +7,9 @@ and its JSON leaves them out.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, computed_field
@@ -35,6 +36,7 @@ from oncegate.tokens import Tokens
 from oncegate.ways_in import WaysIn
 
 _WAYS_IN: Final = WaysIn()
+_NO_VALUES: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 class Action(BaseModel):
@@ -204,8 +206,7 @@ class Step(BaseModel):
                 placeholders: ``translate("rule.length", count=8)``.
         """
 
-        def labelled(part: Any, **more: Any) -> Any:
-            values = getattr(part, "values", {})
+        def labelled(part: Any, values: Mapping[str, str] = _NO_VALUES, **more: Any) -> Any:
             label = translate(part.label_code, **values) if part.label_code else part.label
             hint = translate(part.hint_code) if part.hint_code else part.hint
             return part.model_copy(update={"label": label, "hint": hint, **more})
@@ -226,7 +227,7 @@ class Step(BaseModel):
                 fields=tuple(
                     labelled(
                         field,
-                        choices=tuple(map(labelled, field.choices)),
+                        choices=tuple(labelled(one, one.values) for one in field.choices),
                         rules=tuple(map(ruled, field.rules)),
                     )
                     for field in action.fields

@@ -12,9 +12,12 @@ from pathlib import Path
 
 import httpx
 import pytest
+from tests.doubles import password
 from tests.faults.worker import Process
+from tests.world import World
 
 from oncegate_sandbox import Sandbox
+from oncegate_stores import MemoryStore
 
 PASSWORD = {"type": "submit_password", "username": "ana", "password": "Correct-horse-1"}
 FORGOT = {"type": "forgot_password", "username": "ana"}
@@ -72,6 +75,20 @@ def test_double_click_on_two_workers_sends_one_code(
             )
         assert [step["state"] for step in steps] == ["awaiting_mfa"] * 2
         assert len(sandbox.messages()) - before == 1
+
+
+def test_worker_whose_clock_was_set_back_after_the_save_makes_no_call() -> None:
+    """Another worker has ended its lease meanwhile: a record from the future is due at once."""
+    world = World(MemoryStore())
+    flow_id = world.start()
+    worker = world.click(flow_id, password())
+    while world.flow(flow_id).state != "checking_password":
+        world.do_one_thing(worker)
+    world.clock.advance(-400)
+    world.look(flow_id)
+    assert world.steps[flow_id].state == "idle"
+    world.run(worker)
+    assert world.client.requests == []
 
 
 KILLS = int(os.environ.get("ONCEGATE_KILLS", "15"))

@@ -9,8 +9,10 @@ from tests.doubles import ScriptedTransport, password
 from tests.world import NEW_PASSWORD, World
 
 from oncegate import (
+    ChooseFactor,
     CodeBudget,
     Event,
+    Factor,
     ForgotPassword,
     Misconfigured,
     Provider,
@@ -49,10 +51,11 @@ def newest_code(world: World) -> str:
 @pytest.mark.parametrize("auth_flow", ["USER_PASSWORD_AUTH", "USER_AUTH"])
 def test_guesses_of_others_do_not_count_in_the_users_own_browser(auth_flow: str) -> None:
     """P8: a browser of mallory is not one of ana."""
-    world = World(MemoryStore(), auth_flow=auth_flow, guess_limit=GuessLimit(most=5))
+    world = World(MemoryStore(), auth_flow=auth_flow, guess_limit=GuessLimit(free=5, most=5))
     for number in range(3):
         if auth_flow == "USER_AUTH":
             step = begin(world, SubmitUsername(username="ben"), "ben")
+            step = send(world, step, ChooseFactor(factor=Factor.PASSWORD), "ben")
             step = send(world, step, ForgotPassword(username="ana"), "ben")
         else:
             weak = JOIN.model_copy(
@@ -157,3 +160,37 @@ def test_used_up_codes_do_not_prevent_a_provider(event: Event | None) -> None:
     if event is None:
         step = world.run(world.click(flow_id, world.authorization(flow_id, "code")))
     assert step.state == ("awaiting_provider" if event else "authenticated")
+
+
+def effects_of(world: World, event: Event) -> list[str]:
+    worker = world.click(world.start(), event)
+    found = []
+    while worker.step is None:
+        found.append(type(worker.effect).__name__)
+        world.do_one_thing(worker)
+    return found
+
+
+def test_reset_of_an_alias_costs_the_same_as_that_of_an_unknown_address() -> None:
+    """P6: a code was sent to the alias before, and others have asked for resets since."""
+    world = World(MemoryStore())
+    alias, unknown = "ana@example.com", "eva@example.com"
+    step = begin(world, password(username=alias))
+    assert step.state == "awaiting_mfa"
+    for _ in range(2):
+        for address in (alias, unknown):
+            world.clock.advance(31)
+            effects_of(world, ForgotPassword(username=address))
+    costs = [effects_of(world, ForgotPassword(username=one)) for one in (alias, unknown)]
+    assert costs[0] == costs[1]
+
+
+def test_password_with_another_name_makes_no_browser_known() -> None:
+    """P8: where a username is enough, the flow keeps it, whatever name comes with the password."""
+    world = World(MemoryStore(), auth_flow="USER_AUTH")
+    step = begin(world, SubmitUsername(username="ana"))
+    step = send(world, step, ChooseFactor(factor=Factor.PASSWORD))
+    assert step.state == "awaiting_password"
+    step = send(world, step, password("wrong-horse-0", "ben"), "ben")
+    flow = world.flow(step.flow_id)
+    assert (flow.username, flow.from_known_browser) == ("ana", False)

@@ -51,10 +51,6 @@ class SignUpRequest(ChallengeBase):
     def messages(self) -> Mapping[str, str]:
         return {**super().messages, "trigger_refused": "sign_up_refused"}
 
-    @property
-    def answer_can_send(self) -> bool:
-        return True
-
     def call(self, flow: Flow, memory: InMemory) -> CreateAccount:
         return CreateAccount(challenge=self, password=memory.password)
 

@@ -357,7 +357,7 @@ class Effects:
         """Start over after the identity provider's error."""
         trigger = self.model.trigger
         assert isinstance(trigger, SubmitAuthorization)
-        self._drop_challenge(message=trigger.message, detail="")
+        self._drop_challenge(message=trigger.message)
 
     def start_over_rejected(self) -> None:
         """Start over, and tell the user why."""
