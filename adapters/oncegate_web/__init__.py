@@ -10,7 +10,8 @@ from oncegate import MissingExtra
 try:
     from oncegate_web._cookie_vault import CookieVault
     from oncegate_web._jinja import JinjaRenderer
-    from oncegate_web._sessions import User
+    from oncegate_web._signals import CodeSent, SessionBegan, SessionEnded, SignInFailed
+    from oncegate_web._user import Session, User
     from oncegate_web._web import Readiness, WebSignIn
     from oncegate_web.http import Cookie, Request, Response
     from oncegate_web.pages import Brand, Page, Renderer
@@ -19,6 +20,7 @@ except ModuleNotFoundError as error:
 
 __all__ = [
     "Brand",
+    "CodeSent",
     "Cookie",
     "CookieVault",
     "JinjaRenderer",
@@ -27,6 +29,10 @@ __all__ = [
     "Renderer",
     "Request",
     "Response",
+    "Session",
+    "SessionBegan",
+    "SessionEnded",
+    "SignInFailed",
     "User",
     "WebSignIn",
 ]

@@ -15,11 +15,11 @@ from oncegate_web._sessions import (
     PENDING_SECONDS,
     SessionRecord,
     StoreSessions,
-    User,
     read_session,
     user_of,
     write_session,
 )
+from oncegate_web._user import User
 
 
 class CookieSessions:

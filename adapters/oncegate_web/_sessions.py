@@ -9,7 +9,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
 from functools import partial
 from threading import BoundedSemaphore
 from typing import Any
@@ -43,6 +42,7 @@ from oncegate.adapters import (
 from oncegate_web._calls import PATIENCE, Calls, NoCall
 from oncegate_web._quiet import Quiet
 from oncegate_web._session_list import ListedSession, SessionList, ended_elsewhere
+from oncegate_web._user import User, username_of
 
 EARLY_SECONDS = 60.0
 """How long before it expires an access token is renewed, if it lives for longer than twice that."""
@@ -82,22 +82,6 @@ class _OfAnotherUser(InvalidToken):
     """Renewed tokens are those of another user."""
 
 
-@dataclass(frozen=True)
-class User:
-    """The user of a session.
-
-    Attributes:
-        username: the pool's own name; empty if the transport has no token service to verify it.
-        claims: verified claims of the ID token, or of the access token if there is no ID token; empty
-            if the transport has no token service.
-        tokens: tokens for calls to other services; the repr hides them.
-    """
-
-    username: str
-    claims: Mapping[str, Any] = field(repr=False)
-    tokens: Tokens
-
-
 class SessionRecord(StoredModel):
     """What is stored of a session, sealed: in the store, or in cookies.
 
@@ -118,6 +102,7 @@ class SessionRecord(StoredModel):
         renewed_for: claim ``sub`` of the tokens before those that are not verified yet.
         session_id: in cookies, the ID of the row without which they are invalid.
         is_refused: whether the tokens were invalid when they were issued, so that there is no session.
+        is_announced: whether the application was told of the session; None if it does not want to be.
     """
 
     tokens: Tokens | None = None
@@ -135,6 +120,7 @@ class SessionRecord(StoredModel):
     session_id: str | None = Field(default=None, repr=False)
     expires_in: int | None = None
     is_refused: bool | None = None
+    is_announced: bool | None = None
 
     @property
     def began_at(self) -> float:
@@ -144,7 +130,7 @@ class SessionRecord(StoredModel):
     @property
     def username(self) -> str:
         """The pool's own name for the user; empty while it is not verified."""
-        return _username(self.claims or {})
+        return username_of(self.claims or {})
 
     @property
     def subject(self) -> str:
@@ -199,11 +185,7 @@ def user_of(claims: Mapping[str, Any], tokens: Tokens) -> User:
         claims: verified claims of the tokens.
         tokens: the tokens.
     """
-    return User(username=_username(claims), claims=claims, tokens=tokens)
-
-
-def _username(claims: Mapping[str, Any]) -> str:
-    return str(claims.get("cognito:username") or claims.get("username") or claims.get("sub") or "")
+    return User(username=username_of(claims), claims=claims, tokens=tokens)
 
 
 class StoreSessions:
@@ -226,6 +208,9 @@ class StoreSessions:
         audit: is told how sessions begin and end; None for no audit log.
         now: returns the seconds since the epoch. None: the store's clock.
         sleep: waits for so many seconds.
+
+    Attributes:
+        announces: whether the application is told of each new session, once; see `announce`.
     """
 
     def __init__(
@@ -253,6 +238,7 @@ class StoreSessions:
         self._idle = idle
         self._recheck = recheck
         self._in_cookies = in_cookies
+        self.announces = False
         self._now = now or store.now
         self._sleep = sleep
         self._log = logger()
@@ -273,14 +259,7 @@ class StoreSessions:
         """
         now = self._now()
         session = FlowId.new(now, self._keys)
-        record = SessionRecord(
-            tokens=tokens,
-            issued_at=now,
-            begun_at=now,
-            seen_at=now,
-            checked_at=now,
-            application=self.application,
-        )
+        record = self._new_record(tokens, now)
         verified = self._verified_or_not_yet(session, record, tokens)
         if verified is not None:
             # By `enter`, at once, unless it is not known yet whose it is.
@@ -290,6 +269,24 @@ class StoreSessions:
             refused = record.but(tokens=None, is_refused=True)
             self._save(session, 0, write_session(refused), now + PENDING_SECONDS)
         return session.text
+
+    def create_verified(self, tokens: Tokens, claims: Mapping[str, Any]) -> str:
+        """Store a session of tokens that were not verified: for the tests of applications only."""
+        now = self._now()
+        session = FlowId.new(now, self._keys)
+        self._swap(session, 0, self._new_record(tokens, now).but(claims=dict(claims)))
+        return session.text
+
+    def _new_record(self, tokens: Tokens, now: float) -> SessionRecord:
+        return SessionRecord(
+            tokens=tokens,
+            issued_at=now,
+            begun_at=now,
+            seen_at=now,
+            checked_at=now,
+            application=self.application,
+            is_announced=False if self.announces else None,
+        )
 
     def is_refused(self, session_id: str | None) -> bool:
         """Return whether there is no session because Cognito's new tokens were invalid.
@@ -301,6 +298,36 @@ class StoreSessions:
         row = self._store.load(session.key) if session else None
         record = self._opened(session, row) if session and row else None
         return record is not None and record.is_refused is True
+
+    def announce(self, session_id: str | None) -> bool:
+        """Return whether the application is to be told of a session now: True once for each.
+
+        If the worker is killed before it tells the application, it is not told at all.
+
+        Raises:
+            StoreUnavailable: the store did not answer.
+        """
+        while True:
+            found = self._found(session_id)
+            if found is None or found[2].is_announced is not False:
+                return False
+            session, version, record = found
+            if self._swap(session, version, record.but(is_announced=True)):
+                return True
+
+    def bearer(self, token: str) -> User:
+        """Return the user of an access token.
+
+        Raises:
+            InvalidToken: it is forged, expired, or for another client or use.
+            Unreachable: the pool's public keys could not be fetched.
+        """
+        if self._tokens is None:
+            raise InvalidToken("the transport has no token service to verify tokens")
+        verify = partial(self._tokens.verify, token, "access")
+        claims = self._verifications.run("bearer tokens", verify)
+        seconds = max(0, int(claims.get("exp", 0) - self._now()))
+        return user_of(claims, Tokens(access_token=token, expires_in=seconds))
 
     def get(self, session_id: str | None) -> SessionRecord | None:
         """Return what is stored of a session, or None; renews nothing."""
@@ -617,7 +644,11 @@ class StoreSessions:
                 return
             if current.tokens != old.tokens:
                 return  # another worker was faster, or an earlier try was applied
-            renewed = renewed.but(listed_at=current.listed_at, ends_others=current.ends_others)
+            renewed = renewed.but(
+                listed_at=current.listed_at,
+                ends_others=current.ends_others,
+                is_announced=current.is_announced,
+            )
 
     def _renewed(self, record: SessionRecord, fresh: Tokens) -> SessionRecord:
         """Return the record with new tokens. What Cognito left out stays as it was.
@@ -652,13 +683,16 @@ class StoreSessions:
         session_id: str | None,
         tokens: Tokens | None = None,
         context: RequestContext = NO_REQUEST,
-    ) -> None:
+    ) -> SessionRecord | None:
         """Sign out: end the session here, then revoke its tokens.
 
         Args:
             session_id: the session's ID.
             tokens: the tokens in the browser's cookies, if they are there.
             context: the request.
+
+        Returns:
+            What was stored of the session; None if it had ended before.
 
         Raises:
             StoreUnavailable: the store did not answer; the session goes on.
@@ -669,6 +703,7 @@ class StoreSessions:
         if session and record:
             self._note("signed_out", session, record, context)
         self.revoke((record.tokens if record else None) or tokens)
+        return record
 
     def _end_newest(self, session: FlowId) -> SessionRecord | None:
         """End a session, and return its record with the newest tokens."""
@@ -770,13 +805,16 @@ class StoreSessions:
         session_id: str | None,
         tokens: Tokens | None = None,
         context: RequestContext = NO_REQUEST,
-    ) -> None:
+    ) -> SessionRecord | None:
         """End every session of the user: those here, and all that Cognito knows (GlobalSignOut).
 
         Args:
             session_id: the ID of the session that asks.
             tokens: the tokens in the browser's cookies, if they are there.
             context: the request.
+
+        Returns:
+            What was stored of the session that asks; None if it had ended before.
 
         Raises:
             Unreachable: Cognito did not answer. The other sessions here have ended; this one goes on,
@@ -785,7 +823,7 @@ class StoreSessions:
         found = self._found(session_id)
         del session_id
         if found is None:
-            return
+            return None
         session, _, record = found
         failure = self._signed_out_everywhere(record.tokens or tokens)
         self.end_user(record.subject, but=session.key)
@@ -793,6 +831,7 @@ class StoreSessions:
             raise failure
         self._end_newest(session)
         self._note("signed_out_everywhere", session, record, context)
+        return record
 
     def _signed_out_everywhere(self, tokens: Tokens | None) -> OncegateError | None:
         if self._tokens is None or tokens is None:

@@ -8,7 +8,6 @@ from dataclasses import replace
 from http import HTTPStatus
 from ipaddress import IPv6Address
 from pathlib import Path
-from traceback import walk_tb
 from types import MappingProxyType
 from typing import Any, Final, Literal, NamedTuple
 from urllib.parse import quote
@@ -20,15 +19,19 @@ from oncegate import (
     RecordUnreadable,
     SealingKeys,
     StoreUnavailable,
+    Tokens,
     Unreachable,
 )
 from oncegate.adapters import AuditLog, RecordStore, Transport, WaysIn, logger
+from oncegate_web._about import about
 from oncegate_web._context import Contexts, MetadataHook, context_of
 from oncegate_web._csp import content_security_policy
 from oncegate_web._quiet import Quiet
-from oncegate_web._sessions import IDLE_LIFETIME, LIFETIME, RECHECK, User
+from oncegate_web._sessions import IDLE_LIFETIME, LIFETIME, RECHECK
+from oncegate_web._signals import CodeSent, Hooks, SignInFailed
 from oncegate_web._static import static_file
 from oncegate_web._translations import Identifier, Translators
+from oncegate_web._user import Session, User
 from oncegate_web.api import Api
 from oncegate_web.html import Html
 from oncegate_web.http import (
@@ -101,7 +104,12 @@ class WebSignIn:
         store: stores flows and sessions; share it between workers.
         keys: the application's key, such as `oncegate key` prints, or `SealingKeys` to replace one. It
             seals cookies and sessions, and has to be the same in all workers.
-        home: URL after sign-out, and after sign-in without ``next``. Default: ``/``.
+        home: URL after sign-in without ``next``. Default: ``/``.
+        after_sign_out: URL after sign-out without ``next``. Default: ``home``.
+        redirect_authenticated_user: whether the first page redirects a user who is signed in at once.
+            Then a page that this user may not see, and that leads to sign-in, redirects for ever.
+            Default: False: the page says who is signed in, and has a link to go on and a button to sign
+            out.
         sessions: ``"server"`` to store the tokens on the server (default), ``"cookie"`` to store them
             in sealed cookies.
         session_lifetime: seconds from the sign-in to the end of a session; at most that of the app
@@ -146,6 +154,15 @@ class WebSignIn:
         csp: sources that the Content-Security-Policy allows in addition to the pages' own, by directive,
             such as ``{"font-src": ["https://fonts.example.com"]}``.
         frame_ancestors: ``frame-ancestors`` of the Content-Security-Policy. Default: no framing.
+        on_signed_in: is called with the `User` and the `Request` when a user has signed in, once for
+            each sign-in. ``request.native`` is the framework's own request. The hooks are called after
+            the fact, in the thread of the request; what they raise is logged.
+        on_signed_out: is called with the `User` and the `Request` when a browser's session has ended:
+            by a sign-out, or by another sign-in in the same browser; not if it ends elsewhere, or by
+            time.
+        on_sign_in_failed: is called with a `SignInFailed` and the `Request` when Cognito rejects what
+            the user sent.
+        on_code_sent: is called with a `CodeSent` and the `Request` when Cognito has sent a code.
         audit: whether to write the audit log: each transition, session and refused request, to the
             standard library's logger ``oncegate.audit``. Default: False.
         driver: further arguments of `oncegate.SignIn`, such as ``retain_password``.
@@ -158,6 +175,8 @@ class WebSignIn:
         store: RecordStore,
         keys: SealingKeys | str,
         home: str = "/",
+        after_sign_out: str | None = None,
+        redirect_authenticated_user: bool = False,
         sessions: Literal["server", "cookie"] = "server",
         session_lifetime: float = LIFETIME,
         session_idle_lifetime: float | None = IDLE_LIFETIME,
@@ -180,6 +199,10 @@ class WebSignIn:
         theme: Literal["light", "dark"] | None = None,
         csp: Mapping[str, Iterable[str]] = MappingProxyType({}),
         frame_ancestors: str = "'none'",
+        on_signed_in: Callable[[User, Request], object] | None = None,
+        on_signed_out: Callable[[User, Request], object] | None = None,
+        on_sign_in_failed: Callable[[SignInFailed, Request], object] | None = None,
+        on_code_sent: Callable[[CodeSent, Request], object] | None = None,
         audit: bool = False,
         **driver: Any,
     ) -> None:
@@ -189,8 +212,10 @@ class WebSignIn:
             raise Misconfigured("secure is True or None; for plain HTTP, pass allow_insecure=True")
         if sessions not in {"server", "cookie"}:
             raise Misconfigured('sessions is "server" or "cookie"')
-        if not (isinstance(home, str) and home.startswith(("/", "https://", "http://"))):
-            raise Misconfigured('home is a URL, or a path that begins with "/"')
+        after_sign_out = home if after_sign_out is None else after_sign_out
+        for setting, url in (("home", home), ("after_sign_out", after_sign_out)):
+            if not (isinstance(url, str) and url.startswith(("/", "https://", "http://"))):
+                raise Misconfigured(f'{setting} is a URL, or a path that begins with "/"')
         _check_seconds("session_lifetime", session_lifetime, more_than=0)
         if session_idle_lifetime is not None:
             _check_seconds("session_idle_lifetime", session_idle_lifetime, more_than=0)
@@ -218,6 +243,8 @@ class WebSignIn:
         self._html = Html(
             self._site,
             home=home,
+            after_sign_out=after_sign_out,
+            redirect_authenticated_user=redirect_authenticated_user,
             renderer=renderer,
             look=_checked_look(brand, links, css, theme, csp),
             identifier=identifier,
@@ -229,6 +256,9 @@ class WebSignIn:
         self._refused_origins: set[str] = set()
         self._rate_limit = rate_limit
         self._policy = content_security_policy(csp, frame_ancestors)
+        self._hooks = Hooks(on_signed_in, on_signed_out, on_sign_in_failed, on_code_sent)
+        if on_signed_in is not None:
+            self.announce_sessions()
         self._log = logger()
         self._unreadable = Quiet()
         self._unready = Quiet()
@@ -265,8 +295,20 @@ class WebSignIn:
         self._was_ready = True
         return Readiness(True)
 
+    def announce_sessions(self) -> None:
+        """Set `SessionBegan.is_first` of the session of each sign-in, once. For integrations.
+
+        It costs a write to the store for each sign-in. Without it, ``is_first`` is False.
+        """
+        self._site.announce_sessions()
+
     def user_of(self, request: Request) -> User | None:
-        """Return the user who is signed in in the browser of a request, or None.
+        """Return the user who is signed in in the browser of a request, or None; see `session`."""
+        session = self.session(request)
+        return session.user if session else None
+
+    def session(self, request: Request) -> Session | None:
+        """Return the session of the browser of a request, or None.
 
         Raises:
             StoreUnavailable: the store did not answer.
@@ -277,13 +319,62 @@ class WebSignIn:
         if self._is_insecure(request):
             return None  # its cookies may come from another host
         try:
-            return self._site.user_of(request)
+            return self._site.session(request)
         except Exception as error:  # noqa: BLE001 - raised again
             if not isinstance(error, OncegateError):
-                self._log.error("session not read", **_about(error))
+                self._log.error("session not read", **about(error))
             # Without the frames below, whose variables may hold the session's ID: error reporters store
             # the variables of every frame.
             raise error.with_traceback(None) from error.__cause__
+
+    def end_session(self, request: Request) -> Response:
+        """Sign out the browser of a request: for the sign-out of the host's own users.
+
+        The session ends, its tokens are revoked, and the cookies are deleted.
+
+        Args:
+            request: the browser's request. Check its origin first, as `is_same_origin` does.
+
+        Returns:
+            A response without a body, whose cookies and signals the integration passes on. If managed
+            login has a session too, ``Location`` is where the browser has to go to end it.
+
+        Raises:
+            StoreUnavailable: the store did not answer; the session goes on.
+        """
+        request = self._as_seen(request)
+        response = Response(204, b"")
+        if url := self._site.logout_url(request):
+            response.headers["Location"] = url
+        self._site.end_session(request, response)
+        self._hooks.call(request, response)
+        return response
+
+    def bearer_user(self, token: str) -> User:
+        """Return the user of an access token that a program has sent (``Authorization: Bearer``).
+
+        Its signature, time, user pool and app client are checked, and that it is an access token.
+        Whether it was revoked is not known here: it is valid until it expires.
+
+        Raises:
+            InvalidToken: it is forged, expired, or for another client or use.
+            Unreachable: the pool's public keys could not be fetched.
+        """
+        return self._site.bearer(token)
+
+    def is_recent(self, user: User, seconds: float) -> bool:
+        """Return whether a user has typed a password or a code within so many seconds.
+
+        Send the others to `sign_in_again`. Renewals of tokens do not count (``auth_time``).
+        """
+        time = user.auth_time
+        return time is not None and self._site.now() - time.timestamp() <= seconds
+
+    def cookies_for_test(
+        self, tokens: Tokens, claims: Mapping[str, Any], *, is_secure: bool
+    ) -> dict[str, str]:
+        """Return the cookies of a new session; for `oncegate_web.testing` only."""
+        return self._site.cookies_for_test(tokens, claims, is_secure=is_secure)
 
     def end_sessions_of(self, sub: str) -> int:
         """End all web sessions of a user, such as after a change of the password elsewhere.
@@ -322,10 +413,7 @@ class WebSignIn:
 
     def cross_site(self, request: Request) -> Response:
         """Return the answer to a request that `is_same_origin` refuses: a problem (403)."""
-        translate = self._site.translators.best(request.languages)
-        response = translated_problem(_cross_site(), translate)
-        response.headers = {**self._headers(self._as_seen(request)), **response.headers}
-        return response
+        return self._finished(request, _cross_site())
 
     def sign_in_first(self, request: Request) -> Response:
         """Return a redirect to sign-in (HTML) or a 401 (JSON).
@@ -333,12 +421,32 @@ class WebSignIn:
         Args:
             request: its path is the whole path, with the query.
         """
+        return self._to_sign_in(request, "")
+
+    def sign_in_again(self, request: Request) -> Response:
+        """Return `sign_in_first` for a user who is signed in, but not recently; see `is_recent`.
+
+        Args:
+            request: its path is the whole path, with the query.
+        """
+        return self._to_sign_in(request, "again=1&")
+
+    def _to_sign_in(self, request: Request, query: str) -> Response:
         if request.wants_html:
-            response = redirect(f"{request.prefix}/?next={quote(request.path, safe='/')}")
-        else:
-            translate = self._site.translators.best(request.languages)
-            unauthorized = problem(401, "not_signed_in", "Unauthorized")
-            response = translated_problem(unauthorized, translate)
+            onward = quote(request.path, safe="/")
+            return self._finished(request, redirect(f"{request.prefix}/?{query}next={onward}"))
+        return self._finished(request, problem(401, "not_signed_in", "Unauthorized"))
+
+    def forbidden(self, request: Request) -> Response:
+        """Return the answer to a user who lacks a group or a scope: a page (HTML) or a problem (403)."""
+        request = self._as_seen(request)
+        if request.wants_html:
+            return self._finished(request, self._html.forbidden_page(request))
+        return self._finished(request, problem(403, "forbidden", HTTPStatus(403).phrase))
+
+    def _finished(self, request: Request, response: Response) -> Response:
+        """Return a response in the user's language, with the security headers."""
+        response = translated_problem(response, self._site.translators.best(request.languages))
         response.headers = {**self._headers(self._as_seen(request)), **response.headers}
         return response
 
@@ -354,12 +462,9 @@ class WebSignIn:
             response = self._html.outage_page(request)
             response.status = 503
         else:
-            unavailable = problem(503, "store_unavailable", HTTPStatus(503).phrase)
-            translate = self._site.translators.best(request.languages)
-            response = translated_problem(unavailable, translate)
-        retry = {"Retry-After": str(RETRY_AFTER)}
-        response.headers = {**self._headers(request), **response.headers, **retry}
-        return response
+            response = problem(503, "store_unavailable", HTTPStatus(503).phrase)
+        response.headers["Retry-After"] = str(RETRY_AFTER)
+        return self._finished(request, response)
 
     def can_wait(self, request: Request) -> bool:
         """Return whether a request for the pages or the API may wait for a sign-in's call to Cognito."""
@@ -378,9 +483,8 @@ class WebSignIn:
             response = self._refused(request) or self._routed(request)
         except Exception as error:  # noqa: BLE001 - logged, without what it holds
             response = self._failed(request, error)
-        response = translated_problem(response, self._site.translators.best(request.languages))
-        response.headers = {**self._headers(request), **response.headers}
-        return response
+        self._hooks.call(request, response)
+        return self._finished(request, response)
 
     def _as_seen(self, request: Request) -> Request:
         """Return the request as the browser sent it."""
@@ -406,29 +510,29 @@ class WebSignIn:
         return True
 
     def _failed(self, request: Request, error: Exception) -> Response:
-        about = {
-            **_about(error),
+        found = {
+            **about(error),
             "method": request.method,
             "request": context_of(request).request_id,
         }
         if isinstance(error, RecordTooNew):
             # A rolling deployment. The flow and its cookie stay for the workers of that release.
-            self._log.warning("request not answered", status=503, **about)
+            self._log.warning("request not answered", status=503, **found)
             return self._error_page(request, 503, "updating", retry_after=10)
         is_temporary = isinstance(error, (*UNAVAILABLE, RecordUnreadable))
         status = 503 if is_temporary else 500
         if is_temporary:
             # Logged once for each outage: by `WatchedStore`, `Calls`, and here.
-            self._log.info("request not answered", status=status, **about)
+            self._log.info("request not answered", status=status, **found)
         else:
-            self._log.error("request failed", status=status, **about)
+            self._log.error("request failed", status=status, **found)
         if isinstance(error, RecordUnreadable):
             self._note_unreadable(error)
         wait = RETRY_AFTER if is_temporary else None
         try:
             return self._error_page(request, status, "store_unavailable", retry_after=wait)
         except Exception as second:  # noqa: BLE001 - such as a mistake in the application's template
-            self._log.error("error page failed", **_about(second))
+            self._log.error("error page failed", **about(second))
             return Response(status, b"Internal Server Error", "text/plain; charset=utf-8")
 
     def _note_unreadable(self, error: RecordUnreadable) -> None:
@@ -677,16 +781,3 @@ def _checked_list(setting: str, values: Iterable[str]) -> list[str]:
 
 def _cross_site() -> Response:
     return problem(403, "cross_site", "This request came from another site.", _IN_THE_LOG)
-
-
-def _about(error: BaseException) -> dict[str, object]:
-    """Return what the log may say of an error: types and places.
-
-    A message may quote what was typed, or the password of a database.
-    """
-    cause = error.__cause__ or error
-    places = [
-        f"{Path(frame.f_code.co_filename).parent.name}/{Path(frame.f_code.co_filename).name}:{line}"
-        for frame, line in walk_tb(error.__traceback__)
-    ]
-    return {"error": type(error).__name__, "reason": type(cause).__name__, "at": places}

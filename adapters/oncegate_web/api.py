@@ -17,7 +17,7 @@ from oncegate.adapters import FlowId, InvalidEvent, message, parse_event, signed
 from oncegate_web._context import BrowserContext
 from oncegate_web._openapi import document
 from oncegate_web._session_list import ListedSession
-from oncegate_web._sessions import User
+from oncegate_web._user import User
 from oncegate_web.http import JSON, Request, Response, as_json, problem
 from oncegate_web.site import Site, begins_sign_in, is_over, misconfigured_step
 
@@ -107,7 +107,7 @@ class Api:
         else:
             step = self._site.shown(request, step)
         response = self._step(request, step)
-        response.cookies = sent.cookies
+        response.cookies, response.signals = sent.cookies, sent.signals
         return response
 
     def _event_of(self, body: bytes) -> tuple[Event, int, bool | None, BrowserContext]:

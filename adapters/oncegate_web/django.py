@@ -31,7 +31,7 @@ try:
 except ModuleNotFoundError as error:
     raise MissingExtra("django") from error
 
-from oncegate_web._sessions import User
+from oncegate_web._user import User
 from oncegate_web._web import UNAVAILABLE, WebSignIn
 from oncegate_web.http import (
     CALLBACK,

@@ -25,7 +25,7 @@ except ModuleNotFoundError as error:
     raise MissingExtra("fastapi") from error
 
 from oncegate.adapters import THREADS
-from oncegate_web._sessions import User
+from oncegate_web._user import User
 from oncegate_web._web import UNAVAILABLE, WebSignIn, checked_prefix
 from oncegate_web.http import (
     CALLBACK,

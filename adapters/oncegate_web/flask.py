@@ -19,7 +19,7 @@ try:
 except ModuleNotFoundError as error:
     raise MissingExtra("flask") from error
 
-from oncegate_web._sessions import User
+from oncegate_web._user import User
 from oncegate_web._web import UNAVAILABLE, WebSignIn, checked_prefix
 from oncegate_web.http import (
     CALLBACK,

@@ -21,8 +21,8 @@ from oncegate import (
 )
 from oncegate.adapters import EVENT_TYPES, FlowId, InvalidEvent, parse_event
 from oncegate_web._context import FRAMEWORK_FIELDS, BrowserContext
-from oncegate_web._sessions import User
 from oncegate_web._translations import Identifier
+from oncegate_web._user import User
 from oncegate_web.http import (
     CALLBACK,
     Fields,
@@ -63,6 +63,9 @@ _TYPED = {"username", "email"}
 _OWN_PAGE = "for"
 """Parameter of the URL: event of the action whose own page is shown."""
 
+_AGAIN = "again"
+"""Parameter of the URL: a user who is signed in is to sign in once more."""
+
 _EVENT = re.compile(r"[a-z_]{1,40}")
 _ANSWER = ("state", "code", "error", "error_description")
 """Parameters of an authorization response (RFC 6749, 4.1.2)."""
@@ -79,7 +82,9 @@ class Html:
 
     Args:
         site: the sign-in.
-        home: URL after sign-out, and after sign-in without ``next``.
+        home: URL after sign-in without ``next``.
+        after_sign_out: URL after sign-out without ``next``.
+        redirect_authenticated_user: whether a user who is signed in is redirected at once.
         renderer: renders a page to HTML. None: Jinja2 with the bundled template.
         look: the application's part of each page.
         identifier: what users sign in with.
@@ -91,6 +96,8 @@ class Html:
         site: Site,
         *,
         home: str,
+        after_sign_out: str,
+        redirect_authenticated_user: bool,
         renderer: Renderer | None,
         look: Look,
         identifier: Identifier = "username",
@@ -101,13 +108,15 @@ class Html:
         self._identifier = identifier
         self._security_script = security_script
         self._home = home
+        self._after_sign_out = after_sign_out
+        self._redirects_authenticated_user = redirect_authenticated_user
         self.renderer = renderer
 
     def respond(self, request: Request) -> Response | None:
         """Answer a request for a page; return None if there is no such page."""
         methods = {
             "/": {"GET": self._show, "POST": self._post},
-            "/sign-out": {"POST": self._sign_out},
+            "/sign-out": {"GET": self._ask_sign_out, "POST": self._sign_out},
             CALLBACK: {"GET": self._come_back},
         }.get(request.path)
         if methods is None:
@@ -132,6 +141,12 @@ class Html:
         link = _with_query(request) if status >= 500 else ""
         response = self._rendered(self._builder(request, {}).error(code, link=link))
         response.status = status
+        return response
+
+    def forbidden_page(self, request: Request) -> Response:
+        """Return the page in place of one of the application that the user may not see."""
+        response = self._rendered(self._builder(request, {}).forbidden())
+        response.status = 403
         return response
 
     def outage_page(self, request: Request) -> Response:
@@ -161,7 +176,8 @@ class Html:
         is_cancelled = step is not None and _is_cancelled(step)
         if is_cancelled:
             step = None  # a choice of the user, and no news
-        if step is None and (user := self._site.user_of(request)):
+        is_again = _AGAIN in request.query
+        if step is None and not is_again and (user := self._site.user_of(request)):
             response = self._signed_in(request, user, notice)
             if own:
                 self._site.set_flow(request, response, None)
@@ -216,7 +232,7 @@ class Html:
         except InvalidInput as error:
             return self._invalid(request, form, error)
         if step.authorize_url and _is_chosen(event, step):
-            self._site.keep_next(request, response, local_path(request.query.get("next")))
+            self._site.keep_next(request, response, request.onward)
             page = self._builder(request).elsewhere(step.authorize_url)
             return self._rendered(page, response)
         if self._is_refused_here(request, step):
@@ -323,31 +339,53 @@ class Html:
         response.status = 422
         return response
 
+    def _ask_sign_out(self, request: Request) -> Response:
+        """Return the page with the button: a link must not sign out, because other sites have links."""
+        user = self._site.user_of(request)
+        if user is None:
+            return redirect(request.onward or self._after_sign_out)
+        builder = self._builder_of_user(request)
+        query = urlencode({"next": request.onward}, safe="/") if request.onward else ""
+        page = builder.signed_in(
+            user.display_name,
+            self._home,
+            sign_out=f"{request.prefix}/sign-out" + (f"?{query}" if query else ""),
+        )
+        return self._rendered(page)
+
     def _sign_out(self, request: Request) -> Response:
         response = Response()
-        if not _has_token(request.form, self._site.sign_out_token(request)):
+        # A form of the application has no token of ours. Browsers say where it was (Fetch, 3.2; Fetch
+        # Metadata), and what other sites post has been refused.
+        is_from_here = "origin" in request.headers or "sec-fetch-site" in request.headers
+        if not (is_from_here or _has_token(request.form, self._site.sign_out_token(request))):
             self._site.note_refusal(request, 303, "page_outdated")
             return self._back(request, response, "page_outdated")
         elsewhere = self._site.logout_url(request)
         self._site.end_session(request, response)
         if elsewhere:
             return self._rendered(self._builder(request).elsewhere(elsewhere), response)
-        return redirect(self._home, response)
+        return redirect(request.onward or self._after_sign_out, response)
 
     def _onward(self, request: Request, response: Response) -> Response:
         """Redirect a user who has signed in to where the sign-in was requested."""
         self._site.set_flow(request, response, None)
-        return redirect(local_path(request.query.get("next")) or self._home, response)
+        return redirect(request.onward or self._home, response)
 
     def _signed_in(self, request: Request, user: User, notice: str) -> Response:
-        """Return a user who is signed in to where the sign-in was requested, or show the page."""
-        if onward := local_path(request.query.get("next")):
+        """Return the page of a user who is signed in.
+
+        By default it does not redirect: a page that this user may not see would lead back here.
+        """
+        onward = request.onward or self._home
+        if self._redirects_authenticated_user:
             return redirect(onward)
-        hidden = {"_token": self._site.sign_out_token(request)}
-        name = str(user.claims.get("name") or user.claims.get("email") or user.username)
         shown = notice if notice in _AFTER_FAILURES else ""
-        builder = self._builder(request, hidden)
-        return self._rendered(builder.signed_in(name, self._home, notice=shown))
+        builder = self._builder_of_user(request)
+        return self._rendered(builder.signed_in(user.display_name, onward, notice=shown))
+
+    def _builder_of_user(self, request: Request) -> PageBuilder:
+        return self._builder(request, {"_token": self._site.sign_out_token(request)})
 
     def _back(
         self, request: Request, response: Response, notice: str = "", own: str = ""
@@ -417,7 +455,7 @@ def _with_query(request: Request, notice: str = "", own: str = "") -> str:
         notice: code of a notice to show.
         own: event of the action whose own page it is; empty for that of the step.
     """
-    onward = local_path(request.query.get("next")) or ""
+    onward = request.onward or ""
     values = {_OWN_PAGE: own if _EVENT.fullmatch(own) else "", "next": onward, "notice": notice}
     query = urlencode({name: value for name, value in values.items() if value}, safe="/")
     return f"{request.prefix}/" + (f"?{query}" if query else "")

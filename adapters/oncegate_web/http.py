@@ -167,6 +167,8 @@ class Request:
         form: fields of a posted form, by name.
         body: body of the request.
         proxy_setting: how to declare a TLS proxy to this framework, for the log.
+        language: BCP 47 tag of the language that the host has chosen; None for the browser's own.
+        native: the framework's own request, for the application's hooks.
     """
 
     method: str
@@ -180,6 +182,8 @@ class Request:
     form: Fields = field(default_factory=Fields, repr=False)
     body: Body = field(default_factory=Body, repr=False)
     proxy_setting: str = field(default="", repr=False)
+    language: str | None = None
+    native: Any = field(default=None, repr=False)
 
     @property
     def cookies(self) -> Fields:
@@ -225,8 +229,8 @@ class Request:
 
     @property
     def languages(self) -> tuple[str, ...]:
-        """Language tags that the user accepts, best first (RFC 9110, 12.5.4)."""
-        weighed = []
+        """Language tags, best first: the host's choice, then the browser's (RFC 9110, 12.5.4)."""
+        weighed = [(-2.0, self.language)] if self.language else []
         for part in self.headers.get("accept-language", "")[:200].split(","):
             name, _, weight = part.strip().partition(";q=")
             try:
@@ -236,6 +240,16 @@ class Request:
             if name and quality > 0:
                 weighed.append((-quality, name.lower()))
         return tuple(name for _, name in sorted(weighed, key=lambda one: one[0]))
+
+    @property
+    def onward(self) -> str | None:
+        """The path that the user asked for (``next``); None if there is none, or on another site.
+
+        Some frameworks send the whole address, such as Starlette's ``requires(redirect=)``.
+        """
+        target = self.query.get("next", "")
+        own = self.origin
+        return local_path(target.removeprefix(own) if target.startswith(f"{own}/") else target)
 
     @property
     def request_id(self) -> str | None:
@@ -283,6 +297,7 @@ class Response:
         problem: members of the body if it is a problem (RFC 9457), before it is translated.
         is_shared: whether it is the same for all users, so that caches may store it. The application's
             cookies must not go with it.
+        signals: what happened, for the host's own sign-in; see `oncegate_web.SessionBegan`.
     """
 
     status: int = 200
@@ -292,6 +307,7 @@ class Response:
     cookies: list[Cookie] = field(default_factory=list)
     is_shared: bool = False
     problem: dict[str, Any] | None = field(default=None, repr=False)
+    signals: list[Any] = field(default_factory=list, repr=False)
 
 
 def redirect(location: str, response: Response | None = None) -> Response:
@@ -350,6 +366,7 @@ def as_json(value: Any, status: int = 200, content_type: str = JSON) -> Response
 
 ProblemCode = Literal[
     "cross_site",
+    "forbidden",
     "insecure_connection",
     "invalid_event",
     "no_such_flow",

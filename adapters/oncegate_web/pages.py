@@ -528,24 +528,35 @@ class PageBuilder:
             refresh_url=url,
         )
 
-    def signed_in(self, name: str, link: str, *, notice: str = "") -> Page:
+    def signed_in(self, name: str, link: str, *, notice: str = "", sign_out: str = "") -> Page:
         """Return the page of a user who is signed in.
 
         Args:
             name: the user's name.
             link: URL to go on to.
             notice: code of a notice to show.
+            sign_out: URL that the button posts to. Default: ``/sign-out`` below the prefix.
         """
         text = self._translate
         code = f"notice.{notice}"
         return self._page(
             state="authenticated",
             heading=text("title.authenticated"),
-            action=f"{self._prefix}/sign-out",
+            action=sign_out or f"{self._prefix}/sign-out",
             lead=text.parts("hint.signed_in_as", name=name) if name else (),
             notice=Note(kind_of(code), text(code)) if code in TEXTS else None,
             link=Link(text("action.continue"), link),
             more=(self._form("sign_out", text("action.sign_out"), kind="link"),),
+        )
+
+    def forbidden(self) -> Page:
+        """Return the page of a user who lacks a group or a scope."""
+        text = self._translate
+        return self._page(
+            state="failed",
+            heading=text("title.forbidden"),
+            lead=text.parts("notice.forbidden"),
+            link=Link(text("action.not_you"), f"{self._prefix}/"),
         )
 
     def error(self, notice: str, *, link: str = "", can_start: bool = True) -> Page:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Literal
@@ -50,9 +50,11 @@ from oncegate_web._sessions import (
     RECHECK,
     SessionRecord,
     StoreSessions,
-    User,
+    user_of,
 )
+from oncegate_web._signals import SessionBegan, SessionEnded, collect, collecting
 from oncegate_web._translations import Translators
+from oncegate_web._user import Session, User
 from oncegate_web._waiting import Waiting
 from oncegate_web.http import Cookie, Request, Response, local_path
 
@@ -126,12 +128,12 @@ class Site:
         self.audit = AuditLog(self._keys)
         """Written to if the application wants it; `AuditLog.pseudonym` in any case."""
         self._is_audited = audit
-        if audit:
-            listeners = driver.get("listeners")
-            driver["listeners"] = [
-                *([LogListener()] if listeners is None else listeners),
-                self.audit,
-            ]
+        listeners = driver.get("listeners")
+        driver["listeners"] = [
+            *([LogListener()] if listeners is None else listeners),
+            *([self.audit] if audit else []),
+            collect,
+        ]
         self._sessions = StoreSessions(
             self._store,
             transport,
@@ -361,7 +363,7 @@ class Site:
         if self._keys.can_seal:
             users = frozenset(known_users(self._known_cookie(request), self._keys))
             context = replace(context, device_vault=vault, known_users=users)
-        with self._waiting.place(key) as has_place:
+        with self._waiting.place(key) as has_place, collecting(response):
             if not has_place:
                 context = replace(context, patience=0.0)
             step = self._driver.send(StepRef(own.text, version), event, context=context)
@@ -381,6 +383,19 @@ class Site:
             return self._in_cookies.find(self._in_browser(request), context)
         return self._sessions.find(self._session_id(request), context=context)
 
+    def session(self, request: Request) -> Session | None:
+        """Return the session of the browser of a request, or None."""
+        user = self.user_of(request)
+        return Session(self._session_name(request), user) if user else None
+
+    def announce_sessions(self) -> None:
+        """Tell the application of each new session once, which costs a write to the store."""
+        self._sessions.announces = True
+
+    def bearer(self, token: str) -> User:
+        """See `StoreSessions.bearer`."""
+        return self._sessions.bearer(token)
+
     def begin_session(self, request: Request, response: Response, step: Step) -> bool:
         """Set the session's cookies: the same session after a double click on the last page.
 
@@ -399,28 +414,68 @@ class Site:
             self._remember_user(request, response, record.username)
         if step.password_changed:
             self._sessions.end_others(step.session_id, context_of(request))
-        max_age = self._lifetime if self.is_kept(request, response) else None
-        if not self._in_cookies:
-            if self._session_id(request) != step.session_id:
-                self._end(request)
-            if record is None:
-                return False
-            if max_age:
-                max_age = max(1, int(record.began_at + max_age - self.now()))
-            made = self._cookie(self._session, step.session_id, request, max_age)
-            response.cookies.append(made)
-            return True
-        before = self._in_browser(request)
-        has_it = before is not None and before.session_id == step.session_id
+        has_it = self._session_id(request) == step.session_id
         if not has_it:
-            self._end(request)
-        pieces = self._in_cookies.pieces(step.session_id or "")
+            self._end(request, response)
+        hand_over = self._hand_over_in_cookies if self._in_cookies else self._hand_over
+        if not hand_over(request, response, step.session_id, record):
+            # The browser may have had it in its cookies.
+            return bool(self._in_cookies) and has_it and self.user_of(request) is not None
+        if not has_it:
+            self._note_began(step.session_id, record, response)
+        return True
+
+    def _hand_over(
+        self,
+        request: Request,
+        response: Response,
+        session_id: str | None,
+        record: SessionRecord | None,
+    ) -> bool:
+        """Set the cookie of a session, and return whether the session is there."""
+        if record is None:
+            return False
+        max_age = self._lifetime if self.is_kept(request, response) else None
+        if max_age:
+            max_age = max(1, int(record.began_at + max_age - self.now()))
+        response.cookies.append(self._cookie(self._session, session_id, request, max_age))
+        return True
+
+    def _hand_over_in_cookies(
+        self, request: Request, response: Response, session_id: str | None, _: SessionRecord | None
+    ) -> bool:
+        """Set the cookies of a session with its tokens; return False if the browser has had them."""
+        assert self._in_cookies is not None
+        pieces = self._in_cookies.pieces(session_id or "")
         if pieces is None:
-            return has_it and self.user_of(request) is not None
+            return False
+        max_age = self._lifetime if self.is_kept(request, response) else None
         values = [*pieces, *[None] * CookieSessions.MOST]
         for name, value in zip(self._session_names(), values, strict=False):
             response.cookies.append(self._cookie(name, value, request, max_age))
         return True
+
+    def _note_began(
+        self, session_id: str | None, record: SessionRecord | None, response: Response
+    ) -> None:
+        """Note for the application that a browser has received a session."""
+        if record is not None and record.tokens is not None and record.claims is not None:
+            session = FlowId.parse(session_id or "", self._keys)
+            user = user_of(record.claims, record.tokens)
+            is_first = self._sessions.announce(session_id)
+            response.signals.append(SessionBegan(session.key, user, is_first))
+
+    def cookies_for_test(
+        self, tokens: Tokens, claims: Mapping[str, Any], *, is_secure: bool
+    ) -> dict[str, str]:
+        """See `oncegate_web.testing.session_cookies`."""
+        session_id = self._sessions.create_verified(tokens, claims)
+        request, response = Request("POST", "/", is_secure=is_secure), Response()
+        if self._in_cookies:
+            self._hand_over_in_cookies(request, response, session_id, None)
+        else:
+            self._hand_over(request, response, session_id, self._sessions.get(session_id))
+        return {one.name: one.value for one in response.cookies if one.value}
 
     def is_refused(self, step: Step) -> bool:
         """Return whether `begin_session` returned False because Cognito's new tokens were invalid."""
@@ -437,7 +492,7 @@ class Site:
 
     def end_session(self, request: Request, response: Response) -> None:
         """Sign out: end the session, revoke its tokens, and delete the cookies."""
-        self._end(request)
+        self._end(request, response)
         self.set_flow(request, response, None)
         for name in (self._keep, *self._session_names()):
             response.cookies.append(self._cookie(name, None, request))
@@ -472,9 +527,9 @@ class Site:
 
     def end_all_sessions(self, request: Request, response: Response) -> None:
         """Sign the user out everywhere; raises what `StoreSessions.end_everywhere` raises."""
-        self._sessions.end_everywhere(
-            self._session_id(request), self._held_tokens(request), context_of(request)
-        )
+        held = self._held_tokens(request)
+        ended = self._sessions.end_everywhere(self._session_id(request), held, context_of(request))
+        self._note_ended(request, response, ended, held)
         self.end_session(request, response)
 
     def end_sessions_of(self, sub: str) -> int:
@@ -486,11 +541,20 @@ class Site:
             self.audit.write("sessions_ended", user=ended[0].username, number=len(ended))
         return len(ended)
 
-    def _end(self, request: Request) -> None:
+    def _end(self, request: Request, response: Response) -> None:
         """End the session of the browser, if it has one."""
-        self._sessions.end(
-            self._session_id(request), self._held_tokens(request), context_of(request)
-        )
+        held = self._held_tokens(request)
+        ended = self._sessions.end(self._session_id(request), held, context_of(request))
+        self._note_ended(request, response, ended, held)
+
+    def _note_ended(
+        self, request: Request, response: Response, ended: SessionRecord | None, held: Tokens | None
+    ) -> None:
+        """Note for the application that the browser's session has ended."""
+        tokens = (ended.tokens or held) if ended else None
+        if ended and tokens:
+            user = user_of(ended.claims or {}, tokens)
+            response.signals.append(SessionEnded(self._session_name(request), user))
 
     def _held_tokens(self, request: Request) -> Tokens | None:
         """Return the tokens in the browser's cookies."""

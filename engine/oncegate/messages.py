@@ -47,6 +47,7 @@ TEXTS: Final = MappingProxyType(
         "title.failed.cancelled": "Sign-in cancelled",
         "title.waiting": "Just a moment…",
         "title.not_found": "Page not found",
+        "title.forbidden": "You don’t have access",
         # ── actions, by event; some by state ──
         "action.submit_username": "Continue",
         "action.submit_password": "Sign in",
@@ -304,6 +305,7 @@ TEXTS: Final = MappingProxyType(
         "notice.too_many_requests": "Too many tries. Wait a minute, then try again.",
         "notice.store_unavailable": "Sign-in isn’t working right now. Try again in a few minutes.",
         "notice.not_found": "There is no page at this address.",
+        "notice.forbidden": "Your account may not open this page. If it should, contact support.",
         "notice.updating": "Sign-in is being updated. Try again in a moment.",
         "notice.insecure_connection": "This page needs a secure connection. Open it with https.",
         # ── hints on a step ──

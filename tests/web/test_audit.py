@@ -101,7 +101,6 @@ REFUSALS: dict[str, tuple[int, Callable[[httpx.Client], httpx.Response]]] = {
         lambda browser: browser.post(
             "/auth/sign-out",
             data={"_token": "guess"},
-            headers={"origin": str(browser.base_url).rstrip("/")},
         ),
     ),
 }

@@ -360,7 +360,7 @@ def test_page_after_a_sign_in_by_the_api_says_that_the_user_is_signed_in(framewo
         visit = Visit(client)
         visit.open()
         assert list(visit.page.forms) == ["sign-out"]
-        assert client.get("/auth/?next=/orders").headers["location"] == "/orders"
+        assert Visit(client, "/auth/?next=/orders").open() == "authenticated"
         assert not flow_cookie(client)
         client.delete("/auth/session")
         assert visit.open() == "idle"

@@ -95,7 +95,7 @@ RESPONSES: dict[str, tuple[int, Callable[[httpx.Client], httpx.Response]]] = {
     "page that does not exist": (404, _get("/auth/nothing")),
     "redirect": (303, _posts_form()),
     "answer of a provider": (303, _get("/auth/callback?code=c&state=s")),
-    "wrong method": (405, _get("/auth/sign-out")),
+    "wrong method": (405, lambda client: client.put("/auth/sign-out")),
     "from another site": (403, _post("/auth/flows", headers={"origin": "https://evil.example"})),
     "too large": (413, _post("/auth/flows/current/events", json="x" * 70_000)),
     "flow": (201, _post("/auth/flows")),

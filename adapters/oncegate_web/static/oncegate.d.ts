@@ -24,7 +24,7 @@ export type MessageCode =
 /** Code of a problem: the server's, or the module's own. */
 export type ProblemCode =
   | "cross_site" | "insecure_connection" | "invalid_event" | "no_such_flow" | "no_such_session"
-  | "not_found" | "not_json" | "not_signed_in" | "store_unavailable" | "too_large"
+  | "forbidden" | "not_found" | "not_json" | "not_signed_in" | "store_unavailable" | "too_large"
   | "too_many_requests" | "updating" | "wrong_method"
   | keyof OwnTexts
   /** A problem without a code. */

@@ -1,0 +1,135 @@
+"""Signals: what an application is told of a sign-in, once each, after it was saved.
+
+They reach the host in two ways: `oncegate_web.Response.signals`, for the integrations, and the hooks of
+`oncegate_web.WebSignIn`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+
+from oncegate.adapters import Transition, logger
+from oncegate_web._about import about
+from oncegate_web._user import User
+from oncegate_web.http import Request, Response
+
+
+@dataclass(frozen=True, slots=True)
+class SessionBegan:
+    """The browser receives a session with this response, and had it not before.
+
+    Attributes:
+        name: name of the session, which opens nothing.
+        user: who has signed in.
+        is_first: whether the application is told for the first time. A second click on the last page
+            receives the same session once more.
+    """
+
+    name: str
+    user: User
+    is_first: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SessionEnded:
+    """The browser's session has ended: by a sign-out, or by another sign-in in the same browser.
+
+    Attributes:
+        name: name of the session.
+        user: who was signed in.
+    """
+
+    name: str
+    user: User
+
+
+@dataclass(frozen=True, slots=True)
+class SignInFailed:
+    """Cognito rejected what the user sent.
+
+    Attributes:
+        username: the pool's own name if it is known, otherwise the name that was typed: it may be that
+            of no user.
+        code: code of the message, such as ``wrong_credentials``.
+    """
+
+    username: str = field(repr=False)
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
+class CodeSent:
+    """Cognito has sent a code.
+
+    Attributes:
+        username: as in `SignInFailed`.
+        medium: how, such as ``SMS`` or ``EMAIL``.
+    """
+
+    username: str = field(repr=False)
+    medium: str
+
+
+Signal = SessionBegan | SessionEnded | SignInFailed | CodeSent
+
+_COLLECTED: ContextVar[list[Signal] | None] = ContextVar("oncegate_signals", default=None)
+
+
+@contextmanager
+def collecting(response: Response) -> Iterator[None]:
+    """Add the signals of the transitions of this request to its response."""
+    token = _COLLECTED.set(response.signals)
+    try:
+        yield
+    finally:
+        _COLLECTED.reset(token)
+
+
+def collect(transition: Transition, /) -> None:
+    """Note what a transition means to the application. A listener (`oncegate.adapters.Listener`)."""
+    found = _COLLECTED.get()
+    if found is None or transition.suppressed:
+        return
+    if transition.delivered:
+        found.append(CodeSent(transition.user, transition.delivered))
+    if transition.cause == "rejected":
+        found.append(SignInFailed(transition.user, transition.message or ""))
+
+
+@dataclass(frozen=True, slots=True)
+class Hooks:
+    """The application's functions; `oncegate_web.WebSignIn` documents them."""
+
+    on_signed_in: Callable[[User, Request], object] | None = None
+    on_signed_out: Callable[[User, Request], object] | None = None
+    on_sign_in_failed: Callable[[SignInFailed, Request], object] | None = None
+    on_code_sent: Callable[[CodeSent, Request], object] | None = None
+
+    def call(self, request: Request, response: Response) -> None:
+        """Call the hooks of the signals of a response. What they raise is logged: it is too late."""
+        for signal in response.signals:
+            try:
+                self._call(request, signal)
+            except Exception as error:  # noqa: BLE001 - whatever an application's function raises
+                effect = "the sign-in goes on"
+                logger().error(
+                    "hook failed", hook=type(signal).__name__, effect=effect, **about(error)
+                )
+
+    def _call(self, request: Request, signal: Signal) -> None:
+        match signal:
+            case SessionBegan():
+                if self.on_signed_in and signal.is_first:
+                    self.on_signed_in(signal.user, request)
+            case SessionEnded():
+                if self.on_signed_out:
+                    self.on_signed_out(signal.user, request)
+            case SignInFailed():
+                if self.on_sign_in_failed:
+                    self.on_sign_in_failed(signal, request)
+            case CodeSent():
+                if self.on_code_sent:
+                    self.on_code_sent(signal, request)

@@ -1,0 +1,452 @@
+"""The seam to a host with a user of its own: sessions, signals, hooks, sign-out, and guards."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx
+import pytest
+from tests.doubles import ManualClock, a_text, the_tokens
+from tests.web.example_apps import client_of, web_at, web_for
+from tests.web.pages import Program, Visit
+
+from oncegate import InvalidToken, StoreUnavailable
+from oncegate.adapters import Rejected, RejectionReason
+from oncegate.testing import ScriptedTransport
+from oncegate_sandbox import Sandbox
+from oncegate_web import (
+    CodeSent,
+    Request,
+    Response,
+    SessionBegan,
+    SessionEnded,
+    SignInFailed,
+    User,
+    WebSignIn,
+)
+from oncegate_web.http import Fields
+from oncegate_web.testing import session_cookies, sign_in
+
+ANA = {"username": "ana", "password": "Correct-horse-1"}
+CODE = {"code": "123456"}
+
+
+class Told:
+    """What the hooks of a sign-in were told."""
+
+    def __init__(self) -> None:
+        self.all: list[tuple[str, Any]] = []
+
+    @property
+    def hooks(self) -> dict[str, Any]:
+        def noting(name: str) -> Any:
+            return lambda subject, request: self.all.append((name, subject))
+
+        names = ("on_signed_in", "on_signed_out", "on_sign_in_failed", "on_code_sent")
+        return {name: noting(name) for name in names}
+
+    @property
+    def names(self) -> list[str]:
+        return [name for name, _ in self.all]
+
+
+@contextmanager
+def told(
+    framework: str, *outcomes: Any, **more: Any
+) -> Iterator[tuple[httpx.Client, Told, WebSignIn]]:
+    seen = Told()
+    web = web_for(ScriptedTransport(*outcomes), **seen.hooks, **more)
+    with client_of(framework, web) as client:
+        yield client, seen, web
+
+
+def _sent(web: WebSignIn, client: httpx.Client, path: str, **form: str) -> Response:
+    """Post a form to the core, as an integration does, and keep the cookies."""
+    response = web.respond(_request(client, path, "POST", form))
+    for cookie in response.cookies:
+        client.cookies.set(cookie.name, cookie.value or "", "shop.localhost")
+    return response
+
+
+def _request(
+    client: httpx.Client | None, path: str = "/", method: str = "GET", form: Any = None, **more: Any
+) -> Request:
+    jar: Any = client.cookies.jar if client else []
+    cookies = "; ".join(f"{one.name}={one.value}" for one in jar if one.value)
+    return Request(
+        method=method,
+        path=path,
+        prefix="/auth",
+        host="shop.localhost",
+        headers=Fields({"cookie": cookies, "accept": "text/html"}),
+        form=Fields(form or {}),
+        **more,
+    )
+
+
+INTERFACES = {"pages": Visit, "api": Program}
+
+
+@pytest.mark.parametrize("sessions", ["server", "cookie"])
+@pytest.mark.parametrize("interface", INTERFACES)
+def test_application_is_told_of_each_thing_once(
+    framework: str, interface: str, sessions: str
+) -> None:
+    wrong = Rejected(reason=RejectionReason.WRONG_CODE)
+    outcomes = (a_text(username="ana"), wrong, the_tokens())
+    with told(framework, *outcomes, sessions=sessions) as (client, seen, _):
+        user: Any = INTERFACES[interface](client)
+        user.open()
+        for event, fields in (
+            ("submit_password", ANA),
+            ("submit_code", {"code": "000000"}),
+            ("submit_code", CODE),
+        ):
+            user.say(event, **fields)
+            user.say_again()
+            user.open()
+        assert seen.names == ["on_code_sent", "on_sign_in_failed", "on_signed_in"]
+        assert seen.all[0][1] == CodeSent("ana", "SMS")
+        assert seen.all[1][1] == SignInFailed("ana", "wrong_code")
+        if interface == "pages":
+            user.open()
+            user.say("sign_out")
+        else:
+            client.delete("/auth/session")
+        client.delete("/auth/session")
+        assert seen.names[3:] == ["on_signed_out"]
+
+
+def test_user_who_signs_out_everywhere_is_told_once(framework: str) -> None:
+    with told(framework, a_text(), the_tokens()) as (client, seen, _):
+        user = Program(client)
+        user.open()
+        user.say("submit_password", **ANA)
+        user.say("submit_code", **CODE)
+        client.delete("/auth/sessions")
+        assert seen.names == ["on_code_sent", "on_signed_in", "on_signed_out"]
+
+
+def test_second_click_on_the_last_page_gets_the_session_but_is_not_the_first(
+    framework: str,
+) -> None:
+    with told(framework, a_text(), the_tokens()) as (client, seen, web):
+        visit = Visit(client)
+        visit.open()
+        visit.say("submit_password", **ANA)
+        form = visit.page.forms["submit-code"]
+        values = {**form.values, **CODE}
+        clicks = [web.respond(_request(client, "/", "POST", values)) for _ in range(2)]
+        began = [one.signals[0] for one in clicks]
+        assert [one.is_first for one in began] == [True, False]
+        assert began[0].name == began[1].name
+        assert all(began[0].name not in (one.value or "") for one in clicks[0].cookies)
+        assert seen.names == ["on_code_sent", "on_signed_in"]
+
+
+def test_session_that_the_browser_has_is_no_news() -> None:
+    with told("flask", a_text(), the_tokens()) as (client, _, web):
+        visit = Visit(client)
+        visit.open()
+        visit.say("submit_password", **ANA)
+        form = visit.page.forms["submit-code"]
+        values = {**form.values, **CODE}
+        first = _sent(web, client, "/", **values)
+        assert [type(one) for one in first.signals] == [SessionBegan]
+        again = web.respond(_request(client, "/", "POST", values))
+        assert again.signals == []
+        assert web.respond(_request(client)).signals == []
+
+
+def test_sign_in_in_place_of_another_says_who_left_and_who_came() -> None:
+    with told("flask", *[a_text(), the_tokens()] * 2) as (client, seen, web):
+        for _ in range(2):
+            visit = Visit(client, "/auth/?again=1")
+            assert visit.open() == "idle"
+            visit.say("submit_password", **ANA)
+            form = visit.page.forms["submit-code"]
+            response = _sent(web, client, "/", **{**form.values, **CODE})
+        assert [type(one) for one in response.signals] == [SessionEnded, SessionBegan]
+        assert seen.names[-2:] == ["on_signed_out", "on_signed_in"]
+
+
+def test_hook_that_raises_is_logged_and_the_user_is_signed_in(
+    framework: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    def hook(user: User, request: Request) -> None:
+        raise RuntimeError("Correct-horse-1")
+
+    web = web_for(ScriptedTransport(a_text(), the_tokens()), on_signed_in=hook)
+    with client_of(framework, web) as client, caplog.at_level(logging.ERROR, "oncegate"):
+        visit = Visit(client)
+        visit.open()
+        visit.say("submit_password", **ANA)
+        assert visit.say("submit_code", **CODE) == "authenticated"
+    (line,) = caplog.messages
+    assert "hook failed" in line
+    assert "RuntimeError" in line
+    assert "test_host.py" in line
+    assert "Correct-horse-1" not in line
+
+
+# ── the user of a session ──
+
+
+@pytest.mark.parametrize("sessions", ["server", "cookie"])
+def test_made_up_session_is_a_user_with_groups_and_scopes(framework: str, sessions: str) -> None:
+    web = web_for(ScriptedTransport(), sessions=sessions)
+    with client_of(framework, web) as client:
+        assert client.get("/orders").status_code == 303
+        made = session_cookies(
+            web,
+            "bob",
+            groups=["staff", "buyers"],
+            scopes=["orders/read"],
+            claims={"email": "bob@example.com"},
+        )
+        client.cookies.update(made)
+        assert client.get("/orders").json() == {"user": "bob"}
+        assert client.get("/auth/session").json()["username"] == "bob"
+        session = web.session(_request(client))
+        assert session is not None
+        user = session.user
+        assert (user.groups, user.scopes) == (("staff", "buyers"), ("orders/read",))
+        assert (user.sub, user.get_id()) == ("sub-bob", "sub-bob")
+        assert user.display_name == "bob@example.com"
+        assert (user.is_authenticated, user.is_active, user.is_anonymous) == (True, True, False)
+        assert session.name not in str(made)
+
+
+def test_user_without_verified_claims_has_a_name_of_none() -> None:
+    user = User("", {}, the_tokens().tokens)
+    assert (user.sub, user.groups, user.scopes, user.auth_time) == ("", (), (), None)
+
+
+@pytest.mark.parametrize("claims", [{}, {"auth_time": "soon"}, {"auth_time": 0}])
+def test_sign_in_without_a_time_or_long_ago_is_not_recent(claims: dict[str, Any]) -> None:
+    web = web_for(ScriptedTransport(), clock=ManualClock(1_700_000_000.0))
+    assert not web.is_recent(User("ana", claims, the_tokens().tokens), 300)
+
+
+def test_recent_sign_in_is_one_of_the_last_seconds() -> None:
+    web = web_for(ScriptedTransport(), clock=ManualClock(1_700_000_000.0))
+    user = User("ana", {"auth_time": 1_699_999_700}, the_tokens().tokens)
+    assert user.auth_time == datetime(2023, 11, 14, 22, 8, 20, tzinfo=UTC)
+    assert web.is_recent(user, 300)
+    assert not web.is_recent(user, 299)
+
+
+def test_end_of_the_session_by_the_host_revokes_and_deletes_the_cookies(sandbox: Sandbox) -> None:
+    sandbox.reset()
+    seen = Told()
+    web = web_at(sandbox, **seen.hooks)
+    with client_of("flask", web) as client:
+        sign_in(client, "ana", "Correct-horse-1", lambda: sandbox.messages()[-1].code)
+        assert client.get("/orders").json() == {"user": "ana"}
+        response = web.end_session(_request(client))
+        assert response.status == 204
+        assert {one.name for one in response.cookies if one.value is None} >= {"oncegate_session"}
+        assert [type(one) for one in response.signals] == [SessionEnded]
+        assert sandbox.calls()["RevokeToken"] == 1
+        assert web.end_session(_request(client)).signals == []
+        assert client.get("/orders").status_code == 303
+        assert seen.names == ["on_code_sent", "on_signed_in", "on_signed_out"]
+
+
+def test_access_token_as_bearer_is_its_user_and_an_id_token_is_nobody(sandbox: Sandbox) -> None:
+    sandbox.reset()
+    web = web_at(sandbox)
+    with client_of("flask", web) as client:
+        sign_in(client, "ana", "Correct-horse-1", lambda: sandbox.messages()[-1].code)
+        session = web.session(_request(client))
+        assert session is not None
+    tokens = session.user.tokens
+    user = web.bearer_user(tokens.access_token)
+    assert (user.username, user.sub) == ("ana", session.user.sub)
+    assert user.scopes == ("aws.cognito.signin.user.admin",)
+    assert tokens.id_token is not None
+    for token in (tokens.id_token, tokens.access_token[:-3], "x", ""):
+        with pytest.raises(InvalidToken):
+            web.bearer_user(token)
+
+
+# ── the way on ──
+
+
+@pytest.mark.parametrize(
+    ("target", "onward"),
+    [
+        ("/orders?a=1", "/orders?a=1"),
+        ("http://shop.localhost/orders", "/orders"),
+        ("/bücher 1", "/b%C3%BCcher%201"),
+        ("http://shop.localhost/bücher", "/b%C3%BCcher"),
+        ("http://shop.localhost", "/"),
+        ("https://shop.localhost/orders", "/"),
+        ("http://shop.localhost.evil.example/orders", "/"),
+        ("http://shop.localhost//evil.example", "/"),
+        ("http://shop.localhost@evil.example/", "/"),
+        ("//evil.example", "/"),
+    ],
+)
+def test_next_is_a_path_or_an_address_of_the_own_origin(
+    framework: str, target: str, onward: str
+) -> None:
+    web = web_for(ScriptedTransport(a_text(), the_tokens()))
+    with client_of(framework, web) as client:
+        visit = Visit(client)
+        visit._shown(client.get("/auth/", params={"next": target}))
+        visit.say("submit_password", **ANA)
+        form = visit.page.forms["submit-code"]
+        answer = visit.post(form.action, {**form.values, **CODE})
+        assert answer.headers["location"] == onward
+
+
+def test_signed_in_user_is_not_redirected_for_ever(framework: str) -> None:
+    """A host's own guard that refuses this user leads back to the sign-in."""
+    web = web_for(ScriptedTransport())
+    with client_of(framework, web) as client:
+        client.cookies.update(session_cookies(web))
+        visit = Visit(client, "/auth/?next=/admin")
+        assert visit.open() == "authenticated"
+        assert visit.page.links["Continue"] == "/admin"
+        assert list(visit.page.forms) == ["sign-out"]
+
+
+def test_signed_in_user_is_redirected_if_the_application_wants_it(framework: str) -> None:
+    web = web_for(ScriptedTransport(), redirect_authenticated_user=True, home="/orders")
+    with client_of(framework, web) as client:
+        client.cookies.update(session_cookies(web))
+        assert client.get("/auth/?next=/x").headers["location"] == "/x"
+        assert client.get("/auth/").headers["location"] == "/orders"
+
+
+# ── signing out from the application's own layout ──
+
+
+@pytest.mark.parametrize(
+    ("headers", "ends"),
+    [
+        ({"origin": "http://shop.localhost"}, True),
+        ({"sec-fetch-site": "same-origin"}, True),
+        ({"sec-fetch-site": "cross-site"}, False),
+        ({"sec-fetch-site": "same-site"}, False),
+        ({"origin": "http://evil.example"}, False),
+        ({"origin": "null"}, False),
+        ({}, False),
+    ],
+)
+def test_form_of_the_host_signs_out_and_that_of_another_site_does_not(
+    framework: str, headers: dict[str, str], ends: bool
+) -> None:
+    web = web_for(ScriptedTransport(), home="/orders", after_sign_out="/bye")
+    with client_of(framework, web) as client:
+        client.cookies.update(session_cookies(web))
+        answer = client.post("/auth/sign-out", headers=headers)
+        assert (client.get("/orders").status_code == 303) is ends
+        if ends:
+            assert answer.headers["location"] == "/bye"
+
+
+@pytest.mark.parametrize(("target", "leads_to"), [("/shop", "/shop"), ("//evil.example", "/")])
+def test_sign_out_leads_to_the_page_that_the_form_names(
+    framework: str, target: str, leads_to: str
+) -> None:
+    web = web_for(ScriptedTransport())
+    with client_of(framework, web) as client:
+        client.cookies.update(session_cookies(web))
+        headers = {"origin": "http://shop.localhost"}
+        answer = client.post("/auth/sign-out", params={"next": target}, headers=headers)
+        assert answer.headers["location"] == leads_to
+
+
+def test_link_to_sign_out_asks_first(framework: str) -> None:
+    web = web_for(ScriptedTransport())
+    with client_of(framework, web) as client:
+        client.cookies.update(session_cookies(web))
+        visit = Visit(client, "/auth/sign-out?next=/shop")
+        assert visit.open() == "authenticated"
+        assert client.get("/orders").status_code == 200
+        answer = visit.post(
+            visit.page.forms["sign-out"].action, visit.page.forms["sign-out"].values
+        )
+        assert answer.headers["location"] == "/shop"
+        assert client.get("/orders").status_code == 303
+        assert client.get("/auth/sign-out?next=/shop").headers["location"] == "/shop"
+
+
+# ── guards ──
+
+
+def test_user_without_a_right_gets_a_page_or_a_problem() -> None:
+    web = web_for(ScriptedTransport())
+    page = web.forbidden(_request(None, "/admin"))
+    assert (page.status, page.content_type) == (403, "text/html; charset=utf-8")
+    assert "You don’t have access" in page.body.decode()
+    assert 'href="/auth/"' in page.body.decode()
+    script = Request("GET", "/admin", prefix="/auth", host="shop.localhost")
+    problem = web.forbidden(script)
+    assert (problem.status, problem.content_type) == (403, "application/problem+json")
+    assert b'"forbidden"' in problem.body
+    for answer in (page, problem):
+        assert "no-store" in answer.headers["Cache-Control"]
+
+
+def test_user_who_has_to_sign_in_again_sees_the_form_although_signed_in(framework: str) -> None:
+    web = web_for(ScriptedTransport(a_text(), the_tokens()))
+    with client_of(framework, web) as client:
+        client.cookies.update(session_cookies(web))
+        visit = Visit(client, web.sign_in_again(_request(client, "/account")).headers["Location"])
+        assert visit.open() == "idle"
+        visit.say("submit_password", **ANA)
+        form = visit.page.forms["submit-code"]
+        answer = visit.post(form.action, {**form.values, **CODE})
+        assert answer.headers["location"] == "/account"
+
+
+def test_language_of_the_host_wins_over_that_of_the_browser() -> None:
+    web = web_for(ScriptedTransport())
+    headers = Fields({"accept": "text/html", "accept-language": "en"})
+    request = Request("GET", "/", prefix="/auth", host="localhost", headers=headers, language="de")
+    assert 'lang="de"' in web.respond(request).body.decode()
+    other = Request("GET", "/", prefix="/auth", host="localhost", headers=headers, language="xx")
+    assert 'lang="en"' in web.respond(other).body.decode()
+
+
+def test_session_is_announced_although_the_store_failed_once(sandbox: Sandbox) -> None:
+    """The write that notes it may not be applied; then the answer is 503, and the next click tells."""
+    from oncegate_stores import MemoryStore
+
+    class Failing(MemoryStore):
+        fails = False
+
+        def swap(self, key: str, expected: int, row: Any) -> bool:
+            if self.fails:
+                raise StoreUnavailable("full")
+            return super().swap(key, expected, row)
+
+    store, seen = Failing(), Told()
+    web = web_for(ScriptedTransport(a_text(), the_tokens()), store=store, **seen.hooks)
+    with client_of("flask", web) as client:
+        visit = Visit(client)
+        visit.open()
+        visit.say("submit_password", **ANA)
+        form = visit.page.forms["submit-code"]
+        values = {**form.values, **CODE}
+        real = web._site._sessions.announce
+
+        def down(session_id: str | None) -> bool:
+            store.fails = True
+            try:
+                return real(session_id)
+            finally:
+                store.fails = False
+
+        web._site._sessions.announce = down  # type: ignore[method-assign]
+        assert _sent(web, client, "/", **values).signals[1:] == []
+        web._site._sessions.announce = real  # type: ignore[method-assign]
+        assert _sent(web, client, "/", **values).signals[0].is_first
+    assert seen.names.count("on_signed_in") == 1
