@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import Any, get_args
+from typing import Any, NamedTuple, get_args
 
 from pydantic.json_schema import models_json_schema
 
@@ -16,6 +16,41 @@ _CHALLENGES = get_args(Challenge)[0]
 """The union, without its discriminator."""
 
 _REF = "#/components/schemas/{model}"
+
+_NAMES = {
+    "/status": "status",
+    "/flows": "flows",
+    "/flows/{id}": "flow",
+    "/flows/{id}/events": "events",
+    "/session": "session",
+    "/sessions": "sessions",
+    "/sessions/{name}": "one-session",
+}
+
+
+class Operation(NamedTuple):
+    """One operation of the API, for a framework that describes it in its own document.
+
+    Attributes:
+        method: HTTP method, in capitals.
+        path: path below the mount point, with parameters in braces.
+        name: name of the path, for the framework's routes.
+        described: the operation, as in `document`.
+    """
+
+    method: str
+    path: str
+    name: str
+    described: dict[str, Any]
+
+
+def operations() -> list[Operation]:
+    """Return the operations of the API."""
+    return [
+        Operation(method.upper(), path, _NAMES[path], described)
+        for path, methods in _paths().items()
+        for method, described in methods.items()
+    ]
 
 
 @cache
@@ -138,6 +173,13 @@ def document(prefix: str) -> dict[str, Any]:
                         *("address", "browser", "platform"),
                     ],
                 },
+                "Sessions": {
+                    "type": "object",
+                    "properties": {
+                        "sessions": {"type": "array", "items": _ref("ListedSession")},
+                    },
+                    "required": ["sessions"],
+                },
                 "SignedOut": {
                     "type": "object",
                     "description": "The user is signed out here, but not yet at managed login, on "
@@ -259,23 +301,7 @@ def _paths() -> dict[str, Any]:
                 "operationId": "listSessions",
                 "summary": "The sessions of the user, the one seen last first.",
                 "responses": {
-                    "200": {
-                        "description": "The sessions.",
-                        "content": {
-                            "application/json": {
-                                "schema": {
-                                    "type": "object",
-                                    "properties": {
-                                        "sessions": {
-                                            "type": "array",
-                                            "items": _ref("ListedSession"),
-                                        }
-                                    },
-                                    "required": ["sessions"],
-                                }
-                            }
-                        },
-                    },
+                    "200": _answer("Sessions", "The sessions."),
                     **_problems(401, 403, 503),
                 },
             },

@@ -513,10 +513,14 @@ class StoreSessions:
             return record.but(claims={})
         before = record.claims or {}
         try:
+            access = self._tokens.verify(fresh.access_token, "access")
             if fresh.id_token:
-                claims = dict(self._tokens.verify(fresh.id_token, "id"))
+                claims = {
+                    **self._tokens.verify(fresh.id_token, "id"),
+                    **({"scope": access["scope"]} if "scope" in access else {}),
+                }
             else:
-                claims = {**self._tokens.verify(fresh.access_token, "access"), **before}
+                claims = {**access, **before}
         except Unreachable:
             raise
         except InvalidToken as error:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import base64
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import cached_property
 from typing import Any, NamedTuple
 
 from oncegate import Tokens
@@ -21,8 +18,8 @@ class User:
 
     Attributes:
         username: the pool's own name; empty if the transport has no token service to verify it.
-        claims: verified claims of the ID token, or of the access token if there is no ID token; empty
-            if the transport has no token service.
+        claims: verified claims of the ID token, and ``scope`` of the access token; those of the access
+            token if there is no ID token; empty if the transport has no token service.
         tokens: tokens for calls to other services; the repr hides them.
     """
 
@@ -44,14 +41,13 @@ class User:
         """Names of the user's groups in the pool (``cognito:groups``), by precedence."""
         return _texts(self.claims.get("cognito:groups"))
 
-    @cached_property
+    @property
     def scopes(self) -> tuple[str, ...]:
-        """Scopes of the access token, such as ``aws.cognito.signin.user.admin``.
+        """Scopes of the access token (``scope``), such as ``aws.cognito.signin.user.admin``.
 
-        ID tokens have none (AWS, "Understanding the access token"). This one came from Cognito by TLS
-        (OpenID Connect Core, 3.1.3.7), or was verified as a bearer token.
+        ID tokens have none (AWS, "Understanding the access token"), so this claim is from the other one.
         """
-        return _texts(str(_payload(self.tokens.access_token).get("scope", "")).split())
+        return tuple(str(self.claims.get("scope", "")).split())
 
     @property
     def auth_time(self) -> datetime | None:
@@ -88,13 +84,3 @@ def username_of(claims: Mapping[str, Any]) -> str:
 
 def _texts(value: object) -> tuple[str, ...]:
     return tuple(map(str, value)) if isinstance(value, (list, tuple)) else ()
-
-
-def _payload(token: str) -> dict[str, Any]:
-    """Return the claims of a JWT without verifying it; none if it is no JWT."""
-    try:
-        part = token.split(".")[1]
-        found = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
-    except (IndexError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}

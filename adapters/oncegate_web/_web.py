@@ -22,7 +22,7 @@ from oncegate import (
     Tokens,
     Unreachable,
 )
-from oncegate.adapters import AuditLog, RecordStore, Transport, WaysIn, logger
+from oncegate.adapters import AuditLog, Finding, RecordStore, Transport, WaysIn, logger
 from oncegate_web._about import about
 from oncegate_web._context import Contexts, MetadataHook, context_of
 from oncegate_web._csp import content_security_policy
@@ -282,7 +282,8 @@ class WebSignIn:
         Cognito is not asked: its outage must not take every worker out of service.
         """
         was_ready, self._was_ready = self._was_ready, False
-        if not was_ready and (failed := self._site.check_set_up()):
+        failed = None if was_ready else _first_failed(self._site.check_store())
+        if failed:
             if self._unready.was_quiet():
                 self._log.error(
                     "not ready", check=failed.check, reason=failed.text, cure=failed.cure
@@ -301,6 +302,28 @@ class WebSignIn:
         It costs a write to the store for each sign-in. Without it, ``is_first`` is False.
         """
         self._site.announce_sessions()
+
+    def check_set_up(self) -> list[Finding]:
+        """Check pool, app client, store and settings: for the start of an application.
+
+        It takes seconds, makes no request that can send a code, and raises nothing. `oncegate check
+        --app` prints the same.
+
+        Returns:
+            What was found: each with a status, ``"ok"``, ``"warning"`` or ``"failed"``, and the cure.
+
+        Example:
+            >>> failed = [one for one in web.check_set_up() if one.status == "failed"]
+        """
+        return [*self._site.check_set_up(), self._https_finding()]
+
+    def _https_finding(self) -> Finding:
+        if self._allow_insecure:
+            text = "plain HTTP is answered: every user on the network can read passwords"
+            return Finding("https", "warning", text, "allow_insecure=True is for development only")
+        if self._secure:
+            return Finding("https", "ok", "every request counts as HTTPS (secure=True)")
+        return Finding("https", "ok", "plain HTTP is refused, except on this machine")
 
     def user_of(self, request: Request) -> User | None:
         """Return the user who is signed in in the browser of a request, or None; see `session`."""
@@ -650,6 +673,10 @@ class WebSignIn:
                 "Access-Control-Expose-Headers": "Location, Retry-After",
             }
         return headers
+
+
+def _first_failed(findings: Iterable[Finding]) -> Finding | None:
+    return next((one for one in findings if one.status == "failed"), None)
 
 
 def _checked_keys(keys: SealingKeys | str) -> SealingKeys:

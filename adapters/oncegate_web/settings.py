@@ -58,6 +58,7 @@ _Optional = BeforeValidator(_or_none)
 _SAYS = {
     "missing": "is missing",
     "string_too_short": "is empty",
+    "too_short": "is empty",
     "extra_forbidden": "is no setting",
 }
 
@@ -107,7 +108,7 @@ class Settings(BaseModel):
     auth_flow: Literal["USER_SRP_AUTH", "USER_PASSWORD_AUTH", "USER_AUTH", "CUSTOM_AUTH"] = (
         "USER_SRP_AUTH"
     )
-    store: SecretStr
+    store: SecretStr = Field(min_length=1)
     keys: Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_split)] = ()
     name: str = "oncegate"
     login_redirect: str = "/"

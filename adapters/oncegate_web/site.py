@@ -116,6 +116,7 @@ class Site:
         self._keys = keys.bound_to(f"{transport.app_id} {name}", as_in_0_1=as_in_0_1)
         self._store = WatchedStore(store, "the store of the sessions", _CURE)
         self._bare_store = store
+        self._check_transport = transport.check
         self._token_service = transport.token_service
         # Named after the app client alone, as in 0.1, whose workers read these cookies while
         # `record_schema` is 1. Otherwise the keys bind them to this sign-in.
@@ -169,10 +170,19 @@ class Site:
                 method=request.method,
             )
 
-    def check_set_up(self) -> Finding | None:
-        """Check the store and its settings, and return what is wrong, or None. It saves a row."""
-        found = check_store(self._bare_store)
-        return next((finding for finding in found if finding.status == "failed"), None)
+    def check_store(self) -> list[Finding]:
+        """Check the store and its settings (`oncegate.adapters.check_store`). It saves a row."""
+        return check_store(self._bare_store)
+
+    def check_set_up(self) -> list[Finding]:
+        """See `oncegate_web.WebSignIn.check_set_up`."""
+        return [*self.check_store(), *self._check_transport(), self._keys_finding()]
+
+    def _keys_finding(self) -> Finding:
+        if self._keys.can_seal:
+            return Finding("keys", "ok", "flows, sessions and cookies are sealed")
+        text = "no key seals yet: devices are not remembered, and sessions are not listed"
+        return Finding("keys", "warning", text, "when all workers have the key, let it seal")
 
     def check(self) -> None:
         """Use the store as a sign-in does, and change nothing.

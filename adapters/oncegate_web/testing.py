@@ -42,7 +42,8 @@ def session_cookies(
         "sub": f"sub-{username}",
         "cognito:username": username,
         "auth_time": now,
-        **({"cognito:groups": list(groups)} if groups else {}),
+        "cognito:groups": list(groups),
+        "scope": " ".join(scopes),
         **claims,
     }
     access = _unsigned({"sub": found["sub"], "username": username, "scope": " ".join(scopes)})

@@ -6,6 +6,7 @@ import pytest
 from tests.benchmarks import __main__ as table
 from tests.benchmarks import user_existence
 from tests.benchmarks.lost_responses import measured
+from tests.guides import ROOT, block
 
 
 def test_lost_responses_cause_one_code_with_oncegate_only(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -20,6 +21,20 @@ def test_lost_responses_cause_one_code_with_oncegate_only(monkeypatch: pytest.Mo
 def test_user_existence_table_has_both_users(capsys: pytest.CaptureFixture[str]) -> None:
     user_existence.main(2)
     assert "unknown user" in capsys.readouterr().out
+
+
+def test_commands_of_the_guide_exist() -> None:
+    guide = block(
+        "tests/benchmarks/README.md",
+        "tests/benchmarks/test_benchmarks.py::test_commands_of_the_guide_exist",
+    )
+    for line in guide.splitlines():
+        _, *words = line.partition(" #")[0].split()
+        if words[0] == "-m":
+            assert words[1] == "tests.benchmarks"
+            assert set(words[2:]) - {"--quick"} <= table.ROWS.keys()
+        else:
+            assert (ROOT / words[0]).is_file()
 
 
 def test_unknown_row_name_exits_with_the_names() -> None:

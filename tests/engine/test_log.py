@@ -9,9 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
+from tests.doubles import a_text
+from tests.guides import block
 
-from oncegate import LogListener, redact_secrets
+from oncegate import LogListener, SignIn, SubmitPassword, redact_secrets
 from oncegate.adapters import Transition
+from oncegate.testing import ScriptedTransport
+from oncegate_stores import MemoryStore
 
 REDACTED = "[redacted]"
 SECRET = "hunter2-the-secret"
@@ -75,3 +79,17 @@ def test_transition_is_logged_as_one_line_of_json(caplog: pytest.LogCaptureFixtu
 def test_log_is_silent_without_a_handler(capfd: pytest.CaptureFixture[str]) -> None:
     LogListener()(Transition("abc", "idle", "failed", "cancel", 1, 0.0, None, ""))
     assert capfd.readouterr() == ("", "")
+
+
+def test_line_of_the_guide_has_the_members_of_a_real_one(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    test = "tests/engine/test_log.py::test_line_of_the_guide_has_the_members_of_a_real_one"
+    shown = json.loads(block("engine/README.md", test))
+    caplog.set_level(logging.INFO)
+    sign_in = SignIn(transport=ScriptedTransport(a_text()), store=MemoryStore())
+    sign_in.send(sign_in.start(), SubmitPassword(username="ana", password="Correct-horse-1"))
+    written = json.loads(caplog.messages[-1])
+    assert list(shown) == list(written)
+    same = ("source", "target", "cause", "version", "message", "delivered", "event", "level")
+    assert {name: shown[name] for name in same} == {name: written[name] for name in same}

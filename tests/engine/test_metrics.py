@@ -5,9 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import os
+import subprocess
+import sys
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import promql_parser as promql
@@ -17,6 +21,7 @@ from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from prometheus_client import REGISTRY
 from tests.doubles import ManualClock, ScriptedTransport, a_text, code, password, the_tokens
+from tests.guides import block
 
 from oncegate import (
     AsyncSignIn,
@@ -444,3 +449,12 @@ def selectors(expression: Any, labels: frozenset[str] = frozenset()) -> Iterator
             yield from selectors(expression.rhs, labels)
         case promql.ParenExpr():
             yield from selectors(expression.expr, labels)
+
+
+@pytest.mark.slow
+def test_command_of_the_guide_prints_where_the_dashboard_is() -> None:
+    test = "tests/engine/test_metrics.py::test_command_of_the_guide_prints_where_the_dashboard_is"
+    command = block("adapters/oncegate_otel/README.md", test)
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    printed = subprocess.check_output(["sh", "-ec", command], env=environment, text=True)
+    assert Path(printed.strip()) == DASHBOARD

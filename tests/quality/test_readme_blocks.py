@@ -1,21 +1,24 @@
 """The examples and links of all guides: examples compile, marked ones run, names and links exist.
 
-A Python block after the line ``<!-- run -->`` is executed. The marked blocks of one file share their
-names, in order. A comment after ``print(…)`` is the expected output, with … for any text. Classes whose
-name begins with ``Test`` are run as tests.
+Every block is tested; `tests.guides` says how. The executed blocks of one file share their names, in
+order. A comment after ``print(…)`` is the expected output, with … for any text. Classes whose name begins
+with ``Test`` are run as tests.
 """
 
 from __future__ import annotations
 
 import ast
 import importlib
+import logging
 import re
+import subprocess
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 from pydantic import BaseModel
 from tests.doubles import a_text, the_tokens
+from tests.guides import GUIDES, ROOT, Block, block, blocks
 
 import oncegate
 import oncegate_cognito
@@ -23,18 +26,8 @@ from oncegate.adapters import EVENT_TYPES, TEXTS, new_key
 from oncegate.testing import ScriptedTransport
 from oncegate_sandbox import PoolSeed, UserSeed
 
-ROOT = Path(__file__).parents[2]
-GUIDES = [
-    *sorted(ROOT.glob("*.md")),
-    ROOT / "engine/README.md",
-    *sorted(ROOT.glob("adapters/*/README.md")),
-    ROOT / "tests/benchmarks/README.md",
-]
 ADAPTERS = sorted(path.name for path in ROOT.glob("adapters/oncegate_*") if path.is_dir())
 
-_BLOCK = re.compile(
-    r"(?P<run><!-- run -->\n+)?^```python\n(?P<code>.*?)^```$", re.DOTALL | re.MULTILINE
-)
 _FENCED = re.compile(r"^```.*?^```$", re.DOTALL | re.MULTILINE)
 _LINK = re.compile(r"(?<!`)\[[^\]]*\]\((?P<target>[^)\s]+)\)")
 _PRINT = re.compile(r"^\s*print\(.*\)  # (?P<output>.+)$", re.MULTILINE)
@@ -44,24 +37,8 @@ each_guide = pytest.mark.parametrize(
 )
 
 
-class Block(NamedTuple):
-    """A Python block of a guide."""
-
-    code: str
-    is_run: bool
-    name: str
-
-
-def blocks(guide: Path) -> list[Block]:
-    text = guide.read_text("utf-8")
-    return [
-        Block(
-            found["code"],
-            bool(found["run"]),
-            f"{guide.relative_to(ROOT)}:{text.count(chr(10), 0, found.start('code')) + 1}",
-        )
-        for found in _BLOCK.finditer(text)
-    ]
+def python_blocks(guide: Path) -> list[Block]:
+    return [one for one in blocks(guide) if one.language == "python"]
 
 
 def expected_output(code: str) -> list[str]:
@@ -99,17 +76,52 @@ def test_adapter_has_a_guide(adapter: str) -> None:
 
 
 @each_guide
+def test_every_block_is_tested(guide: Path) -> None:
+    """It is run, quoted from a file that tests use, or taken by the test that it names."""
+    untested = [f"{one.name}: {why}" for one in blocks(guide) if (why := why_untested(one))]
+    assert untested == []
+
+
+def why_untested(shown: Block) -> str:
+    if shown.mark == "run":
+        return "" if shown.language == "python" else "only Python is run"
+    if shown.mark.startswith("test: "):
+        path, _, name = shown.mark.removeprefix("test: ").partition("::")
+        source = (ROOT / path).read_text("utf-8") if (ROOT / path).is_file() else ""
+        has_test = re.search(rf"def {name.rpartition('::')[2]}\b", source)
+        takes_it = "block(" in source or "README" in source
+        return "" if has_test and takes_it else f"{shown.mark} does not take it"
+    if not (shown.mark and (ROOT / shown.mark).is_file()):
+        return "no comment before it says how it is tested"
+    quoted = (ROOT / shown.mark).read_text("utf-8")
+    return "" if shown.code in quoted else f"differs from {shown.mark}"
+
+
+@pytest.mark.parametrize(
+    ("mark", "why"),
+    [
+        ("", "no comment"),
+        ("pytest", "no comment"),
+        ("tests/guides.py", "differs"),
+        ("test: tests/quality/test_readme_blocks.py::test_of_another_name", "does not take it"),
+    ],
+)
+def test_block_without_a_test_is_noticed(mark: str, why: str) -> None:
+    assert why in why_untested(Block("x = 1\n", "python", mark, "README.md:1"))
+
+
+@each_guide
 def test_example_compiles(guide: Path) -> None:
-    for block in blocks(guide):
-        compile(block.code, block.name, "exec")
+    for one in python_blocks(guide):
+        compile(one.code, one.name, "exec")
 
 
 @each_guide
 def test_example_imports_names_that_exist(guide: Path) -> None:
     missing = [
-        f"{block.name}: {node.module}.{alias.name}"
-        for block in blocks(guide)
-        for node in ast.walk(ast.parse(block.code))
+        f"{one.name}: {node.module}.{alias.name}"
+        for one in python_blocks(guide)
+        for node in ast.walk(ast.parse(one.code))
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("oncegate")
         for alias in node.names
         if not hasattr(importlib.import_module(node.module or ""), alias.name)
@@ -125,22 +137,47 @@ def test_marked_example_runs(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("ONCEGATE_KEY", new_key())
+    monkeypatch.setenv("ONCEGATE_KEYS", new_key())
+    monkeypatch.setattr(logging.root, "handlers", [])
     names: dict[str, Any] = {"__name__": "example"}
-    for block in blocks(guide):
-        if block.is_run:
-            exec(compile(block.code, block.name, "exec"), names)
+    for one in python_blocks(guide):
+        if one.mark == "run":
+            exec(compile(one.code, one.name, "exec"), names)
             printed = capsys.readouterr().out.splitlines()
-            expected = expected_output(block.code)
-            assert len(printed) == len(expected), (block.name, printed)
-            assert all(map(matches, expected, printed)), (block.name, printed)
+            expected = expected_output(one.code)
+            assert len(printed) == len(expected), (one.name, printed)
+            assert all(map(matches, expected, printed)), (one.name, printed)
     run_suites(names)
+
+
+HERE = "tests/quality/test_readme_blocks.py"
+
+
+@pytest.mark.slow
+def test_first_command_of_the_readme_shows_the_main_job() -> None:
+    """`tests/run` has made the virtual environment in the same way. Without a terminal, it runs by itself."""
+    test = "test_first_command_of_the_readme_shows_the_main_job"
+    *_, install, demo = block("README.md", f"{HERE}::{test}").strip().split(" && ")
+    (extra,) = re.findall(r"'\.\[(\w+)\]'", install)
+    assert f"\n{extra} = [" in (ROOT / "pyproject.toml").read_text("utf-8")
+    done = subprocess.run(
+        ["sh", "-ec", demo], cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert "authenticated" in done.stdout
+
+
+def test_second_command_of_the_readme_is_that_of_ci() -> None:
+    test = "test_second_command_of_the_readme_is_that_of_ci"
+    command = block("README.md", f"{HERE}::{test}").strip()
+    assert f"\n{command} " in (ROOT / ".ci/run").read_text("utf-8")
+    assert (ROOT / command).is_file()
 
 
 def test_first_example_of_the_readme_prints_what_it_says(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    first = blocks(ROOT / "README.md")[0]
+    first = python_blocks(ROOT / "README.md")[0]
     arguments: list[dict[str, str]] = []
 
     def scripted(**given: str) -> ScriptedTransport:

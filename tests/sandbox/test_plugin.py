@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import importlib.metadata
-import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from tests.guides import block
 
 import oncegate_sandbox
 from oncegate_sandbox import Sandbox
@@ -82,10 +82,8 @@ def test_sign_in(cognito, inbox):
 
 
 def test_example_of_the_guide_passes(pytester: pytest.Pytester) -> None:
-    guide = Path(__file__).parents[2] / "adapters/oncegate_sandbox/README.md"
-    found = re.search(r"<!-- pytest -->\n```python\n(.*?)```", guide.read_text("utf-8"), re.DOTALL)
-    assert found
-    run(pytester, found[1], passed=2)
+    test = "tests/sandbox/test_plugin.py::test_example_of_the_guide_passes"
+    run(pytester, block("adapters/oncegate_sandbox/README.md", test), passed=2)
 
 
 def test_each_test_begins_with_the_seed(pytester: pytest.Pytester) -> None:

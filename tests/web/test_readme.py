@@ -1,51 +1,140 @@
-"""The README's example for each framework, run as it stands there."""
+"""The README's example for each framework, run as it stands there, against the sandbox."""
 
 from __future__ import annotations
 
-import re
+import os
+import subprocess
 import sys
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import httpx
 import pytest
-from tests.doubles import a_text, the_tokens
-from tests.web.example_apps import InLoop, django_app, web_for
+from tests.guides import block
+from tests.web.example_apps import KEY, InLoop
 from tests.web.pages import Visit
 
-from oncegate.testing import ScriptedTransport
-
-README = Path(__file__).parents[2].joinpath("README.md").read_text()
+from oncegate_sandbox import Sandbox
 
 
-def _lines(framework: str) -> str:
-    found = re.search(rf"```python\n# {framework} \(.*?\n```", README, re.DOTALL)
-    assert found is not None
-    return found[0].removeprefix("```python\n").removesuffix("```")
+def _example(framework: str) -> str:
+    test = f"tests/web/test_readme.py::test_example_of_the_readme_signs_in_{framework}"
+    return block("README.md", test)
 
 
-@pytest.mark.parametrize("framework", ["FastAPI", "Flask", "Django"])
-def test_example_of_the_readme_signs_in(framework: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    web = web_for(ScriptedTransport(a_text(), the_tokens()))
-    signin: Any = ModuleType("signin")
-    signin.web = web
-    monkeypatch.setitem(sys.modules, "signin", signin)
-    app: Any = django_app(web) if framework == "Django" else None
-    example: Any = ModuleType("example")
-    monkeypatch.setitem(sys.modules, "example", example)
-    exec(compile(_lines(framework), "README.md", "exec"), example.__dict__)
-    if framework == "Django":
-        sys.modules["example_project"].urlpatterns = example.urlpatterns  # type: ignore[attr-defined]
-    app = app or example.app
-    transport: Any = InLoop(app) if framework == "FastAPI" else httpx.WSGITransport(app=app)
+def _environment(sandbox: Sandbox) -> dict[str, str]:
+    return {
+        "ONCEGATE_POOL_ID": sandbox.pool_id,
+        "ONCEGATE_CLIENT_ID": sandbox.client_id,
+        "ONCEGATE_ENDPOINT_URL": sandbox.endpoint,
+        "ONCEGATE_STORE": "memory://",
+        "ONCEGATE_KEYS": KEY,
+    }
+
+
+def _signs_in(client: httpx.Client, sandbox: Sandbox) -> None:
+    visit = Visit(client, client.get("/orders").headers["location"])
+    visit.open()
+    visit.say("submit_password", username="ana", password="Correct-horse-1")
+    form = visit.page.forms["submit-code"]
+    answer = visit.post(form.action, {**form.values, "code": sandbox.messages()[-1].code})
+    assert answer.headers["location"] == "/orders"
+    assert client.get("/orders").json() == {"user": "ana"}
+    assert len(sandbox.messages()) == 1
+
+
+def _signs_in_at(app: Any, transport: Any, sandbox: Sandbox) -> None:
     headers = {"accept": "text/html"}
-    with httpx.Client(
-        transport=transport, base_url="http://shop.localhost", headers=headers
-    ) as client:
-        visit = Visit(client, client.get("/orders").headers["location"])
-        visit.open()
-        visit.say("submit_password", username="ana", password="Correct-horse-1")
-        form = visit.page.forms["submit-code"]
-        client.post(form.action, data={**form.values, "code": "123456"})
-        assert client.get("/orders").json() == {"user": ""}
+    url = "http://shop.localhost"
+    with httpx.Client(transport=transport(app), base_url=url, headers=headers) as client:
+        _signs_in(client, sandbox)
+
+
+@pytest.fixture
+def example(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Any:
+    sandbox.reset()
+    for name, value in _environment(sandbox).items():
+        monkeypatch.setenv(name, value)
+
+    def app(framework: str) -> Any:
+        names: dict[str, Any] = {"__name__": "example"}
+        exec(compile(_example(framework), "README.md", "exec"), names)
+        return names["app"]
+
+    return app
+
+
+def test_example_of_the_readme_signs_in_fastapi(example: Any, sandbox: Sandbox) -> None:
+    _signs_in_at(example("fastapi"), InLoop, sandbox)
+
+
+def test_example_of_the_readme_signs_in_flask(example: Any, sandbox: Sandbox) -> None:
+    _signs_in_at(example("flask"), lambda app: httpx.WSGITransport(app=app), sandbox)
+
+
+VIEW = """
+from django.contrib.auth.decorators import login_required
+from django.http import JsonResponse
+
+@login_required
+def orders(request):
+    return JsonResponse({"user": request.user.get_username()})
+
+urlpatterns += [path("orders", orders)]
+"""
+CLIENT = """
+import sys
+sys.path.insert(0, {root!r})
+import httpx
+from tests.web.test_readme import _signs_in
+from shop.wsgi import application
+
+class Messages:
+    def messages(self):
+        found = httpx.get({endpoint!r} + "/_sandbox/messages").json()
+        return [type("Message", (), one) for one in found]
+
+transport = httpx.WSGITransport(app=application)
+url = "http://localhost"
+with httpx.Client(transport=transport, base_url=url, headers={{"accept": "text/html"}}) as client:
+    _signs_in(client, Messages())
+print("signed in")
+"""
+
+
+@pytest.mark.slow
+def test_example_of_the_readme_signs_in_django(sandbox: Sandbox, tmp_path: Path) -> None:
+    """In a project that ``django-admin startproject`` has made."""
+    sandbox.reset()
+    environment = {
+        **os.environ,
+        **{name.removeprefix("ONCEGATE_"): value for name, value in _environment(sandbox).items()},
+        "DJANGO_SETTINGS_MODULE": "shop.settings",
+    }
+
+    def python(*arguments: str) -> str:
+        done = subprocess.run(
+            [sys.executable, *arguments],
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    subprocess.run(
+        [sys.executable, "-m", "django", "startproject", "shop", "."], cwd=tmp_path, check=True
+    )
+    settings, urls = _example("django").split("# urls.py")
+    with (tmp_path / "shop/settings.py").open("a") as file:
+        file.write(f"\nimport os\nenv = os.environ\nSECRET_KEY = {KEY!r}\n{settings}")
+        file.write('\nONCEGATE["default"]["ENDPOINT_URL"] = env["ENDPOINT_URL"]\n')
+    with (tmp_path / "shop/urls.py").open("a") as file:
+        file.write(f"\nfrom django.urls import include\n#{urls}{VIEW}")
+    python("manage.py", "check", "--fail-level", "ERROR")
+    python("manage.py", "migrate", "--verbosity", "0")
+    root = str(Path(__file__).parents[2])
+    client = CLIENT.format(root=root, endpoint=sandbox.endpoint)
+    assert python("-c", client).strip() == "signed in"

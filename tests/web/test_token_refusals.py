@@ -146,3 +146,21 @@ def test_sign_out_of_tokens_that_are_gone_is_no_failure(
     browser.sessions.end(browser.session_id)
     assert browser.sessions.find(browser.session_id) is None
     assert not [line for line in caplog.records if line.levelno >= logging.ERROR]
+
+
+@pytest.mark.parametrize("part", ["access_token", "id_token"])
+def test_tokens_of_which_one_is_forged_begin_no_session(browser: Browser, part: str) -> None:
+    """Scopes are those of the access token, and all else is of the ID token."""
+    head, payload, signature = str(browser.tokens.model_dump()[part]).split(".")
+    forged = f"{head}.{payload}.{signature[::-1]}"
+    tokens = browser.tokens.model_copy(update={part: forged})
+    session_id = browser.sessions.create(tokens)
+    assert browser.sessions.is_refused(session_id)
+    assert browser.sessions.find(session_id) is None
+
+
+def test_scopes_are_those_of_the_verified_access_token(browser: Browser) -> None:
+    user = browser.sessions.find(browser.session_id)
+    assert user is not None
+    assert user.scopes == ("aws.cognito.signin.user.admin",)
+    assert user.claims["token_use"] == "id"

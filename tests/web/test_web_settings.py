@@ -1,0 +1,184 @@
+"""Settings from the environment and from a framework's own: one list, and errors that name the cure."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.web.example_apps import KEY
+
+import oncegate_web
+from oncegate import Misconfigured, SealingKeys
+from oncegate.testing import ScriptedTransport
+from oncegate_web import Request
+from oncegate_web.http import Fields
+from oncegate_web.settings import OncegateSettings, Settings, keys_from, settings_from
+
+NEEDED = {
+    "POOL_ID": "eu-west-1_aBcDeFgHi",
+    "CLIENT_ID": "1example23456789",
+    "STORE": "memory://",
+    "KEYS": KEY,
+}
+
+
+@pytest.fixture
+def environment(monkeypatch: pytest.MonkeyPatch) -> Any:
+    def put(**variables: str) -> None:
+        for name, value in {**NEEDED, **variables}.items():
+            monkeypatch.setenv(f"ONCEGATE_{name}", value)
+
+    return put
+
+
+def _page(web: Any) -> str:
+    headers = Fields({"accept": "text/html"})
+    request = Request("GET", "/", prefix="/auth", host="localhost", headers=headers)
+    return str(web.respond(request).body.decode())
+
+
+def test_settings_of_the_environment_make_a_sign_in(environment: Any) -> None:
+    environment(
+        CLIENT_SECRET="",
+        SESSION_LIFETIME="3600",
+        ORIGINS="https://a.example, https://b.example",
+        SIGN_UP="email,given_name",
+        IDENTIFIER="username",
+        NAME="staff",
+        PROVIDERS="Google",
+        DOMAIN="https://auth.example.com",
+        CALLBACK_URL="https://app.example.com/auth/callback",
+    )
+    settings = OncegateSettings()
+    assert settings.client_secret is None
+    assert settings.origins == ("https://a.example", "https://b.example")
+    assert settings.session_lifetime == 3600.0
+    web = settings.web_sign_in()
+    assert web.name == "staff"
+    page = _page(web)
+    assert "Create account" in page
+    assert "Continue with Google" in page
+
+
+def test_arguments_of_the_application_take_precedence(environment: Any) -> None:
+    environment(NAME="staff")
+    web = OncegateSettings().web_sign_in(name="other", transport=ScriptedTransport())
+    assert web.name == "other"
+
+
+@pytest.mark.parametrize("name", ["POOL_ID", "CLIENT_ID", "STORE", "KEYS"])
+@pytest.mark.parametrize("is_set", [True, False])
+def test_needed_variable_that_is_missing_or_empty_is_named(
+    environment: Any, monkeypatch: pytest.MonkeyPatch, name: str, is_set: bool
+) -> None:
+    environment(**{name: ""})
+    if not is_set:
+        monkeypatch.delenv(f"ONCEGATE_{name}")
+    with pytest.raises(Misconfigured, match=f"ONCEGATE_{name} is (missing|empty)"):
+        OncegateSettings().web_sign_in()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "meant"),
+    [("POOLID", "POOL_ID"), ("CLIENTSECRET", "CLIENT_SECRET"), ("KEY", "KEYS")],
+)
+def test_misspelt_variable_is_not_ignored(environment: Any, wrong: str, meant: str) -> None:
+    environment(**{wrong: "x"})
+    with pytest.raises(Misconfigured, match=f"ONCEGATE_{wrong} is no setting; ONCEGATE_{meant} is"):
+        OncegateSettings()
+
+
+@pytest.mark.parametrize("name", ["PROFILE", "USERNAME", "CHART_ENGINE"])
+def test_variable_of_another_part_of_oncegate_is_none_of_these(environment: Any, name: str) -> None:
+    environment(**{name: "x"})
+    OncegateSettings()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"AUTH_FLOW": "PASSWORD"},
+        {"SESSION_LIFETIME": "-1"},
+        {"SESSION_LIFETIME": "a day"},
+        {"SECURE": "False"},
+        {"ALLOW_INSECURE": "perhaps"},
+        {"IDENTIFIER": "name"},
+    ],
+)
+def test_wrong_value_is_named_and_not_quoted(environment: Any, wrong: dict[str, str]) -> None:
+    environment(**wrong)
+    ((name, value),) = wrong.items()
+    with pytest.raises(Misconfigured, match=f"ONCEGATE_{name} is wrong") as error:
+        OncegateSettings()
+    assert value not in str(error.value).split()
+
+
+def test_secret_is_in_no_error_and_no_repr(environment: Any) -> None:
+    environment(CLIENT_SECRET="hunter2-secret", STORE="redis://:hunter2-store@localhost/0")
+    assert "hunter2" not in repr(OncegateSettings())
+    environment(STORE="nothing://:hunter2-store@localhost/0")
+    with pytest.raises(Misconfigured) as error:
+        OncegateSettings().web_sign_in()
+    assert "hunter2" not in str(error.value)
+
+
+def test_provider_without_a_callback_is_refused(environment: Any) -> None:
+    environment(PROVIDERS="Google", DOMAIN="https://auth.example.com")
+    with pytest.raises(Misconfigured, match="callback_url"):
+        OncegateSettings().web_sign_in()
+
+
+# ── those of a framework ──
+
+
+def test_settings_of_a_framework_are_named_as_it_spells_them() -> None:
+    settings = settings_from(NEEDED, where='ONCEGATE["default"]')
+    assert settings.pool_id == NEEDED["POOL_ID"]
+    with pytest.raises(Misconfigured) as error:
+        settings_from({"POOL_ID": "", "LIFETIME": 1}, where='ONCEGATE["default"]')
+    assert 'ONCEGATE["default"]: LIFETIME is no setting; there are ALLOW_INSECURE' in str(
+        error.value
+    )
+    with pytest.raises(Misconfigured, match=r"ONCEGATE\[.*POOL_ID is empty; CLIENT_ID is missing"):
+        settings_from({"POOL_ID": ""}, where='ONCEGATE["default"]')
+
+
+def test_unknown_option_is_refused() -> None:
+    settings = settings_from({**NEEDED, "OPTIONS": {"brnad": "x"}}, where="X")
+    with pytest.raises(Misconfigured, match="brnad"):
+        settings.web_sign_in()
+
+
+def test_keys_of_the_framework_serve_if_the_settings_have_none() -> None:
+    given = {name: value for name, value in NEEDED.items() if name != "KEYS"}
+    settings = settings_from(given, where="X")
+    with pytest.raises(Misconfigured, match="oncegate key"):
+        settings.web_sign_in()
+    assert settings.web_sign_in(default_keys=keys_from(KEY))
+
+
+def test_keys_of_a_secret_key_open_what_its_fallback_sealed() -> None:
+    old = "an-old-Xk3mZ8qPvR5tLw9dHs2jYf7bNc4gKe6a"
+    sealed = SealingKeys(old).seal(b"plain", b"place")
+    assert keys_from(KEY, old).unseal(sealed, b"place") == b"plain"
+    with pytest.raises(Misconfigured, match="django-admin startproject"):
+        keys_from("django-insecure-Xk3mZ8qPvR5tLw9dHs2jYf7bNc4gKe6a")
+
+
+# ── the list ──
+
+
+def test_guide_lists_every_setting() -> None:
+    guide = Path(oncegate_web.__file__).with_name("README.md").read_text("utf-8")
+    start = guide.index("\n## Settings\n")
+    section = guide[start : guide.index("\n## ", start + 1)]
+    names = [line.split(" | ")[0] for line in section.splitlines() if line.startswith("| `")]
+    listed = set(re.findall(r"`([A-Z_]+)`", " ".join(names)))
+    assert listed == {name.upper() for name in Settings.model_fields}
+
+
+def test_docstring_describes_every_setting() -> None:
+    described = set(re.findall(r"^ {8}(\w+):", Settings.__doc__ or "", re.MULTILINE))
+    assert described == set(Settings.model_fields)
