@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import typer
-
-from oncegate import Misconfigured, MissingExtra, PasswordPolicy, Provider, SignUpForm, WaysIn
-from oncegate.adapters import DeviceVault, RecordStore, TokenService, Transport
+from oncegate import (
+    MissingExtra,
+    PasswordPolicy,
+    Provider,
+    SignUpForm,
+    Tokens,
+    WaysIn,
+)
+from oncegate.adapters import DeviceVault, Finding, RecordStore, Transport
 from oncegate_cli._options import Account
 
 if TYPE_CHECKING:
+    from oncegate_cli._sessions import KeptSession
+    from oncegate_cognito import CognitoTokenService
     from oncegate_sandbox import Sandbox
     from oncegate_web.demo import Demo
 
@@ -48,7 +56,8 @@ def cognito_transport(
 ) -> Transport:
     """Make the transport to an account's app client.
 
-    The client secret is read from the environment variable ``ONCEGATE_CLIENT_SECRET``.
+    The client secret is that of the environment variable ``ONCEGATE_CLIENT_SECRET``, or else the entry
+    ``client-secret POOL CLIENT`` of the service ``oncegate`` in the system's keyring.
 
     Args:
         account: the app client.
@@ -67,10 +76,21 @@ def cognito_transport(
         ways_in=ways_in,
         pool_id=account.pool_id,
         client_id=account.client_id,
-        client_secret=os.environ.get("ONCEGATE_CLIENT_SECRET") or None,
+        client_secret=os.environ.get("ONCEGATE_CLIENT_SECRET") or _stored_secret(account),
         endpoint_url=account.endpoint_url,
         auth_flow=account.auth_flow,
     )
+
+
+def _stored_secret(account: Account) -> str | None:
+    """Return the app client's secret in the system's keyring; None if there is none, or no keyring."""
+    try:
+        keyring = import_module("keyring")
+        name = f"client-secret {account.pool_id} {account.client_id}"
+        found: str | None = keyring.get_password("oncegate", name)
+    except Exception:  # noqa: BLE001 - not installed, no back end, or locked
+        return None
+    return found or None
 
 
 def pool_settings(account: Account) -> tuple[WaysIn, PasswordPolicy]:
@@ -108,19 +128,70 @@ def local_transport(cognito: Sandbox, redirect_uri: str | None = None) -> Transp
     )
 
 
-def token_service(transport: Transport) -> TokenService:
-    """Return what lists and forgets the devices of a signed-in user.
+def service(account: Account, *, redirect_uri: str = "") -> CognitoTokenService:
+    """Return what renews, checks and revokes the tokens of an app client.
+
+    Args:
+        account: the app client, and the domain that has a session of its own, if any.
+        redirect_uri: where the browser came back to from that domain.
 
     Raises:
-        Misconfigured: the transport has no token service.
+        Misconfigured: an option is invalid.
+        MissingExtra: the extra ``cognito`` is not installed.
     """
-    if transport.token_service is None:
-        raise Misconfigured("this transport cannot list devices")
-    return transport.token_service
+    domain = account.domain if redirect_uri else None
+    transport = cognito_transport(account, domain=domain, redirect_uri=redirect_uri)
+    with needs_extra("cognito"):
+        from oncegate_cognito import CognitoTokenService
+    made = transport.token_service
+    assert isinstance(made, CognitoTokenService)
+    return made
+
+
+def renewed(
+    account: Account, tokens: Tokens, *, issued_at: float, save: Callable[[Tokens], None]
+) -> Tokens:
+    """Return tokens, renewed first if the access token is about to expire.
+
+    Args:
+        account: the app client.
+        tokens: the current tokens.
+        issued_at: time of issue, in seconds since the epoch.
+        save: called with the new tokens.
+
+    Raises:
+        SignedOut: the session has ended.
+        Unreachable: the access token has expired, and Cognito did not answer or refused for now.
+        Misconfigured: the access token has expired, and Cognito refused because of the set-up.
+    """
+    made = service(account)
+    from oncegate_cognito import Session
+
+    return Session(tokens, made, issued_at=issued_at, on_refresh=save).tokens()
+
+
+def logout_url(account: Account, session: KeptSession) -> str | None:
+    """Return the URL that ends managed login's own session in the browser; None if it has none."""
+    if not session.tokens.by_managed_login:
+        return None
+    made = service(account._replace(domain=session.domain), redirect_uri=session.redirect_uri)
+    return made.logout_url(session.tokens, session.redirect_uri)
+
+
+def replace_private(path: Path, text: str) -> None:
+    """Write a file that only its owner can read, atomically.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    from oncegate_vaults.private_files import replace_private as replace
+
+    replace(path, text)
 
 
 def device_vault(account: Account) -> DeviceVault:
     """Make the vault for this user's devices: the system's keyring if it works, otherwise a file."""
+    from oncegate_cli._profiles import folder
     from oncegate_vaults import FileVault, KeyringVault
 
     name = f"{account.pool_id} {account.client_id}"
@@ -129,27 +200,30 @@ def device_vault(account: Account) -> DeviceVault:
         keyring.find("")
     except Exception:  # noqa: BLE001 - not installed, no back end, or locked
         file_name = "".join(c if c.isalnum() else "-" for c in name)
-        return FileVault(Path(typer.get_app_dir("oncegate")) / f"devices-{file_name}.json")
+        return FileVault(folder() / f"devices-{file_name}.json")
     return keyring
 
 
-def issuer(pool_id: str, endpoint_url: str | None) -> str:
-    """Return the URL of a user pool, below which its public keys are.
+def cognito_findings(account: Account, redirect_uri: str = "") -> list[Finding]:
+    """Check a user pool, and its app client if one is named.
 
     Args:
-        pool_id: user pool ID.
-        endpoint_url: URL of a Cognito replacement; None for Cognito.
+        account: the pool and the client. Settings are read with AWS credentials if it says so.
+        redirect_uri: callback URL of managed login at the account's domain; empty to leave it out.
 
     Raises:
-        Misconfigured: the pool ID is malformed, or the endpoint is not secure.
-        MissingExtra: the extra ``cognito`` is not installed.
+        Misconfigured: an option is malformed.
+        MissingExtra: the extra ``cognito`` is not installed, or ``oauth`` if there is a callback URL.
     """
     with needs_extra("cognito"):
-        from oncegate_cognito import TokenVerifier
-    TokenVerifier(pool_id=pool_id, client_id="unused", endpoint_url=endpoint_url)
-    region = pool_id.partition("_")[0]
-    host = endpoint_url or f"https://cognito-idp.{region}.amazonaws.com"
-    return f"{host.rstrip('/')}/{pool_id}"
+        from oncegate_cognito import CognitoTransport
+        from oncegate_cognito.pool import check_pool
+    if not account.client_id:
+        return check_pool(account.pool_id, endpoint_url=account.endpoint_url)
+    domain = account.domain if redirect_uri else None
+    transport = cognito_transport(account, domain=domain, redirect_uri=redirect_uri)
+    assert isinstance(transport, CognitoTransport)
+    return transport.check(read_pool=account.reads_pool)
 
 
 def store_from_url(url: str) -> RecordStore:

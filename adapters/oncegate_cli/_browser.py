@@ -24,6 +24,8 @@ _PATH: Final = "/callback"
 _PARAMETERS: Final = ("code", "state", "error", "error_description")
 _LONGEST_DESCRIPTION: Final = 1024
 _SLOWEST_REQUEST: Final = 10.0
+_SLOWEST_SIGN_OUT: Final = 10.0
+"""Seconds to wait for the browser after a sign-out, which has no result that anything depends on."""
 _PAGE: Final = (
     "<!doctype html><html lang=en><meta charset=utf-8><title>oncegate</title>"
     "<p>Go back to the terminal. You can close this page."
@@ -73,6 +75,17 @@ class Browser:
         except queue.Empty:
             return None
 
+    def sign_out(self, url: str) -> None:
+        """Open an address that ends a session in the browser, and wait until it comes back.
+
+        Args:
+            url: the address. It comes back to `redirect_uri` if the app client allows it; otherwise
+                the wait ends after some seconds.
+        """
+        self._server.expects_sign_out = True
+        typer.launch(url)
+        self._server.has_signed_out.wait(_SLOWEST_SIGN_OUT)
+
 
 @contextmanager
 def browser_at(port: int, *, opens: bool) -> Iterator[Browser]:
@@ -106,6 +119,8 @@ class _Server(ThreadingHTTPServer):
     def __init__(self, address: tuple[str, int], handler: type[_Handler]) -> None:
         super().__init__(address, handler)
         self.answers: queue.SimpleQueue[Event] = queue.SimpleQueue()
+        self.expects_sign_out = False
+        self.has_signed_out = threading.Event()
 
     def handle_error(self, request: object, client_address: object) -> None:
         """Report nothing: a browser that closes a connection is no error of the sign-in."""
@@ -119,6 +134,10 @@ class _Handler(BaseHTTPRequestHandler):
         address = urlsplit(self.path)
         if address.path != _PATH:
             self._reply(HTTPStatus.NOT_FOUND)
+            return
+        if self.server.expects_sign_out:
+            self._reply(HTTPStatus.OK)
+            self.server.has_signed_out.set()
             return
         try:
             event = _event_of(address.query)

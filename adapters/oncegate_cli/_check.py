@@ -1,137 +1,61 @@
-"""``oncegate check``: what can be seen of a set-up without signing in."""
+"""``oncegate check``: prints what the checks of a set-up have found."""
 
 from __future__ import annotations
 
 import json
-import secrets
-import time
-import urllib.error
-import urllib.request
+import sys
 from collections.abc import Iterable
-from email.utils import parsedate_to_datetime
-from http.client import HTTPException
+from importlib import import_module
+from typing import Protocol, runtime_checkable
 
 from rich.console import Console
 from rich.text import Text
 
-from oncegate import RequestContext, SubmitPassword
-from oncegate.adapters import (
-    CLOCK_DIFFERENCE,
-    CheckPassword,
-    Finding,
-    NotSent,
-    Outcome,
-    Rejected,
-    RejectionReason,
-    Transport,
-)
+from oncegate import Misconfigured, OncegateError
+from oncegate.adapters import Finding
 
-_TIMEOUT = 10.0
-_CLIENT_CURES = {
-    "ResourceNotFoundException": "check --client-id, and that the client belongs to this pool",
-    "is not enabled": "allow the flow in the app client, or name another one with --auth-flow",
-    "not enabled for": "allow the flow in the app client, or name another one with --auth-flow",
-    "ecret": "set ONCEGATE_CLIENT_SECRET to the app client's secret",
-}
 _STYLES = {"ok": "green", "warning": "yellow", "failed": "red"}
 
 
-def check_pool(issuer: str) -> list[Finding]:
-    """Check whether a user pool exists, by its public keys, and compare this machine's clock.
+@runtime_checkable
+class Checked(Protocol):
+    """An application's sign-in; `oncegate_web.WebSignIn` is one."""
+
+    def check_set_up(self) -> list[Finding]:
+        """Return what can be seen of its set-up. It raises nothing."""
+        ...
+
+
+def sign_in_of(path: str) -> Checked:
+    """Import an application's sign-in.
 
     Args:
-        issuer: ``iss`` of the pool's tokens, which is a URL.
+        path: ``MODULE:NAME``; the module is looked for in the current folder first.
+
+    Raises:
+        Misconfigured: there is no such module or name, importing it raises, or it is no sign-in.
     """
-    sent_at = time.time()
+    name, colon, attributes = path.partition(":")
+    if not (name and colon and attributes):
+        raise Misconfigured(f"--app has to be MODULE:NAME, such as shop.auth:web, and is {path}")
+    if "" not in sys.path:
+        sys.path.insert(0, "")
+    problem = ""
     try:
-        # The scheme was checked: https, or http on this machine.
-        with urllib.request.urlopen(f"{issuer}/.well-known/jwks.json", timeout=_TIMEOUT) as answer:  # noqa: S310
-            keys = len(json.load(answer)["keys"])
-            date = answer.headers.get("Date")
-    except urllib.error.HTTPError as error:
-        if error.code >= 500:
-            return [Finding("Cognito answers", "failed", f"HTTP {error.code}", "try again later")]
-        return [
-            Finding(
-                "user pool",
-                "failed",
-                f"Cognito has no such pool (HTTP {error.code})",
-                "check --pool-id, and its region",
-            )
-        ]
-    except (OSError, HTTPException, ValueError, KeyError) as error:
-        reason = getattr(error, "reason", error)
-        return [
-            Finding(
-                "Cognito answers",
-                "failed",
-                f"no answer ({type(reason).__name__})",
-                "allow HTTPS to cognito-idp.REGION.amazonaws.com from this machine: DNS, firewall, "
-                "NAT, proxy",
-            )
-        ]
-    seconds = time.time() - sent_at
-    found = Finding(
-        "user pool", "ok", f"has {keys} public keys; answers in {seconds * 1000:.0f} ms"
-    )
-    return [found, _clock_finding(date, sent_at)]
-
-
-def _clock_finding(date: str | None, sent_at: float) -> Finding:
-    try:
-        told = parsedate_to_datetime(date or "").timestamp()
-    except ValueError:
-        return Finding("clock", "warning", "Cognito did not tell the time")
-    ahead = (sent_at + time.time()) / 2 - told - 0.5  # the header has whole seconds
-    text = f"this machine is {abs(ahead):.0f} s {'ahead of' if ahead > 0 else 'behind'} Cognito"
-    if abs(ahead) < CLOCK_DIFFERENCE:
-        return Finding("clock", "ok", "this machine and Cognito agree")
-    return Finding("clock", "warning", text, "synchronise this machine's clock, by NTP")
-
-
-def check_client(transport: Transport, auth_flow: str) -> list[Finding]:
-    """Check an app client, by a sign-in with a name that no user has. No request that can send leaves.
-
-    Args:
-        transport: transport to the app client.
-        auth_flow: how its sign-ins begin.
-    """
-    name = f"oncegate-check-{secrets.token_hex(16)}"
-    event = SubmitPassword(username=name, password=secrets.token_urlsafe(24))
-    assert event.password is not None
-    call = CheckPassword(username=name, password=event.password)
-    context = RequestContext(user_agent="oncegate check", may_send=lambda *_: False)
-    outcome = transport.perform(call, context)
-    is_stopped = isinstance(outcome, NotSent) and outcome.cause == "too_many_codes"
-    is_rejected = (
-        isinstance(outcome, Rejected) and outcome.reason == RejectionReason.WRONG_CREDENTIALS
-    )
-    if not is_stopped and not is_rejected:
-        return [_client_failure(outcome)]
-    found = [Finding("app client", "ok", f"takes passwords with {auth_flow}")]
-    if getattr(outcome, "detail", "").startswith("UserNotFoundException"):
-        found.append(
-            Finding(
-                "user existence",
-                "warning",
-                "Cognito tells callers which users exist",
-                "set PreventUserExistenceErrors to ENABLED in the app client",
-            )
-        )
-    else:
-        found.append(Finding("user existence", "ok", "Cognito does not tell which users exist"))
+        found = import_module(name)
+        for attribute in attributes.split("."):
+            found = getattr(found, attribute)
+    except OncegateError:
+        raise  # its message says what to do
+    except AttributeError:
+        problem = f"{name} has no {attributes}"
+    except Exception as error:  # noqa: BLE001 - the application's own code
+        problem = f"importing {name} raises {type(error).__name__}: try python -c 'import {name}'"
+    if problem:
+        raise Misconfigured(f"--app: {problem}")
+    if not isinstance(found, Checked):
+        raise Misconfigured(f"--app: {path} is no WebSignIn: it has no check_set_up()")
     return found
-
-
-def _client_failure(outcome: Outcome) -> Finding:
-    detail = str(getattr(outcome, "detail", "")) or outcome.type
-    if not isinstance(outcome, Rejected):
-        cure = "try again later" if isinstance(outcome, NotSent) else "see the error, and try again"
-        return Finding("app client", "failed", f"Cognito gave no answer: {detail}", cure)
-    cure = next((cure for part, cure in _CLIENT_CURES.items() if part in detail), "")
-    return Finding(
-        "app client", "failed", detail, cure or "see the error in Cognito's API reference"
-    )
 
 
 def report(findings: Iterable[Finding], *, as_json: bool) -> bool:

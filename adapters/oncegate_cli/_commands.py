@@ -4,35 +4,47 @@ from __future__ import annotations
 
 import json
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
+import typer
 from pydantic import ValidationError
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
-from oncegate import Misconfigured, PasswordPolicy, SignIn, Step, WaysIn
-from oncegate.adapters import check_store
+from oncegate import (
+    Misconfigured,
+    OncegateError,
+    PasswordPolicy,
+    SignedOut,
+    SignIn,
+    Step,
+    WaysIn,
+)
+from oncegate.adapters import check_store, signed_in_step
 from oncegate_cli import _adapters as adapters
 from oncegate_cli import _check as checks
 from oncegate_cli import _demo as scenes
+from oncegate_cli import _sessions as sessions
 from oncegate_cli._browser import Browser, browser_at
 from oncegate_cli._diagram import draw, write_all
-from oncegate_cli._options import Account, AtProvider, DeviceAction, Exit, Format
-from oncegate_cli._signin import report, sign_in_at
+from oncegate_cli._options import DEFAULT_PROFILE, Account, DeviceAction, Exit, Format
+from oncegate_cli._signin import as_json_text, report, sign_in_at
 from oncegate_cli._terminal import Terminal
 
 
-class _Session:
+class _Attempt:
     """One user at one terminal, about to sign in to one app client.
 
     Args:
-        account: the app client, and the user.
+        account: the app client, the user, and how to sign in.
         ways_in: what the first step offers beside the sign-in. Default: a reset of the password.
         password_policy: the rules to show for new passwords. Default: none.
-        remember_device: whether the device is to be remembered without asking.
-        provider: the identity provider to sign in with.
-        browser: goes to the provider.
+        reads_password: whether the first line of standard input is the password.
+        browser: goes to the identity provider.
     """
 
     def __init__(
@@ -41,14 +53,13 @@ class _Session:
         *,
         ways_in: WaysIn | None = None,
         password_policy: PasswordPolicy | None = None,
-        remember_device: bool = False,
-        provider: AtProvider | None = None,
+        reads_password: bool = False,
         browser: Browser | None = None,
     ) -> None:
         self.transport = adapters.cognito_transport(
             account,
             ways_in=ways_in,
-            domain=provider.domain if provider else None,
+            domain=account.domain if browser else None,
             redirect_uri=browser.redirect_uri if browser else "",
         )
         self.password_policy = password_policy
@@ -56,12 +67,14 @@ class _Session:
         self.vault = adapters.device_vault(account)
         self.browser = browser
         answers = {"username": account.username} if account.username else {}
-        if provider:
-            answers["provider"] = provider.name
+        if browser and account.provider:
+            answers["provider"] = account.provider
         # A script is not asked about its device.
-        if remember_device or not sys.stdin.isatty():
-            answers["remember"] = str(remember_device).lower()
+        if account.remember_device is not None or not sys.stdin.isatty():
+            answers["remember"] = str(bool(account.remember_device)).lower()
         self.terminal = Terminal(answers)
+        if reads_password:
+            self.terminal.read_answer("password")
 
     def sign_in(self, first: str = "") -> tuple[Exit, Step]:
         """Sign the user in.
@@ -87,37 +100,194 @@ class _Session:
         return code
 
 
-def sign_in(
-    account: Account, *, provider: AtProvider | None, remember_device: bool, as_json: bool
-) -> Exit:
-    """Run ``oncegate signin``."""
+class _Result(NamedTuple):
+    """The result of a sign-in.
+
+    Attributes:
+        code: exit code.
+        step: the last step.
+        terminal: the terminal.
+        redirect_uri: where the browser came back to; empty if there was none.
+    """
+
+    code: Exit
+    step: Step
+    terminal: Terminal
+    redirect_uri: str = ""
+
+
+def _result_of(account: Account, *, reads_password: bool = False, opens_browser: bool) -> _Result:
+    """Sign a user in, with the identity provider if the account names one."""
     ways_in, policy = _settings_of(account)
-    if provider is None:
-        session = _Session(
-            account, ways_in=ways_in, password_policy=policy, remember_device=remember_device
+    if account.provider is None:
+        attempt = _Attempt(
+            account, ways_in=ways_in, password_policy=policy, reads_password=reads_password
         )
-        return session.run(as_json=as_json)
-    ways_in = _changed(ways_in, "--with", {"providers": [{"name": provider.name}]})
-    with browser_at(provider.callback_port, opens=provider.opens_browser) as browser:
-        session = _Session(
-            account,
-            ways_in=ways_in,
-            password_policy=policy,
-            remember_device=remember_device,
-            provider=provider,
-            browser=browser,
-        )
-        return session.run("sign_in_with", as_json=as_json)
+        return _Result(*attempt.sign_in(), attempt.terminal)
+    ways_in = _changed(ways_in, "--with", {"providers": [{"name": account.provider}]})
+    with browser_at(account.callback_port, opens=opens_browser) as browser:
+        attempt = _Attempt(account, ways_in=ways_in, password_policy=policy, browser=browser)
+        return _Result(*attempt.sign_in("sign_in_with"), attempt.terminal, browser.redirect_uri)
 
 
-def sign_up(
-    account: Account,
-    *,
-    attributes: list[str],
-    passwordless: bool,
-    remember_device: bool,
-    as_json: bool,
+def sign_in(account: Account, *, reads_password: bool, opens_browser: bool, as_json: bool) -> Exit:
+    """Run ``oncegate signin``."""
+    result = _result_of(account, reads_password=reads_password, opens_browser=opens_browser)
+    report(result.terminal, result.step, as_json=as_json)
+    return result.code
+
+
+def login(
+    account: Account, *, reads_password: bool, opens_browser: bool, insecure: bool, as_json: bool
 ) -> Exit:
+    """Run ``oncegate login``."""
+    file = sessions.SessionFile(account)
+    try:
+        kept = sessions.checked(file, account)
+    except Misconfigured:
+        if not insecure:
+            raise
+        kept = None  # one that cannot be read, such as with a locked keyring, is replaced
+    if kept and kept.is_of(account.username):
+        if as_json:
+            print(as_json_text(signed_in_step().model_copy(update={"tokens": kept.tokens})))
+        _say(f"You are signed in as {kept.username}. No code was sent.")
+        return Exit.SIGNED_IN
+    file.prepare(insecure=insecure)
+    result = _result_of(account, reads_password=reads_password, opens_browser=opens_browser)
+    if result.step.tokens is None:
+        report(result.terminal, result.step, as_json=as_json)
+        return result.code
+    session = sessions.KeptSession.of(
+        result.step.tokens,
+        account,
+        typed=result.step.username,
+        redirect_uri=result.redirect_uri,
+    )
+    try:
+        replaced = sessions.keep(file, account, session)
+    except OncegateError:
+        _revocation_failure(session, account)  # tokens that are not kept serve only a thief
+        raise
+    report(result.terminal, result.step, as_json=as_json)
+    _say(f"Signed in as {session.username}. The session is in {file.place}.")
+    if replaced:
+        _say(
+            f"{replaced.username} was signed out. {_revocation_failure(replaced, account)}".strip()
+        )
+    return result.code
+
+
+def status(account: Account, *, as_json: bool) -> Exit:
+    """Run ``oncegate status``."""
+    file = sessions.SessionFile(account)
+    kept = sessions.checked(file, account)
+    facts: dict[str, Any] = {
+        "signed_in": kept is not None,
+        "profile": account.profile,
+        "pool_id": account.pool_id,
+        "client_id": account.client_id,
+    }
+    if kept:
+        facts |= {
+            "username": kept.username,
+            "signed_in_at": _time(kept.signed_in_at),
+            "access_token_expires_at": _time(kept.expires_at),
+            "can_be_renewed": kept.tokens.refresh_token is not None,
+            "stored_in": file.place,
+        }
+    if as_json:
+        print(json.dumps(facts))
+    elif kept:
+        for name, value in facts.items():
+            shown = {True: "yes", False: "no"}.get(value, value) if name != "profile" else value
+            print(f"{name.replace('_', ' '):<24}{shown}")
+    return Exit.SIGNED_IN if kept else _sign_in_first(account)
+
+
+def token(account: Account, *, is_id: bool, as_json: bool) -> Exit:
+    """Run ``oncegate token``."""
+    file = sessions.SessionFile(account)
+    try:
+        kept = sessions.current(file, account)
+    except SignedOut:
+        return _sign_in_first(account)
+    if not kept.is_of(account.username):
+        _say(f"The session is of {kept.username}, not of {account.username}.")
+        return _sign_in_first(account)
+    found = kept.tokens.id_token if is_id else kept.tokens.access_token
+    if found is None:
+        raise Misconfigured("Cognito issued no ID token: the sign-in needs the scope openid")
+    shown = {
+        "token": found,
+        "token_type": kept.tokens.token_type,
+        "expires_at": _time(kept.expires_at),
+    }
+    print(json.dumps(shown) if as_json else found)
+    return Exit.SIGNED_IN
+
+
+def logout(account: Account, *, opens_browser: bool, as_json: bool) -> Exit:
+    """Run ``oncegate logout``."""
+    file = sessions.SessionFile(account)
+    kept, failure = None, ""
+    try:
+        kept = file.load(checked=False)
+        if kept:
+            failure = _revocation_failure(kept, account)
+    except Misconfigured as error:
+        failure = f"The tokens were not revoked, and are valid until they expire: {error}"
+    finally:
+        file.remove()  # in any case, also if the user interrupts the call
+    url = adapters.logout_url(account, kept) if kept else None
+    if as_json:
+        facts = {"was_signed_in": kept is not None, "revoked": bool(kept and not failure)}
+        print(json.dumps({**facts, "logout_url": url}))
+    if kept:
+        _say(f"{kept.username} is signed out on this computer.")
+    elif not failure:
+        _say("You are not signed in.")
+    if failure:
+        _say(failure)
+    if kept and url:
+        _say("Your browser has a session of its own. This address ends it:")
+        _say(url)
+        if opens_browser:
+            try:
+                with browser_at(urlsplit(kept.redirect_uri).port or 0, opens=True) as browser:
+                    browser.sign_out(url)
+            except Misconfigured:  # the port is in use: the browser comes back to no page
+                typer.launch(url)
+    return Exit.UNREACHABLE if failure else Exit.SIGNED_IN
+
+
+def _revocation_failure(session: sessions.KeptSession, account: Account) -> str:
+    """Revoke the tokens of a session. Returns why they could not be; empty if they were."""
+    try:
+        adapters.service(account).revoke(session.tokens)
+    except SignedOut:
+        pass  # it had ended before
+    except OncegateError as error:
+        return f"The tokens were not revoked, and are valid until they expire: {error}"
+    return ""
+
+
+def _sign_in_first(account: Account) -> Exit:
+    named = "" if account.profile == DEFAULT_PROFILE else f" --profile {account.profile}"
+    _say(f"sign in first: oncegate login{named}")
+    return Exit.SIGN_IN_FIRST
+
+
+def _say(text: str) -> None:
+    """Show a line on standard error, so that standard output has only results."""
+    Console(stderr=True, highlight=False, soft_wrap=True).print(Text(text))
+
+
+def _time(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
+
+
+def sign_up(account: Account, *, attributes: list[str], passwordless: bool, as_json: bool) -> Exit:
     """Run ``oncegate signup``."""
     ways_in, policy = _settings_of(account)
     if account.reads_pool and ways_in.sign_up is None:
@@ -127,24 +297,21 @@ def sign_up(
         "attributes": tuple(dict.fromkeys((*required, *attributes))),
         "password": "none" if passwordless else "required",
     }
-    session = _Session(
+    attempt = _Attempt(
         account,
         ways_in=_changed(ways_in, "--attribute", {"sign_up": form}),
         password_policy=policy,
-        remember_device=remember_device,
     )
-    return session.run("sign_up", as_json=as_json)
+    return attempt.run("sign_up", as_json=as_json)
 
 
-def forgot_password(account: Account, *, remember_device: bool, as_json: bool) -> Exit:
+def forgot_password(account: Account, *, as_json: bool) -> Exit:
     """Run ``oncegate forgot-password``."""
     ways_in, policy = _settings_of(account)
     if not ways_in.password_reset:
         raise Misconfigured("users of this pool cannot reset passwords: administrators do")
-    session = _Session(
-        account, ways_in=ways_in, password_policy=policy, remember_device=remember_device
-    )
-    return session.run("forgot_password", as_json=as_json)
+    attempt = _Attempt(account, ways_in=ways_in, password_policy=policy)
+    return attempt.run("forgot_password", as_json=as_json)
 
 
 def _settings_of(account: Account) -> tuple[WaysIn, PasswordPolicy | None]:
@@ -164,28 +331,37 @@ def _changed(ways_in: WaysIn, option: str, settings: dict[str, Any]) -> WaysIn:
         raise Misconfigured(f"{option}: not a name that Cognito has") from None
 
 
-def devices(action: DeviceAction, account: Account, *, key: str | None, as_json: bool) -> Exit:
-    """Run ``oncegate devices``."""
-    session = _Session(account)
-    service = adapters.token_service(session.transport)
-    code, step = session.sign_in()
-    if step.tokens is None:
-        report(session.terminal, step, as_json=as_json)
-        return code
+def devices(
+    action: DeviceAction, account: Account, *, key: str | None, opens_browser: bool, as_json: bool
+) -> Exit:
+    """Run ``oncegate devices``: with the session that is kept, or after a sign-in."""
+    kept = sessions.checked(sessions.SessionFile(account), account)
+    if kept and kept.is_of(account.username):
+        tokens, username = kept.tokens, kept.username
+    elif account.username or sys.stdin.isatty():
+        result = _result_of(account, opens_browser=opens_browser)
+        if result.step.tokens is None:
+            report(result.terminal, result.step, as_json=as_json)
+            return result.code
+        tokens, username = result.step.tokens, account.username or ""
+    else:
+        return _sign_in_first(account)
+    service = adapters.service(account)
     if action is DeviceAction.FORGET and key:
-        service.forget_device(step.tokens, key)
-        own = session.vault.find(account.username or "")
+        service.forget_device(tokens, key)
+        vault = adapters.device_vault(account)
+        own = vault.find(username)
         if own and own.key == key:
-            session.vault.remove(own)
-    listed = service.devices(step.tokens)
+            vault.remove(own)
+    listed = service.devices(tokens)
     if as_json:
         print(json.dumps([{"key": device.key, "name": device.name} for device in listed]))
-        return code
+        return Exit.SIGNED_IN
     table = Table("key", "name", "last signed in")
     for device in listed:
         table.add_row(device.key, device.name, f"{device.last_signed_in_at or ''}")
     Console().print(table)
-    return code
+    return Exit.SIGNED_IN
 
 
 def run_sandbox(*, seed: Path | None, as_json: bool, **options: Any) -> None:
@@ -234,15 +410,23 @@ def diagram(form: Format, *, write: Path | None, as_json: bool) -> None:
     print(json.dumps({"format": form, "diagram": drawn}) if as_json else drawn)
 
 
-def check(store: str | None, account: Account, *, as_json: bool) -> Exit:
-    """Run ``oncegate check``; empty IDs are not checked."""
-    findings = check_store(adapters.store_from_url(store)) if store else []
-    if account.pool_id:
-        transport = adapters.cognito_transport(account) if account.client_id else None
-        pool = checks.check_pool(adapters.issuer(account.pool_id, account.endpoint_url))
-        findings += pool
-        if transport and all(finding.status != "failed" for finding in pool):
-            findings += checks.check_client(transport, account.auth_flow)
+def check(
+    store: str | None, account: Account, *, app: str | None, redirect_uri: str, as_json: bool
+) -> Exit:
+    """Run ``oncegate check``; empty IDs are not checked.
+
+    Args:
+        store: URL of a store; None for none.
+        account: the app client, and its domain if its managed login is to be checked.
+        app: ``MODULE:NAME`` of an application's sign-in, which is checked alone.
+        redirect_uri: callback URL of managed login.
+        as_json: whether to print JSON.
+    """
+    if app:
+        findings = checks.sign_in_of(app).check_set_up()
+    else:
+        findings = check_store(adapters.store_from_url(store)) if store else []
+        findings += adapters.cognito_findings(account, redirect_uri) if account.pool_id else []
     return Exit.SIGNED_IN if checks.report(findings, as_json=as_json) else Exit.REFUSED
 
 

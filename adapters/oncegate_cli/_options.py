@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import IntEnum, StrEnum
-from typing import Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 AuthFlow = Literal["USER_SRP_AUTH", "USER_PASSWORD_AUTH", "USER_AUTH", "CUSTOM_AUTH"]
 """Cognito's AuthFlow values for users."""
@@ -14,12 +14,14 @@ class Exit(IntEnum):
     """The command's exit codes.
 
     REFUSED: Cognito refused the sign-in, or input ended. USAGE: an option, or the set-up, is wrong.
+    SIGN_IN_FIRST: there is no session, or it has ended.
     """
 
     SIGNED_IN = 0
     REFUSED = 1
     USAGE = 2
     UNREACHABLE = 3
+    SIGN_IN_FIRST = 4
     INTERRUPTED = 130
 
 
@@ -38,8 +40,13 @@ class DeviceAction(StrEnum):
     FORGET = "forget"
 
 
+DEFAULT_PROFILE: Final = "default"
+
+DEFAULT_CALLBACK_PORT: Final = 8765
+
+
 class Account(NamedTuple):
-    """The app client to sign in to, and the user.
+    """The app client to sign in to, the user, and how: what options, environment and profile say.
 
     Attributes:
         pool_id: user pool ID.
@@ -49,6 +56,11 @@ class Account(NamedTuple):
         auth_flow: how the sign-in begins.
         client_metadata: ClientMetadata for the pool's Lambda triggers, by name.
         reads_pool: whether the user pool's settings are read, with AWS credentials.
+        profile: name of the profile, which keeps a session of its own.
+        remember_device: whether the device is to be remembered. None: the user is asked.
+        provider: identity provider to sign in with, by Cognito's name. None: a password.
+        domain: URL of the user pool's domain. None: there is none.
+        callback_port: TCP port that the browser comes back to; 0 for any free one.
     """
 
     pool_id: str
@@ -58,19 +70,8 @@ class Account(NamedTuple):
     auth_flow: AuthFlow
     client_metadata: Mapping[str, str] = {}
     reads_pool: bool = False
-
-
-class AtProvider(NamedTuple):
-    """How to sign in with an identity provider, in the browser.
-
-    Attributes:
-        name: Cognito's name of the provider, such as ``"Google"``.
-        domain: URL of the user pool's domain.
-        callback_port: TCP port that the browser comes back to; 0 for any free one.
-        opens_browser: whether to open the browser.
-    """
-
-    name: str
-    domain: str
-    callback_port: int
-    opens_browser: bool
+    profile: str = DEFAULT_PROFILE
+    remember_device: bool | None = None
+    provider: str | None = None
+    domain: str | None = None
+    callback_port: int = DEFAULT_CALLBACK_PORT

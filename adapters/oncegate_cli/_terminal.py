@@ -69,6 +69,10 @@ class Terminal:
             # Bytes that are no UTF-8 are refused by the engine, not with a traceback.
             sys.stdin.reconfigure(errors="surrogateescape")
 
+    def read_answer(self, name: str) -> None:
+        """Read a line of standard input, which is no terminal, as the value of a field."""
+        self._answers[name] = sys.stdin.readline().rstrip("\r\n")
+
     def show(self, step: Step, event: str = "") -> None:
         """Show a step.
 

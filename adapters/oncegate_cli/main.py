@@ -9,7 +9,8 @@ from typing import Annotated
 
 import typer
 
-from oncegate_cli._options import Account, AtProvider, AuthFlow, DeviceAction, Exit, Format
+from oncegate_cli._account import CHECK, CLIENT, SIGN_IN, WITH_PROVIDER, takes_account
+from oncegate_cli._options import Account, DeviceAction, Exit, Format
 
 app = typer.Typer(
     name="oncegate",
@@ -21,63 +22,15 @@ app = typer.Typer(
 )
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")]
-PoolId = Annotated[
-    str, typer.Option(envvar="ONCEGATE_POOL_ID", help="User pool ID, such as eu-west-1_aBcDeFgHi.")
-]
-ClientId = Annotated[str, typer.Option(envvar="ONCEGATE_CLIENT_ID", help="App client ID.")]
-EndpointUrl = Annotated[str | None, typer.Option(help="URL of a Cognito replacement, for tests.")]
-Username = Annotated[
-    str | None,
-    typer.Option(
-        help="Username or alias. Default: prompt for it.",
-        callback=lambda name: name and _checked_text("--username", name),
-    ),
-]
-ClientMetadata = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--client-metadata",
-        metavar="NAME=VALUE",
-        help="For the pool's Lambda triggers. Can be repeated.",
-    ),
-]
-AuthFlowOption = Annotated[AuthFlow, typer.Option("--auth-flow", help="Cognito's AuthFlow.")]
-RememberDevice = Annotated[
-    bool,
-    typer.Option("--remember-device", help="Do not ask for a code on this device next time."),
-]
-
-ReadPool = Annotated[
+PasswordStdin = Annotated[
     bool,
     typer.Option(
-        "--read-pool",
-        help="Read what the pool requires of its users (DescribeUserPool). Needs AWS credentials.",
+        "--password-stdin", help="Read the password from the first line of standard input."
     ),
 ]
-
-
-def _metadata(given: list[str] | None) -> dict[str, str]:
-    """Return ClientMetadata by name.
-
-    Raises:
-        typer.BadParameter: an item has no name, or is no UTF-8.
-    """
-    found = {}
-    for item in given or ():
-        name, equals, value = item.partition("=")
-        if not name or not equals:
-            raise typer.BadParameter("--client-metadata: NAME=VALUE")
-        found[name] = _checked_text("--client-metadata", value)
-    return found
-
-
-def _checked_text(option: str, value: str) -> str:
-    """Return text; the shell can pass bytes that are no UTF-8, which cannot be sent."""
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        raise typer.BadParameter(f"{option}: not UTF-8") from None
-    return value
+NoBrowser = Annotated[
+    bool, typer.Option("--no-browser", help="Print addresses for the browser, and open none.")
+]
 
 
 def _print_version(wanted: bool) -> None:
@@ -116,79 +69,130 @@ def key() -> None:
 
 
 @app.command()
-def signin(
-    pool_id: PoolId,
-    client_id: ClientId,
-    endpoint_url: EndpointUrl = None,
-    username: Username = None,
-    auth_flow: AuthFlowOption = "USER_SRP_AUTH",
-    remember_device: RememberDevice = False,
-    provider: Annotated[
-        str | None,
-        typer.Option(
-            "--with",
-            metavar="PROVIDER",
-            help="Identity provider to sign in with, in the browser, by Cognito's name: Google.",
-        ),
-    ] = None,
-    domain: Annotated[
-        str | None,
-        typer.Option(
-            envvar="ONCEGATE_DOMAIN",
-            help="URL of the user pool's domain, for --with. Default: --endpoint-url.",
-        ),
-    ] = None,
-    callback_port: Annotated[
-        int,
-        typer.Option(
-            min=0,
-            max=65535,
-            help="TCP port for --with. http://localhost:PORT/callback has to be one of the app "
-            "client's callback URLs.",
-        ),
-    ] = 8765,
-    no_browser: Annotated[
+@takes_account(WITH_PROVIDER)
+def login(
+    account: Account,
+    no_browser: NoBrowser = False,
+    password_stdin: PasswordStdin = False,
+    insecure_storage: Annotated[
         bool,
-        typer.Option("--no-browser", help="Print the address for --with, and open no browser."),
+        typer.Option(
+            "--insecure-storage", help="Keep the tokens in a plain file that only you can read."
+        ),
     ] = False,
-    client_metadata: ClientMetadata = None,
-    read_pool: ReadPool = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Sign in. Prompts on the terminal; the client secret is read from ONCEGATE_CLIENT_SECRET.
+    """Sign in, and keep the session for the next commands. Sends nothing if you are signed in.
 
-    Exit codes: 0 signed in, 1 refused, 2 usage, 3 Cognito unreachable, 130 interrupted.
+    Another user than the one who is signed in replaces the session. Exit codes: 0 signed in, 1 refused,
+    2 usage, 3 Cognito unreachable, 130 interrupted.
     """
-    at_provider = None
-    if provider is not None:
-        domain = domain or endpoint_url
-        if not domain:
-            raise typer.BadParameter("--with needs --domain, the URL of the user pool's domain")
-        at_provider = AtProvider(provider, domain, callback_port, opens_browser=not no_browser)
+    account = _ready(account, password_stdin=password_stdin)
     from oncegate_cli import _commands as commands
 
-    account = Account(
-        pool_id,
-        client_id,
-        endpoint_url,
-        username,
-        auth_flow,
-        _metadata(client_metadata),
-        read_pool,
-    )
     raise typer.Exit(
-        commands.sign_in(
-            account, provider=at_provider, remember_device=remember_device, as_json=as_json
+        commands.login(
+            account,
+            reads_password=password_stdin,
+            opens_browser=not no_browser,
+            insecure=insecure_storage,
+            as_json=as_json,
         )
     )
 
 
 @app.command()
+@takes_account(WITH_PROVIDER)
+def signin(
+    account: Account,
+    no_browser: NoBrowser = False,
+    password_stdin: PasswordStdin = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Sign in as `oncegate login` does, and keep nothing: --json prints the tokens.
+
+    Exit codes: 0 signed in, 1 refused, 2 usage, 3 Cognito unreachable, 130 interrupted.
+    """
+    account = _ready(account, password_stdin=password_stdin)
+    from oncegate_cli import _commands as commands
+
+    raise typer.Exit(
+        commands.sign_in(
+            account,
+            reads_password=password_stdin,
+            opens_browser=not no_browser,
+            as_json=as_json,
+        )
+    )
+
+
+@app.command()
+@takes_account(CLIENT)
+def status(account: Account, as_json: JsonOption = False) -> None:
+    """Show who is signed in, until when, and where the tokens are. Shows no token.
+
+    Exit codes: 0 signed in, 4 sign in first, 2 usage, 3 Cognito unreachable.
+    """
+    from oncegate_cli import _commands as commands
+
+    raise typer.Exit(commands.status(account, as_json=as_json))
+
+
+@app.command()
+@takes_account(CLIENT)
+def token(
+    account: Account,
+    is_id: Annotated[bool, typer.Option("--id", help="Print the ID token instead.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Print the access token, renewed if it is about to expire, and nothing else.
+
+    Exit codes: 0 printed, 4 sign in first, 2 usage, 3 Cognito unreachable.
+    """
+    from oncegate_cli import _commands as commands
+
+    raise typer.Exit(commands.token(account, is_id=is_id, as_json=as_json))
+
+
+@app.command()
+@takes_account(CLIENT)
+def logout(account: Account, no_browser: NoBrowser = False, as_json: JsonOption = False) -> None:
+    """Revoke the tokens at Cognito, and forget them here in any case.
+
+    Exit codes: 0 signed out, 2 usage, 3 forgotten here but not revoked.
+    """
+    from oncegate_cli import _commands as commands
+
+    raise typer.Exit(commands.logout(account, opens_browser=not no_browser, as_json=as_json))
+
+
+def _ready(account: Account, *, password_stdin: bool) -> Account:
+    """Return an account that is complete for a sign-in with its provider or password.
+
+    Raises:
+        typer.BadParameter: an option is missing, or does not fit the others.
+    """
+    if password_stdin:
+        if account.provider:
+            raise typer.BadParameter("--password-stdin: --with needs no password here")
+        if not account.username:
+            raise typer.BadParameter("--password-stdin needs --username")
+        if sys.stdin.isatty():
+            raise typer.BadParameter(
+                "--password-stdin: standard input is a terminal; leave the option out to be prompted"
+            )
+    if not account.provider:
+        return account._replace(provider=None)
+    domain = account.domain or account.endpoint_url
+    if not domain:
+        raise typer.BadParameter("--with needs --domain, the URL of the user pool's domain")
+    return account._replace(domain=domain)
+
+
+@app.command()
+@takes_account(SIGN_IN)
 def signup(
-    pool_id: PoolId,
-    client_id: ClientId,
-    endpoint_url: EndpointUrl = None,
-    username: Username = None,
+    account: Account,
     attribute: Annotated[
         list[str] | None,
         typer.Option(
@@ -203,126 +207,112 @@ def signup(
             "--passwordless", help="Create the account without a password; implies USER_AUTH."
         ),
     ] = False,
-    auth_flow: AuthFlowOption = "USER_SRP_AUTH",
-    remember_device: RememberDevice = False,
-    client_metadata: ClientMetadata = None,
-    read_pool: ReadPool = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Create an account, confirm it with the code that Cognito sends, and sign in.
+    """Create an account, confirm it with the code that Cognito sends, and sign in. Keeps nothing.
 
     Prompts, output and exit codes are those of `oncegate signin`.
     """
     from oncegate_cli import _commands as commands
 
-    account = Account(
-        pool_id,
-        client_id,
-        endpoint_url,
-        username,
-        "USER_AUTH" if passwordless else auth_flow,
-        _metadata(client_metadata),
-        read_pool,
-    )
+    if passwordless:
+        account = account._replace(auth_flow="USER_AUTH")
     raise typer.Exit(
         commands.sign_up(
-            account,
-            attributes=attribute or [],
-            passwordless=passwordless,
-            remember_device=remember_device,
-            as_json=as_json,
+            account, attributes=attribute or [], passwordless=passwordless, as_json=as_json
         )
     )
 
 
 @app.command()
-def forgot_password(
-    pool_id: PoolId,
-    client_id: ClientId,
-    endpoint_url: EndpointUrl = None,
-    username: Username = None,
-    auth_flow: AuthFlowOption = "USER_SRP_AUTH",
-    remember_device: RememberDevice = False,
-    client_metadata: ClientMetadata = None,
-    read_pool: ReadPool = False,
-    as_json: JsonOption = False,
-) -> None:
-    """Have a code sent, set a new password with it, and sign in.
+@takes_account(SIGN_IN)
+def forgot_password(account: Account, as_json: JsonOption = False) -> None:
+    """Have a code sent, set a new password with it, and sign in. Keeps nothing.
 
     Prompts, output and exit codes are those of `oncegate signin`.
     """
     from oncegate_cli import _commands as commands
 
-    account = Account(
-        pool_id,
-        client_id,
-        endpoint_url,
-        username,
-        auth_flow,
-        _metadata(client_metadata),
-        read_pool,
-    )
-    raise typer.Exit(
-        commands.forgot_password(account, remember_device=remember_device, as_json=as_json)
-    )
+    raise typer.Exit(commands.forgot_password(account, as_json=as_json))
 
 
 @app.command()
+@takes_account(WITH_PROVIDER)
 def devices(
+    account: Account,
     action: Annotated[DeviceAction, typer.Argument(help="list, or forget one device.")],
-    pool_id: PoolId,
-    client_id: ClientId,
     key: Annotated[str | None, typer.Argument(help="Key of the device to forget.")] = None,
-    endpoint_url: EndpointUrl = None,
-    username: Username = None,
-    auth_flow: AuthFlowOption = "USER_SRP_AUTH",
-    client_metadata: ClientMetadata = None,
+    no_browser: NoBrowser = False,
     as_json: JsonOption = False,
 ) -> None:
-    """List the devices that Cognito remembers of you, or forget one. Signs you in first."""
+    """List the devices that Cognito remembers of you, or forget one.
+
+    Uses the session of `oncegate login`. Without one, it signs in as `oncegate signin` does, and keeps
+    nothing. Exit codes are those of `oncegate signin`, and 4 if there is neither a session nor a
+    --username nor a terminal.
+    """
     if action is DeviceAction.FORGET and not key:
         raise typer.BadParameter(
             "name the device to forget by its key; `oncegate devices list` shows the keys"
         )
     from oncegate_cli import _commands as commands
 
-    account = Account(
-        pool_id, client_id, endpoint_url, username, auth_flow, _metadata(client_metadata)
+    account = _ready(account, password_stdin=False)
+    raise typer.Exit(
+        commands.devices(action, account, key=key, opens_browser=not no_browser, as_json=as_json)
     )
-    raise typer.Exit(commands.devices(action, account, key=key, as_json=as_json))
 
 
 @app.command()
+@takes_account(CHECK, needs_client=False)
 def check(
+    account: Account,
     store: Annotated[
         str | None,
         typer.Option(
             envvar="ONCEGATE_STORE", help="URL of the store, such as redis://localhost:6379/0."
         ),
     ] = None,
-    pool_id: Annotated[
-        str, typer.Option(envvar="ONCEGATE_POOL_ID", help="User pool ID. Default: none is checked.")
+    redirect_uri: Annotated[
+        str,
+        typer.Option(
+            envvar="ONCEGATE_REDIRECT_URI",
+            help="Callback URL of the application, to check managed login, such as "
+            "https://app.example.com/auth/callback.",
+        ),
     ] = "",
-    client_id: Annotated[
-        str, typer.Option(envvar="ONCEGATE_CLIENT_ID", help="App client ID. Default: none.")
-    ] = "",
-    endpoint_url: EndpointUrl = None,
-    auth_flow: AuthFlowOption = "USER_SRP_AUTH",
+    application: Annotated[
+        str | None,
+        typer.Option(
+            "--app",
+            metavar="MODULE:NAME",
+            help="WebSignIn of an application, such as shop.auth:web. It is checked alone, with its "
+            "own settings.",
+        ),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Check a store, a user pool and an app client. Needs no AWS credentials, and sends no code.
+    """Check a store, a user pool and an app client, or an application. Sends no code.
 
-    A store in ONCEGATE_STORE does not show its password in the process list. The client secret is
-    read from ONCEGATE_CLIENT_SECRET. Exit codes: 0 all is well, 1 a check failed, 2 usage.
+    It needs no AWS credentials, except for --read-pool. A store in ONCEGATE_STORE does not show its
+    password in the process list. The client secret is read from ONCEGATE_CLIENT_SECRET. Exit codes: 0 no
+    check failed, 1 a check failed, 2 usage.
     """
-    if not store and not pool_id:
-        raise typer.BadParameter("pass --store, --pool-id, or both")
-    if client_id and not pool_id:
+    if not (store or account.pool_id or application):
+        raise typer.BadParameter("pass --app, --store or --pool-id")
+    if account.client_id and not account.pool_id:
         raise typer.BadParameter("--client-id needs --pool-id")
+    if redirect_uri and not application:
+        if not account.client_id:
+            raise typer.BadParameter("--redirect-uri needs --client-id")
+        account = account._replace(domain=account.domain or account.endpoint_url)
+        if not account.domain:
+            raise typer.BadParameter("--redirect-uri needs --domain")
     from oncegate_cli import _commands as commands
 
-    account = Account(pool_id, client_id, endpoint_url, None, auth_flow)
-    raise typer.Exit(commands.check(store, account, as_json=as_json))
+    raise typer.Exit(
+        commands.check(store, account, app=application, redirect_uri=redirect_uri, as_json=as_json)
+    )
 
 
 @app.command("sandbox")
@@ -442,7 +432,9 @@ def _code_of(error: Exception) -> Exit:
     if not isinstance(error, OncegateError):
         raise error
     _print_error(str(error))
-    return {Unreachable: Exit.UNREACHABLE, SignedOut: Exit.REFUSED}.get(type(error), Exit.USAGE)
+    return {Unreachable: Exit.UNREACHABLE, SignedOut: Exit.SIGN_IN_FIRST}.get(
+        type(error), Exit.USAGE
+    )
 
 
 def _print_error(text: str) -> None:

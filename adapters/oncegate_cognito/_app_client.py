@@ -15,6 +15,7 @@ from oncegate_cognito._boto import check_client, check_endpoint, make_client, un
 from oncegate_cognito._connections import limit_connections
 from oncegate_cognito._context import ContextSettings, SentContext
 from oncegate_cognito._oauth import ManagedLoginClient
+from oncegate_cognito._set_up_log import SetUpLog
 from oncegate_cognito.managed_login import ManagedLogin
 
 if TYPE_CHECKING:
@@ -48,6 +49,8 @@ class AppClient:
         boto: boto3 client whose calls keep to the limit in force, and leave no DEBUG lines.
         sent_context: makes what is sent beside the operations' own arguments.
         managed_login: this app client at the pool's domain; None if users do not sign in there.
+        read_timeout: limit for the wait for a response, in seconds.
+        set_up_log: logs wrong set-ups that a flow or a session tells in other words.
 
     Raises:
         Misconfigured: an ID, the secret or the region is missing or malformed, the client would repeat
@@ -80,6 +83,8 @@ class AppClient:
         self.region = checked_region(region) or own_region
         self.endpoint_url = endpoint_url
         self.allow_insecure_endpoint = allow_insecure_endpoint
+        self.read_timeout = read_timeout
+        self.set_up_log = SetUpLog()
         if endpoint_url is not None:
             check_endpoint(endpoint_url, allow_insecure=allow_insecure_endpoint)
         check_seconds("connect_timeout", connect_timeout)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from functools import partial
 from ipaddress import ip_address
+from ssl import SSLCertVerificationError
 from typing import TYPE_CHECKING, Any, Final, cast
 from urllib.parse import urlsplit
 
@@ -18,6 +19,7 @@ from botocore.credentials import RefreshableCredentials
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 from botocore.session import Session as BotoSession
+from urllib3.exceptions import SSLError as TLSError
 
 from oncegate import Misconfigured
 from oncegate.adapters import THREADS
@@ -190,7 +192,7 @@ class _Unlogged:
                     # Something on the way has dropped it, and with it all that were idle for as long.
                     self._client.close()
                 raise
-            error = NeverSent(cause=type(failure).__name__)
+            error = NeverSent(cause=_cause_of(failure))
         else:
             _check_origin(response)
             return response
@@ -212,6 +214,14 @@ class _Unlogged:
             run_in_time(id(credentials), credentials.get_frozen_credentials, limit.remaining())
         except (TimeoutError, BotoCoreError) as error:
             raise NeverSent(cause=f"no credentials: {type(error).__name__}") from None
+
+
+def _cause_of(failure: Exception) -> str:
+    """Return the name of what failed: a certificate that is not trusted, or the exception's own."""
+    wrapped = getattr(failure, "kwargs", {}).get("error")
+    reason = next(iter(wrapped.args), None) if isinstance(wrapped, TLSError) else None
+    known = reason if isinstance(reason, SSLCertVerificationError) else failure
+    return type(known).__name__
 
 
 def _check_origin(response: Any) -> None:

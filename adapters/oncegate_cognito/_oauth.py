@@ -44,6 +44,10 @@ class ManagedLoginClient:
         proxies: proxies by scheme. None: those of the environment.
         allow_insecure: whether the domain may be http on another host.
 
+    Attributes:
+        settings: the domain and the app client's URLs.
+        timeout: limit for the wait for a response, in seconds.
+
     Raises:
         Misconfigured: the domain is http on another host.
         MissingExtra: Authlib is not installed.
@@ -66,7 +70,8 @@ class ManagedLoginClient:
         except ImportError as error:
             raise MissingExtra("oauth") from error
         self._client_class, self._error_class = OAuth2Client, OAuth2Error
-        self._settings = settings
+        self.settings = settings
+        self.timeout = read_timeout
         self._client_id = client_id
         self._secret = secret
         self._domain = settings.domain.rstrip("/")
@@ -78,25 +83,27 @@ class ManagedLoginClient:
         )
 
     def authorize_url(
-        self, *, provider: str, state: str, verifier: str, nonce: str, language: str
+        self, *, provider: str | None, state: str, verifier: str, nonce: str, language: str
     ) -> str:
         """Return the URL of a request to the authorization endpoint, for the user's browser.
 
         Args:
             provider: Cognito's name of the identity provider, or ``COGNITO`` for the pool's own pages
-                (AWS developer guide, "The redirect and authorization endpoint").
+                (AWS developer guide, "The redirect and authorization endpoint"); None to have the user
+                choose there.
             state: what the browser brings back.
             verifier: secret whose SHA-256 is in the request (PKCE).
             nonce: what the ID token repeats.
             language: the user's language tag; empty if it is not known.
         """
         more = {"lang": tag} if (tag := _page_language(language)) else {}
+        if provider is not None:
+            more["identity_provider"] = provider
         url, _ = self._oauth().create_authorization_url(
             f"{self._domain}/oauth2/authorize",
             state=state,
             code_verifier=verifier,
             nonce=nonce,
-            identity_provider=provider,
             **more,
         )
         return cast("str", url)
@@ -122,6 +129,17 @@ class ManagedLoginClient:
             return cast("Mapping[str, Any]", answer)
         raise failure  # not within `except`: the frames of its context hold the request
 
+    def redirect_of(self, url: str) -> tuple[int, str]:
+        """Return the status of what the domain answers to a browser, and where it would go next.
+
+        Args:
+            url: URL of the domain; the request is sent once, without cookies.
+
+        Raises:
+            BotoCoreError: there is no response.
+        """
+        return self._session.get(url)
+
     def logout_url(self, return_to: str) -> str:
         """Return the URL that ends managed login's session in the user's browser.
 
@@ -130,7 +148,7 @@ class ManagedLoginClient:
         Args:
             return_to: URL to come back to, if the settings have none.
         """
-        query = {"client_id": self._client_id, "logout_uri": self._settings.logout_uri or return_to}
+        query = {"client_id": self._client_id, "logout_uri": self.settings.logout_uri or return_to}
         return f"{self._domain}/logout?{urlencode(query)}"
 
     def _oauth(self) -> Any:
@@ -139,8 +157,8 @@ class ManagedLoginClient:
             self._session,
             client_id=self._client_id,
             client_secret=self._secret.get_secret_value() if self._secret else None,
-            scope=" ".join(self._settings.scopes),
-            redirect_uri=self._settings.redirect_uri,
+            scope=" ".join(self.settings.scopes),
+            redirect_uri=self.settings.redirect_uri,
             code_challenge_method="S256",
         )
 
@@ -158,6 +176,9 @@ class _Http:
 
     def post(self, *, url: str, headers: Mapping[str, str], body: str) -> Any:
         return self._session.send(AWSRequest("POST", url, headers=headers, data=body).prepare())
+
+    def get(self, *, url: str) -> Any:
+        return self._session.send(AWSRequest("GET", url).prepare())
 
     def close(self) -> None:
         self._session.close()
@@ -178,6 +199,11 @@ class _Session:
 
     def __init__(self, http: _Http) -> None:
         self._http: Any = unlogged(cast("Any", http))
+
+    def get(self, url: str) -> tuple[int, str]:
+        """Return the status and the ``Location`` of a response; redirects are not followed."""
+        response = self._http.get(url=url)
+        return int(response.status_code), str(response.headers.get("location") or "")
 
     def post(self, url: str, *, data: Mapping[str, str], headers: Any, auth: Any) -> _Answer:
         """Send a request once.

@@ -12,6 +12,7 @@ from functools import cache
 from typing import Final, NamedTuple
 
 import botocore.exceptions as aws
+from urllib3.exceptions import NameResolutionError
 
 from oncegate.adapters import NotSent, Outcome, OutcomeUnknown, Rejected, RejectionReason
 
@@ -139,17 +140,22 @@ _PASSWORD_RULES = {
     "…lowercase characters": "password_needs_lowercase",
 }
 
-_PASS_SECRET = "this app client has a secret: pass client_secret="
-_NO_SECRET = "this app client has no secret: leave client_secret= out"
-_WRONG_SECRET = "client_secret= is not the secret of this app client"
+_PASS_SECRET = "this app client has a secret: pass client_secret=, or set ONCEGATE_CLIENT_SECRET"
+_NO_SECRET = "this app client has no secret: leave client_secret= and ONCEGATE_CLIENT_SECRET out"
+_WRONG_SECRET = "client_secret= (ONCEGATE_CLIENT_SECRET) is not the secret of this app client"
 _WRONG_ID = "check pool_id=, client_id= and the region"
 _WRONG_URL = "check the endpoint URL, or the domain of ManagedLogin"
 _CREDENTIALS = "check the AWS credentials of this process and their IAM policy"
 _TRIGGER = "see the log of the pool's Lambda trigger"
+_BROKEN_TRIGGER = (
+    "a Lambda trigger of the pool failed: see its log, and let cognito-idp.amazonaws.com invoke it"
+)
 _FLOW = "add the flow to the app client's ExplicitAuthFlows, or pass another auth_flow="
 _TRIGGERS = "add the triggers of CUSTOM_AUTH to the pool, or pass another auth_flow="
 _WRITABLE = "let the app client write the attributes that the pool requires"
 _TRUST = "let cognito-idp.amazonaws.com assume the pool's SMS role"
+_PUBLISH = "let the pool's SMS role publish to Amazon SNS"
+_SEND_EMAILS = "let the pool send with Amazon SES"
 _NO_SIGN_UP = "let users create accounts (AllowAdminCreateUserOnly), or leave WaysIn.sign_up out"
 _NO_VERIFICATION = "let the pool verify an attribute of the form (AutoVerifiedAttributes)"
 _OAUTH_CLIENT = "check client_id=, client_secret= and the domain of ManagedLogin"
@@ -160,6 +166,30 @@ _OAUTH_SCOPES = (
     "email_verified"
 )
 _NO_DESTINATION = "give the user a verified email address or phone number"
+_DELIVERY = (
+    "see whether the pool can send at all: its SMS role, the sandbox and the spending limit of Amazon "
+    "SNS, the verified senders of Amazon SES"
+)
+_EMAILS = "let the pool send with your own Amazon SES configuration: its own has 50 emails a day"
+_PARAMETERS = (
+    "compare these words with the settings of the user pool, the app client and the transport"
+)
+_POOL_SETTINGS = "complete the setting of the user pool that these words name"
+_ENABLE = "enable for the app client what these words name, or do without it"
+_REVOCABLE = "only refresh tokens of this app client can be revoked: check client_id="
+_NEW_ERROR = "this release does not know the error: see Cognito's API reference"
+_UNFIT = "the request does not fit Cognito's API: check client_id=, client_secret= and the rest"
+NOT_COGNITO: Final = (
+    "the server does not answer as Cognito does: check the endpoint URL and the proxy"
+)
+UNKNOWN_HOST: Final = (
+    "the host name is not known: check the region in pool_id=, the endpoint URL, the domain of "
+    "ManagedLogin, and DNS"
+)
+UNTRUSTED: Final = (
+    "trust the certificate's authority by AWS_CA_BUNDLE, or check the endpoint URL and proxy"
+)
+_PROXY = "check HTTPS_PROXY and NO_PROXY"
 
 ERRORS: Final = (
     # The app client.
@@ -194,10 +224,10 @@ ERRORS: Final = (
         ErrorRow(code, words, _R.ADMINISTRATOR_MUST_ACT, frozenset({SEND_CODE}), cure=cure)
         for code, words, cure in (
             (_INVALID, "Cannot resend codes", _NO_VERIFICATION),
-            ("InvalidSmsRoleAccessPolicyException", "", _TRUST),
+            ("InvalidSmsRoleAccessPolicyException", "", _PUBLISH),
             ("InvalidSmsRoleTrustRelationshipException", "", _TRUST),
-            ("InvalidEmailRoleAccessPolicyException", "", _TRUST),
-            ("CodeDeliveryFailureException", "", ""),
+            ("InvalidEmailRoleAccessPolicyException", "", _SEND_EMAILS),
+            ("CodeDeliveryFailureException", "", _DELIVERY),
         )
     ),
     ErrorRow(_INVALID, "Auto verification not turned on", _MISCONFIGURED, cure=_NO_VERIFICATION),
@@ -314,12 +344,13 @@ ERRORS: Final = (
     # Limits: the request had no effect. One of a second is repeated, one of an hour is not.
     ErrorRow("TooManyRequestsException", "", THROTTLED),
     ErrorRow("ThrottlingException", "", THROTTLED),
+    ErrorRow("LimitExceededException", "Exceeded daily email limit", LIMIT_EXCEEDED, cure=_EMAILS),
     ErrorRow("LimitExceededException", "", LIMIT_EXCEEDED),
     ErrorRow("TooManyFailedAttemptsException", "", LIMIT_EXCEEDED),
     # The pool's own Lambda triggers, and a firewall in front of the pool.
     ErrorRow("UserLambdaValidationException", "", _R.TRIGGER_REFUSED, cure=_TRIGGER),
-    ErrorRow("UnexpectedLambdaException", "", _R.TRIGGER_REFUSED, cure=_TRIGGER),
-    ErrorRow("InvalidLambdaResponseException", "", _R.TRIGGER_REFUSED, cure=_TRIGGER),
+    ErrorRow("UnexpectedLambdaException", "", _R.TRIGGER_REFUSED, cure=_BROKEN_TRIGGER),
+    ErrorRow("InvalidLambdaResponseException", "", _R.TRIGGER_REFUSED, cure=_BROKEN_TRIGGER),
     ErrorRow("ForbiddenException", "", _R.FIREWALL, cure="see the web ACL of AWS WAF"),
     # A device that Cognito has forgotten, in the words of three public reports (amplify-js#8895,
     # aws-sdk-ios#5339).
@@ -337,31 +368,29 @@ ERRORS: Final = (
     ErrorRow(
         _INVALID, "Custom auth lambda trigger is not configured", _MISCONFIGURED, cure=_TRIGGERS
     ),
-    ErrorRow(_INVALID, "", _MISCONFIGURED),
-    ErrorRow("InvalidUserPoolConfigurationException", "", _MISCONFIGURED),
-    ErrorRow(
-        "InvalidSmsRoleAccessPolicyException",
-        "",
-        _MISCONFIGURED,
-        cure="let the pool's SMS role publish to Amazon SNS",
-    ),
+    ErrorRow(_INVALID, "", _MISCONFIGURED, cure=_PARAMETERS),
+    ErrorRow("InvalidUserPoolConfigurationException", "", _MISCONFIGURED, cure=_POOL_SETTINGS),
+    ErrorRow("InvalidSmsRoleAccessPolicyException", "", _MISCONFIGURED, cure=_PUBLISH),
     ErrorRow("InvalidSmsRoleTrustRelationshipException", "", _MISCONFIGURED, cure=_TRUST),
-    ErrorRow(
-        "InvalidEmailRoleAccessPolicyException",
-        "",
-        _MISCONFIGURED,
-        cure="let the pool send with Amazon SES",
-    ),
-    ErrorRow("OperationNotEnabledException", "", _MISCONFIGURED),
+    ErrorRow("InvalidEmailRoleAccessPolicyException", "", _MISCONFIGURED, cure=_SEND_EMAILS),
+    ErrorRow("OperationNotEnabledException", "", _MISCONFIGURED, cure=_POOL_SETTINGS),
     ErrorRow(
         "FeatureUnavailableInTierException",
         "",
         _MISCONFIGURED,
-        cure="the pool's feature plan lacks this",
+        cure="choose a feature plan for the pool that has this, or do without it",
     ),
-    ErrorRow("UnsupportedOperationException", "", _MISCONFIGURED),
-    ErrorRow("UnauthorizedException", "", _MISCONFIGURED),
-    ErrorRow("UnsupportedTokenTypeException", "", _MISCONFIGURED),
+    # API reference, RevokeToken; developer guide, "Ending user sessions with token revocation".
+    ErrorRow(
+        "UnsupportedOperationException",
+        "",
+        _MISCONFIGURED,
+        _TOKEN,
+        cure="turn on EnableTokenRevocation for the app client: until then, refresh tokens stay valid",
+    ),
+    ErrorRow("UnsupportedOperationException", "", _MISCONFIGURED, cure=_ENABLE),
+    ErrorRow("UnauthorizedException", "", _MISCONFIGURED, cure=_WRONG_SECRET),
+    ErrorRow("UnsupportedTokenTypeException", "", _MISCONFIGURED, cure=_REVOCABLE),
     ErrorRow("AccessDeniedException", "", _MISCONFIGURED, cure=_CREDENTIALS),
     ErrorRow("UnrecognizedClientException", "", _MISCONFIGURED, cure=_CREDENTIALS),
     ErrorRow("InvalidSignatureException", "", _MISCONFIGURED, cure=_CREDENTIALS),
@@ -376,9 +405,21 @@ ERRORS: Final = (
     ErrorRow("invalid_request", "", _MISCONFIGURED, cure=_OAUTH_REQUEST),
     # The request may have had its effect.
     ErrorRow("InternalErrorException", "", UNKNOWN),
-    ErrorRow("CodeDeliveryFailureException", "", UNKNOWN),
+    ErrorRow("CodeDeliveryFailureException", "", UNKNOWN, cure=_DELIVERY),
 )
 """Read from the top; the first row that matches counts."""
+
+CURES: Final = frozenset(
+    {*(row.cure for row in ERRORS if row.cure), _WRONG_URL, _NEW_ERROR, _UNFIT, NOT_COGNITO}
+    | {UNKNOWN_HOST, UNTRUSTED, _PROXY}
+)
+"""Every cure that a detail can end with."""
+
+# Causes that only a developer or an operator can end, although the flow has another word for them.
+_SET_UP: Final = frozenset(
+    {_NO_VERIFICATION, _TRUST, _PUBLISH, _SEND_EMAILS, _DELIVERY, _EMAILS, _BROKEN_TRIGGER}
+    | {UNKNOWN_HOST, UNTRUSTED, _PROXY, _CREDENTIALS}
+)
 
 
 class NeverSent(aws.BotoCoreError):
@@ -436,12 +477,44 @@ def outcome_of_exception(
         # botocore did not send the request: it does not fit the service model. A code can be shorter.
         is_code = "UserCode" in str(failure)
         reason = _R.WRONG_CODE if is_code else _R.MISCONFIGURED
-        return Rejected(reason=reason, detail=type(failure).__name__)
+        detail = type(failure).__name__ if is_code else f"{type(failure).__name__} ({_UNFIT})"
+        return Rejected(reason=reason, detail=detail)
     if isinstance(failure, _WITHOUT_CREDENTIALS):
         return Rejected(reason=_R.MISCONFIGURED, detail=f"{name_of(failure)} ({_CREDENTIALS})")
     if isinstance(failure, NEVER_SENT):
-        return NotSent(cause="unreachable", detail=name_of(failure))
+        cure = _cure_of(failure)
+        detail = name_of(failure) + (f" ({cure})" if cure else "")
+        return NotSent(cause="unreachable", detail=detail)
     return OutcomeUnknown(detail=name_of(failure))
+
+
+def _cure_of(failure: Exception) -> str:
+    """Return what to do about a request that did not leave; empty if waiting is all there is."""
+    known = getattr(failure, "kwargs", {})
+    if isinstance(known.get("error"), NameResolutionError):
+        return UNKNOWN_HOST
+    if isinstance(failure, aws.ProxyConnectionError):
+        return _PROXY
+    cause = known.get("cause", "") if isinstance(failure, NeverSent) else ""
+    if isinstance(failure, aws.CredentialRetrievalError) or cause.startswith("no credentials"):
+        return _CREDENTIALS
+    return UNTRUSTED if cause == "SSLCertVerificationError" else ""
+
+
+def words_and_cure(detail: str) -> tuple[str, str]:
+    """Return the two parts of an outcome's detail; the cure is empty if it has none."""
+    cure = next((one for one in CURES if detail.endswith(f" ({one})")), "")
+    return (detail.removesuffix(f" ({cure})") if cure else detail), cure
+
+
+def is_set_up(outcome: Outcome) -> bool:
+    """Whether an outcome, other than `RejectionReason.MISCONFIGURED`, has its cause in the set-up."""
+    return words_and_cure(str(getattr(outcome, "detail", "")))[1] in _SET_UP
+
+
+def is_logged_as_error(row: ErrorRow) -> bool:
+    """Whether an error of a row is for the developer alone, whatever the user is told."""
+    return row.means is _R.MISCONFIGURED or row.cure in _SET_UP
 
 
 def had_no_effect(failure: BaseException) -> bool:
@@ -502,7 +575,7 @@ def row_of(code: str, message: str, status: int, call: str) -> ErrorRow:
             return row
     by_status = THROTTLED if status == 429 else UNKNOWN
     means = by_status if status >= 500 or status == 429 else _R.MISCONFIGURED
-    return ErrorRow(code, "", means)
+    return ErrorRow(code, "", means, cure=_NEW_ERROR if means is _R.MISCONFIGURED else "")
 
 
 def ends_tokens(failure: Exception) -> bool:

@@ -1,4 +1,4 @@
-"""`read_pool`: a user pool's own settings, instead of a second copy in the application."""
+"""`read_pool`: a user pool's own settings, instead of a second copy in the application; `check_pool`."""
 
 from __future__ import annotations
 
@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, Any, Final
 from botocore.exceptions import BotoCoreError, ClientError
 
 from oncegate import Misconfigured, PasswordPolicy, SignUpForm, Unreachable, WaysIn
-from oncegate.adapters import Rejected
+from oncegate.adapters import Finding, Rejected
 from oncegate_cognito._app_client import check_seconds, checked_region, parse_pool_id
 from oncegate_cognito._boto import check_client, check_endpoint, make_client, unlogged
+from oncegate_cognito._checks import check_keys, safely
 from oncegate_cognito._connections import limit_connections
 from oncegate_cognito._deadlines import limited
 from oncegate_cognito._responses import MALFORMED
 from oncegate_cognito.errors import MalformedResponse, name_of, outcome_of_exception
+from oncegate_cognito.tokens import TokenVerifier
 
 if TYPE_CHECKING:
     from mypy_boto3_cognito_idp.client import CognitoIdentityProviderClient
@@ -97,7 +99,7 @@ def read_pool(
     limit_connections(client)
     try:
         with limited(timeout):
-            return _settings_of(unlogged(client).describe_user_pool(UserPoolId=pool_id)["UserPool"])
+            return settings_of(unlogged(client).describe_user_pool(UserPoolId=pool_id)["UserPool"])
     except (ClientError, BotoCoreError) as failure:
         error = _error_of(failure)
     except MALFORMED as failure:
@@ -105,16 +107,46 @@ def read_pool(
     raise error  # not within `except`: the frames of its context hold the credentials
 
 
+def check_pool(
+    pool_id: str,
+    *,
+    endpoint_url: str | None = None,
+    allow_insecure_endpoint: bool = False,
+) -> list[Finding]:
+    """Return whether a user pool exists, and what this machine's clock shows. Needs no credentials.
+
+    `CognitoTransport.check` begins with it.
+
+    Args:
+        pool_id: user pool ID, such as ``eu-west-1_aBcDeFgHi``.
+        endpoint_url: URL of a local Cognito. Default: Cognito itself.
+        allow_insecure_endpoint: whether the endpoint may be http on another host than this one.
+
+    Raises:
+        Misconfigured: the pool ID or the endpoint is malformed.
+    """
+    verifier = TokenVerifier(
+        pool_id=pool_id,
+        client_id="unused",
+        endpoint_url=endpoint_url,
+        allow_insecure_endpoint=allow_insecure_endpoint,
+    )
+    return safely("user pool", lambda: check_keys(verifier.keys_urls))
+
+
 def _error_of(failure: Exception) -> Misconfigured | Unreachable:
     outcome = outcome_of_exception(failure)
     detail = str(getattr(outcome, "detail", "")) or name_of(failure)
     if isinstance(outcome, Rejected):
-        return Misconfigured(f"the settings of the pool cannot be read: {detail} ({_IAM})")
+        # Credentials do not help if there is no such pool.
+        cure = "" if detail.startswith("ResourceNotFoundException") else f" ({_IAM})"
+        return Misconfigured(f"the settings of the pool cannot be read: {detail}{cure}")
     what = "malformed" if isinstance(failure, MalformedResponse) else "none"
     return Unreachable(f"the settings of the pool cannot be read, response: {what}: {detail}")
 
 
-def _settings_of(pool: Mapping[str, Any]) -> PoolSettings:
+def settings_of(pool: Mapping[str, Any]) -> PoolSettings:
+    """Return what a pool requires of its users, of DescribeUserPool's response."""
     policies = pool.get("Policies") or {}
     by_administrators = pool.get("AdminCreateUserConfig", {}).get("AllowAdminCreateUserOnly", False)
     recovery = pool.get("AccountRecoverySetting", {}).get("RecoveryMechanisms", [])

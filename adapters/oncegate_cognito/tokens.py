@@ -128,6 +128,11 @@ class TokenVerifier:
             raise Misconfigured(f"issuer, jwks_url or keys_for: {error}") from None
         self._keys = {accepted: keys[url] for accepted, url in urls.items()}
 
+    @property
+    def keys_urls(self) -> tuple[str, ...]:
+        """The URLs of the pool's public keys: one for each host that issues its tokens."""
+        return tuple(dict.fromkeys(keys.uri for keys in self._keys.values()))
+
     def verify(
         self,
         token: str,
@@ -264,7 +269,7 @@ def _has_any(held: object, wanted: str | Collection[str]) -> bool:
     return isinstance(held, list) and not set(_texts(wanted)).isdisjoint(map(str, held))
 
 
-def _trusted() -> ssl.SSLContext | None:
+def trusted() -> ssl.SSLContext | None:
     """Return the authorities that the environment names for botocore: Cognito also serves the keys.
 
     Raises:
@@ -305,7 +310,7 @@ class _Keys(jwt.PyJWKClient):
         super().__init__(url, lifespan=keys_for, timeout=timeout, cooldown_duration=_NEW_KEYS_AFTER)
         # It has no cache, so that nothing is cached that is not checked yet.
         self._fetcher = jwt.PyJWKClient(
-            url, cache_jwk_set=False, timeout=timeout, ssl_context=_trusted()
+            url, cache_jwk_set=False, timeout=timeout, ssl_context=trusted()
         )
 
     def get_signing_key(self, kid: str) -> jwt.PyJWK:
@@ -488,8 +493,11 @@ class CognitoTokenService:
                 return operation()
         except Exception as failure:  # noqa: BLE001 - whatever it is, the frames below hold tokens
             error, name = _error_of(failure), getattr(failure, "operation_name", "")
+            outcome = outcome_of_exception(failure)
         if isinstance(error, Misconfigured):
             self._log.error("set-up refused by Cognito", operation=name, reason=str(error))
+        elif isinstance(error, Unreachable):
+            self._app.set_up_log.report(name, outcome)
         raise error
 
     def _metadata(self, method: str) -> dict[str, Any]:
@@ -537,18 +545,8 @@ def _error_of(failure: Exception) -> OncegateError:
     outcome = outcome_of_exception(failure)
     detail = str(getattr(outcome, "detail", ""))
     if _is_rejected(outcome, RejectionReason.MISCONFIGURED):
-        cure = _CURES.get((failure.operation_name, code))
-        return Misconfigured(f"{detail} ({cure})" if cure else detail)
+        return Misconfigured(detail)
     return Unreachable(f"Cognito refused the call for now: {detail}")
-
-
-_CURES: Final = {
-    # API reference, RevokeToken; developer guide, "Ending user sessions with token revocation".
-    ("RevokeToken", "UnsupportedOperationException"): (
-        "turn on EnableTokenRevocation for the app client: until then, refresh tokens stay valid"
-    ),
-    ("RevokeToken", "UnauthorizedException"): "check client_id= and client_secret=",
-}
 
 
 def _is_rejected(outcome: Outcome, reason: RejectionReason) -> bool:

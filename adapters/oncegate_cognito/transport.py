@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, get_args
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -13,6 +14,7 @@ from oncegate import Misconfigured
 from oncegate.adapters import (
     Call,
     CodeChallenge,
+    Finding,
     Outcome,
     OutcomeUnknown,
     Rejected,
@@ -21,12 +23,14 @@ from oncegate.adapters import (
     WaysIn,
 )
 from oncegate_cognito._app_client import AppClient, check_seconds, check_text
+from oncegate_cognito._checks import check_set_up, safely
 from oncegate_cognito._context import ContextSettings
 from oncegate_cognito._deadlines import limited
+from oncegate_cognito._pool_checks import settings_findings
 from oncegate_cognito._registry import performer_of
 from oncegate_cognito._requests import AuthFlow, Requests
 from oncegate_cognito._responses import MALFORMED
-from oncegate_cognito.errors import outcome_of_exception
+from oncegate_cognito.errors import NOT_COGNITO, outcome_of_exception
 from oncegate_cognito.managed_login import ManagedLogin
 from oncegate_cognito.srp import BadParameters
 from oncegate_cognito.tokens import CognitoTokenService
@@ -228,13 +232,43 @@ class CognitoTransport:
         """Renews, revokes and verifies the tokens of this app client."""
         return self._token_service
 
+    def check(self, *, read_pool: bool = False) -> list[Finding]:
+        """See `oncegate.adapters.Transport.check`.
+
+        The user pool, this machine's clock, the app client, its secret, ``auth_flow``, token
+        revocation, and managed login with its URLs, scopes and providers. It signs in with a random
+        name that no user has: the pool's triggers may run for it.
+
+        Args:
+            read_pool: whether to read the settings of the pool and the app client as well, with the
+                AWS credentials that boto3 finds.
+        """
+        found = check_set_up(
+            self._app,
+            self._token_service.verifier,
+            self._perform,
+            self._requests.auth_flow,
+            self._ways_in,
+        )
+        if read_pool:
+            settings = partial(
+                settings_findings, self._app, self._requests.valid_for, self._ways_in
+            )
+            found += safely("settings", settings)
+        return found
+
     def perform(self, call: Call, context: RequestContext) -> Outcome:
         """See `oncegate.adapters.Transport.perform`."""
+        outcome = self._perform(call, context)
+        self._app.set_up_log.report(type(call).__name__, outcome)
+        return outcome
+
+    def _perform(self, call: Call, context: RequestContext) -> Outcome:
         try:
             with limited(self._call_timeout, context.deadline):
                 return performer_of(call)(call, self._requests.within(context))
         except BadParameters as bad:
-            return Rejected(reason=RejectionReason.MISCONFIGURED, detail=str(bad))
+            return Rejected(reason=RejectionReason.MISCONFIGURED, detail=f"{bad} ({NOT_COGNITO})")
         except (ClientError, BotoCoreError) as failure:
             challenge = getattr(call, "challenge", None)
             return outcome_of_exception(

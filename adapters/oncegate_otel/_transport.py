@@ -9,6 +9,7 @@ from opentelemetry.metrics import MeterProvider
 from oncegate import RequestContext, Tokens
 from oncegate.adapters import (
     Call,
+    Finding,
     ListedDevice,
     NotSent,
     Outcome,
@@ -75,6 +76,10 @@ class MeteredTransport:
             lambda: self._transport.perform(call, context),
             _attributes,
         )
+
+    def check(self) -> list[Finding]:
+        """See `oncegate.adapters.Transport.check`. Nothing is measured."""
+        return self._transport.check()
 
 
 class _MeteredTokenService:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import tempfile
 import threading
 from pathlib import Path
 
 from oncegate.adapters import Device
 from oncegate_vaults import _devices as devices
+from oncegate_vaults.private_files import replace_private
 
 
 class FileVault:
@@ -45,16 +45,4 @@ class FileVault:
             return ()
 
     def _write(self, stored: tuple[Device, ...]) -> None:
-        folder = self._path.parent
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        # mkstemp creates the file with mode 0600, so no other user can read it at any moment.
-        handle, name = tempfile.mkstemp(dir=folder, prefix=self._path.name)
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(devices.write(stored))
-                file.flush()
-                os.fsync(file.fileno())
-            Path(name).replace(self._path)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
+        replace_private(self._path, devices.write(stored))

@@ -91,6 +91,8 @@ class CookieSessions:
                 zlib.decompressobj().decompress(plain, self._LARGEST), *self._stored.accepts
             )
         except (RecordUnreadable, ValueError, binascii.Error, zlib.error):
+            if pieces:
+                self._stored.note_foreign()
             return None
         return record if record.tokens else None
 

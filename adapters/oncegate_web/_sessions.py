@@ -251,6 +251,7 @@ class StoreSessions:
         self._ends = Calls("sign out", most=8, waiting=16)
         self._waiting = BoundedSemaphore(_MOST_WAITING)
         self._unreadable = Quiet()
+        self._has_noted_foreign = False
 
     def create(self, tokens: Tokens) -> str:
         """See `oncegate.adapters.SessionKeeper`. Each sign-in gets a new ID.
@@ -902,7 +903,20 @@ class StoreSessions:
         try:
             return FlowId.parse(session_id or "", self._keys)
         except InvalidInput:
+            if session_id:
+                self.note_foreign()
             return None
+
+    def note_foreign(self) -> None:
+        """Tell the developer, once, that a session's cookie is not of this sign-in."""
+        if not self._has_noted_foreign:
+            self._has_noted_foreign = True
+            self._log.warning(
+                "a session's cookie is not of this sign-in",
+                effect="its user is not signed in here; a sign-in here signs the user out there",
+                cure="if another application runs on this host, on any port, give each its own "
+                "WebSignIn(name=...); after a change of keys, nothing",
+            )
 
     def _found(self, session_id: str | None) -> tuple[FlowId, int, SessionRecord] | None:
         """Return a session with the version and the record that are stored, or None if it has ended."""

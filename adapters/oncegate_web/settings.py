@@ -87,8 +87,8 @@ class Settings(BaseModel):
         allow_insecure: whether plain HTTP is answered on other hosts than this one. Default: False.
         origins: other origins of the same site whose scripts may use the JSON API. Default: none.
         identifier: what users sign in with: ``username`` (default), ``email`` or ``phone``.
-        sign_up: attributes that a new account is asked for, such as ``email``; an empty list for none.
-            Default: no sign-up.
+        sign_up_attributes: attributes that a new account is asked for, such as ``email``; an empty list
+            for none. Default: users create no accounts here.
         providers: identity providers to offer, by Cognito's names, such as ``Google``. Default: none.
         passkey: whether the first page offers passkeys; needs ``USER_AUTH``. Default: False.
         domain: URL of the user pool's domain; needed for ``providers``. Extra: ``oauth``.
@@ -119,7 +119,7 @@ class Settings(BaseModel):
     allow_insecure: bool = False
     origins: _Names = ()
     identifier: Identifier = "username"
-    sign_up: Annotated[tuple[str, ...] | None, NoDecode, BeforeValidator(_split)] = None
+    sign_up_attributes: Annotated[tuple[str, ...] | None, NoDecode, BeforeValidator(_split)] = None
     providers: _Names = ()
     passkey: bool = False
     domain: Annotated[str | None, _Optional] = None
@@ -165,7 +165,8 @@ class Settings(BaseModel):
             raise Misconfigured(f"options: {error}") from None
 
     def _transport(self) -> CognitoTransport:
-        sign_up = SignUpForm(attributes=self.sign_up) if self.sign_up is not None else None
+        asked = self.sign_up_attributes
+        form = SignUpForm(attributes=asked) if asked is not None else None
         providers = tuple(Provider(name=name) for name in self.providers)
         return CognitoTransport(
             pool_id=self.pool_id,
@@ -173,7 +174,7 @@ class Settings(BaseModel):
             client_secret=self.client_secret,
             endpoint_url=self.endpoint_url,
             auth_flow=self.auth_flow,
-            ways_in=WaysIn(sign_up=sign_up, providers=providers, passkey=self.passkey),
+            ways_in=WaysIn(sign_up=form, providers=providers, passkey=self.passkey),
             managed_login=self._managed_login(),
         )
 

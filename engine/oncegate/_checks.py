@@ -6,31 +6,16 @@ import re
 import secrets
 import time
 from collections.abc import Callable, Iterable, Iterator
-from typing import Literal, NamedTuple, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 from oncegate.errors import OncegateError, StoreUnavailable
-from oncegate.ports import RecordStore, StoredRecord
+from oncegate.ports import Finding, RecordStore, StoredRecord
 
 CLOCK_DIFFERENCE = 5.0
 """Seconds by which a machine's clock may differ from the store's before it is reported."""
 
 _ROW_LIFETIME = 60.0
-
-
-class Finding(NamedTuple):
-    """The result of one check.
-
-    Attributes:
-        check: what was checked, such as ``"store saves"``.
-        status: ``"ok"``; ``"warning"`` if it works but should be changed; ``"failed"``.
-        text: what was found. It names no password, no key and no URL.
-        cure: what to do; empty if nothing is to be done.
-    """
-
-    check: str
-    status: Literal["ok", "warning", "failed"]
-    text: str
-    cure: str = ""
+_OWN_STORE = "use one of oncegate's stores; run oncegate.testing.StoreConformance against your own"
 
 
 @runtime_checkable
@@ -74,9 +59,10 @@ def _checked(check: str, run: Callable[[], Finding]) -> Finding:
     except StoreUnavailable as error:
         return Finding(check, "failed", str(error), "check its address, the network, and its log")
     except OncegateError as error:
-        return Finding(check, "failed", str(error))  # the message of `Misconfigured` has the cure
+        return Finding(check, "failed", str(error), "change the store's set-up as this says")
     except Exception as error:  # noqa: BLE001 - a readiness probe must not fail in another way
-        return Finding(check, "failed", f"the store raised {type(error).__name__}")
+        found = f"the store raised {type(error).__name__}"
+        return Finding(check, "failed", found, _OWN_STORE)
 
 
 def _own_findings(store: InspectedStore) -> Iterator[Finding]:
@@ -123,12 +109,7 @@ def _saves(store: RecordStore) -> Finding:
     }
     broken = next((text for text, holds in promises.items() if not holds()), "")
     if broken:
-        return Finding(
-            "store saves",
-            "failed",
-            broken,
-            "use one of oncegate's stores; run oncegate.testing.StoreConformance against your own",
-        )
+        return Finding("store saves", "failed", broken, _OWN_STORE)
     return Finding("store saves", "ok", f"in {milliseconds:.1f} ms")
 
 
@@ -141,10 +122,10 @@ def _has_epoch(store: RecordStore) -> Finding:
     key = secrets.token_hex(16)
     epoch = store.epoch(key)
     if not re.fullmatch("[0-9a-f]{8}", epoch):
-        return Finding("store's epoch", "failed", "it is not 8 hexadecimal digits")
+        return Finding("store's epoch", "failed", "it is not 8 hexadecimal digits", _OWN_STORE)
     other = f"{int(epoch, 16) ^ 1:08x}"
     if store.swap(key, 0, _row(store, 1, other)) or store.load(key) is not None:
-        return Finding("store's epoch", "failed", "a row of another epoch is saved")
+        return Finding("store's epoch", "failed", "a row of another epoch is saved", _OWN_STORE)
     return Finding("store's epoch", "ok", epoch)
 
 

@@ -3,7 +3,7 @@
 Applications import from `oncegate`; this module is for transports, stores, vaults and user interfaces.
 """
 
-from oncegate._checks import CLOCK_DIFFERENCE, Finding, InspectedStore, check_store
+from oncegate._checks import CLOCK_DIFFERENCE, InspectedStore, check_store
 from oncegate._entry_points import load_entry_point
 from oncegate._keys import new_key
 from oncegate._log import logger
@@ -80,6 +80,7 @@ from oncegate.outcomes import (
 from oncegate.ports import (
     Clock,
     DeviceVault,
+    Finding,
     ListedDevice,
     Listener,
     RecordStore,

@@ -15,6 +15,22 @@ from oncegate.tokens import Tokens
 from oncegate.ways_in import WaysIn
 
 
+class Finding(NamedTuple):
+    """The result of one check of a set-up.
+
+    Attributes:
+        check: what was checked, such as ``"store saves"``.
+        status: ``"ok"``; ``"warning"`` if it works but should be changed; ``"failed"``.
+        text: what was found. It names no password, no key and no store's URL.
+        cure: what to do; empty if nothing is to be done.
+    """
+
+    check: str
+    status: Literal["ok", "warning", "failed"]
+    text: str
+    cure: str = ""
+
+
 class Transport(Protocol):
     """Speaks to Cognito. Performs each call at most once and returns its outcome."""
 
@@ -57,6 +73,14 @@ class Transport(Protocol):
             context: the user's request, for ClientMetadata and threat protection. If the transport
                 learns the user's own name before a request that can send a code, it asks
                 `RequestContext.may_send`, and returns `NotSent` (``too_many_codes``) if it may not.
+        """
+        ...
+
+    def check(self) -> list[Finding]:
+        """Return what can be seen of the set-up without a user, for the start of an application.
+
+        It makes no request that can send a code, raises nothing, and ends within seconds. Each finding
+        that is not ``"ok"`` has the cure. A transport without anything to check returns an empty list.
         """
         ...
 

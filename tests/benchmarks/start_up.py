@@ -30,7 +30,7 @@ def imports(quick: bool) -> list[Row]:
     libraries = "import statemachine, pydantic, structlog"
     # pydantic itself is imported by its first use.
     programs = ("import oncegate", libraries, f"{libraries}; pydantic.BaseModel")
-    took = in_turn(5 if quick else 40, *map(_python, programs))
+    took = in_turn(2 if quick else 40, *map(_python, programs))
     return [
         row(
             "import oncegate, compared with python-statemachine, pydantic and structlog", 1.3, *took
@@ -42,7 +42,7 @@ def cli_help(quick: bool) -> list[Row]:
     """Measure ``oncegate --help``, compared with the libraries that print it."""
     command = str(Path(sys.executable).with_name("oncegate"))
     took = in_turn(
-        5 if quick else 40, lambda: _run(command, "--help"), _python("import typer, rich")
+        2 if quick else 40, lambda: _run(command, "--help"), _python("import typer, rich")
     )
     return [row("oncegate --help, compared with importing typer and rich", 1.3, *took)]
 

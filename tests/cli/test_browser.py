@@ -12,6 +12,7 @@ import pytest
 import typer
 
 from oncegate import FlowState, Misconfigured, Step, SubmitAuthorization
+from oncegate_cli import _browser
 from oncegate_cli._browser import Browser, browser_at
 
 ANSWERED = "code=the-code&state=the-state"
@@ -119,6 +120,28 @@ def test_browser_is_opened_once_for_each_address(monkeypatch: pytest.MonkeyPatch
         for one in (step, step, another):
             assert browser.answer(one) is None
     assert opened == [step.authorize_url, another.authorize_url]
+
+
+def test_sign_out_ends_when_the_browser_comes_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    pages: list[str] = []
+
+    def open_page(url: str) -> None:
+        pages.append(httpx.get(url).text)
+
+    monkeypatch.setattr(typer, "launch", open_page)
+    with browser_at(0, opens=True) as browser:
+        assert httpx.get(browser.redirect_uri).status_code == 400, "not before"
+        browser.sign_out(browser.redirect_uri)
+    assert "Go back to the terminal." in pages[0]
+
+
+def test_sign_out_ends_if_the_browser_does_not_come_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[str] = []
+    monkeypatch.setattr(typer, "launch", opened.append)
+    monkeypatch.setattr(_browser, "_SLOWEST_SIGN_OUT", 0.05)
+    with browser_at(0, opens=True) as browser:
+        browser.sign_out("https://auth.example.com/logout")
+    assert opened == ["https://auth.example.com/logout"]
 
 
 def test_port_is_free_again_afterwards() -> None:

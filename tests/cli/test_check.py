@@ -14,6 +14,8 @@ from collections.abc import Iterable
 from contextlib import redirect_stderr, redirect_stdout
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
 from typing import Any, NamedTuple
 
 import pytest
@@ -59,7 +61,7 @@ class TestCommand:
         names = {name: status for status, name in checks}
         assert names.keys() >= {
             "store answers", "store saves", "store's epoch", "clocks",
-            "user pool", "clock", "app client", "user existence",
+            "user pool", "clock", "app client", "user existence", "token revocation",
         }  # fmt: skip
         assert "failed" not in names.values()
 
@@ -67,7 +69,7 @@ class TestCommand:
         for flow in ("USER_SRP_AUTH", "USER_PASSWORD_AUTH", "USER_AUTH"):
             options = [*pool_options(sandbox), "--client-id", sandbox.client_id]
             assert check(*options, "--auth-flow", flow).returncode == 0
-        assert sandbox.calls() == {"InitiateAuth": 3}
+        assert sandbox.calls() == {"InitiateAuth": 3, "RevokeToken": 3}
         assert sandbox.messages() == ()
 
     def test_json_has_status_and_cure_of_each_check(self, sandbox: Sandbox) -> None:
@@ -79,13 +81,13 @@ class TestCommand:
         }
         client = found[-1]
         assert (client["check"], client["status"]) == ("app client", "failed")
-        assert "--client-id" in client["cure"]
+        assert "app client ID" in client["cure"]
 
     def test_missing_pool_exits_with_1_and_the_cure(self, sandbox: Sandbox) -> None:
         done = check("--pool-id", "us-east-1_Missing", "--endpoint-url", sandbox.endpoint)
         assert done.returncode == 1
         assert done.stdout.startswith("failed  user pool: Cognito has no such pool")
-        assert "check --pool-id" in done.stdout
+        assert "check the user pool ID" in done.stdout
 
     def test_unreachable_cognito_exits_with_1(self) -> None:
         url = f"http://127.0.0.1:{free_port()}"
@@ -101,7 +103,7 @@ class TestCommand:
             done = check(*options, "--auth-flow", "CUSTOM_AUTH")
         assert done.returncode == 1
         assert "CUSTOM_AUTH is not enabled" in done.stdout
-        assert "allow the flow in the app client" in done.stdout
+        assert "add the flow to the app client's ExplicitAuthFlows" in done.stdout
 
     def test_client_that_tells_which_users_exist_is_a_warning(self) -> None:
         seed = Seed(pool=PoolSeed(prevent_user_existence_errors=False), users=DEMO_SEED.users)
@@ -111,6 +113,54 @@ class TestCommand:
         assert done.returncode == 0
         assert "warning user existence" in done.stdout
         assert "PreventUserExistenceErrors" in done.stdout
+
+    def test_callback_that_is_not_registered_fails_with_the_cure(self) -> None:
+        seed = Seed(pool=PoolSeed(callback_urls=("https://app.example.com/auth/callback",)))
+        with Sandbox(seed) as cognito:
+            options = [*pool_options(cognito), "--client-id", cognito.client_id]
+            right = check(*options, "--redirect-uri", "https://app.example.com/auth/callback")
+            wrong = check(*options, "--redirect-uri", "https://app.example.com/callback")
+        assert right.returncode == 0, right.stdout + right.stderr
+        assert "ok      managed login" in right.stdout
+        assert wrong.returncode == 1
+        assert "failed  redirect_uri: redirect_mismatch" in wrong.stdout
+        assert (
+            "add https://app.example.com/callback to the app client's CallbackURLs" in wrong.stdout
+        )
+
+    def test_pool_that_is_read_has_more_findings(
+        self, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "an-access-key")
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "a-secret-key")
+        options = [*pool_options(sandbox), "--client-id", sandbox.client_id]
+        done = check(*options, "--read-pool")
+        assert done.returncode == 0, done.stdout
+        assert "ok      settings" in done.stdout
+        assert "settings" not in check(*options).stdout
+
+    def test_application_is_checked_with_its_own_settings(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        module: Any = ModuleType("shop_of_test_check")
+        module.web = SimpleNamespace(
+            check_set_up=lambda: [Finding("cookies", "failed", "not secure", "serve HTTPS")]
+        )
+        monkeypatch.setitem(sys.modules, module.__name__, module)
+        monkeypatch.setenv("ONCEGATE_POOL_ID", "us-east-1_NotAsked1")
+        done = check("--app", f"{module.__name__}:web")
+        assert done.returncode == 1
+        assert done.stdout == "failed  cookies: not secure → serve HTTPS\n"
+
+    def test_application_whose_import_raises_is_a_usage_error_without_its_words(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        (tmp_path / "broken_of_test_check.py").write_text("raise RuntimeError('hunter22')")
+        monkeypatch.syspath_prepend(tmp_path)
+        done = check("--app", "broken_of_test_check:web")
+        assert done.returncode == 2
+        assert "raises RuntimeError" in done.stderr
+        assert "hunter22" not in done.stderr
 
     def test_clock_that_differs_from_cognitos_is_a_warning(self) -> None:
         with Answering('{"keys": [{}]}', behind=90.0) as url:
@@ -124,6 +174,18 @@ class TestCommand:
             ([], "--store"),
             (["--store", "nope://user:hunter22@x"], "no store for this URL"),
             (["--store", "memory://", "--client-id", "c"], "--pool-id"),
+            (
+                ["--pool-id", "us-east-1_P1", "--redirect-uri", "https://a/auth/callback"],
+                "--client-id",
+            ),
+            (
+                ["--pool-id", "us-east-1_P1", "--client-id", "c", "--redirect-uri", "https://a/b"],
+                "--domain",
+            ),
+            (["--app", "nocolon"], "MODULE:NAME"),
+            (["--app", "no_such_module:web"], "no_such_module raises ModuleNotFoundError"),
+            (["--app", "tests.cli.scripts:web"], "has no web"),
+            (["--app", "tests.cli.scripts:Lines"], "no WebSignIn"),
             (["--pool-id", "nope"], "pool_id"),
             (["--pool-id", "us-east-1_P1", "--endpoint-url", "http://10.0.0.1"], "https"),
         ],

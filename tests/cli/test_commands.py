@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -17,6 +18,7 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
+from tests.cli.scripts import options
 
 import oncegate
 from oncegate_cli._adapters import needs_extra
@@ -29,14 +31,6 @@ def run(*arguments: str, stdin: str = "", **more: Any) -> subprocess.CompletedPr
     return subprocess.run(
         [*ONCEGATE, *arguments], input=stdin, capture_output=True, text=True, timeout=60, **more
     )
-
-
-def options(sandbox: Sandbox) -> list[str]:
-    return [
-        "--pool-id", sandbox.pool_id,
-        "--client-id", sandbox.client_id,
-        "--endpoint-url", sandbox.endpoint,
-    ]  # fmt: skip
 
 
 class TestSignIn:
@@ -232,8 +226,11 @@ def test_invalid_usage_exits_with_2(arguments: list[str]) -> None:
     assert "Traceback" not in done.stderr
 
 
-def test_signin_has_no_password_option() -> None:
-    assert "password" not in run("signin", "--help").stdout.lower().replace("user_password", "")
+def test_no_option_takes_a_password_as_its_value() -> None:
+    for command in ("login", "signin"):
+        shown = run(command, "--help").stdout
+        options = re.findall(r"--\S*(?:password|code|token|secret)\S*(?: <\S+>)?", shown)
+        assert options == ["--password-stdin"]
 
 
 @pytest.mark.parametrize(

@@ -11,10 +11,10 @@ import typer
 from oncegate import SignIn, __version__
 from oncegate.adapters import CheckPassword, NotSent
 from oncegate.testing import ScriptedTransport
+from oncegate_cli._account import metadata as metadata_of
 from oncegate_cli._options import Exit
 from oncegate_cli._signin import sign_in_at
 from oncegate_cli._terminal import Terminal
-from oncegate_cli.main import _metadata
 from oncegate_stores import MemoryStore
 
 
@@ -46,7 +46,7 @@ def test_call_has_user_agent_and_language_of_environment(
 def test_call_has_the_metadata_of_the_options(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", io.StringIO("ana\nsome password\n"))
     transport = ScriptedTransport(NotSent(cause="unreachable"))
-    metadata = _metadata(["tenant=a=b", "empty="])
+    metadata = metadata_of(["tenant=a=b", "empty="])
     sign_in_at(Terminal(), SignIn(transport=transport, store=MemoryStore()), metadata)
     assert transport.contexts[0].client_metadata == {"tenant": "a=b", "empty": ""}
 
@@ -54,7 +54,7 @@ def test_call_has_the_metadata_of_the_options(monkeypatch: pytest.MonkeyPatch) -
 @pytest.mark.parametrize("item", ["tenant", "=value", "", "tenant=\udcff"])
 def test_metadata_without_a_name_or_value_is_a_usage_error(item: str) -> None:
     with pytest.raises(typer.BadParameter):
-        _metadata([item])
+        metadata_of([item])
 
 
 def test_invalid_field_alone_is_read_again(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ import httpx
 import pytest
 import typer
 from pydantic import SecretStr
-from tests.cli.scripts import Lines
+from tests.cli.scripts import Lines, options
 
 from oncegate import PasswordPolicy, Provider, SignIn, Tokens, WaysIn
 from oncegate.adapters import (
@@ -69,14 +69,6 @@ class Run:
         out, self.shown = self._capsys.readouterr()
         self.result = json.loads(out) if out else {}
         return code
-
-
-def options(sandbox: Sandbox) -> list[str]:
-    return [
-        "--pool-id", sandbox.pool_id,
-        "--client-id", sandbox.client_id,
-        "--endpoint-url", sandbox.endpoint,
-    ]  # fmt: skip
 
 
 class TestSignUp:
@@ -413,6 +405,57 @@ class TestProvidersOfTheSandbox:
         assert oncegate(*arguments) == Exit.REFUSED
         assert oncegate.result["message"]["code"] == "provider_denied"
         assert "oauth2/token" not in sandbox.calls()
+
+    def test_logout_ends_the_session_of_managed_login_in_the_browser(
+        self,
+        oncegate: Run,
+        google: Callable[[str], None],
+        sandbox: Sandbox,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        google("continue")
+        arguments = ("--with", "Google", "--callback-port", "0", "--insecure-storage")
+        assert oncegate("login", *options(sandbox), *arguments) == Exit.SIGNED_IN
+        assert "Signed in as Google_" in oncegate.shown
+        opened, pages = [], []
+
+        def visit(url: str) -> None:
+            opened.append(url)
+            pages.append(httpx.get(url, follow_redirects=True).text)
+
+        def launch(url: str) -> None:
+            threading.Thread(target=visit, args=(url,)).start()
+
+        monkeypatch.setattr(typer, "launch", launch)
+        assert oncegate("logout", *options(sandbox)) == Exit.SIGNED_IN
+        assert opened == [oncegate.result["logout_url"]]
+        assert oncegate.result["revoked"] is True
+        assert opened[0] in oncegate.shown.splitlines()
+        assert "Go back to the terminal." in pages[0]
+
+    def test_logout_opens_the_address_if_the_port_is_in_use(
+        self, oncegate: Run, google: Callable[[str], None], sandbox: Sandbox, monkeypatch: Any
+    ) -> None:
+        google("continue")
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port = free.getsockname()[1]
+        arguments = ("--with", "Google", "--callback-port", str(port), "--insecure-storage")
+        assert oncegate("login", *options(sandbox), *arguments) == Exit.SIGNED_IN
+        opened: list[str] = []
+        monkeypatch.setattr(typer, "launch", opened.append)
+        with socket.create_server(("127.0.0.1", port)):
+            assert oncegate("logout", *options(sandbox)) == Exit.SIGNED_IN
+        assert opened == [oncegate.result["logout_url"]]
+
+    def test_logout_with_no_browser_prints_the_address_alone(
+        self, oncegate: Run, google: Callable[[str], None], sandbox: Sandbox, monkeypatch: Any
+    ) -> None:
+        google("continue")
+        arguments = ("--with", "Google", "--callback-port", "0", "--insecure-storage")
+        oncegate("login", *options(sandbox), *arguments)
+        monkeypatch.setattr(typer, "launch", lambda _: pytest.fail("the browser was opened"))
+        assert oncegate("logout", *options(sandbox), "--no-browser") == Exit.SIGNED_IN
+        assert oncegate.result["logout_url"] in oncegate.shown.splitlines()
 
 
 class TestReadPool:

@@ -73,6 +73,7 @@ class TestRedis:
             app_id, token_service = transport.app_id, transport.token_service
             max_call_seconds, is_passwordless = transport.max_call_seconds, False
             ways_in = transport.ways_in
+            check = transport.check
 
             def perform(self, call: Call, context: RequestContext) -> Outcome:
                 outcome = transport.perform(call, context)

@@ -450,3 +450,53 @@ def test_session_is_announced_although_the_store_failed_once(sandbox: Sandbox) -
         web._site._sessions.announce = real  # type: ignore[method-assign]
         assert _sent(web, client, "/", **values).signals[0].is_first
     assert seen.names.count("on_signed_in") == 1
+
+
+# ── two applications on one host ──
+
+
+def _application(name: str, sessions: Any, store: Any = None) -> WebSignIn:
+    key = f"{name}-Xk3mZ8qPvR5tLw9dHs2jYf7bNc4gKe6aq3Fh0pL8"
+    more: Any = {"store": store} if store else {}
+    return web_for(ScriptedTransport(), keys=key, sessions=sessions, **more)
+
+
+@pytest.mark.parametrize("sessions", ["server", "cookie"])
+def test_cookie_of_another_application_on_the_host_is_told_with_the_cure_once(
+    sessions: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Cookies do not differ by port, so both have the same one (RFC 6265, 8.5)."""
+    ours, theirs = _application("ours", sessions), _application("theirs", sessions)
+    with client_of("flask", ours) as client, caplog.at_level(logging.WARNING, "oncegate"):
+        client.cookies.update(session_cookies(theirs))
+        for _ in range(3):
+            assert client.get("/orders").status_code == 303
+    (line,) = caplog.messages
+    assert "WebSignIn(name=" in line
+
+
+def test_browser_without_a_session_is_no_news(caplog: pytest.LogCaptureFixture) -> None:
+    web = _application("ours", "server")
+    with client_of("flask", web) as client, caplog.at_level(logging.WARNING, "oncegate"):
+        client.get("/orders")
+        client.cookies.update(session_cookies(web))
+        assert client.get("/orders").status_code == 200
+        client.delete("/auth/session")
+        client.get("/orders")
+    assert caplog.messages == []
+
+
+@pytest.mark.parametrize("sessions", ["server", "cookie"])
+def test_sign_ins_of_two_names_do_not_sign_each_other_out(sessions: Any) -> None:
+    shop = web_for(ScriptedTransport(), sessions=sessions)
+    staff = web_for(ScriptedTransport(), sessions=sessions, name="staff")
+    with client_of("flask", shop) as client:
+        client.cookies.update(session_cookies(shop, "ana"))
+        client.cookies.update(session_cookies(staff, "bob"))
+        for web, name in ((shop, "ana"), (staff, "bob")):
+            user = web.user_of(_request(client))
+            assert user is not None
+            assert user.username == name
+        client.delete("/auth/session")
+        assert shop.user_of(_request(client)) is None
+        assert staff.user_of(_request(client)) is not None

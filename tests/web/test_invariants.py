@@ -18,10 +18,10 @@ FILES = [
     # oncegate.d.ts declares the events of the API, and the catalogues have a text for each.
     if path.suffix in {".py", ".js", ".html", ".css"}
 ]
-# "remember_device" is also the name of a field, of a code.
+# `sign_up=` is a way in of the transport, too. "remember_device" is also the name of a field, of a code.
 EVENTS = [event.machine_event for event in EVENT_TYPES if event is not RememberDevice]
 NAMES = re.compile(
-    rf"(?<![\w.])({'|'.join(EVENTS)}|{'|'.join(name.replace('_', '-') for name in EVENTS)})(?![\w(-])"
+    rf"(?<![\w.])({'|'.join(EVENTS)}|{'|'.join(name.replace('_', '-') for name in EVENTS)})(?![\w(=-])"
 )
 
 

@@ -18,6 +18,7 @@ from oncegate.adapters import (
     CheckCode,
     CheckPassword,
     CodeChallenge,
+    Finding,
     ListedDevice,
     Outcome,
     TokenService,
@@ -91,6 +92,9 @@ class MinimalTransport:
                 tokens = Tokens(access_token="access-0", refresh_token="refresh")
                 return TokensIssued(tokens=tokens)
         raise NotImplementedError
+
+    def check(self) -> list[Finding]:
+        return []
 
 
 def _sign_in(client: httpx.Client) -> Visit:

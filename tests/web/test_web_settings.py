@@ -44,7 +44,7 @@ def test_settings_of_the_environment_make_a_sign_in(environment: Any) -> None:
         CLIENT_SECRET="",
         SESSION_LIFETIME="3600",
         ORIGINS="https://a.example, https://b.example",
-        SIGN_UP="email,given_name",
+        SIGN_UP_ATTRIBUTES="email,given_name",
         IDENTIFIER="username",
         NAME="staff",
         PROVIDERS="Google",

@@ -21,7 +21,7 @@ from oncegate.outcomes import (
     RejectionReason,
     TokensIssued,
 )
-from oncegate.ports import TokenService, Transport
+from oncegate.ports import Finding, TokenService, Transport
 from oncegate.ways_in import WaysIn
 
 
@@ -34,6 +34,7 @@ class ScriptedTransport:
     Attributes:
         calls: the calls, in order.
         contexts: the request context of each call.
+        findings: what `check` returns.
     """
 
     app_id = "scripted"
@@ -46,6 +47,7 @@ class ScriptedTransport:
         self.outcomes = deque(outcomes)
         self.calls: list[Call] = []
         self.contexts: list[RequestContext] = []
+        self.findings: list[Finding] = []
 
     def perform(self, call: Call, context: RequestContext) -> Outcome:
         """Record the call, and return the next outcome."""
@@ -53,6 +55,10 @@ class ScriptedTransport:
         self.contexts.append(context)
         outcome = self.outcomes.popleft()
         return outcome(call) if callable(outcome) else outcome
+
+    def check(self) -> list[Finding]:
+        """Return the findings."""
+        return list(self.findings)
 
 
 class SentMessage(Protocol):
@@ -155,3 +161,24 @@ class TransportConformance:
     def test_longest_call_is_bounded(self) -> None:
         with self.cognito() as cognito:
             assert 0 < self._at(cognito).max_call_seconds < 600
+
+    def test_check_of_a_working_set_up_sends_nothing(self) -> None:
+        with self.cognito() as cognito:
+            assert all(finding.status == "ok" for finding in self._at(cognito).check())
+            assert cognito.messages() in ([], ())
+
+    def test_check_of_an_unknown_client_fails_with_the_cure(self) -> None:
+        with self.cognito() as cognito:
+            transport = self.make(
+                pool_id=cognito.pool_id, client_id="nosuchclient", endpoint_url=cognito.endpoint
+            )
+            found = transport.check()
+            assert not found or any(finding.status == "failed" for finding in found)
+            assert all(finding.cure for finding in found if finding.status != "ok")
+
+    def test_check_raises_nothing_if_cognito_is_unreachable(self) -> None:
+        with self.cognito() as cognito:
+            transport = self._at(cognito)
+        found = transport.check()
+        assert not found or any(finding.status == "failed" for finding in found)
+        assert all(finding.cure for finding in found if finding.status != "ok")

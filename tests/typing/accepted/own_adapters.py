@@ -16,6 +16,7 @@ from oncegate.adapters import (
     CodeChallenge,
     Device,
     DeviceVault,
+    Finding,
     ListedDevice,
     Listener,
     Outcome,
@@ -87,6 +88,9 @@ class OwnTransport:
                 return TokensIssued(tokens=Tokens(access_token="access"))
             case _:
                 return OutcomeUnknown(detail=context.user_agent)
+
+    def check(self) -> list[Finding]:
+        return [Finding("app client", "warning", "it has a secret", "rotate it")]
 
 
 class OwnStore:

@@ -16,7 +16,15 @@ from oncegate import (
     Tokens,
     WaysIn,
 )
-from oncegate.adapters import Call, Outcome, RecordStore, StoredRecord, TokenService, Transport
+from oncegate.adapters import (
+    Call,
+    Finding,
+    Outcome,
+    RecordStore,
+    StoredRecord,
+    TokenService,
+    Transport,
+)
 
 
 def calls_without_a_version(sign_in: SignIn, step: Step) -> None:
@@ -55,6 +63,9 @@ class TransportWithoutTokens:
     ways_in = WaysIn()
 
     def perform(self, call: Call, context: RequestContext) -> Outcome:
+        raise NotImplementedError
+
+    def check(self) -> list[Finding]:
         raise NotImplementedError
 
 
