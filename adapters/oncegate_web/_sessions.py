@@ -516,9 +516,10 @@ class StoreSessions:
         try:
             access = self._tokens.verify(fresh.access_token, "access")
             if fresh.id_token:
+                # Whatever a pool's trigger puts into an ID token, scopes are those of the access token.
                 claims = {
                     **self._tokens.verify(fresh.id_token, "id"),
-                    **({"scope": access["scope"]} if "scope" in access else {}),
+                    "scope": access.get("scope", ""),
                 }
             else:
                 claims = {**access, **before}

@@ -456,9 +456,29 @@ class WebSignIn:
 
     def _to_sign_in(self, request: Request, query: str) -> Response:
         if request.wants_html:
-            onward = quote(request.path, safe="/")
-            return self._finished(request, redirect(f"{request.prefix}/?{query}next={onward}"))
+            onward = quote(self._onward(request), safe="/")
+            query = f"{query}next={onward}" if onward else query.removesuffix("&")
+            return self._finished(
+                request, redirect(f"{request.prefix}/" + (f"?{query}" if query else ""))
+            )
         return self._finished(request, problem(401, "not_signed_in", "Unauthorized"))
+
+    def _onward(self, request: Request) -> str:
+        """Return where a user goes after the sign-in: of a form, the page that it was on."""
+        if request.method in {"GET", "HEAD"}:
+            return request.path
+        origin, referer = self._as_seen(request).origin, request.headers.get("referer", "")
+        return referer.removeprefix(origin) if referer.startswith(f"{origin}/") else ""
+
+    def too_many_requests(self, request: Request) -> Response:
+        """Return the answer of a host's own limit of rates: a 429, or for a form a redirect to a page.
+
+        Args:
+            request: for a page or the API of this sign-in, as `respond` takes it.
+        """
+        request = self._as_seen(request)
+        answer = self._error_page(request, 429, "too_many_requests", retry_after=60)
+        return self._finished(request, answer)
 
     def forbidden(self, request: Request) -> Response:
         """Return the answer to a user who lacks a group or a scope: a page (HTML) or a problem (403)."""

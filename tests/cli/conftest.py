@@ -32,3 +32,9 @@ def models_read_once() -> Iterator[None]:
     cached = cache(read)
     with mock.patch.object(JSONFileLoader, "load_file", lambda _, path: cached(LOADER, path)):
         yield
+
+
+@pytest.fixture(autouse=True)
+def without_coverage_in_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Start commands without coverage, which doubles their time: other tests run them in this process."""
+    monkeypatch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)

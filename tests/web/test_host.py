@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
@@ -500,3 +501,37 @@ def test_sign_ins_of_two_names_do_not_sign_each_other_out(sessions: Any) -> None
         client.delete("/auth/session")
         assert shop.user_of(_request(client)) is None
         assert staff.user_of(_request(client)) is not None
+
+
+# ── guards of forms ──
+
+
+@pytest.mark.parametrize(
+    ("method", "referer", "onward"),
+    [
+        ("GET", "http://shop.localhost/other", "/cart"),
+        ("POST", "http://shop.localhost/other?a=1", "/other?a=1"),
+        ("POST", "http://evil.example/other", ""),
+        ("POST", "http://shop.localhost.evil.example/other", ""),
+        ("POST", "", ""),
+    ],
+)
+def test_form_of_a_user_who_has_to_sign_in_leads_back_to_its_page(
+    method: str, referer: str, onward: str
+) -> None:
+    """The path of a form may take only POST, so it is no page to return to."""
+    web = web_for(ScriptedTransport())
+    headers = Fields({"accept": "text/html", "referer": referer})
+    request = Request(method, "/cart", prefix="/auth", host="shop.localhost", headers=headers)
+    for answer in (web.sign_in_first(request), web.sign_in_again(request)):
+        query = parse_qs(urlsplit(answer.headers["Location"]).query)
+        assert query.get("next", [""]) == [onward]
+
+
+def test_limit_of_the_host_is_answered_with_a_redirect_or_a_problem() -> None:
+    web = web_for(ScriptedTransport())
+    form = web.too_many_requests(_request(None, "/", "POST"))
+    assert form.status == 303
+    script = Request("POST", "/flows", prefix="/auth", host="shop.localhost")
+    problem = web.too_many_requests(script)
+    assert (problem.status, problem.headers["Retry-After"]) == (429, "60")

@@ -164,3 +164,17 @@ def test_scopes_are_those_of_the_verified_access_token(browser: Browser) -> None
     assert user is not None
     assert user.scopes == ("aws.cognito.signin.user.admin",)
     assert user.claims["token_use"] == "id"
+
+
+def test_scope_in_an_id_token_grants_nothing(
+    browser: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A trigger of the pool may put any claim into an ID token (pre token generation)."""
+
+    def verify(_: object, token: str, use: str = "access") -> dict[str, Any]:
+        return {"sub": "s", **({"scope": "orders/write"} if use == "id" else {})}
+
+    monkeypatch.setattr(CognitoTokenService, "verify", verify)
+    user = browser.sessions.find(browser.sessions.create(browser.tokens))
+    assert user is not None
+    assert user.scopes == ()
