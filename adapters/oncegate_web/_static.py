@@ -9,7 +9,7 @@ from pathlib import Path
 
 from oncegate_web.http import Request, Response
 
-_FOLDER = Path(__file__).with_name("static")
+_FOLDER = Path(__file__).with_name("assets")
 _OF_PAGES = {"page.css", "page.js", "step.js"}
 
 

@@ -17,7 +17,7 @@ from tests.web.example_apps import web_at
 
 from oncegate_stores import SQLiteStore
 from oncegate_web import WebSignIn
-from oncegate_web.fastapi import mount
+from oncegate_web.fastapi import CurrentUser, mount
 
 
 def spa(web: WebSignIn, dist: Path | None, latency: list[float], requests: list[str]) -> FastAPI:
@@ -35,6 +35,10 @@ def spa(web: WebSignIn, dist: Path | None, latency: list[float], requests: list[
         return await call_next(request)
 
     mount(app, web, prefix="/auth")
+
+    @app.get("/api/orders/mine")
+    def mine(user: CurrentUser) -> Any:
+        return [{"id": 1, "user": user.username}]
 
     @app.get("/{path:path}")
     def page(path: str) -> Any:

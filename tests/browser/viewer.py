@@ -22,7 +22,7 @@ from oncegate_web._csp import content_security_policy
 from oncegate_web._static import static_file
 from oncegate_web.http import Request
 
-STATIC = Path(oncegate_web.__file__).with_name("static")
+STATIC = Path(oncegate_web.__file__).with_name("assets")
 THEME = """.oncegate {
   --og-accent: light-dark(#0b7a4b, #6fd3a4);
   --og-on-accent: light-dark(#fff, #06251a);

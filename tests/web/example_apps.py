@@ -21,6 +21,7 @@ from oncegate_web import WebSignIn
 
 KEY = "q3Fh0pL8vJ2xTnC5sWbY7uKdE1rGmA9zXoQf6iHtVw4"
 FRAMEWORKS = ("fastapi", "flask", "django")
+DJANGO_DATABASE = "file:django?mode=memory&cache=shared"
 
 
 def web_for(transport: Transport, **more: Any) -> WebSignIn:
@@ -128,6 +129,10 @@ def django_app(web: WebSignIn) -> Any:
             TEMPLATES=[
                 {"BACKEND": "django.template.backends.django.DjangoTemplates", "APP_DIRS": True}
             ],
+            # For the tests of Django's own users, which add its apps: it cannot be changed later.
+            DATABASES={
+                "default": {"ENGINE": "django.db.backends.sqlite3", "NAME": DJANGO_DATABASE}
+            },
             ONCEGATE="example_project.web",
         )
         django.setup()

@@ -172,8 +172,11 @@ def test_document_has_the_members_and_codes_of_problems() -> None:
 
 
 def test_document_requires_the_list_of_sessions() -> None:
-    answer = document("/auth")["paths"]["/sessions"]["get"]["responses"]["200"]
-    listed = answer["content"]["application/json"]["schema"]
+    api = document("/auth")
+    answer = api["paths"]["/sessions"]["get"]["responses"]["200"]
+    schema = answer["content"]["application/json"]["schema"]
+    assert schema == {"$ref": "#/components/schemas/Sessions"}
+    listed = api["components"]["schemas"]["Sessions"]
     assert listed["required"] == list(listed["properties"]) == ["sessions"]
 
 

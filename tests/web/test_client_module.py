@@ -16,7 +16,7 @@ from tests.web.servers import serving
 
 import oncegate_web
 
-STATIC = Path(oncegate_web.__file__).with_name("static")
+STATIC = Path(oncegate_web.__file__).with_name("assets")
 CLIENT = Path(__file__).with_name("client")
 
 pytestmark = pytest.mark.needs("node")

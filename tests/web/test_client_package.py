@@ -14,7 +14,7 @@ import oncegate_web
 from oncegate import Misconfigured, __version__
 from oncegate_web.client import npm_version, write_package
 
-STATIC = Path(oncegate_web.__file__).with_name("static")
+STATIC = Path(oncegate_web.__file__).with_name("assets")
 MODULES = {"client.js", "connection.js", "oncegate.d.ts", "oncegate.js", "passkey.js"}
 
 

@@ -21,7 +21,7 @@ from oncegate.challenges.code import CodeChallenge
 from oncegate.machine.advance import _OFFERED
 from oncegate_web._openapi import document
 
-STATIC = Path(oncegate_web.__file__).with_name("static")
+STATIC = Path(oncegate_web.__file__).with_name("assets")
 CLIENT = Path(__file__).with_name("client")
 MODULES = ("client.js", "connection.js", "oncegate.js", "passkey.js")
 COMPILERS = ("typescript", "typescript-latest")

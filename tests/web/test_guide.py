@@ -29,7 +29,7 @@ from oncegate_web import JinjaRenderer
 from oncegate_web.settings import Settings
 from oncegate_web.testing import session_cookies, sign_in
 
-STATIC = Path(oncegate_web.__file__).with_name("static")
+STATIC = Path(oncegate_web.__file__).with_name("assets")
 
 
 def of_guide(test: str) -> str:
@@ -299,9 +299,9 @@ def test_names_in_the_page_on_moving_exist() -> None:
         assert found.origin is not None
         # Those of Django cannot be imported without a project.
         source = Path(found.origin).read_text("utf-8")
-        assert re.search(rf"\b((class|def) {attribute}\b|{attribute}\b,?$)", source, re.MULTILINE) or (
-            f'"{attribute}"' in source
-        ), name
+        assert re.search(
+            rf"\b((class|def) {attribute}\b|{attribute}\b,?$)", source, re.MULTILINE
+        ) or (f'"{attribute}"' in source), name
     settings = set(re.findall(r"`ONCEGATE_(\w+)`", page)) | {"POOL_ID", "CLIENT_ID", "STORE"}
     assert settings <= {name.upper() for name in Settings.model_fields}
     events = {event.machine_event for event in EVENT_TYPES}

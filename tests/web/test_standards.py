@@ -59,7 +59,7 @@ from oncegate_web.pages import PageBuilder
 
 ANA = {"username": "ana", "password": "Correct-horse-1"}
 CODE = {"code": "123456"}
-STATIC = Path(oncegate_web.__file__).with_name("static")
+STATIC = Path(oncegate_web.__file__).with_name("assets")
 SCRIPTS = {
     name: re.sub(r"//.*|/\*.*?\*/", "", (STATIC / name).read_text("utf-8"))
     for name in ("oncegate.js", "page.js", "step.js", "passkey.js")

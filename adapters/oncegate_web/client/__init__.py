@@ -9,7 +9,7 @@ from pathlib import Path
 from oncegate import Misconfigured, __version__
 
 _MANIFEST = "package.json"
-_STATIC = Path(__file__).parent.with_name("static")
+_STATIC = Path(__file__).parent.with_name("assets")
 _VERSION = re.compile(r"(\d+\.\d+\.\d+)(?:\.?(a|b|rc|dev)(\d+))?")
 _PRE_RELEASES = {"a": "alpha", "b": "beta", "rc": "rc", "dev": "dev"}
 

@@ -1,11 +1,12 @@
 // A sign-in in Angular, without zones. Buttons are never disabled: whatever is clicked, one code is sent.
 
-import { Component, inject, provideZonelessChangeDetection } from "@angular/core";
+import { Component, inject, provideZonelessChangeDetection, signal } from "@angular/core";
 import { bootstrapApplication } from "@angular/platform-browser";
 
 import type { Action, Step } from "oncegate";
 
 import { Auth } from "./auth";
+import { Order, Orders } from "./orders";
 
 @Component({
   selector: "shop-root",
@@ -16,6 +17,8 @@ import { Auth } from "./auth";
       @if (now.error; as error) { <p role="alert">{{ error.message }}</p> }
       @if (now.status === "authenticated") {
         <p>Orders of {{ now.user.username }} <button (click)="auth.client.signOut()">Sign out</button></p>
+        <button (click)="show()">My orders</button>
+        <ul>@for (order of orders(); track order.id) { <li>Order {{ order.id }} of {{ order.user }}</li> }</ul>
       } @else if (now.step) {
         @let step = now.step;
         <h1>{{ step.title }}</h1>
@@ -59,6 +62,12 @@ import { Auth } from "./auth";
 })
 export class Shop {
   protected readonly auth = inject(Auth);
+  protected readonly orders = signal<readonly Order[]>([]);
+  private readonly api = inject(Orders);
+
+  protected async show(): Promise<void> {
+    this.orders.set(await this.api.mine());
+  }
 
   /** The actions of any state, as one type. */
   protected actionsOf(step: Step): readonly Action[] {

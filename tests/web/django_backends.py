@@ -1,0 +1,34 @@
+"""Backends of a project with rules of its own. Importable once Django's apps are loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.contrib.auth.models import Group, User
+from django.db.models import QuerySet
+
+from oncegate_web.django.backends import CognitoBackend
+
+
+class NobodyBackend(CognitoBackend):
+    def verify_claims(self, claims: Mapping[str, Any]) -> bool:
+        return False
+
+
+class StaffBackend(CognitoBackend):
+    """The group ``staff`` of the pool is Django's ``is_staff``, and the others are Django's groups."""
+
+    def update_user(self, user: Any, claims: Mapping[str, Any]) -> None:
+        super().update_user(user, claims)
+        groups = claims.get("cognito:groups", [])
+        user.is_staff = "staff" in groups
+        user.save(update_fields=["is_staff"])
+        user.groups.set(Group.objects.filter(name__in=groups))
+
+
+class ByAddressBackend(CognitoBackend):
+    def filter_users_by_claims(self, claims: Mapping[str, Any]) -> QuerySet[Any]:
+        if not claims.get("email_verified"):
+            return User.objects.none()
+        return User.objects.filter(email=claims["email"])
