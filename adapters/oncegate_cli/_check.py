@@ -13,6 +13,7 @@ from rich.text import Text
 
 from oncegate import Misconfigured, OncegateError
 from oncegate.adapters import Finding
+from oncegate_cli._options import printable
 
 _STYLES = {"ok": "green", "warning": "yellow", "failed": "red"}
 
@@ -49,11 +50,11 @@ def sign_in_of(path: str) -> Checked:
         raise  # its message says what to do
     except AttributeError:
         problem = f"{name} has no {attributes}"
-    except Exception as error:  # noqa: BLE001 - the application's own code
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - the application's own code
         problem = f"importing {name} raises {type(error).__name__}: try python -c 'import {name}'"
     if problem:
         raise Misconfigured(f"--app: {problem}")
-    if not isinstance(found, Checked):
+    if isinstance(found, type) or not isinstance(found, Checked):
         raise Misconfigured(f"--app: {path} is no WebSignIn: it has no check_set_up()")
     return found
 
@@ -79,5 +80,5 @@ def _line(finding: Finding) -> Text:
     cure = f" → {finding.cure}" if finding.cure else ""
     return Text.assemble(
         (f"{finding.status:<8}", _STYLES[finding.status]),
-        f"{finding.check}: {finding.text}{cure}",
+        printable(f"{finding.check}: {finding.text}{cure}"),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -31,7 +32,14 @@ from oncegate_cli import _demo as scenes
 from oncegate_cli import _sessions as sessions
 from oncegate_cli._browser import Browser, browser_at
 from oncegate_cli._diagram import draw, write_all
-from oncegate_cli._options import DEFAULT_PROFILE, Account, DeviceAction, Exit, Format
+from oncegate_cli._options import (
+    DEFAULT_PROFILE,
+    Account,
+    DeviceAction,
+    Exit,
+    Format,
+    printable,
+)
 from oncegate_cli._signin import as_json_text, report, sign_in_at
 from oncegate_cli._terminal import Terminal
 
@@ -201,7 +209,7 @@ def status(account: Account, *, as_json: bool) -> Exit:
     elif kept:
         for name, value in facts.items():
             shown = {True: "yes", False: "no"}.get(value, value) if name != "profile" else value
-            print(f"{name.replace('_', ' '):<24}{shown}")
+            print(printable(f"{name.replace('_', ' '):<24}{shown}"))
     return Exit.SIGNED_IN if kept else _sign_in_first(account)
 
 
@@ -231,14 +239,18 @@ def logout(account: Account, *, opens_browser: bool, as_json: bool) -> Exit:
     """Run ``oncegate logout``."""
     file = sessions.SessionFile(account)
     kept, failure = None, ""
-    try:
-        kept = file.load(checked=False)
-        if kept:
-            failure = _revocation_failure(kept, account)
-    except Misconfigured as error:
-        failure = f"The tokens were not revoked, and are valid until they expire: {error}"
-    finally:
-        file.remove()  # in any case, also if the user interrupts the call
+    with ExitStack() as until_the_end:
+        with suppress(OncegateError):  # one that hangs must not keep the user signed in
+            # A command that is renewing the tokens would save them again afterwards.
+            until_the_end.enter_context(file.locked())
+        try:
+            kept = file.load(checked=False)
+            if kept:
+                failure = _revocation_failure(kept, account)
+        except Misconfigured as error:
+            failure = f"The tokens were not revoked, and are valid until they expire: {error}"
+        finally:
+            file.remove()  # in any case, also if the user interrupts the call
     url = adapters.logout_url(account, kept) if kept else None
     if as_json:
         facts = {"was_signed_in": kept is not None, "revoked": bool(kept and not failure)}
@@ -280,7 +292,7 @@ def _sign_in_first(account: Account) -> Exit:
 
 def _say(text: str) -> None:
     """Show a line on standard error, so that standard output has only results."""
-    Console(stderr=True, highlight=False, soft_wrap=True).print(Text(text))
+    Console(stderr=True, highlight=False, soft_wrap=True).print(Text(printable(text)))
 
 
 def _time(seconds: float) -> str:

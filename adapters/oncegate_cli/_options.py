@@ -40,6 +40,11 @@ class DeviceAction(StrEnum):
     FORGET = "forget"
 
 
+def printable(text: str) -> str:
+    """Return text without what controls a terminal: names and Cognito's words are not ours."""
+    return "".join(one if one.isprintable() else "\N{REPLACEMENT CHARACTER}" for one in text)
+
+
 DEFAULT_PROFILE: Final = "default"
 
 DEFAULT_CALLBACK_PORT: Final = 8765

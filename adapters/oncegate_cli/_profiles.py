@@ -77,14 +77,14 @@ def _read(path: Path) -> _File:
         raise Misconfigured(f"{path}: not UTF-8") from None
     try:
         return _File.model_validate(tomllib.loads(text))
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise Misconfigured(f"{path}: invalid TOML: {error}") from None
     except ValidationError as error:
         problems = error.errors(include_input=False, include_context=False, include_url=False)
         words = "; ".join(
             _words(problem["loc"], problem["type"], problem["msg"]) for problem in problems
         )
         raise Misconfigured(f"{path}: {words}") from None
+    except (ValueError, RecursionError) as error:  # of tomllib, and a number of 4300 digits
+        raise Misconfigured(f"{path}: invalid TOML: {error}") from None
 
 
 def _check_owner(path: Path, status: os.stat_result) -> None:

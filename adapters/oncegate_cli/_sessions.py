@@ -9,7 +9,6 @@ does not write to the keyring. With ``--insecure-storage``, the file is not seal
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import os
 import time
@@ -19,7 +18,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from oncegate import (
     Misconfigured,
@@ -158,9 +157,13 @@ class SessionFile:
         Raises:
             Misconfigured: the keyring does not work, or the folder cannot be written.
         """
-        self._key = None if insecure else _made_key(self.path.stem)
         with self.locked():
-            pass
+            self._key = None if insecure else _made_key(self.path.stem)
+
+    def renew_key(self) -> None:
+        """Take the key from the keyring again: a logout may have removed it since `prepare`."""
+        if self._key:
+            self._key = _made_key(self.path.stem)
 
     def load(self, *, checked: bool = True) -> KeptSession | None:
         """Return the session; None if there is none, or one that is unreadable.
@@ -188,7 +191,7 @@ class SessionFile:
             return None
         except OSError as error:
             raise Misconfigured(f"{self.path}: {error.strerror}") from None
-        except (ValidationError, RecordUnreadable, binascii.Error):
+        except (ValueError, RecordUnreadable):  # of pydantic, base64 and text that is no ASCII
             return None
 
     def save(self, session: KeptSession) -> None:
@@ -215,7 +218,9 @@ class SessionFile:
             Misconfigured: the file cannot be removed.
         """
         try:
-            self.path.unlink(missing_ok=True)
+            # Also what a command that was killed while it wrote has left.
+            for path in self.path.parent.glob(f"{self.path.name}*"):
+                path.unlink(missing_ok=True)
         except OSError as error:
             raise Misconfigured(f"{self.path}: {error.strerror}") from None
         with suppress(
@@ -313,6 +318,14 @@ def _stored_key(name: str) -> str | None:
     return found
 
 
+def _is_key(text: str) -> bool:
+    try:
+        SealingKeys(text)
+    except (Misconfigured, ValueError):
+        return False
+    return True
+
+
 def _made_key(name: str) -> str:
     """Return the key of a session's file in the keyring; a new one if there is none.
 
@@ -320,7 +333,7 @@ def _made_key(name: str) -> str:
         Misconfigured: the keyring does not answer, does not store the key, or is not installed.
     """
     found = _stored_key(name)
-    if found:
+    if found and _is_key(found):
         return found
     made, error = new_key(), "it forgets what is stored"
     try:
@@ -421,5 +434,6 @@ def keep(file: SessionFile, account: Account, session: KeptSession) -> KeptSessi
     with file.locked():
         with suppress(Misconfigured):  # that of another storage, which does not answer
             replaced = SessionFile(account).load(checked=False)
+        file.renew_key()
         file.save(session)
     return replaced

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from oncegate_cli._account import CHECK, CLIENT, SIGN_IN, WITH_PROVIDER, takes_account
-from oncegate_cli._options import Account, DeviceAction, Exit, Format
+from oncegate_cli._options import Account, DeviceAction, Exit, Format, printable
 
 app = typer.Typer(
     name="oncegate",
@@ -407,20 +407,34 @@ def web_client(
 def run(arguments: list[str] | None = None) -> int:
     """Run a command line and return its exit code. No user input causes a traceback."""
     try:
+        if sys.stdout is None:
+            raise OSError("standard output is closed")
         app(arguments)
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else 0
+    except OSError as error:
+        if error.filename is not None:
+            raise  # not that of standard output
+        return _not_written(error)
     except Exception as error:  # noqa: BLE001 - a bug is raised again
         return _code_of(error)
     if code == Exit.INTERRUPTED:
         _print_error("interrupted")
     try:
         sys.stdout.flush()
-    except BrokenPipeError:
-        # The reader closed the pipe. Python would report it once more when it closes stdout.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return Exit.REFUSED
+    except OSError as error:
+        return _not_written(error)
     return code
+
+
+def _not_written(error: OSError) -> Exit:
+    """Report that the result was not written: the reader closed the pipe, or a disk is full."""
+    if sys.stdout is not None:
+        # Python would report it once more when it closes stdout.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if not isinstance(error, BrokenPipeError):
+        _print_error(f"standard output: {error.strerror or error}")
+    return Exit.REFUSED
 
 
 def _code_of(error: Exception) -> Exit:
@@ -441,4 +455,4 @@ def _print_error(text: str) -> None:
     from rich.console import Console
     from rich.text import Text
 
-    Console(stderr=True).print(Text(f"oncegate: {text}", style="red"))
+    Console(stderr=True).print(Text(f"oncegate: {printable(text)}", style="red"))

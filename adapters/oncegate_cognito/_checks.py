@@ -38,6 +38,7 @@ from oncegate_cognito.tokens import TokenVerifier, trusted
 Perform = Callable[[Call, RequestContext], Outcome]
 
 _MOST_WORDS: Final = 200
+_MOST_BYTES: Final = 100_000
 _USER_SCOPE: Final = "aws.cognito.signin.user.admin"
 _REACH: Final = (
     "allow HTTPS to {host} from this machine: firewall, NAT, proxy; and check the region"
@@ -106,7 +107,7 @@ def check_keys(keys_urls: Iterable[str], timeout: float = 10.0) -> list[Finding]
             count, date = run_in_time(("check", url), partial(_fetch_keys, url, timeout), timeout)
         except urllib.error.HTTPError as error:
             error.close()
-            failures.append(_http_finding(error.code))
+            failures.append(_http_finding(error.code, url))
         except (OSError, HTTPException, ValueError, KeyError, TypeError) as error:
             reason = getattr(error, "reason", error)
             found = f"no answer ({type(reason).__name__})"
@@ -120,8 +121,23 @@ def check_keys(keys_urls: Iterable[str], timeout: float = 10.0) -> list[Finding]
 
 def _fetch_keys(url: str, timeout: float) -> tuple[int, str]:
     # The scheme was checked: https, or http on this machine.
-    with urllib.request.urlopen(url, timeout=timeout, context=trusted()) as answer:  # noqa: S310
-        return len(json.load(answer)["keys"]), answer.headers.get("Date") or ""
+    opener = urllib.request.build_opener(
+        urllib.request.HTTPSHandler(context=trusted()), _NoRedirects()
+    )
+    with opener.open(url, timeout=timeout) as answer:
+        keys = json.loads(answer.read(_MOST_BYTES))["keys"]
+        if not (isinstance(keys, list) and keys):
+            raise ValueError("no keys")
+        # A cache's answer has the time of its origin (RFC 9111, 5.1).
+        date = "" if "Age" in answer.headers else answer.headers.get("Date")
+        return len(keys), date or ""
+
+
+class _NoRedirects(urllib.request.HTTPRedirectHandler):
+    """Follows nothing: Cognito redirects no such request, and who does must not choose the host."""
+
+    def redirect_request(self, *_: Any) -> None:
+        return None
 
 
 def _cure_of(reason: object, url: str) -> str:
@@ -132,9 +148,12 @@ def _cure_of(reason: object, url: str) -> str:
     return _REACH.format(host=urlsplit(url).hostname)
 
 
-def _http_finding(status: int) -> Finding:
-    if status >= 500:
+def _http_finding(status: int, url: str) -> Finding:
+    if status >= 500 or status in {408, 429}:
         return Finding("Cognito answers", "failed", f"HTTP {status}", _LATER)
+    if status not in {400, 404}:  # Cognito's own words for a pool that does not exist
+        cure = _REACH.format(host=urlsplit(url).hostname)
+        return Finding("Cognito answers", "failed", f"something else answers: HTTP {status}", cure)
     found = f"Cognito has no such pool (HTTP {status})"
     return Finding("user pool", "failed", found, "check the user pool ID, and its region")
 

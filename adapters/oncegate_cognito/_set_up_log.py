@@ -7,7 +7,7 @@ import time
 from typing import Final
 
 from oncegate.adapters import Outcome, Rejected, RejectionReason, logger
-from oncegate_cognito.errors import is_set_up
+from oncegate_cognito.errors import is_set_up, words_and_cure
 
 _QUIET_SECONDS: Final = 60.0
 
@@ -35,12 +35,11 @@ class SetUpLog:
         if is_told or not is_set_up(outcome):
             return
         detail = str(getattr(outcome, "detail", ""))
+        # Cognito's words may differ each time, such as those of a trigger.
+        cause = words_and_cure(detail)[1]
         now = time.monotonic()
         with self._lock:
-            if now - self._logged_at.get(detail, -_QUIET_SECONDS) < _QUIET_SECONDS:
+            if now - self._logged_at.get(cause, -_QUIET_SECONDS) < _QUIET_SECONDS:
                 return
-            # Cognito's words may differ each time, such as those of a trigger.
-            if len(self._logged_at) > 100:
-                self._logged_at.clear()
-            self._logged_at[detail] = now
+            self._logged_at[cause] = now
         self._log.error("wrong set-up", operation=operation, detail=detail)

@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 
 from oncegate import InvalidToken, OncegateError, SignedOut, StoreUnavailable, Unreachable
 from oncegate.adapters import logger
+from oncegate_web._quiet import Quiet
 
 PATIENCE = 5.0
 """Seconds that a request waits for a call to Cognito, or for that of another worker."""
@@ -66,6 +67,8 @@ class Calls:
         self._closed_until = 0.0
         self._fails = False
         self._log = logger()
+        self._quiet = Quiet()
+        self._has_told = False
 
     def run(self, session: str, job: Callable[[], _Result]) -> _Result:
         """Run a job that calls Cognito, and return its result.
@@ -144,7 +147,8 @@ class Calls:
             elif seconds >= _SLOW and len(self._failed) < _FAILURES:
                 self._failed.add(session)
                 self._closed_until = time.monotonic() + _PAUSE
-        if error is not None and not is_answer and not was_failing:
+        if error is not None and not is_answer and not was_failing and self._quiet.was_quiet():
+            self._has_told = True
             self._log.warning(
                 "calls for sessions fail",
                 purpose=self._purpose,
@@ -152,5 +156,6 @@ class Calls:
                 reason=str(error) if isinstance(error, OncegateError) else "",
                 effect="sessions go on; a request whose tokens have expired is answered with 503",
             )
-        elif is_answer and was_failing:
+        elif is_answer and was_failing and self._has_told:
+            self._has_told = False
             self._log.warning("calls for sessions succeed again", purpose=self._purpose)

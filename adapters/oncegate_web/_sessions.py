@@ -316,17 +316,21 @@ class StoreSessions:
             if self._swap(session, version, record.but(is_announced=True)):
                 return True
 
-    def bearer(self, token: str) -> User:
-        """Return the user of an access token.
+    def bearer(self, token: str) -> User | OncegateError:
+        """Return the user of an access token, or why there is none; see `WebSignIn.bearer_user`.
 
-        Raises:
-            InvalidToken: it is forged, expired, or for another client or use.
-            Unreachable: the pool's public keys could not be fetched.
+        In the request's own thread: any caller can send such tokens, and would take the places of
+        `Calls`. The token service limits how long the pool's keys are fetched.
         """
         if self._tokens is None:
-            raise InvalidToken("the transport has no token service to verify tokens")
-        verify = partial(self._tokens.verify, token, "access")
-        claims = self._verifications.run("bearer tokens", verify)
+            return InvalidToken("the transport has no token service to verify tokens")
+        try:
+            claims = self._tokens.verify(token, "access")
+        except OncegateError as error:
+            return error.with_traceback(None)  # its frames hold the token
+        except Exception as error:  # noqa: BLE001 - whatever it is, it does not say "invalid"
+            self._log.error("bearer token not verified", error=type(error).__name__)
+            return Unreachable("the token could not be verified")
         seconds = max(0, int(claims.get("exp", 0) - self._now()))
         return user_of(claims, Tokens(access_token=token, expires_in=seconds))
 
@@ -516,13 +520,14 @@ class StoreSessions:
         try:
             access = self._tokens.verify(fresh.access_token, "access")
             if fresh.id_token:
-                # Whatever a pool's trigger puts into an ID token, scopes are those of the access token.
-                claims = {
-                    **self._tokens.verify(fresh.id_token, "id"),
-                    "scope": access.get("scope", ""),
-                }
+                claims = {**self._tokens.verify(fresh.id_token, "id")}
+            elif record.tokens and record.tokens.id_token:
+                claims = {**before}  # a renewal without an ID token: the one before goes on
             else:
-                claims = {**access, **before}
+                claims = {**access}  # nothing of before, or a group that was taken away would stay
+            # A trigger can add such a claim to an ID token; rights are those of the access token.
+            claims.pop("scope", None)
+            claims |= {"scope": access["scope"]} if "scope" in access else {}
         except Unreachable:
             raise
         except InvalidToken as error:

@@ -6,15 +6,17 @@ They reach the host in two ways: `oncegate_web.Response.signals`, for the integr
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from inspect import iscoroutinefunction
 
+from oncegate import Misconfigured
 from oncegate.adapters import Transition, logger
 from oncegate_web._about import about
 from oncegate_web._user import User
-from oncegate_web.http import Request, Response
+from oncegate_web.http import Request
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,24 +81,32 @@ _COLLECTED: ContextVar[list[Signal] | None] = ContextVar("oncegate_signals", def
 
 
 @contextmanager
-def collecting(response: Response) -> Iterator[None]:
-    """Add the signals of the transitions of this request to its response."""
-    token = _COLLECTED.set(response.signals)
+def collecting() -> Iterator[list[Signal]]:
+    """Yield the list of what is noted for this request, also if it fails afterwards."""
+    found: list[Signal] = []
+    token = _COLLECTED.set(found)
     try:
-        yield
+        yield found
     finally:
         _COLLECTED.reset(token)
 
 
+def note(signal: Signal) -> None:
+    """Note a signal of this request."""
+    found = _COLLECTED.get()
+    if found is not None:
+        found.append(signal)
+
+
 def collect(transition: Transition, /) -> None:
     """Note what a transition means to the application. A listener (`oncegate.adapters.Listener`)."""
-    found = _COLLECTED.get()
-    if found is None or transition.suppressed:
+    if transition.suppressed:
         return
     if transition.delivered:
-        found.append(CodeSent(transition.user, transition.delivered))
-    if transition.cause == "rejected":
-        found.append(SignInFailed(transition.user, transition.message or ""))
+        note(CodeSent(transition.user, transition.delivered))
+    # Without a message nothing failed for the user: an unknown user's reset goes on like any other's.
+    if transition.cause == "rejected" and transition.message:
+        note(SignInFailed(transition.user, transition.message))
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,9 +118,15 @@ class Hooks:
     on_sign_in_failed: Callable[[SignInFailed, Request], object] | None = None
     on_code_sent: Callable[[CodeSent, Request], object] | None = None
 
-    def call(self, request: Request, response: Response) -> None:
-        """Call the hooks of the signals of a response. What they raise is logged: it is too late."""
-        for signal in response.signals:
+    def __post_init__(self) -> None:
+        for one in fields(self):
+            hook = getattr(self, one.name)
+            if hook is not None and (not callable(hook) or iscoroutinefunction(hook)):
+                raise Misconfigured(f"{one.name} is a function, and no async one: (user, request)")
+
+    def call(self, request: Request, signals: Iterable[Signal]) -> None:
+        """Call the hooks of the signals of a request. What they raise is logged: it is too late."""
+        for signal in signals:
             try:
                 self._call(request, signal)
             except Exception as error:  # noqa: BLE001 - whatever an application's function raises

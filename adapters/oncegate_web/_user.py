@@ -60,6 +60,9 @@ class User:
         """What pages call the user: the name, the email address, or the username."""
         return str(self.claims.get("name") or self.claims.get("email") or self.username)
 
+    def __hash__(self) -> int:
+        return hash(self.get_id())
+
     def get_id(self) -> str:
         """Return the user's unchanging ID, or the username if there is none."""
         return self.sub or self.username

@@ -28,7 +28,7 @@ from oncegate_web._context import Contexts, MetadataHook, context_of
 from oncegate_web._csp import content_security_policy
 from oncegate_web._quiet import Quiet
 from oncegate_web._sessions import IDLE_LIFETIME, LIFETIME, RECHECK
-from oncegate_web._signals import CodeSent, Hooks, SignInFailed
+from oncegate_web._signals import CodeSent, Hooks, SignInFailed, collecting
 from oncegate_web._static import static_file
 from oncegate_web._translations import Identifier, Translators
 from oncegate_web._user import Session, User
@@ -156,7 +156,8 @@ class WebSignIn:
         frame_ancestors: ``frame-ancestors`` of the Content-Security-Policy. Default: no framing.
         on_signed_in: is called with the `User` and the `Request` when a user has signed in, once for
             each sign-in. ``request.native`` is the framework's own request. The hooks are called after
-            the fact, in the thread of the request; what they raise is logged.
+            the fact, in the thread of the request; what they raise is logged. Pass slow work to a
+            queue: its time could tell a caller whether a code was sent.
         on_signed_out: is called with the `User` and the `Request` when a browser's session has ended:
             by a sign-out, or by another sign-in in the same browser; not if it ends elsewhere, or by
             time.
@@ -369,8 +370,9 @@ class WebSignIn:
         response = Response(204, b"")
         if url := self._site.logout_url(request):
             response.headers["Location"] = url
-        self._site.end_session(request, response)
-        self._hooks.call(request, response)
+        with collecting() as response.signals:
+            self._site.end_session(request, response)
+        self._hooks.call(request, response.signals)
         return response
 
     def bearer_user(self, token: str) -> User:
@@ -383,7 +385,11 @@ class WebSignIn:
             InvalidToken: it is forged, expired, or for another client or use.
             Unreachable: the pool's public keys could not be fetched.
         """
-        return self._site.bearer(token)
+        found = self._site.bearer(token)
+        del token  # error reporters store the local variables of a traceback
+        if isinstance(found, OncegateError):
+            raise found
+        return found
 
     def is_recent(self, user: User, seconds: float) -> bool:
         """Return whether a user has typed a password or a code within so many seconds.
@@ -522,12 +528,15 @@ class WebSignIn:
         error reporters store the variables of its frames: passwords and codes.
         """
         request = self._as_seen(request)
-        try:
-            response = self._refused(request) or self._routed(request)
-        except Exception as error:  # noqa: BLE001 - logged, without what it holds
-            response = self._failed(request, error)
-        self._hooks.call(request, response)
-        return self._finished(request, response)
+        with collecting() as signals:
+            try:
+                response = self._refused(request) or self._routed(request)
+            except Exception as error:  # noqa: BLE001 - logged, without what it holds
+                response = self._failed(request, error)
+        response = self._finished(request, response)
+        response.signals = signals
+        self._hooks.call(request, signals)
+        return response
 
     def _as_seen(self, request: Request) -> Request:
         """Return the request as the browser sent it."""

@@ -107,7 +107,7 @@ class Api:
         else:
             step = self._site.shown(request, step)
         response = self._step(request, step)
-        response.cookies, response.signals = sent.cookies, sent.signals
+        response.cookies = sent.cookies
         return response
 
     def _event_of(self, body: bytes) -> tuple[Event, int, bool | None, BrowserContext]:

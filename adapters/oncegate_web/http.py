@@ -27,6 +27,9 @@ FORM, HTML, JSON, PROBLEM = (
 )
 
 _REQUEST_ID = re.compile(r"[\x20-\x7e]{1,128}")
+COOKIES = ("flow", "session", "device", "keep", "known", "next")
+"""What the names of a sign-in's cookies end with, after its own name; a dot and more may follow."""
+
 _COOKIE_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _OF_PROXIES = (
     *("forwarded", "via", "x-real-ip"),
@@ -146,8 +149,9 @@ def without_cookies(header: str, name: str) -> str:
         header: as received.
         name: name of the sign-in.
     """
-    ours = (f"{name}_", f"__Host-{name}_")
-    others = [part for part in header.split(";") if not part.strip().startswith(ours)]
+    # By their whole names: another sign-in's name may begin like this one's.
+    ours = re.compile(rf"(__Host-)?{re.escape(name)}_({'|'.join(COOKIES)})(\.[^=]*)?=")
+    others = [part for part in header.split(";") if not ours.match(part.strip())]
     return ";".join(others).removeprefix(" ")
 
 

@@ -25,7 +25,7 @@ from pydantic import (
 from oncegate import Misconfigured, MissingExtra, Provider, SealingKeys, SignUpForm, WaysIn
 
 try:
-    from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+    from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict, SettingsError
 except ModuleNotFoundError as error:
     raise MissingExtra("web") from error
 
@@ -49,6 +49,12 @@ def _split(value: object) -> object:
 def _or_none(value: object) -> object:
     """Return None for an empty text: a variable that is set to nothing."""
     return None if value == "" else value
+
+
+def _true_or_none(value: object) -> object:
+    """Return what a variable of the environment says, such as ``true`` or ``1``."""
+    text = value.lower() if isinstance(value, str) else ""
+    return True if text in {"true", "1"} else None if value == "" else value
 
 
 _Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
@@ -115,7 +121,7 @@ class Settings(BaseModel):
     logout_redirect: Annotated[str | None, _Optional] = None
     session_lifetime: PositiveFloat | None = None
     session_idle_lifetime: PositiveFloat | None = None
-    secure: Literal[True] | None = None
+    secure: Annotated[Literal[True] | None, BeforeValidator(_true_or_none)] = None
     allow_insecure: bool = False
     origins: _Names = ()
     identifier: Identifier = "username"
@@ -194,15 +200,24 @@ class OncegateSettings(Settings, BaseSettings):
     """
 
     model_config = SettingsConfigDict(
-        env_prefix=ENV_PREFIX, extra="ignore", frozen=True, hide_input_in_errors=True
+        env_prefix=ENV_PREFIX,
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+        hide_input_in_errors=True,
     )
 
     def __init__(self, **given: Any) -> None:
         _check_spelling()
+        is_no_json = False
         try:
             super().__init__(**given)
         except ValidationError as error:
             raise _misconfigured(error, "the environment", _of_environment) from None
+        except SettingsError:
+            is_no_json = True
+        if is_no_json:  # outside of ``except``: the error's cause has the whole text
+            raise Misconfigured("the environment: ONCEGATE_OPTIONS is no JSON object")
         if not self.keys:
             raise Misconfigured(
                 "the environment: ONCEGATE_KEYS is missing; `oncegate key` prints a key"
@@ -222,8 +237,10 @@ def settings_from(
     Raises:
         Misconfigured: a setting is missing, unknown or invalid. The error names all of them.
     """
+    if not isinstance(given, Mapping):
+        raise Misconfigured(f"{where} is a dictionary of settings")
     names = {spelled(name): name for name in Settings.model_fields}
-    unknown = sorted(key for key in given if key not in names)
+    unknown = sorted(str(key) for key in given if key not in names)
     if unknown:
         raise Misconfigured(
             f"{where}: {', '.join(unknown)} is no setting; there are {', '.join(sorted(names))}"

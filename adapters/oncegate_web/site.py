@@ -16,6 +16,7 @@ from oncegate import (
     InvalidInput,
     LogListener,
     Misconfigured,
+    OncegateError,
     RecordTooNew,
     RecordUnreadable,
     SealingKeys,
@@ -52,11 +53,11 @@ from oncegate_web._sessions import (
     StoreSessions,
     user_of,
 )
-from oncegate_web._signals import SessionBegan, SessionEnded, collect, collecting
+from oncegate_web._signals import SessionBegan, SessionEnded, collect, note
 from oncegate_web._translations import Translators
 from oncegate_web._user import Session, User
 from oncegate_web._waiting import Waiting
-from oncegate_web.http import Cookie, Request, Response, local_path
+from oncegate_web.http import COOKIES, Cookie, Request, Response, local_path
 
 _YEAR = 365 * 86400
 _NAMES = {"username", "provider"}
@@ -124,7 +125,7 @@ class Site:
         self._secure = secure
         self._lifetime = int(session_lifetime)
         self._flow, self._session, self._device, self._keep, self._known, self._next = (
-            f"{name}_{what}" for what in ("flow", "session", "device", "keep", "known", "next")
+            f"{name}_{what}" for what in COOKIES
         )
         self.audit = AuditLog(self._keys)
         """Written to if the application wants it; `AuditLog.pseudonym` in any case."""
@@ -176,7 +177,12 @@ class Site:
 
     def check_set_up(self) -> list[Finding]:
         """See `oncegate_web.WebSignIn.check_set_up`."""
-        return [*self.check_store(), *self._check_transport(), self._keys_finding()]
+        try:
+            of_transport = self._check_transport()
+        except Exception as error:  # noqa: BLE001 - the start of an application must not fail by a check
+            text = f"its check raised {type(error).__name__}"
+            of_transport = [Finding("transport", "failed", text, "mend the transport's check()")]
+        return [*self.check_store(), *of_transport, self._keys_finding()]
 
     def _keys_finding(self) -> Finding:
         if self._keys.can_seal:
@@ -373,7 +379,7 @@ class Site:
         if self._keys.can_seal:
             users = frozenset(known_users(self._known_cookie(request), self._keys))
             context = replace(context, device_vault=vault, known_users=users)
-        with self._waiting.place(key) as has_place, collecting(response):
+        with self._waiting.place(key) as has_place:
             if not has_place:
                 context = replace(context, patience=0.0)
             step = self._driver.send(StepRef(own.text, version), event, context=context)
@@ -402,7 +408,7 @@ class Site:
         """Tell the application of each new session once, which costs a write to the store."""
         self._sessions.announces = True
 
-    def bearer(self, token: str) -> User:
+    def bearer(self, token: str) -> User | OncegateError:
         """See `StoreSessions.bearer`."""
         return self._sessions.bearer(token)
 
@@ -426,13 +432,13 @@ class Site:
             self._sessions.end_others(step.session_id, context_of(request))
         has_it = self._session_id(request) == step.session_id
         if not has_it:
-            self._end(request, response)
+            self._end(request)
         hand_over = self._hand_over_in_cookies if self._in_cookies else self._hand_over
         if not hand_over(request, response, step.session_id, record):
             # The browser may have had it in its cookies.
             return bool(self._in_cookies) and has_it and self.user_of(request) is not None
         if not has_it:
-            self._note_began(step.session_id, record, response)
+            self._note_began(step.session_id, record)
         return True
 
     def _hand_over(
@@ -465,15 +471,13 @@ class Site:
             response.cookies.append(self._cookie(name, value, request, max_age))
         return True
 
-    def _note_began(
-        self, session_id: str | None, record: SessionRecord | None, response: Response
-    ) -> None:
+    def _note_began(self, session_id: str | None, record: SessionRecord | None) -> None:
         """Note for the application that a browser has received a session."""
         if record is not None and record.tokens is not None and record.claims is not None:
             session = FlowId.parse(session_id or "", self._keys)
             user = user_of(record.claims, record.tokens)
             is_first = self._sessions.announce(session_id)
-            response.signals.append(SessionBegan(session.key, user, is_first))
+            note(SessionBegan(session.key, user, is_first))
 
     def cookies_for_test(
         self, tokens: Tokens, claims: Mapping[str, Any], *, is_secure: bool
@@ -502,7 +506,7 @@ class Site:
 
     def end_session(self, request: Request, response: Response) -> None:
         """Sign out: end the session, revoke its tokens, and delete the cookies."""
-        self._end(request, response)
+        self._end(request)
         self.set_flow(request, response, None)
         for name in (self._keep, *self._session_names()):
             response.cookies.append(self._cookie(name, None, request))
@@ -539,7 +543,7 @@ class Site:
         """Sign the user out everywhere; raises what `StoreSessions.end_everywhere` raises."""
         held = self._held_tokens(request)
         ended = self._sessions.end_everywhere(self._session_id(request), held, context_of(request))
-        self._note_ended(request, response, ended, held)
+        self._note_ended(request, ended, held)
         self.end_session(request, response)
 
     def end_sessions_of(self, sub: str) -> int:
@@ -551,20 +555,20 @@ class Site:
             self.audit.write("sessions_ended", user=ended[0].username, number=len(ended))
         return len(ended)
 
-    def _end(self, request: Request, response: Response) -> None:
+    def _end(self, request: Request) -> None:
         """End the session of the browser, if it has one."""
         held = self._held_tokens(request)
         ended = self._sessions.end(self._session_id(request), held, context_of(request))
-        self._note_ended(request, response, ended, held)
+        self._note_ended(request, ended, held)
 
     def _note_ended(
-        self, request: Request, response: Response, ended: SessionRecord | None, held: Tokens | None
+        self, request: Request, ended: SessionRecord | None, held: Tokens | None
     ) -> None:
         """Note for the application that the browser's session has ended."""
         tokens = (ended.tokens or held) if ended else None
         if ended and tokens:
             user = user_of(ended.claims or {}, tokens)
-            response.signals.append(SessionEnded(self._session_name(request), user))
+            note(SessionEnded(self._session_name(request), user))
 
     def _held_tokens(self, request: Request) -> Tokens | None:
         """Return the tokens in the browser's cookies."""

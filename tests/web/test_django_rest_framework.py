@@ -135,7 +135,7 @@ def test_error_in_the_verification_shows_no_token(client: httpx.Client, pool: Po
     pool.verifies, planted = fail, token("planted")
     with override_settings(DEBUG=True):
         answer = client.get("/orders", headers={**bearer(planted), "accept": "text/html"})
-    assert (answer.status_code, "a mistake" in answer.text) == (500, True)
+    assert answer.status_code == 503
     assert planted not in answer.text
 
 

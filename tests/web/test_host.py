@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from traceback import walk_tb
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
 from tests.doubles import ManualClock, a_text, the_tokens
-from tests.web.example_apps import client_of, web_at, web_for
+from tests.web.example_apps import InLoop, client_of, web_at, web_for
+from tests.web.outages import TokenDouble, transport_with
 from tests.web.pages import Program, Visit
 
-from oncegate import InvalidToken, StoreUnavailable
-from oncegate.adapters import Rejected, RejectionReason
+from oncegate import InvalidToken, Misconfigured, StoreUnavailable, Unreachable
+from oncegate.adapters import Rejected, RejectionReason, Transition
 from oncegate.testing import ScriptedTransport
 from oncegate_sandbox import Sandbox
 from oncegate_web import (
@@ -29,7 +32,8 @@ from oncegate_web import (
     User,
     WebSignIn,
 )
-from oncegate_web.http import Fields
+from oncegate_web._signals import collect, collecting
+from oncegate_web.http import Fields, without_cookies
 from oncegate_web.testing import session_cookies, sign_in
 
 ANA = {"username": "ana", "password": "Correct-horse-1"}
@@ -535,3 +539,164 @@ def test_limit_of_the_host_is_answered_with_a_redirect_or_a_problem() -> None:
     script = Request("POST", "/flows", prefix="/auth", host="shop.localhost")
     problem = web.too_many_requests(script)
     assert (problem.status, problem.headers["Retry-After"]) == (429, "60")
+
+
+# ── names of sign-ins, one of which begins like the other ──
+
+
+@pytest.mark.parametrize(
+    ("header", "name", "left"),
+    [
+        ("shop_session=a; shop_admin_session=b; x=c", "shop", "shop_admin_session=b; x=c"),
+        ("shop_session=a; shop_admin_session=b", "shop_admin", "shop_session=a"),
+        (
+            "__Host-shop_flow.1a2b=a; __Host-shop_admin_flow.1a2b=b",
+            "shop",
+            "__Host-shop_admin_flow.1a2b=b",
+        ),
+        ("shop_session.0=a; shop_session.1=b; shop_sessions=c", "shop", "shop_sessions=c"),
+        ("shop_keep=a; shop_device=b; shop_known=c; shop_next=d", "shop", ""),
+    ],
+)
+def test_cookies_of_one_sign_in_are_taken_and_those_of_another_stay(
+    header: str, name: str, left: str
+) -> None:
+    assert without_cookies(header, name) == left
+
+
+@pytest.mark.parametrize("inner_name", ["staff", "shop_admin"])
+@pytest.mark.parametrize("is_staff", [False, True])
+def test_sub_application_has_its_own_sign_in(inner_name: str, is_staff: bool) -> None:
+    from fastapi import FastAPI, Security
+
+    from oncegate_web.fastapi import mount
+
+    shop, staff = (web_for(ScriptedTransport(), name=name) for name in ("shop", inner_name))
+    inner, app = FastAPI(), FastAPI()
+    auth = mount(inner, staff)
+
+    @inner.get("/x")
+    def x(user: User = Security(auth.current_user())) -> dict[str, str]:  # noqa: B008
+        return {"user": user.username}
+
+    mount(app, shop)
+    app.mount("/admin", inner)
+    with httpx.Client(transport=InLoop(app), base_url="http://localhost") as client:
+        client.cookies.update(session_cookies(staff if is_staff else shop, "bob"))
+        assert client.get("/admin/x").status_code == (200 if is_staff else 401)
+
+
+# ── what fails around a signal ──
+
+
+def test_sign_out_is_told_although_the_request_failed_afterwards(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seen = Told()
+    web = web_for(ScriptedTransport(), **seen.hooks)
+    with client_of("flask", web) as client:
+        client.cookies.update(session_cookies(web))
+
+        def fail(*_: object) -> None:
+            raise StoreUnavailable("down")
+
+        monkeypatch.setattr(web._site, "set_flow", fail)
+        assert client.delete("/auth/session").status_code == 503
+    assert seen.names == ["on_signed_out"]
+
+
+@pytest.mark.parametrize("hook", ["print", 5])
+def test_hook_that_cannot_be_called_is_refused(hook: Any) -> None:
+    with pytest.raises(Misconfigured, match="on_signed_in"):
+        web_for(ScriptedTransport(), on_signed_in=hook)
+
+
+def test_async_hook_is_refused_because_nothing_would_await_it() -> None:
+    async def hook(user: User, request: Request) -> None: ...
+
+    with pytest.raises(Misconfigured, match="no async one"):
+        web_for(ScriptedTransport(), on_code_sent=hook)
+
+
+def test_rejection_of_which_the_user_is_not_told_is_no_failure() -> None:
+    """A reset for an unknown user goes on like that of any other (P6)."""
+    rejected = Transition("f", "requesting_reset", "awaiting_reset", "rejected", 2, 0.0, None, "")
+    with collecting() as signals:
+        collect(rejected)
+        collect(rejected._replace(message="wrong_code", suppressed="stale", delivered="SMS"))
+        assert signals == []
+        collect(rejected._replace(message="wrong_code", user="ana"))
+    assert signals == [SignInFailed("ana", "wrong_code")]
+
+
+def test_check_of_a_transport_that_raises_is_a_finding() -> None:
+    transport = ScriptedTransport()
+
+    def fail() -> list[Any]:
+        raise RuntimeError("a mistake")
+
+    transport.check = fail  # type: ignore[method-assign]
+    found = [one for one in web_for(transport).check_set_up() if one.status == "failed"]
+    assert [one.check for one in found] == ["transport"]
+    assert found[0].cure
+
+
+# ── bearer tokens that any caller can send ──
+
+
+class Verifier(TokenDouble):
+    def __init__(self, *, kind: type[Exception]) -> None:
+        super().__init__()
+        self.kind = kind
+
+    def verify(self, token: str, use: str = "access") -> Any:
+        raise self.kind("of the verification")
+
+
+@pytest.mark.parametrize(
+    ("raised", "told_as"), [(InvalidToken, InvalidToken), (KeyError, Unreachable)]
+)
+def test_error_about_a_bearer_token_has_no_frame_with_it(
+    raised: type[Exception], told_as: type[Exception]
+) -> None:
+    transport = transport_with(Verifier(kind=raised))
+    web = web_for(transport)
+    try:
+        web.bearer_user("the-planted-token")
+    except told_as as error:
+        traceback = error.__traceback__
+    ours = [
+        frame.f_locals
+        for frame, _ in walk_tb(traceback)
+        if "oncegate_web" in frame.f_code.co_filename
+    ]
+    assert ours
+    assert "the-planted-token" not in str(ours)
+
+
+def test_many_invalid_bearer_tokens_do_not_hold_up_valid_ones(sandbox: Sandbox) -> None:
+    """Any caller can send them, without an account."""
+    sandbox.reset()
+    web = web_at(sandbox)
+    with client_of("flask", web) as client:
+        sign_in(client, "fay", "Correct-horse-6")
+        session = web.session(_request(client))
+        assert session is not None
+    token = session.user.tokens.access_token
+    stop = threading.Event()
+
+    def flood() -> None:
+        while not stop.is_set():
+            with suppress(InvalidToken):
+                web.bearer_user(token[:-2])
+
+    callers = [threading.Thread(target=flood) for _ in range(40)]
+    for caller in callers:
+        caller.start()
+    try:
+        for _ in range(5):
+            assert web.bearer_user(token).username == "fay"
+    finally:
+        stop.set()
+        for caller in callers:
+            caller.join()

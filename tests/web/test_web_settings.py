@@ -130,6 +130,27 @@ def test_provider_without_a_callback_is_refused(environment: Any) -> None:
         OncegateSettings().web_sign_in()
 
 
+@pytest.mark.parametrize("value", ["true", "1", "True", "TRUE"])
+def test_yes_of_the_environment_is_understood(environment: Any, value: str) -> None:
+    environment(SECURE=value, ALLOW_INSECURE=value, AUTH_FLOW="", SESSION_LIFETIME="")
+    settings = OncegateSettings()
+    assert (settings.secure, settings.allow_insecure) == (True, True)
+    assert settings.auth_flow == "USER_SRP_AUTH"
+
+
+def test_options_that_are_no_json_are_named_and_not_quoted(environment: Any) -> None:
+    environment(OPTIONS="{'secret': 'hunter2'}")
+    with pytest.raises(Misconfigured, match="ONCEGATE_OPTIONS is no JSON") as error:
+        OncegateSettings()
+    assert error.value.__context__ is None
+
+
+@pytest.mark.parametrize("given", [5, "POOL_ID", [("POOL_ID", "x")]])
+def test_settings_that_are_no_dictionary_are_refused(given: Any) -> None:
+    with pytest.raises(Misconfigured, match="dictionary"):
+        settings_from(given, where="X")
+
+
 # ── those of a framework ──
 
 

@@ -69,9 +69,6 @@ class CognitoAuthentication(BaseAuthentication):  # type: ignore[misc]
             raise AuthenticationFailed("The access token is invalid or has expired.") from None
         except UNAVAILABLE:
             raise Unavailable from None
-        except Exception as error:  # noqa: BLE001 - raised again
-            # Without the frames below, whose variables have the token.
-            raise error.with_traceback(None) from error.__cause__
 
 
 def HasGroup(*groups: str) -> type[BasePermission]:  # noqa: N802 - a class to REST framework
