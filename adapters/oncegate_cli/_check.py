@@ -55,7 +55,9 @@ def sign_in_of(path: str) -> Checked:
     if problem:
         raise Misconfigured(f"--app: {problem}")
     if isinstance(found, type) or not isinstance(found, Checked):
-        raise Misconfigured(f"--app: {path} is no WebSignIn: it has no check_set_up()")
+        raise Misconfigured(
+            f"--app: {path} is no WebSignIn: name one, such as signin:web, or the web of an extension"
+        )
     return found
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from inspect import iscoroutinefunction
 
 from oncegate import Misconfigured
@@ -119,10 +119,14 @@ class Hooks:
     on_code_sent: Callable[[CodeSent, Request], object] | None = None
 
     def __post_init__(self) -> None:
-        for one in fields(self):
-            hook = getattr(self, one.name)
+        for name, hook in (
+            ("on_signed_in", self.on_signed_in),
+            ("on_signed_out", self.on_signed_out),
+            ("on_sign_in_failed", self.on_sign_in_failed),
+            ("on_code_sent", self.on_code_sent),
+        ):
             if hook is not None and (not callable(hook) or iscoroutinefunction(hook)):
-                raise Misconfigured(f"{one.name} is a function, and no async one: (user, request)")
+                raise Misconfigured(f"{name} is a function, and no async one")
 
     def call(self, request: Request, signals: Iterable[Signal]) -> None:
         """Call the hooks of the signals of a request. What they raise is logged: it is too late."""

@@ -400,10 +400,10 @@ class WebSignIn:
         return time is not None and self._site.now() - time.timestamp() <= seconds
 
     def cookies_for_test(
-        self, tokens: Tokens, claims: Mapping[str, Any], *, is_secure: bool
+        self, tokens: Tokens, claims: Mapping[str, Any], kinds: Iterable[bool]
     ) -> dict[str, str]:
         """Return the cookies of a new session; for `oncegate_web.testing` only."""
-        return self._site.cookies_for_test(tokens, claims, is_secure=is_secure)
+        return self._site.cookies_for_test(tokens, claims, kinds)
 
     def end_sessions_of(self, sub: str) -> int:
         """End all web sessions of a user, such as after a change of the password elsewhere.

@@ -302,6 +302,8 @@ class Response:
         is_shared: whether it is the same for all users, so that caches may store it. The application's
             cookies must not go with it.
         signals: what happened, for the host's own sign-in; see `oncegate_web.SessionBegan`.
+        removes_session: whether the browser had a session's cookie, and signs out with this response:
+            also a repeated click, of which no signal tells.
     """
 
     status: int = 200
@@ -312,6 +314,7 @@ class Response:
     is_shared: bool = False
     problem: dict[str, Any] | None = field(default=None, repr=False)
     signals: list[Any] = field(default_factory=list, repr=False)
+    removes_session: bool = False
 
 
 def redirect(location: str, response: Response | None = None) -> Response:

@@ -8,8 +8,9 @@ store.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
+from inspect import signature
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -22,7 +23,15 @@ from pydantic import (
     ValidationError,
 )
 
-from oncegate import Misconfigured, MissingExtra, Provider, SealingKeys, SignUpForm, WaysIn
+from oncegate import (
+    Misconfigured,
+    MissingExtra,
+    Provider,
+    SealingKeys,
+    SignIn,
+    SignUpForm,
+    WaysIn,
+)
 
 try:
     from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict, SettingsError
@@ -165,10 +174,8 @@ class Settings(BaseModel):
             arguments["transport"] = self._transport()
         if "store" not in arguments:
             arguments["store"] = store_from_url(self.store.get_secret_value())
-        try:
-            return WebSignIn(**arguments)
-        except TypeError as error:
-            raise Misconfigured(f"options: {error}") from None
+        _check_options(arguments)
+        return WebSignIn(**arguments)
 
     def _transport(self) -> CognitoTransport:
         asked = self.sign_up_attributes
@@ -243,7 +250,8 @@ def settings_from(
     unknown = sorted(str(key) for key in given if key not in names)
     if unknown:
         raise Misconfigured(
-            f"{where}: {', '.join(unknown)} is no setting; there are {', '.join(sorted(names))}"
+            f"{where}: {', '.join(unknown)} is no setting{_meant(unknown[0], names)}; there are "
+            f"{', '.join(sorted(names))}"
         )
     try:
         return Settings.model_validate({names[key]: value for key, value in given.items()})
@@ -262,6 +270,20 @@ def keys_from(secret_key: str, *fallbacks: str) -> SealingKeys:
         Misconfigured: the secret key is too short or too simple.
     """
     return SealingKeys(secret_key, *fallbacks)
+
+
+def _check_options(arguments: Mapping[str, Any]) -> None:
+    """Raise `Misconfigured` for an argument that neither `WebSignIn` nor its driver has."""
+    known = {name for kind in (WebSignIn, SignIn) for name in signature(kind).parameters}
+    for name in sorted(set(arguments) - known):
+        raise Misconfigured(
+            f"options: {name} is no argument of WebSignIn or SignIn{_meant(name, known)}"
+        )
+
+
+def _meant(given: str, known: Iterable[str]) -> str:
+    """Return a hint at the name that is almost the given one; empty if there is none."""
+    return "".join(f" (did you mean {one}?)" for one in get_close_matches(given, known, n=1))
 
 
 def _of_environment(name: str) -> str:
@@ -284,6 +306,6 @@ def _misconfigured(
     found = []
     for one in error.errors(include_input=False, include_url=False, include_context=False):
         name = str(one["loc"][0]) if one["loc"] else ""
-        says = _SAYS.get(one["type"]) or f"is wrong: {one['msg'].lower()}"
+        says = _SAYS.get(one["type"]) or f"is wrong: {one['msg'][:1].lower()}{one['msg'][1:]}"
         found.append(f"{spelled(name)} {says}")
     return Misconfigured(f"{where}: {'; '.join(found)}")

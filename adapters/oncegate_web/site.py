@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Literal
@@ -480,15 +480,17 @@ class Site:
             note(SessionBegan(session.key, user, is_first))
 
     def cookies_for_test(
-        self, tokens: Tokens, claims: Mapping[str, Any], *, is_secure: bool
+        self, tokens: Tokens, claims: Mapping[str, Any], kinds: Iterable[bool]
     ) -> dict[str, str]:
         """See `oncegate_web.testing.session_cookies`."""
         session_id = self._sessions.create_verified(tokens, claims)
-        request, response = Request("POST", "/", is_secure=is_secure), Response()
-        if self._in_cookies:
-            self._hand_over_in_cookies(request, response, session_id, None)
-        else:
-            self._hand_over(request, response, session_id, self._sessions.get(session_id))
+        response = Response()
+        for is_secure in kinds:
+            request = Request("POST", "/", is_secure=is_secure)
+            if self._in_cookies:
+                self._hand_over_in_cookies(request, response, session_id, None)
+            else:
+                self._hand_over(request, response, session_id, self._sessions.get(session_id))
         return {one.name: one.value for one in response.cookies if one.value}
 
     def is_refused(self, step: Step) -> bool:
@@ -507,6 +509,8 @@ class Site:
     def end_session(self, request: Request, response: Response) -> None:
         """Sign out: end the session, revoke its tokens, and delete the cookies."""
         self._end(request)
+        name = self._name(self._session_names()[0], request)
+        response.removes_session = bool(request.cookies.get(name))
         self.set_flow(request, response, None)
         for name in (self._keep, *self._session_names()):
             response.cookies.append(self._cookie(name, None, request))

@@ -20,7 +20,7 @@ def session_cookies(
     groups: Iterable[str] = (),
     scopes: Iterable[str] = (),
     claims: Mapping[str, Any] = MappingProxyType({}),
-    is_secure: bool = False,
+    is_secure: bool | None = None,
 ) -> dict[str, str]:
     """Return the cookies of a browser in which a user is signed in. Cognito is not asked.
 
@@ -32,7 +32,7 @@ def session_cookies(
         groups: the user's groups.
         scopes: scopes of the access token.
         claims: further claims, such as ``email``. Default ``sub``: ``sub-`` and the username.
-        is_secure: whether the test uses https, where cookies have another name.
+        is_secure: whether the test uses https, where cookies have another name. Default: both names.
 
     Example:
         >>> client.cookies.update(session_cookies(web, "ana", groups=["staff"]))
@@ -48,7 +48,8 @@ def session_cookies(
     }
     access = _unsigned({"sub": found["sub"], "username": username, "scope": " ".join(scopes)})
     tokens = Tokens(access_token=access, id_token=_unsigned(found))
-    return web.cookies_for_test(tokens, found, is_secure=is_secure)
+    kinds = [is_secure] if is_secure is not None else [False, True]
+    return web.cookies_for_test(tokens, found, kinds)
 
 
 def _unsigned(claims: Mapping[str, Any]) -> str:

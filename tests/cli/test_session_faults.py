@@ -98,7 +98,7 @@ def test_killed_command_leaves_no_tokens_after_a_logout(oncegate: Shell, app_fol
     file, session = oncegate.file, oncegate.kept
     child = os.fork()
     if child == 0:  # killed before the new file replaces the old one
-        Path.replace = lambda *_: os.kill(os.getpid(), signal.SIGKILL)  # type: ignore[assignment,method-assign,return-value]
+        Path.replace = lambda *_: os.kill(os.getpid(), signal.SIGKILL)  # type: ignore[assignment,method-assign]
         file.save(session)
         os._exit(0)
     os.waitpid(child, 0)

@@ -122,11 +122,13 @@ def _prose(path: Path) -> Iterator[tuple[int, str]]:
 
 def _docstrings(text: str) -> Iterator[tuple[int, str]]:
     """Yield docstrings of modules, classes and functions, and strings that document an attribute."""
+    lines = text.splitlines(keepends=True)
     for node in ast.walk(ast.parse(text)):
         if not isinstance(node, ast.Expr) or not isinstance(node.value, ast.Constant):
             continue
         if isinstance(node.value.value, str):
-            literal = ast.get_source_segment(text, node.value) or ""
+            # By whole lines: ast.get_source_segment splits the file anew for each.
+            literal = "".join(lines[node.lineno - 1 : node.end_lineno]).strip()
             yield node.lineno, literal.strip("rR\"'")
 
 

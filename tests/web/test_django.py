@@ -332,6 +332,7 @@ def test_user_whom_the_backend_refuses_gets_a_403_and_no_session(pool: Pool) -> 
         assert not [name for name in client.cookies if "flow" in name]
         assert len(pool.revoked) == 1
         assert project.names == ["code", "failed", "ended"]
+        assert dict(project.told)["failed"]["username"] == "ana"  # for django-axes and its like
         assert client.get("/orders").status_code == 302
         assert client.get("/auth/").status_code == 200
         assert _accounts() == []

@@ -245,3 +245,10 @@ def test_manage_py_check_fails_without_the_setting() -> None:
     assert done.returncode == 1
     for code in ("E001", "E002", "E003"):
         assert f"oncegate.{code}" in done.stderr
+
+
+def test_login_url_below_the_pages_that_is_no_page_is_warned_of(project: Project) -> None:
+    """Django's default is such a one if the pages are at ``accounts/``."""
+    assert ids(found(LOGIN_URL="/auth/login/")) == ["W005"]
+    assert ids(found(LOGIN_URL="/auth/sign-out")) == ["W005"]
+    assert found(LOGIN_URL="oncegate:login") == []

@@ -12,7 +12,7 @@ from typing import Any
 import flask_babel
 import httpx
 import pytest
-from flask import Flask, Response, g, redirect, render_template_string, request, url_for
+from flask import Flask, Response, g, redirect, render_template_string, request, session, url_for
 from flask_limiter import Limiter
 from flask_wtf import CSRFProtect
 from tests.doubles import DictStore, ManualClock, a_text, the_tokens
@@ -983,3 +983,41 @@ def test_error_of_a_view_that_catches_the_outage_is_that_of_the_store() -> None:
     assert "content-security-policy" not in answer.headers
     assert "private" in answer.headers["cache-control"]
     assert caught
+
+
+@pytest.mark.parametrize(
+    ("method", "path"), [("POST", "/auth/sign-out"), ("DELETE", "/auth/session")]
+)
+def test_second_click_on_sign_out_empties_the_session_too(method: str, path: str) -> None:
+    """A browser keeps the cookies of the last answer."""
+    app = app_with()
+
+    @app.get("/cart")
+    def cart() -> dict[str, Any]:
+        session.setdefault("cart", "apple")
+        return dict(session)
+
+    with browser(app) as client:
+        client.cookies.update(session_cookies(app.extensions["oncegate"]["oncegate"].web, "ana"))
+        client.get("/cart")
+        sent = "; ".join(f"{one.name}={one.value}" for one in client.cookies.jar)
+    for _ in range(2):
+        with browser(app) as client:
+            headers = {"origin": "http://shop.localhost", "cookie": sent}
+            answer = client.request(method, path, headers=headers)
+            removed = [one for one in answer.headers.get_list("set-cookie") if "=;" in one]
+            assert any(one.startswith("session=") for one in removed)
+
+
+def test_visitor_who_signs_out_keeps_the_cart() -> None:
+    app = app_with()
+
+    @app.get("/cart")
+    def cart() -> dict[str, Any]:
+        session.setdefault("cart", "apple")
+        return dict(session)
+
+    with browser(app) as client:
+        client.get("/cart")
+        client.post("/auth/sign-out", headers={"origin": "http://shop.localhost"})
+        assert "session" in client.cookies

@@ -115,6 +115,14 @@ def test_wrong_value_is_named_and_not_quoted(environment: Any, wrong: dict[str, 
     assert value not in str(error.value).split()
 
 
+def test_value_that_an_error_proposes_is_accepted(environment: Any) -> None:
+    environment(AUTH_FLOW="USER_SRP")
+    with pytest.raises(Misconfigured, match="'USER_SRP_AUTH'"):
+        OncegateSettings()
+    environment(AUTH_FLOW="USER_SRP_AUTH")
+    OncegateSettings()
+
+
 def test_secret_is_in_no_error_and_no_repr(environment: Any) -> None:
     environment(CLIENT_SECRET="hunter2-secret", STORE="redis://:hunter2-store@localhost/0")
     assert "hunter2" not in repr(OncegateSettings())
@@ -159,16 +167,17 @@ def test_settings_of_a_framework_are_named_as_it_spells_them() -> None:
     assert settings.pool_id == NEEDED["POOL_ID"]
     with pytest.raises(Misconfigured) as error:
         settings_from({"POOL_ID": "", "LIFETIME": 1}, where='ONCEGATE["default"]')
-    assert 'ONCEGATE["default"]: LIFETIME is no setting; there are ALLOW_INSECURE' in str(
+    assert 'ONCEGATE["default"]: LIFETIME is no setting (did you mean SESSION_LIFETIME?)' in str(
         error.value
     )
+    assert "there are ALLOW_INSECURE, AUTH_FLOW" in str(error.value)
     with pytest.raises(Misconfigured, match=r"ONCEGATE\[.*POOL_ID is empty; CLIENT_ID is missing"):
         settings_from({"POOL_ID": ""}, where='ONCEGATE["default"]')
 
 
 def test_unknown_option_is_refused() -> None:
     settings = settings_from({**NEEDED, "OPTIONS": {"brnad": "x"}}, where="X")
-    with pytest.raises(Misconfigured, match="brnad"):
+    with pytest.raises(Misconfigured, match=r"brnad is no argument .* \(did you mean brand\?\)"):
         settings.web_sign_in()
 
 

@@ -26,7 +26,7 @@ from django.middleware.csrf import rotate_token
 from django.utils.functional import SimpleLazyObject
 
 from oncegate_web._signals import CodeSent, SessionBegan, SessionEnded, SignInFailed
-from oncegate_web._user import Session
+from oncegate_web._user import Session, User
 from oncegate_web._web import UNAVAILABLE, WebSignIn
 from oncegate_web.django._aliases import aliases, web_sign_in
 from oncegate_web.django._current import current_user
@@ -98,13 +98,18 @@ def _joined(request: HttpRequest, seen: Seen, user: Any, among: list[str]) -> An
         session = seen.session(request, alias)
         if session is None:
             continue
-        found = auth.authenticate(request, cognito_user=session.user)
+        found = _authenticated(request, session.user)
         if found is None:
             _end(request, seen, alias)
             return _log_out(request, seen, user)
         _connect(request, seen, alias, session, found)
         return found
     return user
+
+
+def _authenticated(request: HttpRequest, user: User) -> Any | None:
+    """Return Django's user. A receiver of ``user_login_failed`` finds the name of one who is refused."""
+    return auth.authenticate(request, cognito_user=user, username=user.username)
 
 
 def _connect(request: HttpRequest, seen: Seen, alias: str, session: Session, user: Any) -> None:
@@ -219,7 +224,7 @@ def _begun(
     began: SessionBegan,
 ) -> Response:
     """Sign Django's user in with a session that the browser receives with this answer."""
-    user = auth.authenticate(request, cognito_user=began.user)
+    user = _authenticated(request, began.user)
     before = auth.get_user(request)
     if before.is_authenticated and (user is None or before.pk != user.pk):
         _log_out(request, seen, before)

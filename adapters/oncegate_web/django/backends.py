@@ -46,12 +46,14 @@ class CognitoBackend(ModelBackend):  # type: ignore[misc]
         self,
         request: HttpRequest | None,  # noqa: ARG002 - for subclasses
         cognito_user: User | None = None,
+        **_: Any,
     ) -> Any | None:
         """Return the user of Django, or None to refuse.
 
         Args:
             request: the request, if there is one.
             cognito_user: the user of the pool.
+            **_: what other backends take, and ``username`` for the receivers of ``user_login_failed``.
         """
         if cognito_user is None:
             return None
@@ -76,7 +78,7 @@ class CognitoBackend(ModelBackend):  # type: ignore[misc]
         return user if user is not None and self.user_can_authenticate(user) else None
 
     async def aauthenticate(
-        self, request: HttpRequest | None, cognito_user: User | None = None
+        self, request: HttpRequest | None, cognito_user: User | None = None, **_: Any
     ) -> Any | None:
         """See `authenticate`."""
         return await sync_to_async(self.authenticate)(request, cognito_user=cognito_user)

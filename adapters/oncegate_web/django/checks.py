@@ -265,7 +265,8 @@ def check_login_url(**_: Any) -> list[CheckMessage]:
         match = resolve(resolve_url(settings.LOGIN_URL))
     except (NoReverseMatch, Resolver404, ValueError):
         match = None
-    if match is not None and getattr(match.func, "is_oncegate", False):
+    is_page = match is not None and getattr(match.func, "is_oncegate", False)
+    if is_page and match.url_name == "login":  # and no other address below the mount point
         return []
     return [
         _warning(

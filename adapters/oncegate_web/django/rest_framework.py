@@ -50,7 +50,9 @@ class CognitoAuthentication(BaseAuthentication):  # type: ignore[misc]
         if not get_authorization_header(request).lower().startswith(b"bearer "):
             return None
         cognito_user = self._verified(request)
-        user = authenticate(request._request, cognito_user=cognito_user)
+        user = authenticate(
+            request._request, cognito_user=cognito_user, username=cognito_user.username
+        )
         if user is None:
             raise AuthenticationFailed("The user may not use this service.")
         return user, cognito_user

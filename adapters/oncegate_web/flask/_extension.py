@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from flask import Blueprint, Flask, current_app, render_template
+from flask import Blueprint, Flask, current_app, render_template, session
 from flask import Response as FlaskResponse
 from flask import request as asked
 
@@ -220,6 +220,8 @@ class Oncegate(Guards):
             forget_query_of_flask()
         answer = sign_in.web.respond(request)
         deliver(sign_in, answer.signals)
+        if answer.removes_session:
+            session.clear()  # of each answer: the browser keeps the last one
         return native(answer)
 
     def _too_many_requests(self, _: Any) -> FlaskResponse:

@@ -15,7 +15,7 @@ admin.site.login = secure_admin_login(admin.site.login)
 urlpatterns = [
     path("accounts/", include("oncegate_web.django.urls")),
     path("admin/", admin.site.urls),
-    path("logout", LogoutView.as_view(), name="logout"),
+    path("logout", login_not_required(LogoutView.as_view()), name="logout"),  # also a second click
     path("", views.home, name="home"),
     path("add/<slug:item>", views.add, name="add"),
     path("orders", views.orders),
