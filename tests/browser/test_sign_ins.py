@@ -163,7 +163,7 @@ def test_wrong_password_and_code_can_be_corrected(
 
 @pytest.mark.parametrize("framework", ["fastapi"])
 def test_new_code_is_sent_after_the_cooldown(framework: str, open_app: Open, page: Page) -> None:
-    app = open_app(framework, retain_password=True, new_code_cooldown=4)
+    app = open_app(framework, retain_password=True, new_code_cooldown=8)
     app.enter(page)
     page.get_by_role("button", name=SIGN_IN, exact=True).click()
     wait_for(page, "awaiting_mfa")
