@@ -423,11 +423,16 @@ class TestProvidersOfTheSandbox:
             opened.append(url)
             pages.append(httpx.get(url, follow_redirects=True).text)
 
+        visits = []
+
         def launch(url: str) -> None:
-            threading.Thread(target=visit, args=(url,)).start()
+            visits.append(threading.Thread(target=visit, args=(url,)))
+            visits[-1].start()
 
         monkeypatch.setattr(typer, "launch", launch)
         assert oncegate("logout", *options(sandbox)) == Exit.SIGNED_IN
+        for one in visits:
+            one.join(20)  # the command may end before the browser has read the page
         assert opened == [oncegate.result["logout_url"]]
         assert oncegate.result["revoked"] is True
         assert opened[0] in oncegate.shown.splitlines()

@@ -28,7 +28,7 @@ Errors = dict[tuple[str, int], list[str]]
 
 def mypy(folder: Path) -> Errors:
     command = [sys.executable, "-m", "mypy", "--config-file", str(HERE / "mypy.ini")]
-    command += ["--no-error-summary", "--cache-dir", str(folder.parent / "mypy"), "."]
+    command += ["--no-error-summary", "--cache-dir", str(Path(sys.prefix) / "mypy-typing"), "."]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
     assert done.returncode in (0, 1), done.stdout + done.stderr
     errors: Errors = defaultdict(list)
