@@ -27,7 +27,6 @@ MODULES = (
     "oncegate_web",
     "oncegate_web.fastapi",
     "oncegate_web.flask",
-    "oncegate_web.flask.testing",
     "oncegate_web.django",
     "oncegate_web.settings",
     "oncegate_web.testing",
