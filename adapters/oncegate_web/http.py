@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, ItemsView, Mapping
+from collections.abc import Callable, ItemsView, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
 from typing import Any, Literal, overload
@@ -364,6 +364,19 @@ def private_headers(cache_control: str | None, vary: str | None) -> dict[str, st
         "Cache-Control": ", ".join([*kept, "private"]),
         "Vary": ", ".join(names if is_there else [*names, "Cookie"]),
     }
+
+
+def as_private(headers: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Return all headers of a response, with `private_headers` in place of its own two."""
+    replaced: dict[str, list[str]] = {"cache-control": [], "vary": []}
+    others = []
+    for name, value in headers:
+        if name.lower() in replaced:
+            replaced[name.lower()].append(value)
+        else:
+            others.append((name, value))
+    cache_control, vary = (", ".join(values) for values in replaced.values())
+    return [*others, *private_headers(cache_control, vary).items()]
 
 
 def as_json(value: Any, status: int = 200, content_type: str = JSON) -> Response:

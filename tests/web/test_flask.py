@@ -985,11 +985,7 @@ def test_error_of_a_view_that_catches_the_outage_is_that_of_the_store() -> None:
     assert caught
 
 
-@pytest.mark.parametrize(
-    ("method", "path"), [("POST", "/auth/sign-out"), ("DELETE", "/auth/session")]
-)
-def test_second_click_on_sign_out_empties_the_session_too(method: str, path: str) -> None:
-    """A browser keeps the cookies of the last answer."""
+def _app_with_cart() -> Flask:
     app = app_with()
 
     @app.get("/cart")
@@ -997,6 +993,15 @@ def test_second_click_on_sign_out_empties_the_session_too(method: str, path: str
         session.setdefault("cart", "apple")
         return dict(session)
 
+    return app
+
+
+@pytest.mark.parametrize(
+    ("method", "path"), [("POST", "/auth/sign-out"), ("DELETE", "/auth/session")]
+)
+def test_second_click_on_sign_out_empties_the_session_too(method: str, path: str) -> None:
+    """A browser keeps the cookies of the last answer."""
+    app = _app_with_cart()
     with browser(app) as client:
         client.cookies.update(session_cookies(app.extensions["oncegate"]["oncegate"].web, "ana"))
         client.get("/cart")
@@ -1010,13 +1015,7 @@ def test_second_click_on_sign_out_empties_the_session_too(method: str, path: str
 
 
 def test_visitor_who_signs_out_keeps_the_cart() -> None:
-    app = app_with()
-
-    @app.get("/cart")
-    def cart() -> dict[str, Any]:
-        session.setdefault("cart", "apple")
-        return dict(session)
-
+    app = _app_with_cart()
     with browser(app) as client:
         client.get("/cart")
         client.post("/auth/sign-out", headers={"origin": "http://shop.localhost"})

@@ -358,6 +358,24 @@ def test_remember_me_cookie_of_flask_login_opens_nothing_and_goes(sandbox: Sandb
         assert client.get("/").json()["id"] == 1
 
 
+@pytest.mark.parametrize(
+    ("method", "path"), [("POST", "/auth/sign-out"), ("DELETE", "/auth/session")]
+)
+def test_remember_me_cookie_goes_with_our_own_sign_out(
+    sandbox: Sandbox, method: str, path: str
+) -> None:
+    shop = Shop(web_at(sandbox))
+    with shop.app.test_request_context():
+        remembered = flask_login.encode_cookie("1")
+    with browser(shop.app) as client:
+        sign_in(client, sandbox)
+        client.cookies.set("remember_token", remembered, "shop.localhost", "/")
+        answer = client.request(method, path, headers={"origin": BASE})
+        assert any(
+            one.startswith("remember_token=;") for one in answer.headers.get_list("set-cookie")
+        )
+
+
 def test_user_whom_the_application_does_not_admit_is_told_so(sandbox: Sandbox) -> None:
     shop = Shop(web_at(sandbox))
     shop.oncegate.user_loader(lambda user: None)

@@ -6,7 +6,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from oncegate import Misconfigured
 from oncegate_web.fastapi._scope import KEY, Installed, Seen, native
-from oncegate_web.http import Fields, private_headers, without_cookies
+from oncegate_web.http import Fields, as_private, without_cookies
 
 
 class OncegateMiddleware:
@@ -68,13 +68,8 @@ def twice(name: str) -> str:
 
 
 def _as_private(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-    values: dict[bytes, str] = {b"cache-control": "", b"vary": ""}
-    others = []
-    for name, value in headers:
-        if (lower := name.lower()) in values:
-            values[lower] = ", ".join(filter(None, (values[lower], value.decode("latin-1"))))
-        else:
-            others.append((name, value))
-    private = private_headers(values[b"cache-control"], values[b"vary"])
-    added = [(name.lower().encode(), value.encode("latin-1")) for name, value in private.items()]
-    return [*others, *added]
+    text = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in headers]
+    return [
+        (name.lower().encode("latin-1"), value.encode("latin-1"))
+        for name, value in as_private(text)
+    ]

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from flask import Blueprint, Flask, current_app, render_template, session
+from flask import Blueprint, Flask, current_app, render_template
 from flask import Response as FlaskResponse
 from flask import request as asked
 
@@ -24,7 +24,7 @@ from oncegate_web.flask._mounted import (
     limit_body,
     native,
 )
-from oncegate_web.flask._signals import deliver
+from oncegate_web.flask._signals import deliver, forget_data_of_session
 from oncegate_web.flask._wsgi import Perimeter
 from oncegate_web.http import CALLBACK
 from oncegate_web.pages import Page
@@ -221,7 +221,7 @@ class Oncegate(Guards):
         answer = sign_in.web.respond(request)
         deliver(sign_in, answer.signals)
         if answer.removes_session:
-            session.clear()  # of each answer: the browser keeps the last one
+            forget_data_of_session()  # in each answer: the browser keeps the last one
         return native(answer)
 
     def _too_many_requests(self, _: Any) -> FlaskResponse:

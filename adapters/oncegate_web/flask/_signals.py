@@ -62,7 +62,7 @@ def _ended(sign_in: Mounted, signal: SessionEnded, by: By) -> None:
     bridge = sign_in.extension.bridge
     left = be(Visitor(sign_in, signal.user))  # whom receivers find as the current user
     if by == "pages":
-        _forget_data_of_session()
+        forget_data_of_session()
     if bridge and by != "flask_login":
         with _told("flask_login.logout_user"):
             bridge.leave()
@@ -83,8 +83,11 @@ def _began(sign_in: Mounted, signal: SessionBegan) -> None:
             user_logged_in.send(_app(), user=came.account, oncegate=sign_in.extension.name)
 
 
-def _forget_data_of_session() -> None:
-    """Remove what the application has stored in Flask's session: it was of the user who has left."""
+def forget_data_of_session() -> None:
+    """Remove what the application has stored in Flask's session: it was of the user who has left.
+
+    What Flask-Login has there signs no user in, and says that its own cookie is to be deleted.
+    """
     for key in set(session) - _OF_FLASK_LOGIN:
         session.pop(key)
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
-from oncegate_web.http import Fields, private_headers, without_cookies
+from oncegate_web.http import Fields, as_private, without_cookies
 
 IS_PRIVATE = "oncegate.is_private"
 """Key in the WSGI environment: whether the response depends on the user."""
@@ -37,7 +37,7 @@ class Perimeter:
             environ.pop("HTTP_COOKIE", None)
 
         def start(status: str, headers: list[tuple[str, str]], *more: Any) -> Any:
-            found = _private(headers) if environ.pop(IS_PRIVATE, False) else headers
+            found = as_private(headers) if environ.pop(IS_PRIVATE, False) else headers
             return start_response(status, found, *more)
 
         return self._app(environ, start)
@@ -49,15 +49,3 @@ def received_cookies(environ: dict[str, Any]) -> Fields:
         environ[_COOKIE] = Fields({"cookie": environ.get("HTTP_COOKIE", "")})
     received: Fields = environ[_COOKIE]
     return received
-
-
-def _private(headers: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
-    replaced: dict[str, list[str]] = {"cache-control": [], "vary": []}
-    others = []
-    for name, value in headers:
-        if name.lower() in replaced:
-            replaced[name.lower()].append(value)
-        else:
-            others.append((name, value))
-    cache_control, vary = (", ".join(values) for values in replaced.values())
-    return [*others, *private_headers(cache_control, vary).items()]
