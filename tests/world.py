@@ -430,7 +430,7 @@ class World:
         own = _parsed(worker.flow_id).key
         if (
             isinstance(worker.effect, Swap)
-            and worker.effect.key == own
+            and worker.effect.changes[0].key == own
             and worker.outcome is not None
         ):
             self._under_way.pop(worker.flow_id, None)

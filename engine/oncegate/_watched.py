@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from threading import Lock
 from typing import Final, TypeVar
 
+from oncegate._batches import batched
 from oncegate._log import logger
 from oncegate.errors import Misconfigured, StoreUnavailable
-from oncegate.ports import RecordStore, StoredRecord
+from oncegate.ports import Change, RecordStore, StoredRecord
 
 STORE_FAILURES: Final = (StoreUnavailable, Misconfigured)
 """What a store raises: it does not answer, or lacks a table, a right or a setting."""
@@ -20,13 +21,13 @@ class WatchedStore:
     """Passes everything on to a store, and logs when an operation begins to fail and works again.
 
     Args:
-        store: the store.
+        store: the store. Several rows are loaded and saved one by one if it is no `BatchStore`.
         name: what the log calls it.
         cure: what the log says to do, if the store does not say it itself (`Misconfigured`).
     """
 
     def __init__(self, store: RecordStore, name: str = "the store", cure: str = "") -> None:
-        self._store = store
+        self._store = batched(store)
         self._name = name
         self._cure = cure
         # Of reads and writes, one may fail.
@@ -41,6 +42,14 @@ class WatchedStore:
     def swap(self, key: str, expected: int, row: StoredRecord) -> bool:
         """See `oncegate.adapters.RecordStore.swap`."""
         return self._watched("swap", lambda: self._store.swap(key, expected, row))
+
+    def load_many(self, keys: Sequence[str]) -> Mapping[str, StoredRecord]:
+        """See `oncegate.adapters.BatchStore.load_many`."""
+        return self._watched("load", lambda: self._store.load_many(keys))
+
+    def swap_many(self, changes: Sequence[Change]) -> Sequence[bool]:
+        """See `oncegate.adapters.BatchStore.swap_many`."""
+        return self._watched("swap", lambda: self._store.swap_many(changes))
 
     def epoch(self, key: str) -> str:
         """See `oncegate.adapters.RecordStore.epoch`."""

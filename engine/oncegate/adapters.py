@@ -3,6 +3,7 @@
 Applications import from `oncegate`; this module is for transports, stores, vaults and user interfaces.
 """
 
+from oncegate._batches import RowByRow, batched
 from oncegate._checks import CLOCK_DIFFERENCE, InspectedStore, check_store
 from oncegate._entry_points import load_entry_point
 from oncegate._keys import new_key
@@ -78,6 +79,8 @@ from oncegate.outcomes import (
     TokensIssued,
 )
 from oncegate.ports import (
+    BatchStore,
+    Change,
     Clock,
     DeviceVault,
     Finding,
@@ -114,9 +117,11 @@ __all__ = [
     "Action",
     "AuditLog",
     "AuthorizeWith",
+    "BatchStore",
     "Call",
     "Challenge",
     "ChallengeIssued",
+    "Change",
     "CheckAnswer",
     "CheckCode",
     "CheckDevice",
@@ -168,6 +173,7 @@ __all__ = [
     "RequestCode",
     "RequestContext",
     "ResetPasswordWith",
+    "RowByRow",
     "SealingKeys",
     "Secret",
     "SendCode",
@@ -193,6 +199,7 @@ __all__ = [
     "UnknownChallenge",
     "WatchedStore",
     "WaysIn",
+    "batched",
     "browser_of",
     "check_store",
     "counted",

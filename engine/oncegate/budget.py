@@ -162,7 +162,7 @@ class Account(NamedTuple):
         times = [*self._times(row, now)[-self.limit :], now]
         return next_row(self.key, row, times, now + self.window, self.keys)
 
-    def refunded(self, row: StoredRecord | None, charged_at: float, now: float) -> StoredRecord:
+    def refunded(self, row: StoredRecord | None, *, charged_at: float, now: float) -> StoredRecord:
         """Return the row without a code that was charged but not sent."""
         times = self._times(row, now)
         if charged_at in times:
@@ -205,7 +205,9 @@ class Guesses(NamedTuple):
         failed, at = self._state(row, now)
         failed = max(failed + by, 0) if by else 0
         state = [failed, now if by > 0 else at]
-        return next_row(self.key, row, state, now + self.limit.forgotten_after, self.keys)
+        # Without a wrong code, the store may delete the row at once.
+        ends = now + self.limit.forgotten_after if failed else now
+        return next_row(self.key, row, state, ends, self.keys)
 
     def _state(self, row: StoredRecord | None, now: float) -> tuple[int, float]:
         try:
@@ -235,10 +237,13 @@ class Alias(NamedTuple):
         known = open_row(self.key, row, self.keys)
         return tuple(map(str, known)) if isinstance(known, list) else ()
 
-    def written(self, row: StoredRecord | None, user: str, now: float) -> StoredRecord:
-        """Return the row with one more user."""
+    def written(
+        self, row: StoredRecord | None, *, user: str, now: float, related: tuple[str, ...] = ()
+    ) -> StoredRecord:
+        """Return the row with one more user, and the keys of rows that the next event needs."""
         users = [user, *(other for other in self.users(row) if other != user)][:_MOST_SPELLINGS]
-        return next_row(self.key, row, users, now + ALIAS_SECONDS, self.keys)
+        written = next_row(self.key, row, users, now + ALIAS_SECONDS, self.keys)
+        return written._replace(related=related)
 
 
 def same_name(name: str) -> str:

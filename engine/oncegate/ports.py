@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 from oncegate.challenges import Call
 from oncegate.context import RequestContext
@@ -177,6 +177,9 @@ class StoredRecord(NamedTuple):
             after it. A store may ignore this, and need not store it.
         epoch: the epoch under which alone `RecordStore.swap` may save the row; None for any. It is not
             stored: a row that was loaded has None.
+        related: keys of rows that are needed whenever this one is; `BatchStore.load_many` returns them
+            with it. A store may ignore it. A row that was loaded has it only if the rows that it names
+            were looked up, too.
     """
 
     version: int
@@ -184,6 +187,15 @@ class StoredRecord(NamedTuple):
     expires_at: float
     durable: bool = True
     epoch: str | None = None
+    related: tuple[str, ...] = ()
+
+
+class Change(NamedTuple):
+    """One of the swaps of `BatchStore.swap_many`; see `RecordStore.swap`."""
+
+    key: str
+    expected: int
+    row: StoredRecord
 
 
 class RecordStore(Protocol):
@@ -230,6 +242,43 @@ class RecordStore(Protocol):
         """Return the seconds since the Unix epoch by the store's clock, as far as its answers told.
 
         All workers of a store compare times by it. A store on the same machine returns the machine's.
+        """
+        ...
+
+
+@runtime_checkable
+class BatchStore(RecordStore, Protocol):
+    """A store that loads and saves several rows in one round trip.
+
+    The driver asks a store without these methods row by row.
+    """
+
+    def load_many(self, keys: Sequence[str]) -> Mapping[str, StoredRecord]:
+        """Return the rows that are stored under these keys, and as many of those related to them.
+
+        Args:
+            keys: each 32 hexadecimal digits; at most 16. The epoch and the time that the store tells
+                afterwards are those of the first.
+
+        Returns:
+            Rows by key; a key without a row is missing. Also the rows that a wanted row names in
+            `StoredRecord.related`, if the store keeps that.
+        """
+        ...
+
+    def swap_many(self, changes: Sequence[Change]) -> Sequence[bool]:
+        """Save several rows. The first decides: if it is not saved, none is.
+
+        Each of the others is saved if its own condition holds, whether or not the rest are. They are
+        saved after the first or with it, so a worker that dies in between saves the first alone.
+
+        Args:
+            changes: one to 8, for different keys. If the first row is durable, so may be the others.
+
+        Returns:
+            For each change what `RecordStore.swap` returns. Repeating a call is as safe as there. Once
+            the first is saved, one of the others that the store cannot save now counts as not saved:
+            the call raises only what concerns the first.
         """
         ...
 

@@ -273,7 +273,7 @@ def _state_of(worker: Worker, world: World) -> object:
     return (
         worker in world.workers,
         type(effect).__name__,
-        effect.expected if isinstance(effect, Swap) else None,
+        effect.changes[0].expected if isinstance(effect, Swap) else None,
         worker.outcome.type if worker.outcome else None,
         worker.codes,
         worker.done,

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -26,6 +28,7 @@ from oncegate import (
 from oncegate.adapters import (
     Call,
     ChallengeIssued,
+    Change,
     CheckPassword,
     FlowId,
     NotSent,
@@ -40,7 +43,7 @@ from oncegate.adapters import (
 )
 from oncegate.budget import same_name
 from oncegate.challenges import Delivery
-from oncegate_stores import MemoryStore
+from oncegate_stores import MemoryStore, SQLiteStore
 
 CONTEXT = RequestContext(source_address="192.0.2.1")
 BUDGET = CodeBudget(per_user=1, per_source=1)
@@ -395,6 +398,20 @@ class CountingStore(MemoryStore):
         return super().swap(key, expected, row)
 
 
+class CountingSQLiteStore(SQLiteStore):
+    """Counts its operations, each on several rows."""
+
+    operations = 0
+
+    def load_many(self, keys: Sequence[str]) -> Mapping[str, StoredRecord]:
+        self.operations += 1
+        return super().load_many(keys)
+
+    def swap_many(self, changes: Sequence[Change]) -> Sequence[bool]:
+        self.operations += 1
+        return super().swap_many(changes)
+
+
 def test_known_alias_costs_the_work_of_an_unknown_name_within_a_call_too() -> None:
     store = CountingStore()
 
@@ -417,19 +434,21 @@ def test_known_alias_costs_the_work_of_an_unknown_name_within_a_call_too() -> No
     assert work[0] == work[1]
 
 
-@pytest.mark.parametrize("start", ["enter", "begin"])
-def test_known_alias_costs_the_work_of_an_unknown_name(start: str) -> None:
-    """Otherwise the time of the answer tells who is a user (P6)."""
-    pool = Pool()
-    pool.store = store = CountingStore()
-    pool.sign_in = pool.made()
-    pool.enter("ana@example.com")
-    work = []
-    for name in ("ana@example.com", "unknown@example.com"):
-        before = store.operations
-        pool.enter(name, "wrong")
-        work.append(store.operations - before)
-    assert work[0] == work[1]
+@pytest.mark.parametrize("attempts", [1, 2, 3])
+def test_known_alias_costs_the_work_of_an_unknown_name(attempts: int, tmp_path: Path) -> None:
+    """Otherwise the time of the answer tells who is a user (P6), also at a repeated attempt."""
+    for store in (CountingStore(), CountingSQLiteStore(tmp_path / "flows.db")):
+        pool = Pool()
+        pool.store = store
+        pool.sign_in = pool.made()
+        pool.enter("ana@example.com")
+        work = []
+        for name in ("ana@example.com", "unknown@example.com"):
+            before = store.operations
+            for _ in range(attempts):
+                pool.enter(name, "wrong")
+            work.append(store.operations - before)
+        assert work[0] == work[1]
 
 
 def test_store_that_fails_within_a_call_costs_no_code() -> None:
@@ -460,6 +479,11 @@ class FailingStore(MemoryStore):
         if self.fails:
             raise StoreUnavailable("down")
         return super().load(key)
+
+    def swap(self, key: str, expected: int, row: StoredRecord) -> bool:
+        if self.fails:
+            raise StoreUnavailable("down")
+        return super().swap(key, expected, row)
 
 
 def test_reservation_within_a_call_is_given_back_if_nothing_was_sent() -> None:

@@ -24,7 +24,7 @@ from oncegate import (
     SignUp,
     SubmitUsername,
 )
-from oncegate.driver.effects import CallTransport, Swap
+from oncegate.driver.effects import CallTransport, Load, Swap
 from oncegate_stores import MemoryStore
 
 KNOWN, UNKNOWN = "ana", "eva"  # of equal length, so that the records have equal sizes
@@ -43,7 +43,9 @@ def trace(username: str, events: list[Event], auth_flow: str, **more: Any) -> li
             effect = worker.effect
             requests = len(world.client.requests)
             world.do_one_thing(worker)
-            size = len(effect.row.sealed) if isinstance(effect, Swap) else None
+            changes = effect.changes if isinstance(effect, Swap) else ()
+            keys = len(effect.keys) if isinstance(effect, Load) else None
+            size = keys or [len(change.row.sealed) for change in changes]
             made = [operation for operation, _ in world.client.requests[requests:]]
             following = worker.effect
             call = type(following.call).__name__ if isinstance(following, CallTransport) else None

@@ -1,13 +1,19 @@
 """The driver's limits: codes and guesses are reserved before the call, and settled after it.
 
-Like the script, these are generators of effects. A worker that dies in between leaves the reservation,
-for a code may have been sent.
+Both are saved with the flow, in one trip to the store: what is reserved with the write-ahead, and what
+is settled with the outcome. A row that another worker has changed meanwhile is not saved with it; it is
+loaded and saved by itself, before the call. A worker that dies in between leaves the reservation, for a
+code may have been sent.
+
+Like the script, these are generators of effects.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Mapping
+import secrets
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any, Final, Literal, NamedTuple
 
 from oncegate._seal import SealingKeys
@@ -66,7 +72,7 @@ from oncegate.outcomes import (
     RejectionReason,
     TokensIssued,
 )
-from oncegate.ports import Clock, StoredRecord
+from oncegate.ports import Change, Clock, StoredRecord
 from oncegate.record import Flow
 from oncegate.states import FlowState
 
@@ -83,20 +89,99 @@ _WRONG: Final = frozenset(
 
 Result = Generator[Effect, Any, bool]
 CodesRemain = Generator[Effect, Any, tuple[bool, bool]]
+Refusal = Literal["too_many_codes", "too_many_guesses", "unreachable"]
+Updated = Callable[[StoredRecord | None], StoredRecord]
+
+
+class Rows:
+    """The limits' rows, as one event has loaded or saved them."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, StoredRecord | None] = {}
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._known
+
+    def get(self, key: str) -> StoredRecord | None:
+        """Return a row; None if there is none, or if it was not looked up."""
+        return self._known.get(key)
+
+    def add(self, wanted: Iterable[str], loaded: Mapping[str, StoredRecord]) -> None:
+        """Add what `oncegate.adapters.BatchStore.load_many` returned for the wanted keys."""
+        related = (key for row in loaded.values() for key in row.related)
+        for key in (*wanted, *related):
+            self._known[key] = loaded.get(key)
+
+    def change(self, key: str, updated: Updated) -> Change:
+        """Return the change that saves a row's next version."""
+        row = self._known.get(key)
+        return Change(key, row.version if row else 0, updated(row))
+
+    def note(self, change: Change, *, saved: bool) -> None:
+        """Note what became of a change. A row that another worker has changed has to be looked up."""
+        if saved:
+            self._known[change.key] = change.row
+        else:
+            self._known.pop(change.key, None)
+
+
+class Charge(NamedTuple):
+    """What a call uses up, and has to be saved before it.
+
+    Attributes:
+        key: the row's key in the store.
+        most: largest number that the row can count.
+        allows: whether the row has one left.
+        charged: returns the row with one more.
+        refusal: cause of `NotSent` if the row has none left.
+        account: the budget, with the time of the charge; None for a guess.
+    """
+
+    key: str
+    most: int
+    allows: Callable[[StoredRecord | None], bool]
+    charged: Updated
+    refusal: Refusal
+    account: tuple[Account, float] | None = None
+
+
+class Plan(NamedTuple):
+    """The charges of one call, before they are saved.
+
+    Attributes:
+        charges: for each row one.
+        names: users that the budgets are of.
+    """
+
+    charges: tuple[Charge, ...] = ()
+    names: tuple[UserName, ...] = ()
+
+    def changes(self, rows: Rows) -> list[Change]:
+        """Return the changes to save with the flow; none if a row has nothing left."""
+        if not all(charge.allows(rows.get(charge.key)) for charge in self.charges):
+            return []
+        return [rows.change(charge.key, charge.charged) for charge in self.charges]
 
 
 class Reserved(NamedTuple):
-    """A code that was charged before its call.
+    """What was charged before a call.
 
     Attributes:
         accounts: each with the time of its charge, in seconds since the epoch.
         names: users that the accounts are of.
-        is_guess: whether the guess, if the call is one, was counted.
+        is_guess: whether a guess was counted.
     """
 
     accounts: tuple[tuple[Account, float], ...] = ()
     names: tuple[UserName, ...] = ()
     is_guess: bool = False
+
+
+class Adjustment(NamedTuple):
+    """A row that has to be changed after a call."""
+
+    key: str
+    updated: Updated
 
 
 class Permit:
@@ -106,6 +191,7 @@ class Permit:
         limits: the limits.
         flow: the flow in flight.
         reserved: what is charged already.
+        rows: the event's.
         perform: performs an effect.
 
     Attributes:
@@ -114,16 +200,22 @@ class Permit:
     """
 
     def __init__(
-        self, limits: Limits, flow: Flow, reserved: Reserved, perform: Callable[[Effect], Any]
+        self,
+        limits: Limits,
+        flow: Flow,
+        reserved: Reserved,
+        rows: Rows,
+        perform: Callable[[Effect], Any],
     ) -> None:
         self.reserved = reserved
         self.has_failed = False
         self._limits = limits
         self._flow = flow
+        self._rows = rows
         self._perform = perform
 
     def __call__(self, user: str) -> bool:
-        script = self._limits.reserve_for(user, self._flow, self.reserved)
+        script = self._limits.reserve_for(user, self._flow, self.reserved, self._rows)
         result: Any = None
         while True:
             try:
@@ -170,38 +262,128 @@ class Limits:
             return ""
         return password_tag(event.password.get_secret_value(), self._keys)
 
-    def reserve(
-        self, flow: Flow, call: Call
-    ) -> Generator[
-        Effect, Any, tuple[Reserved, Literal["too_many_codes", "too_many_guesses"] | None]
-    ]:
-        """Charge what a call may use up; return what was charged, and why the call must not be made."""
-        reserved = yield from self._reserve_code(flow, call)
-        if reserved is None:
-            return Reserved(), "too_many_codes"
-        if not (yield from self._reserve_guess(flow, call)):
-            return reserved, "too_many_guesses"
-        return reserved._replace(is_guess=_is_guess(call)), None
+    def keys_for(self, typed: str, event: Event, context: RequestContext) -> tuple[str, ...]:
+        """Return the keys of the rows that a named user's event needs, as far as the name tells.
+
+        They are the same whether or not there is such a user.
+        """
+        if not typed or not isinstance(event, NAMING_EVENTS):
+            return ()
+        alias = Alias.of(typed, self._keys)
+        if self._budget is None:
+            return (alias.key,) if context.known_users else ()
+        tags = {self.tag_of(event)}
+        if context.known_users and not isinstance(event, SubmitPassword):
+            tags.add(_browser_tag(is_known=True))
+        names = [UserName.typed(typed)]
+        if isinstance(event, SignUp):
+            names += _addresses(event.attributes)
+        keys = [
+            self._budget.of_user(name, tag, self._keys).key
+            for tag in sorted(tags)
+            for name in names
+        ]
+        with_password = isinstance(event, SubmitPassword)
+        source = self._budget.of_source(
+            context.source_address, self._keys, with_password=with_password
+        )
+        return (alias.key, *keys, *([source.key] if source else ()))
+
+    def related_to(self, flow: Flow, source: str | None, rows: Rows) -> tuple[str, ...]:
+        """Return the keys of the rows that the next event of a flow is likely to need."""
+        if flow.is_in_flight or flow.challenge is None:
+            return ()
+        related = list[str]()
+        if self._budget is not None:
+            names, _ = self._known_names(flow.username, flow, rows)
+            if flow.username:
+                related.append(Alias.of(flow.username, self._keys).key)
+            related += [self._budget.of_user(name, _tag_of(flow), self._keys).key for name in names]
+            if account := self._source(flow, source, None):
+                related.append(account.key)
+        if guesses := self._guesses_of(flow):
+            related.append(guesses.key)
+        return tuple(related)
+
+    def plan(self, flow: Flow, call: Call, rows: Rows) -> Generator[Effect, Any, Plan]:
+        """Return what a call will use up.
+
+        Args:
+            flow: the flow in flight.
+            call: the call.
+            rows: the event's.
+        """
+        charges = list[Charge]()
+        names: tuple[UserName, ...] = ()
+        if self._budget is not None and _can_send(call):
+            names, _ = yield from self._names(flow.username, flow, rows)
+            if isinstance(flow.challenge, SignUpRequest):
+                names = (*names, *_addresses(flow.challenge.attributes))
+            charges += [self._code(name, flow) for name in names]
+        guesses = self._guesses_of(flow)
+        if guesses is not None and _is_guess(call):
+            charges.append(self._guess(guesses))
+        return Plan(tuple(charges), names)
+
+    def take(
+        self, plan: Plan, saved: Sequence[bool], rows: Rows
+    ) -> Generator[Effect, Any, tuple[Reserved, Refusal | None]]:
+        """Charge what was not saved with the flow.
+
+        Args:
+            plan: the call's.
+            saved: for each of its charges whether it was saved; shorter if none was.
+            rows: the event's.
+
+        Returns:
+            What is charged now, and why the call must not be made.
+        """
+        reserved = Reserved(names=plan.names)
+        for number, charge in enumerate(plan.charges):
+            is_charged = number < len(saved) and saved[number]
+            try:
+                if not is_charged and not (yield from self._charge(charge, rows)):
+                    return reserved, charge.refusal
+            except STORE_FAILURES:
+                return reserved, "unreachable"
+            if charge.account is None:
+                reserved = reserved._replace(is_guess=True)
+            else:
+                reserved = reserved._replace(accounts=(*reserved.accounts, charge.account))
+        return reserved, None
 
     def settle(
-        self, reserved: Reserved, flow: Flow, outcome: Outcome, source: str | None
-    ) -> Generator[Effect, Any, None]:
-        """Settle what `reserve` charged. A store that does not answer leaves the reservation.
+        self, reserved: Reserved, flow: Flow, outcome: Outcome, source: str | None, rows: Rows
+    ) -> list[Adjustment]:
+        """Return what settles a call: to be saved with its outcome.
 
         Args:
             reserved: what is charged.
             flow: the flow in flight, before the outcome.
             outcome: outcome of the call.
             source: address of the client.
+            rows: the event's.
         """
+        return [
+            *(self._settle_guess(flow, outcome) if reserved.is_guess else ()),
+            *self._settle_code(reserved, flow, outcome, source, rows),
+        ]
+
+    def adjust(self, adjustments: Iterable[Adjustment], rows: Rows) -> Generator[Effect, Any, None]:
+        """Save what was not saved with the flow. A store that does not answer leaves the rest."""
         with suppress(*STORE_FAILURES):
-            if reserved.is_guess:
-                yield from self._settle_guess(flow, outcome)
-            yield from self._settle_code(reserved, flow, outcome, source)
+            for adjustment in adjustments:
+                for _ in range(_TRIES):
+                    yield from self._look_up([adjustment.key], rows)
+                    change = rows.change(*adjustment)
+                    if (yield from self._swap(change, rows)):
+                        break
 
     # ── codes ──
 
-    def codes_remain(self, flow: Flow, event: Event, context: RequestContext) -> CodesRemain:
+    def codes_remain(
+        self, flow: Flow, event: Event, context: RequestContext, rows: Rows
+    ) -> CodesRemain:
         """Return whether an event may cause a code, and whether its browser is known to the user."""
         if not _can_cause_a_code(flow, event):
             return True, flow.from_known_browser
@@ -211,7 +393,8 @@ class Limits:
         typed, tag, is_known = _name_in(event, flow), _tag_of(flow), flow.from_known_browser
         if typed != flow.username:  # then what the flow knows is of another user
             flow = flow.model_copy(update={"challenge": None, "own_name": ""})
-        names, users = yield from self._names(typed, flow)
+        yield from self._look_up(self.keys_for(typed, event, context), rows)
+        names, users = yield from self._names(typed, flow, rows)
         if is_first:
             # Two users may differ in the spelling of their names alone.
             is_known = typed in context.known_users or (
@@ -222,11 +405,18 @@ class Limits:
             return True, is_known
         if isinstance(event, SignUp):
             names = (*names, *_addresses(event.attributes))
-        for name in names:
-            if not (yield from self._remains(self._budget.of_user(name, tag, self._keys))):
-                return False, is_known
-        account = self._source(flow, context.source_address, event)
-        remains = account is None or (yield from self._remains(account))
+        accounts = [self._budget.of_user(name, tag, self._keys) for name in names]
+        source = self._source(flow, context.source_address, event)
+        if flow.challenge is not None or not isinstance(event, SubmitPassword):
+            wanted = (*accounts, *([source] if source else ()))
+            yield from self._look_up([account.key for account in wanted], rows)
+        # With a password, the budgets of the user's own name came with the alias (`_learn`) if it was the
+        # password before. Otherwise they are taken to be full: if they are not, charging them finds out,
+        # which takes as long for the stand-in of an unknown user.
+        now = self._clock.now()
+        if not all(account.remains(rows.get(account.key), now) for account in accounts):
+            return False, is_known
+        remains = source is None or source.remains(rows.get(source.key), now)
         # With a password, a code is sent only to some users. No other user is refused for the codes of
         # others at the same address, and none in the user's own browser. The row is read in any case,
         # so that the time of the answer tells nothing.
@@ -239,25 +429,20 @@ class Limits:
         with_password = isinstance(event, SubmitPassword) or bool(_password_tag_of(flow))
         return self._budget.of_source(address, self._keys, with_password=with_password)
 
-    def _reserve_code(self, flow: Flow, call: Call) -> Generator[Effect, Any, Reserved | None]:
-        """Charge the user's budget before a call that can send; return None if it is used up."""
-        if self._budget is None or not _can_send(call):
-            return Reserved()
-        names, _ = yield from self._names(flow.username, flow)
-        if isinstance(flow.challenge, SignUpRequest):
-            names = (*names, *_addresses(flow.challenge.attributes))
-        taken: list[tuple[Account, float]] = []
-        for name in names:
-            account = self._budget.of_user(name, _tag_of(flow), self._keys)
-            at = self._clock.now()
-            if not (yield from self._charge(account, at)):
-                yield from self._refund(taken)
-                return None
-            taken.append((account, at))
-        return Reserved(tuple(taken), tuple(names))
+    def _code(self, name: UserName, flow: Flow) -> Charge:
+        assert self._budget is not None
+        account, at = self._budget.of_user(name, _tag_of(flow), self._keys), self._clock.now()
+        return Charge(
+            account.key,
+            account.limit,
+            partial(account.remains, now=at),
+            partial(account.charged, now=at),
+            "too_many_codes",
+            (account, at),
+        )
 
     def reserve_for(
-        self, user: str, flow: Flow, reserved: Reserved
+        self, user: str, flow: Flow, reserved: Reserved, rows: Rows
     ) -> Generator[Effect, Any, Reserved | None]:
         """Charge the budget of the user's own name too; return None if it is used up.
 
@@ -265,23 +450,24 @@ class Limits:
             user: the name, as the transport has just learned it.
             flow: the flow in flight.
             reserved: what is charged already.
+            rows: the event's.
         """
         name = UserName.own(user)
         if self._budget is None or not reserved.accounts:
             return reserved
         if name in reserved.names:
             # Charged already. The same work for another row: its time would tell a known alias.
-            name = UserName.own(f"\0{user}")
-        account = self._budget.of_user(name, _tag_of(flow), self._keys)
-        at = self._clock.now()
-        if not (yield from self._charge(account, at)):
+            name = UserName.own(f"\0{secrets.token_hex(8)}")
+        charge = self._code(name, flow)
+        if not (yield from self._charge(charge, rows)):
             return None
-        accounts, names = (*reserved.accounts, (account, at)), (*reserved.names, name)
+        assert charge.account is not None
+        accounts, names = (*reserved.accounts, charge.account), (*reserved.names, name)
         return reserved._replace(accounts=accounts, names=names)
 
     def _settle_code(
-        self, reserved: Reserved, flow: Flow, outcome: Outcome, source: str | None
-    ) -> Generator[Effect, Any, None]:
+        self, reserved: Reserved, flow: Flow, outcome: Outcome, source: str | None, rows: Rows
+    ) -> Iterable[Adjustment]:
         """Give the reservation back if nothing was sent; otherwise charge who else is concerned."""
         if self._budget is None or not reserved.accounts:
             return
@@ -293,108 +479,93 @@ class Limits:
         if is_imitated(flow.challenge, reason, reveals_existing_users=self._reveals):
             challenge, is_sent = flow.challenge, True  # counts like a code that was sent
         may_be_sent = isinstance(outcome, OutcomeUnknown) and outcome.can_have_sent
-        if not (is_sent or may_be_sent):
-            yield from self._refund(reserved.accounts)
-            return
         now = self._clock.now()
+        if not (is_sent or may_be_sent):
+            for account, at in reserved.accounts:
+                yield Adjustment(account.key, partial(account.refunded, charged_at=at, now=now))
+            return
         if challenge is not None:
             name = UserName.own(challenge.username)
+            own = self._budget.of_user(name, _tag_of(flow), self._keys)
             if name not in reserved.names:
-                own = self._budget.of_user(name, _tag_of(flow), self._keys)
-                yield from self._update(own.key, lambda row: own.charged(row, now))
+                yield Adjustment(own.key, partial(own.charged, now=now))
             # A challenge that was not Cognito's has the name that was typed.
             is_told = not isinstance(flow.challenge, (SignUpRequest, RecoveryChallenge))
             if flow.username and is_told:
-                yield from self._learn(flow.username, challenge.username, now)
-        account = self._source(flow, source, None)
-        if account is not None:
-            yield from self._update(account.key, lambda row: account.charged(row, now))
+                yield from self._learn(flow.username, challenge.username, own, now, rows)
+        source_account = self._source(flow, source, None)
+        if source_account is not None:
+            yield Adjustment(source_account.key, partial(source_account.charged, now=now))
 
     def _names(
-        self, typed: str, flow: Flow
+        self, typed: str, flow: Flow, rows: Rows
     ) -> Generator[Effect, Any, tuple[tuple[UserName, ...], tuple[str, ...]]]:
-        """Return the names that a code counts against, and the users that codes were sent to.
+        """Return the names that a code counts against, and the users that codes were sent to."""
+        if _is_by_alias(flow) and typed:
+            yield from self._look_up([Alias.of(typed, self._keys).key], rows)
+        return self._known_names(typed, flow, rows)
+
+    def _known_names(
+        self, typed: str, flow: Flow, rows: Rows
+    ) -> tuple[tuple[UserName, ...], tuple[str, ...]]:
+        """Return the same, from the rows of the event.
 
         There are always two or more, so that the work for an unknown name is that for a known one.
         """
         challenge = flow.challenge
-        if challenge is not None and not isinstance(challenge, RecoveryChallenge):
+        if challenge is not None and not _is_by_alias(flow):
             users: tuple[str, ...] = (challenge.username,)
         elif typed:
             alias = Alias.of(typed, self._keys)
-            users = alias.users((yield Load(alias.key)))
+            users = alias.users(rows.get(alias.key))
             if challenge is not None and (flow.own_name or challenge.username != typed):
                 users = tuple(dict.fromkeys((challenge.username, *users)))
         else:
             return (), ()
         names = [UserName.typed(typed)] if typed else []
-        own = users or (f"\0{same_name(typed)}",)
-        return (*names, *map(UserName.own, own)), users
+        own = map(UserName.own, users) if users else (_stand_in(typed),)
+        return (*names, *own), users
 
-    def _learn(self, typed: str, user: str, now: float) -> Generator[Effect, Any, None]:
+    def _learn(
+        self, typed: str, user: str, own: Account, now: float, rows: Rows
+    ) -> Iterable[Adjustment]:
+        """Note which user a typed name stands for, and the budget that a next sign-in needs."""
         alias = Alias.of(typed, self._keys)
-        row: StoredRecord | None = yield Load(alias.key)
-        if user not in alias.users(row):
-            yield Swap(alias.key, row.version if row else 0, alias.written(row, user, now))
-
-    def _remains(self, account: Account) -> Result:
-        row: StoredRecord | None = yield Load(account.key)
-        return account.remains(row, self._clock.now())
-
-    def _charge(self, account: Account, at: float) -> Result:
-        """Charge an account if something remains; a busy row is taken to be used up."""
-        for _ in range(_TRIES * account.limit):
-            row: StoredRecord | None = yield Load(account.key)
-            if not account.remains(row, at):
-                return False
-            if (yield Swap(account.key, row.version if row else 0, account.charged(row, at))):
-                return True
-        return False
-
-    def _refund(self, taken: Iterable[tuple[Account, float]]) -> Generator[Effect, Any, None]:
-        for account, at in taken:
-            yield from self._update(account.key, self._refunded(account, at))
-
-    def _refunded(
-        self, account: Account, at: float
-    ) -> Callable[[StoredRecord | None], StoredRecord]:
-        return lambda row: account.refunded(row, at, self._clock.now())
+        row = rows.get(alias.key)
+        if row is None or user not in alias.users(row) or own.key not in row.related:
+            yield Adjustment(
+                alias.key, partial(alias.written, user=user, now=now, related=(own.key,))
+            )
 
     # ── guesses ──
 
-    def guesses_remain(self, flow: Flow, event: Event) -> Result:
+    def guesses_remain(self, flow: Flow, event: Event, rows: Rows) -> Result:
         """Return whether a code or answer of this user is taken now."""
         if not isinstance(event, (SubmitCode, SubmitAnswer, ResetPassword)):
             return True
         guesses = self._guesses_of(flow)
         if guesses is None:
             return True
-        return guesses.allows((yield Load(guesses.key)), self._clock.now())
+        yield from self._look_up([guesses.key], rows)
+        return guesses.allows(rows.get(guesses.key), self._clock.now())
 
-    def _reserve_guess(self, flow: Flow, call: Call) -> Result:
-        """Count a guess before the call; return False if it must not be made."""
-        guesses = self._guesses_of(flow)
-        if guesses is None or not _is_guess(call):
-            return True
-        for _ in range(_TRIES * guesses.limit.most):
-            row: StoredRecord | None = yield Load(guesses.key)
-            now = self._clock.now()
-            if not guesses.allows(row, now):
-                return False
-            counted = guesses.counted(row, now, by=1)
-            if (yield Swap(guesses.key, row.version if row else 0, counted)):
-                return True
-        return False
+    def _guess(self, guesses: Guesses) -> Charge:
+        now = self._clock.now()
+        return Charge(
+            guesses.key,
+            guesses.limit.most,
+            partial(guesses.allows, now=now),
+            partial(guesses.counted, now=now, by=1),
+            "too_many_guesses",
+        )
 
-    def _settle_guess(self, flow: Flow, outcome: Outcome) -> Generator[Effect, Any, None]:
+    def _settle_guess(self, flow: Flow, outcome: Outcome) -> Iterable[Adjustment]:
         """Forget the wrong codes after a right one, and a guess that was none."""
         guesses = self._guesses_of(flow)
         if guesses is None or _is_wrong(flow, outcome):
             return
         by = 0 if isinstance(outcome, (ChallengeIssued, TokensIssued, Confirmed)) else -1
-        yield from self._update(
-            guesses.key, lambda row: guesses.counted(row, self._clock.now(), by=by)
-        )
+        yield Adjustment(guesses.key, partial(guesses.counted, now=self._clock.now(), by=by))
 
     def _guesses_of(self, flow: Flow) -> Guesses | None:
         tag = _browser_tag(flow.from_known_browser)
@@ -416,13 +587,36 @@ class Limits:
 
     # ── rows ──
 
-    def _update(
-        self, key: str, updated: Callable[[StoredRecord | None], StoredRecord]
-    ) -> Generator[Effect, Any, None]:
-        for _ in range(_TRIES):
-            row: StoredRecord | None = yield Load(key)
-            if (yield Swap(key, row.version if row else 0, updated(row))):
-                return
+    def _look_up(self, keys: Iterable[str], rows: Rows) -> Generator[Effect, Any, None]:
+        """Load the rows that the event has not seen, in one trip."""
+        missing = tuple(dict.fromkeys(key for key in keys if key not in rows))
+        if missing:
+            rows.add(missing, (yield Load(missing)))
+
+    def _charge(self, charge: Charge, rows: Rows) -> Result:
+        """Charge a row if it has one left; a busy row is taken to be used up."""
+        for _ in range(_TRIES * charge.most):
+            if not charge.allows(rows.get(charge.key)):
+                return False
+            if (yield from self._swap(rows.change(charge.key, charge.charged), rows)):
+                return True
+            yield from self._look_up([charge.key], rows)
+        return False
+
+    def _swap(self, change: Change, rows: Rows) -> Result:
+        saved: bool = (yield Swap((change,)))[0]
+        rows.note(change, saved=saved)
+        return saved
+
+
+def _is_by_alias(flow: Flow) -> bool:
+    """Whether only `Alias` can tell whose own name the typed one is."""
+    return flow.challenge is None or isinstance(flow.challenge, RecoveryChallenge)
+
+
+def _stand_in(typed: str) -> UserName:
+    """The name in place of a user's own, while it is not known whether there is such a user."""
+    return UserName.own(f"\0{same_name(typed)}")
 
 
 def _name_in(event: Event, flow: Flow) -> str:

@@ -12,12 +12,12 @@ from oncegate.context import RequestContext
 from oncegate.devices import Device
 from oncegate.outcomes import Outcome, OutcomeUnknown
 from oncegate.ports import (
+    Change,
     Clock,
     DeviceVault,
     Listener,
     RecordStore,
     SessionKeeper,
-    StoredRecord,
     Transition,
     Transport,
 )
@@ -25,9 +25,9 @@ from oncegate.tokens import Tokens
 
 
 class Load(NamedTuple):
-    """Load a row; returns a `StoredRecord` or None."""
+    """Load rows, and those related to them; returns what `BatchStore.load_many` does."""
 
-    key: str
+    keys: tuple[str, ...]
 
 
 class GetEpoch(NamedTuple):
@@ -37,11 +37,9 @@ class GetEpoch(NamedTuple):
 
 
 class Swap(NamedTuple):
-    """Save a row if the expected version is stored; returns whether it was."""
+    """Save rows, the first of which decides; returns what `BatchStore.swap_many` does."""
 
-    key: str
-    expected: int
-    row: StoredRecord
+    changes: tuple[Change, ...]
 
 
 class CallTransport(NamedTuple):
@@ -129,11 +127,11 @@ class Performer:
         """Perform one effect and return its result."""
         match effect:
             case Load():
-                return self._store.load(effect.key)
+                return self._store.load_many(effect.keys)
             case GetEpoch():
                 return self._store.epoch(effect.key)
             case Swap():
-                return self._store.swap(effect.key, effect.expected, effect.row)
+                return self._store.swap_many(effect.changes)
             case CallTransport():
                 return self._call(effect)
             case CreateSession():

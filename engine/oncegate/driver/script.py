@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import hmac
 import time
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache, partial
 from typing import Any, TypeGuard, get_args
@@ -36,7 +36,7 @@ from oncegate.challenges import (
 )
 from oncegate.context import RequestContext, StepRef
 from oncegate.devices import Device
-from oncegate.driver._limits import Limits, Permit, Reserved
+from oncegate.driver._limits import Adjustment, Limits, Permit, Plan, Reserved, Rows
 from oncegate.driver._worker import is_gone, this_worker
 from oncegate.driver.effects import (
     CallTransport,
@@ -66,6 +66,7 @@ from oncegate.outcomes import (
 )
 from oncegate.password_policy import PasswordPolicy
 from oncegate.ports import (
+    Change,
     Clock,
     DeviceVault,
     Listener,
@@ -91,6 +92,8 @@ REPEAT_WITHIN = 0.5
 
 EXPIRED = Flow.model_construct(state=FlowState.FAILED, message="flow_expired")
 """Stands for a flow whose record has expired or is missing. It is never stored."""
+
+_UNREACHABLE = NotSent(cause="unreachable", detail="the store did not answer")
 
 Script = Generator[Effect, Any, Step]
 
@@ -247,25 +250,52 @@ class Driver:
             raise InvalidInput("context must be a RequestContext")
         flow_id = FlowId.parse(step.flow_id, self._keys)
         result: Step = yield from self._sending(
-            flow_id, step.version, event, context or RequestContext()
+            flow_id,
+            step.version,
+            event,
+            context or RequestContext(),
+            is_new=step.version == 0 and self._can_be_new(flow_id, self._clock.now()),
         )
         return _with_held(step, result)
 
     def _sending(
-        self, flow_id: FlowId, expected_version: int, event: Event, context: RequestContext
+        self,
+        flow_id: FlowId,
+        expected_version: int,
+        event: Event,
+        context: RequestContext,
+        *,
+        is_new: bool,
     ) -> Script:
+        """Apply an event, and make the calls that it leads to.
+
+        Args:
+            flow_id: the flow.
+            expected_version: version of the step that the user saw.
+            event: the user's.
+            context: the user's request.
+            is_new: whether the flow can be new. It is not loaded then: its first save tells what a load
+                would, whether there is such a row, and whether the store has lost any.
+        """
         vault = self._vault if context.device_vault is None else context.device_vault
-        flow = yield from self._current(flow_id)
+        rows = Rows()
+        if is_new:
+            flow = self._unsaved
+        else:
+            typed = (event.username or "") if isinstance(event, NAMING_EVENTS) else ""
+            keys = self._limits.keys_for(typed, event, context)
+            flow = yield from self._current(flow_id, keys, rows)
         device = yield from self._find_device(vault, flow, event)
-        codes_remain, is_known = yield from self._limits.codes_remain(flow, event, context)
+        codes_remain, is_known = yield from self._limits.codes_remain(flow, event, context, rows)
         memory = InMemory(
             event=event,
             password=event.first_factor,
             device=device,
             budget_remains=codes_remain,
-            guesses_remain=(yield from self._limits.guesses_remain(flow, event)),
+            guesses_remain=(yield from self._limits.guesses_remain(flow, event, rows)),
             from_known_browser=is_known,
         )
+        ahead, reason = None, ""
         try:
             ahead = advance(
                 flow,
@@ -277,18 +307,37 @@ class Driver:
                 inputs=self._inputs(flow_id, memory, vault),
             )
         except NotAllowed as no:
-            return (yield from self._suppress(flow_id, flow, event, context, no.reason))
+            reason = no.reason
+        if is_new and not (ahead and ahead.is_in_flight):
+            return (yield from self._loading(flow_id, expected_version, event, context))
+        if ahead is None:
+            return (yield from self._suppress(flow_id, flow, event, context, reason))
         if flow.version == 0 and not ahead.is_in_flight:
             # Nothing was stored and nothing is called: a made-up flow must not cost the store a row.
             return self._step(flow_id.text, ahead)
-        saved = yield from self._save(
-            flow_id, flow, ahead, event.type, context, detail=event.detail
+        plan = Plan()
+        if ahead.is_in_flight:
+            plan = yield from self._limits.plan(ahead, call_for(ahead, memory), rows)
+        saved, *charged = yield from self._save(
+            flow_id, flow, ahead, event.type, context, rows, plan.changes(rows), detail=event.detail
         )
-        if not saved:
-            # Another event was saved first: its worker makes the call, and its step is the result.
-            flow = yield from self._current(flow_id)
-            return (yield from self._suppress(flow_id, flow, event, context, "stale"))
-        return (yield from self._calling(flow_id, ahead, memory, vault, context))
+        if saved:
+            return (
+                yield from self._calling(
+                    flow_id, ahead, memory, vault, context, rows, plan, charged
+                )
+            )
+        if is_new:
+            return (yield from self._loading(flow_id, expected_version, event, context))
+        # Another event was saved first: its worker makes the call, and its step is the result.
+        flow = yield from self._current(flow_id)
+        return (yield from self._suppress(flow_id, flow, event, context, "stale"))
+
+    def _loading(
+        self, flow_id: FlowId, expected_version: int, event: Event, context: RequestContext
+    ) -> Script:
+        """Apply an event to a flow that is not new, or that nothing was saved for."""
+        return (yield from self._sending(flow_id, expected_version, event, context, is_new=False))
 
     def _suppress(
         self, flow_id: FlowId, flow: Flow, event: Event, context: RequestContext, reason: str
@@ -305,7 +354,7 @@ class Driver:
             is_same = hmac.compare_digest(digest, flow.accepted_digest or "")
             # Each comparison is saved before its result is used, so that parallel guesses count.
             tried = _with_one_handover_less(flow, self._clock.now())
-            if (yield from self._swap(flow_id, flow, tried, durable=True)):
+            if (yield from self._swap(flow_id, flow, tried, durable=True))[0]:
                 if is_same:
                     return self._step(flow_id.text, tried, reason=reason, hands_over=True)
                 return self._step(flow_id.text, tried, reason="not_the_same_answer")
@@ -319,20 +368,35 @@ class Driver:
         memory: InMemory,
         vault: DeviceVault | None,
         context: RequestContext,
+        rows: Rows,
+        plan: Plan | None,
+        charged: Sequence[bool],
     ) -> Script:
-        """Make the call of an in-flight flow, and any that its outcome leads to."""
+        """Make the call of an in-flight flow, and any that its outcome leads to.
+
+        Args:
+            flow_id: the flow.
+            flow: its record, in flight.
+            memory: what is not stored.
+            vault: the devices of the user.
+            context: the user's request.
+            rows: the limits' rows that the event has seen.
+            plan: charges of the first call.
+            charged: for each of them whether it was saved with the flow; empty if none was.
+        """
         hands_over = False
         while flow.is_in_flight:
             call = call_for(flow, memory)
-            outcome, reserved = yield from self._call(flow, call, context)
+            outcome, reserved = yield from self._call(flow, call, context, rows, plan, charged)
             outcome, memory = yield from self._store_results(flow, outcome, memory, vault)
             hands_over = hands_over or isinstance(outcome, TokensIssued)
-            settling = self._limits.settle(reserved, flow, outcome, context.source_address)
+            settling = self._limits.settle(reserved, flow, outcome, context.source_address, rows)
             if flow.preselected_factor and _is_choice(outcome):
                 # The junction may request a code right away, for a user who is known only now. Nothing
                 # has been sent yet.
-                yield from settling
-                remains = yield from self._preselected_remains(flow, outcome, context)
+                yield from self._limits.adjust(settling, rows)
+                settling = []
+                remains = yield from self._preselected_remains(flow, outcome, context, rows)
                 memory = memory.model_copy(update={"budget_remains": remains})
             try:
                 after = self._after(flow_id, flow, outcome, memory, vault)
@@ -341,26 +405,46 @@ class Driver:
                 outcome = OutcomeUnknown(detail=f"unexpected outcome {outcome.type}")
                 after = self._after(flow_id, flow, outcome, memory, vault)
             memory = yield from self._remove_rejected_device(flow, after, memory, vault)
-            saved = yield from self._save(flow_id, flow, after, outcome.type, context, outcome)
-            yield from settling
+            changes = [rows.change(*adjustment) for adjustment in settling]
+            saved, *settled = yield from self._save(
+                flow_id, flow, after, outcome.type, context, rows, changes, outcome
+            )
+            yield from self._limits.adjust(_unsaved(settling, settled), rows)
             if not saved:
                 # The lease expired before this worker was done, and the flow went on without it.
                 flow = yield from self._current(flow_id)
                 return self._step(flow_id.text, flow, reason="stale")
             flow = after
+            if flow.is_in_flight:
+                plan, charged = (yield from self._planned(flow, memory, rows)), ()
         tokens = None if self._has_keeper else memory.tokens
         return self._step(flow_id.text, flow, tokens=tokens, hands_over=hands_over)
 
-    def _call(
-        self, flow: Flow, call: Call, context: RequestContext
-    ) -> Generator[Effect, Any, tuple[Outcome, Reserved]]:
-        """Reserve what a call may use up, and make it; return what was reserved."""
+    def _planned(
+        self, flow: Flow, memory: InMemory, rows: Rows
+    ) -> Generator[Effect, Any, Plan | None]:
+        """Return the charges of a call that follows another; None if the store does not answer."""
         try:
-            reserved, refused = yield from self._limits.reserve(flow, call)
+            return (yield from self._limits.plan(flow, call_for(flow, memory), rows))
         except STORE_FAILURES:
-            return NotSent(cause="unreachable", detail="the store did not answer"), Reserved()
+            return None
+
+    def _call(
+        self,
+        flow: Flow,
+        call: Call,
+        context: RequestContext,
+        rows: Rows,
+        plan: Plan | None,
+        charged: Sequence[bool],
+    ) -> Generator[Effect, Any, tuple[Outcome, Reserved]]:
+        """Charge what a call may use up, and make it; return what was charged."""
+        if plan is None:
+            return _UNREACHABLE, Reserved()
+        reserved, refused = yield from self._limits.take(plan, charged, rows)
         if refused:
-            return NotSent(cause=refused), reserved
+            is_unreachable = refused == "unreachable"
+            return (_UNREACHABLE if is_unreachable else NotSent(cause=refused)), reserved
         # Read first: if the worker stalls between the two, the deadline is too early, not too late.
         local = time.time()
         now = self._clock.now()
@@ -368,21 +452,21 @@ class Driver:
             # This worker stalled after saving; its call could overlap with another worker's.
             return NotSent(cause="stalled"), reserved
         ends = flow.saved_at + START_WITHIN + self._max_call_seconds
-        permit = Permit(self._limits, flow, reserved, self.perform)
+        permit = Permit(self._limits, flow, reserved, rows, self.perform)
         bounded = replace(context, may_send=permit, deadline=local + ends - now)
         outcome: Outcome = yield CallTransport(call, bounded)
         if permit.has_failed and isinstance(outcome, NotSent):
-            outcome = NotSent(cause="unreachable", detail="the store did not answer")
+            outcome = _UNREACHABLE
         return outcome, permit.reserved
 
     def _preselected_remains(
-        self, flow: Flow, outcome: ChallengeIssued, context: RequestContext
+        self, flow: Flow, outcome: ChallengeIssued, context: RequestContext, rows: Rows
     ) -> Generator[Effect, Any, bool]:
         assert flow.preselected_factor is not None
         chosen = flow.model_copy(update={"challenge": outcome.challenge})
         event = ChooseFactor(factor=flow.preselected_factor)
         try:
-            remains, _ = yield from self._limits.codes_remain(chosen, event, context)
+            remains, _ = yield from self._limits.codes_remain(chosen, event, context, rows)
         except STORE_FAILURES:
             return False  # the user chooses, and by then the store may answer
         return remains
@@ -491,10 +575,21 @@ class Driver:
 
     # ── loading and saving ──
 
-    def _current(self, flow_id: FlowId) -> Generator[Effect, Any, Flow]:
-        """Return the flow as it is now: loaded, and moved on if its deadline has passed."""
+    def _current(
+        self, flow_id: FlowId, keys: Sequence[str] = (), rows: Rows | None = None
+    ) -> Generator[Effect, Any, Flow]:
+        """Return the flow as it is now: loaded, and moved on if its deadline has passed.
+
+        Args:
+            flow_id: the flow.
+            keys: keys of other rows to load with it.
+            rows: what they, and those related to the flow, are added to.
+        """
         while True:
-            row: StoredRecord | None = yield Load(flow_id.key)
+            loaded: Mapping[str, StoredRecord] = yield Load((flow_id.key, *keys))
+            row = loaded.get(flow_id.key)
+            if rows is not None:
+                rows.add(keys, loaded)
             epoch: str = yield GetEpoch(flow_id.key)
             now = self._clock.now()
             if flow_id.epoch not in {None, epoch}:
@@ -502,10 +597,7 @@ class Driver:
                 yield from self._report_loss(flow_id, epoch, now)
                 return EXPIRED
             if row is None:
-                # An ID without an epoch is of 0.1, or of a worker beside it.
-                is_new = flow_id.epoch is not None or self._schema == 1
-                is_recent = -CLOCK_SKEW <= now - flow_id.issued_at < self._lifetime
-                return self._unsaved if is_new and is_recent else EXPIRED
+                return self._unsaved if self._can_be_new(flow_id, now) else EXPIRED
             if row.expires_at <= now:
                 return EXPIRED
             flow = flow_id.unseal(row.sealed, row.version, self._keys)
@@ -514,8 +606,15 @@ class Driver:
                 return flow
             inputs = GuardInputs(worker_is_gone=gone)
             later = advance(flow, TIME_PASSED, now=now, policy=self._policy, inputs=inputs)
-            if (yield from self._save(flow_id, flow, later, TIME_PASSED.machine_event, None)):
+            saved = yield from self._save(flow_id, flow, later, TIME_PASSED.machine_event, None)
+            if saved[0]:
                 return later
+
+    def _can_be_new(self, flow_id: FlowId, now: float) -> bool:
+        """Whether a flow without a row is new, and not one whose row was deleted as expired."""
+        # An ID without an epoch is of 0.1, or of a worker beside it.
+        is_issued_so = flow_id.epoch is not None or self._schema == 1
+        return is_issued_so and -CLOCK_SKEW <= now - flow_id.issued_at < self._lifetime
 
     def _report_loss(self, flow_id: FlowId, epoch: str, now: float) -> Generator[Effect, Any, None]:
         """Report a new epoch, once."""
@@ -559,15 +658,29 @@ class Driver:
         after: Flow,
         cause: str,
         context: RequestContext | None,
+        rows: Rows | None = None,
+        changes: Sequence[Change] = (),
         outcome: Outcome | None = None,
         detail: str = "",
-    ) -> Generator[Effect, Any, bool]:
+    ) -> Generator[Effect, Any, Sequence[bool]]:
+        """Save the next version of a flow, and with it other changes; report the transition.
+
+        Returns:
+            Whether the flow was saved, and then, for each other change, whether it was.
+        """
         # An outcome need not be durable: if it is lost, the flow is found in flight, and returns to
         # `idle` when its lease expires. The write-ahead of a call must be durable, and so must user
         # input that triggers no call.
         durable = after.is_in_flight or not before.is_in_flight
-        saved = yield from self._swap(flow_id, before, after, durable=durable)
-        if saved:
+        related: tuple[str, ...] = ()
+        if rows is not None:
+            source = context.source_address if context else None
+            related = self._limits.related_to(after, source, rows)
+        saved = yield from self._swap(flow_id, before, after, changes, related, durable=durable)
+        if rows is not None:
+            for change, is_saved in zip(changes, saved[1:], strict=True):
+                rows.note(change, saved=is_saved)
+        if saved[0]:
             yield Notify(
                 Transition(
                     flow=flow_id.key[:12],
@@ -586,13 +699,21 @@ class Driver:
         return saved
 
     def _swap(
-        self, flow_id: FlowId, before: Flow, after: Flow, *, durable: bool
-    ) -> Generator[Effect, Any, bool]:
+        self,
+        flow_id: FlowId,
+        before: Flow,
+        after: Flow,
+        changes: Sequence[Change] = (),
+        related: tuple[str, ...] = (),
+        *,
+        durable: bool,
+    ) -> Generator[Effect, Any, Sequence[bool]]:
         sealed = flow_id.seal(after, self._keys, self._schema)
         # An ID is valid for a lifetime from its issue; without its row it would look as if never saved.
         ends = max(after.saved_at, flow_id.issued_at) + self._lifetime
-        row = StoredRecord(after.version, sealed, ends, durable, flow_id.epoch)
-        saved: bool = yield from self._in_time(before, Swap(flow_id.key, before.version, row))
+        row = StoredRecord(after.version, sealed, ends, durable, flow_id.epoch, related)
+        first = Change(flow_id.key, before.version, row)
+        saved: Sequence[bool] = yield from self._in_time(before, Swap((first, *changes)))
         return saved
 
     def _in_time(self, flow: Flow, effect: Swap | CreateSession) -> Generator[Effect, Any, Any]:
@@ -642,6 +763,10 @@ class Driver:
                 result = self.perform(effect)
             except STORE_FAILURES as failure:
                 error = failure
+
+
+def _unsaved(settling: Sequence[Adjustment], settled: Sequence[bool]) -> list[Adjustment]:
+    return [one for one, is_saved in zip(settling, settled, strict=True) if not is_saved]
 
 
 def _suppressed(
