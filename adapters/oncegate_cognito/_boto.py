@@ -178,7 +178,7 @@ class _Unlogged:
             self._fetch_credentials(limit)
             if limit.remaining() <= 0:
                 raise NeverSent(cause="the call takes too long")
-        _add_filter()
+        _QUIET.update()
         before = _IS_OUR_CALL.set(True)
         try:
             response = operation(**request)
@@ -241,12 +241,29 @@ class _OnlyWarnings(logging.Filter):
         return record.levelno >= logging.WARNING or not _IS_OUR_CALL.get()
 
 
-_ONLY_WARNINGS: Final = _OnlyWarnings()
+class _QuietLoggers:
+    """Adds the filter to the loggers of botocore and urllib3: one is not inherited, so each needs it.
+
+    They are looked through when there can be new ones, because botocore makes some late: when there are
+    more than before, or while one of these names is only a placeholder for loggers below it.
+    """
+
+    def __init__(self) -> None:
+        self._filter = _OnlyWarnings()
+        self._seen: int | None = None
+
+    def update(self) -> None:
+        loggers = logging.root.manager.loggerDict
+        number = len(loggers)
+        if number == self._seen:
+            return
+        # `list`: another thread can make a logger meanwhile.
+        ours = [made for name, made in list(loggers.items()) if name.startswith(_LOGGERS)]
+        for made in ours:
+            if isinstance(made, logging.Logger):
+                made.addFilter(self._filter)  # does nothing if it is there
+        has_all = all(isinstance(made, logging.Logger) for made in ours)
+        self._seen = number if has_all else None
 
 
-def _add_filter() -> None:
-    # A filter is not inherited, so each logger needs it. For each call, because botocore makes some
-    # loggers late. `list`: another thread can make a logger meanwhile.
-    for name, made in list(logging.root.manager.loggerDict.items()):
-        if name.startswith(_LOGGERS) and isinstance(made, logging.Logger):
-            made.addFilter(_ONLY_WARNINGS)  # does nothing if it is there
+_QUIET: Final = _QuietLoggers()
