@@ -32,8 +32,10 @@ DEVICE: Final = "device"
 """The proof of a device, and its registration."""
 SIGN_UP: Final = "sign_up"
 """SignUp."""
+ACCOUNT: Final = "account"
+"""Changes that a signed-in user makes to the account."""
 TOKEN: Final = "token"
-"""Operations that a refresh token or an access token authorises."""
+"""Other operations that a refresh token or an access token authorises."""
 
 _BY_OPERATION: Final = {
     "InitiateAuth": SIGN_IN,
@@ -46,6 +48,14 @@ _BY_OPERATION: Final = {
     "ConfirmSignUp": CONFIRM,
     "ConfirmDevice": DEVICE,
     "UpdateDeviceStatus": DEVICE,
+    "UpdateUserAttributes": ACCOUNT,
+    "GetUserAttributeVerificationCode": ACCOUNT,
+    "VerifyUserAttribute": ACCOUNT,
+    "SetUserMFAPreference": ACCOUNT,
+    "ChangePassword": ACCOUNT,
+    "StartWebAuthnRegistration": ACCOUNT,
+    "CompleteWebAuthnRegistration": ACCOUNT,
+    "DeleteWebAuthnCredential": ACCOUNT,
 }
 _FIRST_FACTORS: Final = frozenset(
     {"", "PASSWORD", "PASSWORD_SRP", "PASSWORD_VERIFIER", "SELECT_CHALLENGE"}
@@ -121,6 +131,7 @@ _PERSON = frozenset({SIGN_IN, *_ANSWERS})
 _USER = frozenset({*_PERSON, DEVICE})
 _SIGN_UP = frozenset({SIGN_UP})
 _TOKEN = frozenset({TOKEN})
+_ACCOUNT = frozenset({ACCOUNT})
 _ENDS_TOKENS = (
     "Invalid Refresh Token",
     "Refresh Token has",
@@ -176,6 +187,10 @@ _PARAMETERS = (
 )
 _POOL_SETTINGS = "complete the setting of the user pool that these words name"
 _ENABLE = "enable for the app client what these words name, or do without it"
+_PASSKEYS = (
+    "turn passkeys on for the pool (AllowedFirstAuthFactors with WEB_AUTHN, SetUserPoolMfaConfig)"
+)
+_RELYING_PARTY = "set the pool's RelyingPartyId to the domain of your pages (SetUserPoolMfaConfig)"
 _REVOCABLE = "only refresh tokens of this app client can be revoked: check client_id="
 _NEW_ERROR = "this release does not know the error: see Cognito's API reference"
 _UNFIT = "the request does not fit Cognito's API: check client_id=, client_secret= and the rest"
@@ -251,6 +266,13 @@ ERRORS: Final = (
     ErrorRow(_NOT_AUTHORIZED, "… failed with error", _R.TRIGGER_REFUSED, cure=_TRIGGER),
     ErrorRow(_NOT_AUTHORIZED, "Invalid session", _R.CHALLENGE_DEAD, _USER),
     ErrorRow(_NOT_AUTHORIZED, "Session is expired", _R.CHALLENGE_DEAD, _USER),
+    ErrorRow(
+        _NOT_AUTHORIZED,
+        "Incorrect username or password",
+        _R.WRONG_CREDENTIALS,
+        _ACCOUNT,
+        message="wrong_password",
+    ),
     # With a device, this is about its proof, and nothing else is.
     ErrorRow(_NOT_AUTHORIZED, "Incorrect username or password", _R.WRONG_CREDENTIALS, _USER),
     ErrorRow(_NOT_AUTHORIZED, "User does not exist", _R.WRONG_CREDENTIALS, _PERSON),
@@ -334,6 +356,16 @@ ERRORS: Final = (
     ),
     ErrorRow(_INVALID, "… at 'userAttributes", _R.INPUT_REFUSED, message="attribute_refused"),
     ErrorRow("AliasExistsException", "", _R.INPUT_REFUSED, message="address_taken"),
+    # Passkeys: what the browser created, and what the pool has to be set up for.
+    ErrorRow("WebAuthnChallengeNotFoundException", "", _R.CHALLENGE_DEAD),
+    ErrorRow(
+        "WebAuthnCredentialNotSupportedException", "", _R.INPUT_REFUSED, message="passkey_refused"
+    ),
+    ErrorRow("WebAuthnClientMismatchException", "", _R.INPUT_REFUSED, message="passkey_refused"),
+    ErrorRow("WebAuthnNotEnabledException", "", _MISCONFIGURED, cure=_PASSKEYS),
+    ErrorRow("WebAuthnConfigurationMissingException", "", _MISCONFIGURED, cure=_PASSKEYS),
+    ErrorRow("WebAuthnOriginNotAllowedException", "", _MISCONFIGURED, cure=_RELYING_PARTY),
+    ErrorRow("WebAuthnRelyingPartyMismatchException", "", _MISCONFIGURED, cure=_RELYING_PARTY),
     # What an administrator has to do for the user.
     ErrorRow(
         _INVALID,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import ssl
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
 from functools import cache, partial
 from pathlib import Path
 from typing import Any, Final, Literal, TypeVar
@@ -16,6 +16,7 @@ import jwt
 from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 
 from oncegate import (
+    Factor,
     InvalidToken,
     Misconfigured,
     OncegateError,
@@ -24,7 +25,16 @@ from oncegate import (
     Tokens,
     Unreachable,
 )
-from oncegate.adapters import ListedDevice, Outcome, Rejected, RejectionReason, logger
+from oncegate.adapters import (
+    SECOND_FACTORS,
+    AccountOverview,
+    ListedDevice,
+    ListedPasskey,
+    Outcome,
+    Rejected,
+    RejectionReason,
+    logger,
+)
 from oncegate_cognito._app_client import (
     AppClient,
     check_client_id,
@@ -44,6 +54,8 @@ from oncegate_cognito._responses import tokens_of
 from oncegate_cognito.errors import MalformedResponse, ends_tokens, name_of, outcome_of_exception
 
 _Result = TypeVar("_Result")
+
+_ADDRESSES: Final = ("email", "phone_number")
 TokenUse = Literal["access", "id"]
 
 _RETRY_AFTER = 1.0
@@ -456,6 +468,40 @@ class CognitoTokenService:
             if not page.get("PaginationToken"):
                 return found
             more = {"PaginationToken": page["PaginationToken"]}
+
+    def overview(self, access_token: str) -> AccountOverview:
+        """See `oncegate.adapters.AccountService.overview`."""
+        return self._call(partial(self._overview, access_token))
+
+    def _overview(self, token: str) -> AccountOverview:
+        user = self._boto.get_user(AccessToken=token)
+        attributes = {one["Name"]: one["Value"] for one in user.get("UserAttributes", [])}
+        factors = user.get("UserMFASettingList", [])
+        preferred = user.get("PreferredMfaSetting")
+        configured = self._boto.get_user_auth_factors(AccessToken=token)
+        return AccountOverview(
+            username=user["Username"],
+            addresses={name: attributes[name] for name in _ADDRESSES if name in attributes},
+            verified=frozenset(
+                name for name in _ADDRESSES if attributes.get(f"{name}_verified") == "true"
+            ),
+            second_factors=tuple(factor for factor in SECOND_FACTORS if factor in factors),
+            preferred=Factor(preferred) if preferred in SECOND_FACTORS else None,
+            passkeys=tuple(self._all_passkeys(token)),
+            devices=tuple(self._all_devices(Tokens(access_token=token))),
+            has_password="PASSWORD" in configured.get("ConfiguredUserAuthFactors", []),
+        )
+
+    def _all_passkeys(self, token: str) -> Iterator[ListedPasskey]:
+        more: dict[str, str] = {}
+        while True:
+            page = self._boto.list_web_authn_credentials(AccessToken=token, **more)
+            for one in page.get("Credentials", []):
+                name = one.get("FriendlyCredentialName", "")
+                yield ListedPasskey(one["CredentialId"], name, one.get("CreatedAt"))
+            if not page.get("NextToken"):
+                return
+            more = {"NextToken": page["NextToken"]}
 
     def logout_url(self, tokens: Tokens, return_to: str) -> str | None:
         """See `oncegate.adapters.TokenService.logout_url`; `ManagedLogin.logout_uri` comes first."""

@@ -13,13 +13,26 @@ import oncegate_cognito.challenges  # noqa: F401 - registers how to parse and an
 from oncegate import Misconfigured
 from oncegate.adapters import (
     Call,
+    ChangeAddress,
     CodeChallenge,
+    ConfirmAddress,
+    ConfirmAuthenticator,
+    DeleteDevice,
+    DeletePasskey,
+    DeleteUser,
+    EndSessions,
     Finding,
     Outcome,
     OutcomeUnknown,
+    RegisterPasskey,
     Rejected,
     RejectionReason,
+    ReplacePassword,
     RequestContext,
+    SendAddressCode,
+    SetFactor,
+    StartAuthenticator,
+    StartPasskey,
     WaysIn,
 )
 from oncegate_cognito._app_client import AppClient, check_seconds, check_text
@@ -30,13 +43,20 @@ from oncegate_cognito._pool_checks import settings_findings
 from oncegate_cognito._registry import performer_of
 from oncegate_cognito._requests import AuthFlow, Requests
 from oncegate_cognito._responses import MALFORMED
-from oncegate_cognito.errors import NOT_COGNITO, outcome_of_exception
+from oncegate_cognito.errors import NOT_COGNITO, ends_tokens, name_of, outcome_of_exception
 from oncegate_cognito.managed_login import ManagedLogin
 from oncegate_cognito.srp import BadParameters
 from oncegate_cognito.tokens import CognitoTokenService
 
 if TYPE_CHECKING:
     from mypy_boto3_cognito_idp.client import CognitoIdentityProviderClient
+
+_OF_A_USER = (
+    *(StartAuthenticator, ConfirmAuthenticator, ChangeAddress, SendAddressCode, ConfirmAddress),
+    *(StartPasskey, RegisterPasskey, SetFactor, ReplacePassword, DeletePasskey, DeleteDevice),
+    *(EndSessions, DeleteUser),
+)
+"""The calls that an access token authorises."""
 
 _AUTH_FLOWS = get_args(AuthFlow)
 _PASSWORDLESS = ("USER_AUTH", "CUSTOM_AUTH")
@@ -270,6 +290,9 @@ class CognitoTransport:
         except BadParameters as bad:
             return Rejected(reason=RejectionReason.MISCONFIGURED, detail=f"{bad} ({NOT_COGNITO})")
         except (ClientError, BotoCoreError) as failure:
+            if isinstance(call, _OF_A_USER) and ends_tokens(failure):
+                detail = f"{name_of(failure)}: the access token has ended"
+                return Rejected(reason=RejectionReason.SIGNED_OUT, detail=detail)
             challenge = getattr(call, "challenge", None)
             return outcome_of_exception(
                 failure,

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from oncegate.challenges import SignedIn
     from oncegate.ports import DeviceVault
 
 _request_id: ContextVar[str] = ContextVar("oncegate request", default="")
@@ -57,6 +58,7 @@ class RequestContext:
             no request leave. The driver sets it.
         patience: seconds that a repeated event waits for the step of the first one; by default the
             driver's own.
+        signed_in: the user who changes the account. `oncegate.account.Account` sets it.
     """
 
     source_address: str | None = None
@@ -72,6 +74,7 @@ class RequestContext:
     may_send: Callable[[str], bool] = field(default=_may_send, repr=False, compare=False)
     deadline: float | None = None
     patience: float | None = None
+    signed_in: SignedIn | None = field(default=None, repr=False, compare=False)
 
 
 @contextmanager

@@ -352,6 +352,63 @@ TEXTS: Final = MappingProxyType(
         "hint.slow": "This is taking longer than usual.",
         "hint.signed_in_as": "as {name}",
         "hint.reference": "Reference: {reference}",
+        # ── the account: titles, actions and what is told ──
+        "title.managing": "Your account",
+        "title.confirming_authenticator": "Set up your authenticator app",
+        "title.confirming_address": "Enter your code",
+        "title.registering_passkey": "Create a passkey",
+        "title.closed": "You’re signed out",
+        "title.closed.account_deleted": "Your account was deleted",
+        "action.submit_code.confirming_authenticator": "Finish setup",
+        "action.submit_code.confirming_address": "Confirm",
+        "action.add_authenticator": "Add an authenticator app",
+        "action.submit_address": "Send code",
+        "action.add_passkey": "Add a passkey",
+        "action.use_factor": "Save",
+        "action.change_password": "Change password",
+        "action.remove_passkey": "Remove",
+        "action.forget_device": "Forget",
+        "action.sign_out_everywhere": "Sign out everywhere",
+        "action.delete_account": "Delete account",
+        "action.cancel_setup": "Cancel",
+        "field.authenticator_name": "Name of the app or device",
+        "field.address_kind": "Change your",
+        "field.address": "New address or number",
+        "field.use": "Use it",
+        "field.device": "Device",
+        "use.preferred": "First",
+        "use.enabled": "As another choice",
+        "use.off": "Not at all",
+        "message.authenticator_added": "Your authenticator app is set up.",
+        "message.address_verified": "Your new address is confirmed.",
+        "message.address_changed": "Your address was changed.",
+        "message.passkey_added": "Your passkey is ready.",
+        "message.passkey_removed": "The passkey was removed.",
+        "message.factor_changed": "Your choice was saved.",
+        "message.password_was_changed": "Your password was changed.",
+        "message.device_was_forgotten": "The device was forgotten.",
+        "message.signed_out_everywhere": "You’re signed out on every device.",
+        "message.signed_out_elsewhere": "You were signed out. Sign in again.",
+        "message.account_deleted": "Your account and its data were deleted.",
+        "message.change_refused": (
+            "We couldn’t make that change. Contact support if this keeps happening."
+        ),
+        "message.change_unavailable": "Changes aren’t possible right now. Try again in a few minutes.",
+        "message.change_outcome_unknown": (
+            "The connection broke off. Check whether the change was made before you try again."
+        ),
+        "message.address_outcome_unknown": (
+            "The connection broke off. If a code arrives, enter it here. Otherwise, request a new one."
+        ),
+        "message.setup_expired": "That took too long. Start again.",
+        "message.setup_ended": "Too many incorrect codes. Start again.",
+        "message.wrong_password": "Your current password is incorrect.",
+        "message.address_refused": "Check the address or number.",
+        "message.passkey_refused": "That passkey couldn’t be added. Try again, or use another one.",
+        "message.passkey_unknown": "That passkey was already removed.",
+        "message.passkeys_too_many": "You have as many passkeys as you can. Remove one first.",
+        "message.not_this_user": "This page belongs to another account. Open it again.",
+        "message.sign_in_again": "Sign in again to make this change.",
         # ── the terminal's own ──
         "terminal.press_enter": "Press Enter for: {label}",
         "terminal.type_for": "Type “{word}” for: {label}",
@@ -382,6 +439,18 @@ Kind = Literal["error", "info", "good"]
 """How a message is shown: as an error, as information, or as a success."""
 
 _KINDS: Final[dict[str, Kind]] = {
+    **dict.fromkeys(
+        (
+            *("message.authenticator_added", "message.address_verified", "message.address_changed"),
+            *("message.passkey_added", "message.passkey_removed", "message.factor_changed"),
+            *("message.password_was_changed", "message.device_was_forgotten"),
+            *("message.signed_out_everywhere", "message.account_deleted"),
+        ),
+        "good",
+    ),
+    **dict.fromkeys(
+        ("message.setup_expired", "message.sign_in_again", "message.signed_out_elsewhere"), "info"
+    ),
     "message.cancelled": "info",
     "message.challenge_dead": "info",
     "message.challenge_expired": "info",

@@ -34,6 +34,7 @@ class RejectionReason(StrEnum):
     BLOCKED = "blocked"
     REFUSED = "refused"
     TRIGGER_REFUSED = "trigger_refused"
+    SIGNED_OUT = "signed_out"
     FIREWALL = "firewall"
     MISCONFIGURED = "misconfigured"
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
+from oncegate.overview import AccountOverview, ListedDevice
 from oncegate.challenges import Call
 from oncegate.context import RequestContext
 from oncegate.devices import Device
@@ -151,18 +151,19 @@ class TokenService(Protocol):
         ...
 
 
-class ListedDevice(NamedTuple):
-    """One device that Cognito knows of a user.
+@runtime_checkable
+class AccountService(Protocol):
+    """Reads the accounts of signed-in users. Safe to share between threads."""
 
-    Attributes:
-        key: DeviceKey.
-        name: given when it was registered.
-        last_signed_in_at: time zone aware; None if Cognito does not say.
-    """
+    def overview(self, access_token: str) -> AccountOverview:
+        """Return what the account of a token's user has.
 
-    key: str
-    name: str
-    last_signed_in_at: datetime | None
+        Raises:
+            SignedOut: the token was revoked, or the user was disabled or deleted.
+            Unreachable: Cognito did not answer.
+            Misconfigured: Cognito refused because of the set-up.
+        """
+        ...
 
 
 class StoredRecord(NamedTuple):

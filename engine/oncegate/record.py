@@ -1,4 +1,4 @@
-"""The flow: the record of one attempt to sign in, and the only thing that the engine stores of it.
+"""The flow: the record of one attempt to sign in, or of changes of an account. Nothing else is stored.
 
 A `Flow` is frozen. The machine changes a copy and the driver saves that copy as the next version.
 A code is never in it. The challenge's session is, and for as long as they are needed the secret of an
@@ -22,7 +22,7 @@ from oncegate._secret import REVEAL, Secret
 from oncegate._stored import FROM_STORE, StoredModel
 from oncegate.challenges import CHALLENGE_KINDS, Challenge, Factor
 from oncegate.errors import RecordTooNew, RecordUnreadable
-from oncegate.states import FINAL, IN_FLIGHT, FlowState
+from oncegate.states import FINAL, IN_FLIGHT, AccountState, AnyState, FlowState
 
 SCHEMA: Final = 2
 """The schema that this release writes."""
@@ -41,6 +41,7 @@ HANDOVERS_PER_FLOW = 5
 _NOT_IN_1: Final = (
     *("schema_number", "accepted_event", "accepted_digest", "handovers_left", "account_tag"),
     *("from_known_browser", "password_changed", "worker", "sent_factors", "own_name"),
+    "owner",
 )
 
 # Names of schema 1, and what became of them.
@@ -98,7 +99,7 @@ _MESSAGES_1: Final = {
 
 
 class Flow(StoredModel):
-    """One attempt to sign in.
+    """One attempt to sign in, or the changes that a signed-in user makes to the account.
 
     Attributes:
         schema_number: schema that the record was written by.
@@ -121,6 +122,7 @@ class Flow(StoredModel):
         sent_factors: factors whose codes were sent in this flow.
         account_tag: tag of the password that was entered, by which codes are counted
             (`oncegate.budget.password_tag`).
+        owner: digest of the signed-in user whose account it changes; empty for a sign-in.
         from_known_browser: whether this user has signed in before in the browser that the username came
             from.
         password_changed: whether the user has set a new password in this flow, or may have.
@@ -141,7 +143,7 @@ class Flow(StoredModel):
 
     schema_number: int = Field(default=SCHEMA, ge=1)
     version: int = Field(default=0, ge=0)
-    state: FlowState = FlowState.IDLE
+    state: AnyState = FlowState.IDLE
     username: str = ""
     own_name: str = ""
     challenge: Challenge | None = None
@@ -157,6 +159,7 @@ class Flow(StoredModel):
     new_codes_left: int = NEW_CODES_PER_FLOW
     sent_factors: tuple[Factor, ...] = ()
     account_tag: str = ""
+    owner: str = ""
     from_known_browser: bool = False
     password_changed: bool = False
     device_key: str | None = None
@@ -247,6 +250,6 @@ def _is_of_a_later_release(plain: bytes) -> bool:
         return False
     return (
         (type(number) is int and number > SCHEMA)
-        or (isinstance(state, str) and state not in {*FlowState, *_STATES_1})
+        or (isinstance(state, str) and state not in {*FlowState, *AccountState, *_STATES_1})
         or (isinstance(kind, str) and kind not in CHALLENGE_KINDS)
     )

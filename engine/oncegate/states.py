@@ -1,4 +1,4 @@
-"""Every state of the sign-in machine, by the name that is stored and shown."""
+"""Every state of the two machines, by the name that is stored and shown."""
 
 from __future__ import annotations
 
@@ -44,7 +44,30 @@ class FlowState(StrEnum):
     DECIDING = "deciding"
 
 
-IN_FLIGHT = frozenset(
+class AccountState(StrEnum):
+    """The state of a flow in which a signed-in user changes the account."""
+
+    # At rest: the user's turn.
+    MANAGING = "managing"
+    CONFIRMING_AUTHENTICATOR = "confirming_authenticator"
+    CONFIRMING_ADDRESS = "confirming_address"
+    REGISTERING_PASSKEY = "registering_passkey"
+
+    # Final.
+    CLOSED = "closed"
+
+    # In flight: a call to Cognito is under way.
+    REQUESTING_SETUP = "requesting_setup"
+    CHECKING_SETUP = "checking_setup"
+    CHANGING = "changing"
+
+    # The junction: passed through within one transition, never stored.
+    SETTLING = "settling"
+
+
+AnyState = FlowState | AccountState
+
+IN_FLIGHT: frozenset[AnyState] = frozenset(
     {
         FlowState.CHECKING_PASSWORD,
         FlowState.REQUESTING_CHALLENGE,
@@ -55,9 +78,14 @@ IN_FLIGHT = frozenset(
         FlowState.CHECKING_DEVICE,
         FlowState.REGISTERING_DEVICE,
         FlowState.REMEMBERING_DEVICE,
+        AccountState.REQUESTING_SETUP,
+        AccountState.CHECKING_SETUP,
+        AccountState.CHANGING,
     }
 )
 """The states in which a call to Cognito is under way, or was when its worker died."""
 
-FINAL = frozenset({FlowState.AUTHENTICATED, FlowState.FAILED})
+FINAL: frozenset[AnyState] = frozenset(
+    {FlowState.AUTHENTICATED, FlowState.FAILED, AccountState.CLOSED}
+)
 """The states that no event leaves."""

@@ -16,12 +16,16 @@ from pydantic import BaseModel, ConfigDict, computed_field
 from pydantic import Field as ModelField
 
 from oncegate.challenges import (
+    ACCOUNT_EVENT_TYPES,
     EVENT_TYPES,
+    AnyEvent,
+    AuthenticatorSetup,
     CustomChallenge,
     Delivery,
     Event,
     FormField,
     PasskeyChallenge,
+    PasskeyRegistration,
     PasswordRule,
     ProviderChallenge,
     TotpSetup,
@@ -31,7 +35,7 @@ from oncegate.machine.advance import allowed_events
 from oncegate.messages import TEXTS, Kind, kind_of
 from oncegate.password_policy import PasswordPolicy
 from oncegate.record import Flow
-from oncegate.states import FlowState
+from oncegate.states import AnyState, FlowState
 from oncegate.tokens import Tokens
 from oncegate.ways_in import WaysIn
 
@@ -140,6 +144,8 @@ class Step(BaseModel):
         new_codes_left: number of further new codes that the flow may request; None if there can be none.
         passkey_options: options for ``navigator.credentials.get``, as JSON (WebAuthn's
             PublicKeyCredentialRequestOptionsJSON).
+        passkey_creation: options for ``navigator.credentials.create``, as JSON (WebAuthn's
+            PublicKeyCredentialCreationOptionsJSON).
         authorize_url: where the browser goes to sign in with an identity provider.
         totp: secret for an authenticator app.
         parameters: public parameters of a custom challenge, from the pool's Lambda.
@@ -160,7 +166,7 @@ class Step(BaseModel):
 
     flow_id: str = ModelField(repr=False)
     version: int
-    state: FlowState
+    state: AnyState
     username: str = ModelField(default="", repr=False)
     title: str = ""
     title_code: str = ModelField(default="", exclude=True)
@@ -173,6 +179,7 @@ class Step(BaseModel):
     new_code_at: datetime | None = None
     new_codes_left: int | None = None
     passkey_options: str | None = None
+    passkey_creation: str | None = None
     authorize_url: str | None = ModelField(default=None, repr=False)
     totp: TotpSecret | None = None
     parameters: dict[str, str] | None = None
@@ -299,8 +306,9 @@ def step_of(
         new_code_at=_time(flow.new_code_at or flow.saved_at) if new_code else None,
         new_codes_left=flow.new_codes_left if new_code else None,
         passkey_options=challenge.options if isinstance(challenge, PasskeyChallenge) else None,
+        passkey_creation=challenge.options if isinstance(challenge, PasskeyRegistration) else None,
         authorize_url=challenge.url if isinstance(challenge, ProviderChallenge) else None,
-        totp=_totp(challenge) if isinstance(challenge, TotpSetup) else None,
+        totp=_totp(challenge) if isinstance(challenge, _WITH_TOTP) else None,
         parameters=challenge.parameters if isinstance(challenge, CustomChallenge) else None,
         message=_message_of(flow, actions),
         reason=message(reason, field=_field_of(reason, flow, actions)) if reason else None,
@@ -357,6 +365,8 @@ _FIELDS: Final = {
     "wrong_code": ("code",),
     "recovery_refused": ("code",),
     "already_tried": ("code",),
+    "wrong_password": ("password",),
+    "address_refused": ("address",),
     "answer_already_tried": ("answer",),
     "code_already_used": ("code",),
     "code_used": ("code",),
@@ -368,9 +378,9 @@ _FIELDS: Final = {
     "password_needs_uppercase": _PASSWORDS,
     "password_needs_lowercase": _PASSWORDS,
     "password_used_before": _PASSWORDS,
-    "phone_number_refused": ("attributes.phone_number", "username"),
-    "email_refused": ("attributes.email", "email", "username"),
-    "address_taken": ("attributes.email", "attributes.phone_number", "email"),
+    "phone_number_refused": ("attributes.phone_number", "username", "address"),
+    "email_refused": ("attributes.email", "email", "username", "address"),
+    "address_taken": ("attributes.email", "attributes.phone_number", "email", "address"),
 }
 
 
@@ -408,13 +418,15 @@ def _actions(
     )
 
 
-_KINDS: Final = {kind.machine_event: kind for kind in EVENT_TYPES}
+_KINDS: Final[Mapping[str, type[AnyEvent]]] = {
+    kind.machine_event: kind for kind in (*EVENT_TYPES, *ACCOUNT_EVENT_TYPES)
+}
 
 
 def _action(
-    kind: type[Event],
+    kind: type[AnyEvent],
     flow: Flow,
-    target: FlowState,
+    target: AnyState,
     ways_in: WaysIn,
     rules: tuple[PasswordRule, ...],
     *,
@@ -457,7 +469,10 @@ def _time(seconds: float) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)
 
 
-def _totp(challenge: TotpSetup) -> TotpSecret:
+_WITH_TOTP: Final = (TotpSetup, AuthenticatorSetup)
+
+
+def _totp(challenge: TotpSetup | AuthenticatorSetup) -> TotpSecret:
     return TotpSecret(
         secret=challenge.secret.get_secret_value(), uri=challenge.uri.get_secret_value()
     )

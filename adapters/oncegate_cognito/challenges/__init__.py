@@ -6,6 +6,9 @@ more file and one more name in the import.
 """
 
 from oncegate_cognito.challenges import (
+    account_changes,
+    address,
+    authenticator,
     code,
     confirm_sign_up,
     custom,
@@ -13,6 +16,7 @@ from oncegate_cognito.challenges import (
     factor_choice,
     new_password,
     passkey,
+    passkey_registration,
     password,
     provider,
     reset_password,
@@ -22,6 +26,9 @@ from oncegate_cognito.challenges import (
 )
 
 __all__ = [
+    "account_changes",
+    "address",
+    "authenticator",
     "code",
     "confirm_sign_up",
     "custom",
@@ -29,6 +36,7 @@ __all__ = [
     "factor_choice",
     "new_password",
     "passkey",
+    "passkey_registration",
     "password",
     "provider",
     "reset_password",

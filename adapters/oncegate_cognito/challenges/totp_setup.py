@@ -23,14 +23,19 @@ from oncegate_cognito._requests import Requests
 from oncegate_cognito.errors import outcome_of_exception
 
 
+def otpauth_uri(secret: str, issuer: str, account: str) -> str:
+    """Return the URI of a secret for authenticator apps (Key Uri Format, Google Authenticator wiki)."""
+    issuer, account = quote(issuer, safe=""), quote(account, safe="")
+    return f"otpauth://totp/{issuer}:{account}?secret={secret}&issuer={issuer}"
+
+
 def request_secret(call: RequestCode, requests: Requests) -> Outcome:
     """Have Cognito generate the secret for the user's authenticator app."""
     session = call.challenge.session.get_secret_value()
     response = requests.send("associate_software_token", Session=session)
     secret, user = response["SecretCode"], call.challenge.username
     # The name that the user typed: with UsernameAttributes the pool's own name is a UUID.
-    issuer, account = quote(requests.totp_issuer, safe=""), quote(call.typed or user, safe="")
-    uri = f"otpauth://totp/{issuer}:{account}?secret={secret}&issuer={issuer}"
+    uri = otpauth_uri(secret, requests.totp_issuer, call.typed or user)
     return ChallengeIssued(
         challenge=TotpSetup(
             session=response.get("Session") or session,

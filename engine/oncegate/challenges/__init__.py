@@ -14,7 +14,7 @@ three unions.
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING, Annotated, Final, get_args
+from typing import TYPE_CHECKING, Annotated, Final, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, TypeAdapter, ValidationError
 
@@ -27,6 +27,34 @@ from oncegate.challenges._base import (
     PasswordRule,
 )
 from oncegate.challenges._base import Field as FormField
+from oncegate.challenges.account_changes import (
+    AccountChange,
+    ChangePassword,
+    DeleteAccount,
+    DeleteDevice,
+    DeletePasskey,
+    DeleteUser,
+    EndSessions,
+    ForgetDevice,
+    RemovePasskey,
+    ReplacePassword,
+    SetFactor,
+    SignOutEverywhere,
+    UseFactor,
+)
+from oncegate.challenges.address import (
+    AddressVerification,
+    ChangeAddress,
+    ConfirmAddress,
+    SendAddressCode,
+    SubmitAddress,
+)
+from oncegate.challenges.authenticator import (
+    AddAuthenticator,
+    AuthenticatorSetup,
+    ConfirmAuthenticator,
+    StartAuthenticator,
+)
 from oncegate.challenges.cancel import Cancel
 from oncegate.challenges.code import CheckCode, CodeChallenge, SubmitCode
 from oncegate.challenges.confirm_sign_up import ConfirmAccount, ConfirmSignUp, SignUpConfirmation
@@ -45,6 +73,12 @@ from oncegate.challenges.email_setup import SubmitEmail
 from oncegate.challenges.factor_choice import ChooseFactor, FactorChoice, RequestCode
 from oncegate.challenges.new_password import NewPasswordChallenge, SetPassword, SubmitNewPassword
 from oncegate.challenges.passkey import CheckPasskey, PasskeyChallenge, SubmitPasskey
+from oncegate.challenges.passkey_registration import (
+    AddPasskey,
+    PasskeyRegistration,
+    RegisterPasskey,
+    StartPasskey,
+)
 from oncegate.challenges.password import (
     CheckPassword,
     PasswordChallenge,
@@ -70,21 +104,31 @@ from oncegate.challenges.totp_setup import TotpSetup
 from oncegate.challenges.unknown import UnknownChallenge
 from oncegate.challenges.username import StartSignIn, SubmitUsername, start_call
 from oncegate.devices import Device, NewDevice
-from oncegate.states import FlowState
+from oncegate.states import AccountState, FlowState
 from oncegate.tokens import Tokens
 
 if TYPE_CHECKING:
     from oncegate.record import Flow
 
 __all__ = [
+    "ACCOUNT_EVENT_TYPES",
     "CHALLENGE_KINDS",
     "EVENT_TYPES",
     "NAMING_EVENTS",
     "SECOND_FACTORS",
+    "AccountChange",
+    "AccountEvent",
+    "AddAuthenticator",
+    "AddPasskey",
+    "AddressVerification",
+    "AnyEvent",
+    "AuthenticatorSetup",
     "AuthorizeWith",
     "Call",
     "Cancel",
     "Challenge",
+    "ChangeAddress",
+    "ChangePassword",
     "CheckAnswer",
     "CheckCode",
     "CheckDevice",
@@ -94,16 +138,24 @@ __all__ = [
     "ChooseFactor",
     "CodeChallenge",
     "ConfirmAccount",
+    "ConfirmAddress",
+    "ConfirmAuthenticator",
     "ConfirmSignUp",
     "CreateAccount",
     "CustomChallenge",
+    "DeleteAccount",
+    "DeleteDevice",
+    "DeletePasskey",
+    "DeleteUser",
     "Delivery",
     "DeviceChallenge",
     "DeviceOffer",
+    "EndSessions",
     "Event",
     "ExchangeCode",
     "Factor",
     "FactorChoice",
+    "ForgetDevice",
     "ForgotPassword",
     "FormField",
     "InMemory",
@@ -111,24 +163,35 @@ __all__ = [
     "MarkRemembered",
     "NewPasswordChallenge",
     "PasskeyChallenge",
+    "PasskeyRegistration",
     "PasswordChallenge",
     "PasswordReset",
     "PasswordRule",
     "ProviderChallenge",
     "RecoveryChallenge",
     "RegisterDevice",
+    "RegisterPasskey",
     "RememberDevice",
+    "RemovePasskey",
+    "ReplacePassword",
     "RequestCode",
     "RequestNewCode",
     "ResetPassword",
     "ResetPasswordWith",
+    "SendAddressCode",
     "SendCode",
+    "SetFactor",
     "SetPassword",
     "SignInWith",
+    "SignOutEverywhere",
     "SignUp",
     "SignUpConfirmation",
     "SignUpRequest",
+    "SignedIn",
+    "StartAuthenticator",
+    "StartPasskey",
     "StartSignIn",
+    "SubmitAddress",
     "SubmitAnswer",
     "SubmitAuthorization",
     "SubmitCode",
@@ -139,10 +202,15 @@ __all__ = [
     "SubmitUsername",
     "TotpSetup",
     "UnknownChallenge",
+    "UseFactor",
+    "account_event_adapter",
     "call_for",
     "event_adapter",
+    "parse_account_event",
     "parse_event",
 ]
+
+_E = TypeVar("_E")
 
 Challenge = Annotated[
     CodeChallenge
@@ -158,6 +226,9 @@ Challenge = Annotated[
     | SignUpRequest
     | ProviderChallenge
     | DeviceOffer
+    | AuthenticatorSetup
+    | AddressVerification
+    | PasskeyRegistration
     | UnknownChallenge,
     Field(discriminator="kind"),
 ]
@@ -182,6 +253,25 @@ Event = (
     | Cancel
 )
 
+AccountEvent = (
+    SubmitCode
+    | SubmitPasskey
+    | RequestNewCode
+    | AddAuthenticator
+    | SubmitAddress
+    | AddPasskey
+    | UseFactor
+    | ChangePassword
+    | RemovePasskey
+    | ForgetDevice
+    | SignOutEverywhere
+    | DeleteAccount
+    | Cancel
+)
+"""What a signed-in user does with the account."""
+
+AnyEvent = Event | AccountEvent
+
 Call = (
     CheckPassword
     | StartSignIn
@@ -199,6 +289,19 @@ Call = (
     | CheckDevice
     | RegisterDevice
     | MarkRemembered
+    | StartAuthenticator
+    | ConfirmAuthenticator
+    | ChangeAddress
+    | SendAddressCode
+    | ConfirmAddress
+    | StartPasskey
+    | RegisterPasskey
+    | SetFactor
+    | ReplacePassword
+    | DeletePasskey
+    | DeleteDevice
+    | EndSessions
+    | DeleteUser
 )
 
 CHALLENGE_KINDS: Final = frozenset(
@@ -211,8 +314,30 @@ CHALLENGE_KINDS: Final = frozenset(
 EVENT_TYPES: Final = get_args(Event)
 """The user's events. If a state accepts several, the first of them is what its page is for."""
 
+ACCOUNT_EVENT_TYPES: Final = get_args(AccountEvent)
+"""The events of a signed-in user, in the same order of importance."""
+
 NAMING_EVENTS: Final = (SubmitUsername, SubmitPassword, ForgotPassword, SignUp)
 """The events in which the user names an account."""
+
+
+class SignedIn(BaseModel):
+    """The signed-in user whose account an event changes: from an access token that was verified.
+
+    Attributes:
+        username: the pool's own name for the user.
+        sub: the user's ID.
+        signed_in_at: time of the sign-in (auth_time), in seconds since the epoch.
+        is_recent: whether that is recent enough to change a credential.
+    """
+
+    model_config = ConfigDict(defer_build=True, frozen=True, hide_input_in_errors=True)
+
+    access_token: SecretStr
+    username: str
+    sub: str
+    signed_in_at: float
+    is_recent: bool
 
 
 class InMemory(BaseModel):
@@ -228,11 +353,12 @@ class InMemory(BaseModel):
         budget_remains: whether user and source may cause another code.
         guesses_remain: whether a code of this user is taken now.
         from_known_browser: whether the user has signed in before in the browser of the event.
+        signed_in: the user who changes the account; None in a sign-in.
     """
 
     model_config = ConfigDict(defer_build=True, frozen=True, hide_input_in_errors=True)
 
-    event: Event
+    event: AnyEvent
     password: SecretStr | None = None
     device: Device | None = None
     tokens: Tokens | None = Field(default=None, exclude=True)
@@ -241,6 +367,13 @@ class InMemory(BaseModel):
     budget_remains: bool = True
     guesses_remain: bool = True
     from_known_browser: bool = False
+    signed_in: SignedIn | None = None
+
+    @property
+    def access_token(self) -> SecretStr:
+        """The token of the user who changes the account."""
+        assert self.signed_in is not None
+        return self.signed_in.access_token
 
 
 def call_for(flow: Flow, memory: InMemory) -> Call:
@@ -257,6 +390,9 @@ def call_for(flow: Flow, memory: InMemory) -> Call:
             return register_call(flow, memory)
         case FlowState.REMEMBERING_DEVICE:
             return remember_call(flow, memory)
+    if flow.challenge is None and isinstance(flow.state, AccountState):
+        assert isinstance(memory.event, (AddAuthenticator, AddPasskey, AccountChange))
+        return memory.event.call(flow, memory)
     if flow.challenge is None:
         return start_call(flow, memory)
     return flow.challenge.call(flow, memory)
@@ -264,9 +400,15 @@ def call_for(flow: Flow, memory: InMemory) -> Call:
 
 @cache
 def event_adapter() -> TypeAdapter[Event]:
-    """Return the validator of all events, which also knows their JSON schema."""
+    """Return the validator of all events of a sign-in, which also knows their JSON schema."""
     # Built on first use, like the models, to keep importing oncegate fast.
     return TypeAdapter(Annotated[Event, Field(discriminator="type")])
+
+
+@cache
+def account_event_adapter() -> TypeAdapter[AccountEvent]:
+    """Return the validator of all events of a signed-in user."""
+    return TypeAdapter(Annotated[AccountEvent, Field(discriminator="type")])
 
 
 def parse_event(data: str | bytes | dict[str, object]) -> Event:
@@ -278,10 +420,26 @@ def parse_event(data: str | bytes | dict[str, object]) -> Event:
     Raises:
         InvalidInput: names the invalid fields and why, never their values.
     """
+    return _parsed(event_adapter(), data)
+
+
+def parse_account_event(data: str | bytes | dict[str, object]) -> AccountEvent:
+    """Parse the event of a signed-in user in the same way.
+
+    Args:
+        data: such as ``{"type": "add_passkey"}``.
+
+    Raises:
+        InvalidInput: names the invalid fields and why, never their values.
+    """
+    return _parsed(account_event_adapter(), data)
+
+
+def _parsed(adapter: TypeAdapter[_E], data: str | bytes | dict[str, object]) -> _E:
     try:
         if isinstance(data, dict):
-            return event_adapter().validate_python(data)
-        return event_adapter().validate_json(data)
+            return adapter.validate_python(data)
+        return adapter.validate_json(data)
     except ValidationError as error:
         # `from None`: pydantic's error holds what was typed.
         raise InvalidEvent(error) from None

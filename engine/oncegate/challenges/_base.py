@@ -23,7 +23,7 @@ from oncegate._secret import Secret
 from oncegate._stored import StoredModel
 from oncegate.errors import InvalidInput
 from oncegate.messages import TEXTS
-from oncegate.states import FlowState
+from oncegate.states import AnyState
 
 if TYPE_CHECKING:
     from oncegate.challenges import Call, InMemory
@@ -302,7 +302,7 @@ class ChallengeBase(StoredModel):
     delivery: Delivery | None = None
 
     @property
-    def waits_in(self) -> FlowState | None:
+    def waits_in(self) -> AnyState | None:
         """The state in which the flow waits for the answer; None if the user answers nothing."""
         return None
 
@@ -434,7 +434,7 @@ class EventBase(BaseModel):
         return f"action.{cls.machine_event}"
 
     @classmethod
-    def hint_code(cls, target: FlowState) -> str:
+    def hint_code(cls, target: AnyState) -> str:
         """Return the code of what to read before the action; empty if there is nothing.
 
         Args:

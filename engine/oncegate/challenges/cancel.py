@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from oncegate.challenges._base import EventBase
+
+if TYPE_CHECKING:
+    from oncegate.record import Flow
 
 
 class Cancel(EventBase):
@@ -13,3 +16,7 @@ class Cancel(EventBase):
     machine_event: ClassVar[str] = "cancel"
     ends_flow: ClassVar[bool] = True
     type: Literal["cancel"] = "cancel"
+
+    @classmethod
+    def label_code(cls, flow: Flow) -> str:
+        return "action.cancel_setup" if flow.owner else "action.cancel"

@@ -19,7 +19,7 @@ from oncegate.challenges._base import (
     field,
 )
 from oncegate.messages import TEXTS
-from oncegate.states import FlowState
+from oncegate.states import AnyState, FlowState
 
 if TYPE_CHECKING:
     from oncegate.challenges import InMemory
@@ -88,7 +88,7 @@ class ChooseFactor(EventBase):
         return "action.choose_factor" if is_asked else "action.choose_factor.another"
 
     @classmethod
-    def hint_code(cls, target: FlowState) -> str:
+    def hint_code(cls, target: AnyState) -> str:
         return "hint.new_code_needs_password" if target is FlowState.IDLE else ""
 
 
@@ -107,10 +107,11 @@ def offered_factors(flow: Flow) -> tuple[Factor, ...]:
     """Return the factors that the user can choose at the flow's step."""
     choices = flow.challenge.choices if flow.challenge else ()
     # Two states wait for what the user has chosen already.
-    chosen = {
+    of_state: dict[AnyState, Factor] = {
         FlowState.AWAITING_PASSWORD: Factor.PASSWORD,
         FlowState.SETTING_UP_EMAIL: Factor.EMAIL,
-    }.get(flow.state)
+    }
+    chosen = of_state.get(flow.state)
     return tuple(factor for factor in choices if factor is not chosen)
 
 

@@ -10,7 +10,7 @@ from pydantic import SecretStr
 
 from oncegate._secret import Secret
 from oncegate.challenges._base import CallBase, ChallengeBase, EventBase
-from oncegate.states import FlowState
+from oncegate.states import AnyState, FlowState
 
 if TYPE_CHECKING:
     from oncegate.record import Flow
@@ -56,7 +56,7 @@ class RequestNewCode(EventBase):
         return f"action.{'request_new_code' if sent else 'request_first_code'}"
 
     @classmethod
-    def hint_code(cls, target: FlowState) -> str:
+    def hint_code(cls, target: AnyState) -> str:
         return "hint.new_code_needs_password" if target is FlowState.IDLE else ""
 
 

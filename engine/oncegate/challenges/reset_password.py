@@ -18,7 +18,7 @@ from oncegate.challenges.code import code_field
 from oncegate.challenges.password import password_field
 from oncegate.challenges.recovery import RecoveryChallenge, RequestNewCode, SendCode
 from oncegate.challenges.username import username_field
-from oncegate.states import FlowState
+from oncegate.states import AnyState, FlowState
 
 if TYPE_CHECKING:
     from oncegate.challenges import InMemory
@@ -74,7 +74,7 @@ class ForgotPassword(EventBase):
         return (username_field(flow),) if flow.state is FlowState.IDLE else ()
 
     @classmethod
-    def hint_code(cls, target: FlowState) -> str:
+    def hint_code(cls, target: AnyState) -> str:
         return "hint.reset"
 
 

@@ -30,6 +30,12 @@ from oncegate.budget import (
 )
 from oncegate.challenges import (
     NAMING_EVENTS,
+    AccountChange,
+    AddAuthenticator,
+    AddPasskey,
+    AddressVerification,
+    AnyEvent,
+    AuthenticatorSetup,
     Call,
     Cancel,
     CheckAnswer,
@@ -37,9 +43,10 @@ from oncegate.challenges import (
     ChooseFactor,
     CodeChallenge,
     ConfirmAccount,
+    ConfirmAddress,
+    ConfirmAuthenticator,
     ConfirmSignUp,
     CustomChallenge,
-    Event,
     Factor,
     FactorChoice,
     ForgotPassword,
@@ -53,6 +60,7 @@ from oncegate.challenges import (
     SignInWith,
     SignUp,
     SignUpRequest,
+    SubmitAddress,
     SubmitAnswer,
     SubmitAuthorization,
     SubmitCode,
@@ -256,13 +264,13 @@ class Limits:
         self._keys = keys
         self._clock = clock
 
-    def tag_of(self, event: Event) -> str:
+    def tag_of(self, event: AnyEvent) -> str:
         """Return the tag of the password in an event; empty if it has none."""
         if not isinstance(event, SubmitPassword):
             return ""
         return password_tag(event.password.get_secret_value(), self._keys)
 
-    def keys_for(self, typed: str, event: Event, context: RequestContext) -> tuple[str, ...]:
+    def keys_for(self, typed: str, event: AnyEvent, context: RequestContext) -> tuple[str, ...]:
         """Return the keys of the rows that a named user's event needs, as far as the name tells.
 
         They are the same whether or not there is such a user.
@@ -319,6 +327,8 @@ class Limits:
             names, _ = yield from self._names(flow.username, flow, rows)
             if isinstance(flow.challenge, SignUpRequest):
                 names = (*names, *_addresses(flow.challenge.attributes))
+            if isinstance(flow.challenge, AddressVerification):
+                names = (*names, UserName.address(flow.challenge.address))
             charges += [self._code(name, flow) for name in names]
         guesses = self._guesses_of(flow)
         if guesses is not None and _is_guess(call):
@@ -382,7 +392,7 @@ class Limits:
     # ── codes ──
 
     def codes_remain(
-        self, flow: Flow, event: Event, context: RequestContext, rows: Rows
+        self, flow: Flow, event: AnyEvent, context: RequestContext, rows: Rows
     ) -> CodesRemain:
         """Return whether an event may cause a code, and whether its browser is known to the user."""
         if not _can_cause_a_code(flow, event):
@@ -405,13 +415,15 @@ class Limits:
             return True, is_known
         if isinstance(event, SignUp):
             names = (*names, *_addresses(event.attributes))
+        if isinstance(event, SubmitAddress):
+            names = (*names, UserName.address(event.address))
         accounts = [self._budget.of_user(name, tag, self._keys) for name in names]
         source = self._source(flow, context.source_address, event)
         if flow.challenge is not None or not isinstance(event, SubmitPassword):
             wanted = (*accounts, *([source] if source else ()))
             yield from self._look_up([account.key for account in wanted], rows)
-        # With a password, the budgets of the user's own name came with the alias (`_learn`) if it was the
-        # password before. Otherwise they are taken to be full: if they are not, charging them finds out,
+        # With a password, the budgets of the user's own name came with the alias (`_learn`) if it was
+        # the password before. Otherwise they are taken to be full: if they are not, charging them finds out,
         # which takes as long for the stand-in of an unknown user.
         now = self._clock.now()
         if not all(account.remains(rows.get(account.key), now) for account in accounts):
@@ -423,7 +435,7 @@ class Limits:
         is_exempt = is_known or (isinstance(event, SubmitPassword) and not users)
         return remains or is_exempt, is_known
 
-    def _source(self, flow: Flow, address: str | None, event: Event | None) -> Account | None:
+    def _source(self, flow: Flow, address: str | None, event: AnyEvent | None) -> Account | None:
         if self._budget is None:
             return None
         with_password = isinstance(event, SubmitPassword) or bool(_password_tag_of(flow))
@@ -491,7 +503,7 @@ class Limits:
                 yield Adjustment(own.key, partial(own.charged, now=now))
             # A challenge that was not Cognito's has the name that was typed.
             is_told = not isinstance(flow.challenge, (SignUpRequest, RecoveryChallenge))
-            if flow.username and is_told:
+            if flow.username and is_told and not flow.owner:
                 yield from self._learn(flow.username, challenge.username, own, now, rows)
         source_account = self._source(flow, source, None)
         if source_account is not None:
@@ -513,6 +525,8 @@ class Limits:
         There are always two or more, so that the work for an unknown name is that for a known one.
         """
         challenge = flow.challenge
+        if flow.owner:
+            return (UserName.own(flow.own_name),), (flow.own_name,)
         if challenge is not None and not _is_by_alias(flow):
             users: tuple[str, ...] = (challenge.username,)
         elif typed:
@@ -539,7 +553,7 @@ class Limits:
 
     # ── guesses ──
 
-    def guesses_remain(self, flow: Flow, event: Event, rows: Rows) -> Result:
+    def guesses_remain(self, flow: Flow, event: AnyEvent, rows: Rows) -> Result:
         """Return whether a code or answer of this user is taken now."""
         if not isinstance(event, (SubmitCode, SubmitAnswer, ResetPassword)):
             return True
@@ -576,6 +590,8 @@ class Limits:
                 kind = "custom after a password" if flow.account_tag else f"custom{tag}"
             case RecoveryChallenge():
                 kind = f"recovery{tag}"
+            case AuthenticatorSetup() | AddressVerification():
+                kind = "account"
             case _:
                 return None
         if self._guesses is None:
@@ -611,7 +627,8 @@ class Limits:
 
 def _is_by_alias(flow: Flow) -> bool:
     """Whether only `Alias` can tell whose own name the typed one is."""
-    return flow.challenge is None or isinstance(flow.challenge, RecoveryChallenge)
+    is_recovery = isinstance(flow.challenge, RecoveryChallenge)
+    return not flow.owner and (flow.challenge is None or is_recovery)
 
 
 def _stand_in(typed: str) -> UserName:
@@ -619,7 +636,7 @@ def _stand_in(typed: str) -> UserName:
     return UserName.own(f"\0{same_name(typed)}")
 
 
-def _name_in(event: Event, flow: Flow) -> str:
+def _name_in(event: AnyEvent, flow: Flow) -> str:
     """The name of the user whom an event is about, as the machine takes it."""
     is_named = flow.state is FlowState.IDLE or isinstance(event, (ForgotPassword, SignUp))
     named = event.username if is_named and isinstance(event, NAMING_EVENTS) else None
@@ -633,6 +650,8 @@ def _addresses(attributes: Mapping[str, str]) -> tuple[UserName, ...]:
 
 
 def _tag_of(flow: Flow) -> str:
+    if flow.owner:
+        return " signed in"  # no caller who is not can use these up
     return _password_tag_of(flow) or _browser_tag(flow.from_known_browser)
 
 
@@ -660,7 +679,7 @@ def _browser_tag(is_known: bool) -> str:
     return " known browser" if is_known else ""
 
 
-def _can_cause_a_code(flow: Flow, event: Event) -> bool:
+def _can_cause_a_code(flow: Flow, event: AnyEvent) -> bool:
     if isinstance(event, ChooseFactor):
         # A sign-in that begins anew can send, whatever factor the user prefers.
         begins = event.factor is not Factor.PASSWORD and not isinstance(
@@ -669,6 +688,8 @@ def _can_cause_a_code(flow: Flow, event: Event) -> bool:
         return begins or event.factor not in _NOT_SENT
     if isinstance(event, SubmitCode):
         return isinstance(flow.challenge, RecoveryChallenge)  # a sign-in follows
+    if isinstance(event, (AddAuthenticator, AddPasskey, AccountChange)):
+        return False
     return not isinstance(
         event,
         (SubmitPasskey, RememberDevice, ConfirmAccount, SignInWith, SubmitAuthorization, Cancel),
@@ -682,7 +703,13 @@ def _can_send(call: Call) -> bool:
 
 
 def _is_guess(call: Call) -> bool:
-    return isinstance(call, (CheckCode, CheckAnswer, ConfirmSignUp, ResetPasswordWith))
+    return isinstance(
+        call,
+        (
+            *(CheckCode, CheckAnswer, ConfirmSignUp, ResetPasswordWith),
+            *(ConfirmAuthenticator, ConfirmAddress),
+        ),
+    )
 
 
 def _is_wrong(flow: Flow, outcome: Outcome) -> bool:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextvars import copy_context
-from functools import cached_property
-from typing import TYPE_CHECKING
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, TypeVar
 
 from oncegate.challenges import Event
 from oncegate.context import RequestContext, StepRef
@@ -15,12 +16,14 @@ from oncegate.step import Step
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
+_Result = TypeVar("_Result")
+
 THREADS = 256
 """Calls that can be under way at once; a thread that waits costs little."""
 
 
-class AsyncSignIn(Driver):
-    """`SignIn` for asyncio: store and transport run on threads, so the event loop is never blocked."""
+class AsyncRunner(Driver):
+    """Runs scripts on threads of its own."""
 
     @cached_property
     def _threads(self) -> Executor:
@@ -29,12 +32,29 @@ class AsyncSignIn(Driver):
 
         return ThreadPoolExecutor(THREADS, thread_name_prefix="oncegate")
 
-    async def start(self) -> Step:
-        """See `SignIn.start`."""
+    async def _on_a_thread(self, do: Callable[[], _Result]) -> _Result:
+        import asyncio  # it takes a tenth of the time that importing oncegate takes
+
+        # The context variables of the caller reach the listeners.
+        run = copy_context().run
+        return await asyncio.get_running_loop().run_in_executor(self._threads, run, do)
+
+    async def _run(self, script: Script) -> Step:
         import asyncio
 
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, copy_context().run, self.starting)
+        while True:
+            result = await self._on_a_thread(partial(self.run_until_sleep, script))
+            if not isinstance(result, Sleep):
+                return result
+            await asyncio.sleep(result.seconds)
+
+
+class AsyncSignIn(AsyncRunner):
+    """`SignIn` for asyncio: store and transport run on threads, so the event loop is never blocked."""
+
+    async def start(self) -> Step:
+        """See `SignIn.start`."""
+        return await self._on_a_thread(self.starting)
 
     async def get(self, flow_id: str, *, patience: float = 0.0) -> Step:
         """See `SignIn.get`."""
@@ -46,15 +66,3 @@ class AsyncSignIn(Driver):
         """See `SignIn.send`."""
         # Here, because a generator starts late: `request_id` is in force now.
         return await self._run(self.sending(step, event, context or RequestContext()))
-
-    async def _run(self, script: Script) -> Step:
-        import asyncio  # it takes a tenth of the time that importing oncegate takes
-
-        loop = asyncio.get_running_loop()
-        while True:
-            # The context variables of the caller reach the listeners.
-            run = copy_context().run
-            result = await loop.run_in_executor(self._threads, run, self.run_until_sleep, script)
-            if not isinstance(result, Sleep):
-                return result
-            await asyncio.sleep(result.seconds)

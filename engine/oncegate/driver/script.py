@@ -25,13 +25,15 @@ from oncegate._seal import FlowId, SealingKeys
 from oncegate._watched import STORE_FAILURES
 from oncegate.budget import DEFAULT_BUDGET, DEFAULT_GUESS_LIMIT, CodeBudget, GuessLimit
 from oncegate.challenges import (
+    ACCOUNT_EVENT_TYPES,
     EVENT_TYPES,
     NAMING_EVENTS,
+    AnyEvent,
     Call,
     ChooseFactor,
-    Event,
     FactorChoice,
     InMemory,
+    SignedIn,
     call_for,
 )
 from oncegate.context import RequestContext, StepRef
@@ -101,13 +103,19 @@ Script = Generator[Effect, Any, Step]
 @cache
 def _build_models() -> None:
     """Build deferred models once, before the first request."""
-    models = (Flow, Step, InMemory, *get_args(Call), *EVENT_TYPES, *get_args(Outcome))
+    models = (
+        *(Flow, Step, SignedIn, InMemory),
+        *(*get_args(Call), *EVENT_TYPES, *ACCOUNT_EVENT_TYPES, *get_args(Outcome)),
+    )
     for model in models:
         model.model_rebuild()
 
 
 class Driver:
     """What `SignIn` and `AsyncSignIn` share: the settings, the script, and what performs its effects."""
+
+    _event_types: tuple[type[AnyEvent], ...] = EVENT_TYPES
+    _events = "Event"
 
     def __init__(
         self,
@@ -239,11 +247,13 @@ class Driver:
         return self._step(flow_id, flow)
 
     def sending(
-        self, step: Step | StepRef, event: Event, context: RequestContext | None = None
+        self, step: Step | StepRef, event: AnyEvent, context: RequestContext | None = None
     ) -> Script:
         """The script of `SignIn.send`."""
-        if not isinstance(event, EVENT_TYPES):
-            raise InvalidInput(f"{type(event).__name__} is not an event: see oncegate.Event")
+        if not isinstance(event, self._event_types):
+            raise InvalidInput(
+                f"{type(event).__name__} is not an event: see oncegate.{self._events}"
+            )
         if not isinstance(step, (Step, StepRef)) or not _is_version(step.version):
             raise InvalidInput("pass the step that the event answers, or StepRef(flow_id, version)")
         if not isinstance(context, RequestContext | None):
@@ -262,7 +272,7 @@ class Driver:
         self,
         flow_id: FlowId,
         expected_version: int,
-        event: Event,
+        event: AnyEvent,
         context: RequestContext,
         *,
         is_new: bool,
@@ -285,6 +295,7 @@ class Driver:
             typed = (event.username or "") if isinstance(event, NAMING_EVENTS) else ""
             keys = self._limits.keys_for(typed, event, context)
             flow = yield from self._current(flow_id, keys, rows)
+        flow = self._claimed(flow, context)
         device = yield from self._find_device(vault, flow, event)
         codes_remain, is_known = yield from self._limits.codes_remain(flow, event, context, rows)
         memory = InMemory(
@@ -294,6 +305,7 @@ class Driver:
             budget_remains=codes_remain,
             guesses_remain=(yield from self._limits.guesses_remain(flow, event, rows)),
             from_known_browser=is_known,
+            signed_in=context.signed_in,
         )
         ahead, reason = None, ""
         try:
@@ -333,14 +345,18 @@ class Driver:
         flow = yield from self._current(flow_id)
         return (yield from self._suppress(flow_id, flow, event, context, "stale"))
 
+    def _claimed(self, flow: Flow, context: RequestContext) -> Flow:  # noqa: ARG002 - of accounts
+        """Return a flow as the event's user has it: a new one has to know whose account it is about."""
+        return flow
+
     def _loading(
-        self, flow_id: FlowId, expected_version: int, event: Event, context: RequestContext
+        self, flow_id: FlowId, expected_version: int, event: AnyEvent, context: RequestContext
     ) -> Script:
         """Apply an event to a flow that is not new, or that nothing was saved for."""
         return (yield from self._sending(flow_id, expected_version, event, context, is_new=False))
 
     def _suppress(
-        self, flow_id: FlowId, flow: Flow, event: Event, context: RequestContext, reason: str
+        self, flow_id: FlowId, flow: Flow, event: AnyEvent, context: RequestContext, reason: str
     ) -> Script:
         """Report an event that changed nothing, and return the step once no call is under way.
 
@@ -557,10 +573,12 @@ class Driver:
             answer_event=memory.event.type,
             answer_digest=flow_id.digest("accepted", *answer) if answer else "",
             worker=this_worker(),
+            owner=memory.signed_in.sub if memory.signed_in else "",
+            sign_in_is_recent=memory.signed_in is not None and memory.signed_in.is_recent,
         )
 
     def _find_device(
-        self, vault: DeviceVault | None, flow: Flow, event: Event
+        self, vault: DeviceVault | None, flow: Flow, event: AnyEvent
     ) -> Generator[Effect, Any, Device | None]:
         if vault is None:
             return None
@@ -770,7 +788,7 @@ def _unsaved(settling: Sequence[Adjustment], settled: Sequence[bool]) -> list[Ad
 
 
 def _suppressed(
-    flow_id: FlowId, flow: Flow, event: Event, context: RequestContext, now: float, reason: str
+    flow_id: FlowId, flow: Flow, event: AnyEvent, context: RequestContext, now: float, reason: str
 ) -> Transition:
     return Transition(
         flow=flow_id.key[:12],
@@ -809,7 +827,7 @@ def _with_held(seen: Step | StepRef, result: Step) -> Step:
     return result.model_copy(update=held)
 
 
-def _can_be_handed_over(flow: Flow, event: Event) -> bool:
+def _can_be_handed_over(flow: Flow, event: AnyEvent) -> bool:
     # While a call is under way, its worker is about to save the next version.
     has_session = flow.session_id is not None and not flow.is_in_flight
     return has_session and flow.accepted_event == event.type and flow.handovers_left > 0

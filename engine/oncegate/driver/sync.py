@@ -9,7 +9,16 @@ from oncegate.driver.script import Driver, Script
 from oncegate.step import Step
 
 
-class SignIn(Driver):
+class Runner(Driver):
+    """Runs scripts in the calling thread."""
+
+    def _run(self, script: Script) -> Step:
+        while isinstance(result := self.run_until_sleep(script), Sleep):
+            self.perform(result)
+        return result
+
+
+class SignIn(Runner):
     """Signs users in, one flow each. Safe to share between threads.
 
     Example:
@@ -61,8 +70,3 @@ class SignIn(Driver):
                 when the lease expires; the call is not repeated.
         """
         return self._run(self.sending(step, event, context))
-
-    def _run(self, script: Script) -> Step:
-        while isinstance(result := self.run_until_sleep(script), Sleep):
-            self.perform(result)
-        return result

@@ -12,9 +12,11 @@ import threading
 from collections.abc import Mapping
 from typing import Any, Final
 
+from statemachine import StateChart
 from statemachine.exceptions import TransitionNotAllowed
 
-from oncegate.challenges import EVENT_TYPES
+from oncegate.challenges import ACCOUNT_EVENT_TYPES, EVENT_TYPES
+from oncegate.machine.account import AccountMachine
 from oncegate.machine.chart import SignInMachine
 from oncegate.machine.context import (
     TIME_PASSED,
@@ -25,16 +27,21 @@ from oncegate.machine.context import (
 )
 from oncegate.machine.engine import CompiledChart
 from oncegate.record import Flow
-from oncegate.states import FlowState
+from oncegate.states import AccountState, AnyState, FlowState
 from oncegate.ways_in import WaysIn
 
 CHART: Final = CompiledChart(SignInMachine)
-"""The table. It is immutable, and any number of threads may use it."""
+"""The table of the sign-in. It is immutable, and any number of threads may use it."""
+
+ACCOUNT_CHART: Final = CompiledChart(AccountMachine)
+"""The table of the account."""
 
 USES_LIBRARY_ENGINE: Final = os.environ.get("ONCEGATE_CHART_ENGINE") == "library"
 
-EVENTS: Final = tuple(event.machine_event for event in EVENT_TYPES)
-"""The chart's events that come from users."""
+EVENTS: Final = tuple(
+    dict.fromkeys(event.machine_event for event in (*EVENT_TYPES, *ACCOUNT_EVENT_TYPES))
+)
+"""The charts' events that come from users."""
 
 _NO_POLICY = Policy()
 _NO_INPUTS = GuardInputs()
@@ -76,22 +83,25 @@ _REASONS: Final = {
     "new_codes_remain": "no_more_codes",
     "budget_remains": "too_many_codes",
     "guesses_remain": "too_many_guesses",
+    "user_is_the_same": "not_this_user",
+    "sign_in_is_recent": "sign_in_again",
 }
 """What the user is told if a guard is closed."""
 
-_OFFERED: Final = {
+_OFFERED: Final[Mapping[AnyState, Any]] = {
     state: tuple(
         (
             event,
             tuple(
                 (tuple(_STANDING.intersection(transition.guards)), transition.target)
-                for transition in CHART.transitions(state, event)
+                for transition in chart.transitions(state, event)
             ),
         )
         for event in EVENTS
-        if CHART.transitions(state, event)
+        if chart.transitions(state, event)
     )
-    for state in FlowState
+    for chart, states in ((CHART, FlowState), (ACCOUNT_CHART, AccountState))
+    for state in states
 }
 """For each state, its events in order, each with standing guards and target of its transitions."""
 
@@ -108,6 +118,11 @@ class NotAllowed(Exception):
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
         self.reason = reason
+
+
+def chart_of(state: AnyState) -> CompiledChart[Any]:
+    """Return the table of the machine that has a state."""
+    return ACCOUNT_CHART if isinstance(state, AccountState) else CHART
 
 
 def advance(
@@ -155,13 +170,13 @@ def advance(
     return context.finished()
 
 
-def allowed_events(flow: Flow, ways_in: WaysIn = _NO_POLICY.ways_in) -> Mapping[str, FlowState]:
+def allowed_events(flow: Flow, ways_in: WaysIn = _NO_POLICY.ways_in) -> Mapping[str, AnyState]:
     """Return the events that the user may send to this flow, the main one first.
 
     Each has the state that it leads to, as far as the flow and the settings decide it: not the time,
     not the event's own fields, and not the limits of codes and guesses.
     """
-    guards = CHART.bind(
+    guards = chart_of(flow.state).bind(
         TransitionContext(
             flow,
             TIME_PASSED,
@@ -185,8 +200,9 @@ def allowed_events(flow: Flow, ways_in: WaysIn = _NO_POLICY.ways_in) -> Mapping[
 
 def _why_not(context: TransitionContext, event: str) -> str:
     """The first closed guard of the event's last transition, which is the general one."""
-    flow, guards = context.flow, CHART.bind(context)
-    transitions = CHART.transitions(flow.state, event) if event in EVENTS else ()
+    flow, chart = context.flow, chart_of(context.flow.state)
+    guards = chart.bind(context)
+    transitions = chart.transitions(flow.state, event) if event in EVENTS else ()
     for name in transitions[-1].guards if transitions else ():
         if not getattr(guards, name)():
             return _REASONS[name]
@@ -199,7 +215,7 @@ def _run(context: TransitionContext, event: str) -> None:
     if USES_LIBRARY_ENGINE:
         _library_machine(context).send(event)
     else:
-        CHART.run(context, event)
+        chart_of(context.state).run(context, event)
 
 
 _of_thread = threading.local()
@@ -219,20 +235,21 @@ class _CurrentContext:
         return getattr(self.context, name)
 
     @property
-    def state(self) -> FlowState:
+    def state(self) -> AnyState:
         return self.context.state
 
     @state.setter
-    def state(self, state: FlowState) -> None:
+    def state(self, state: AnyState) -> None:
         self.context.state = state
 
 
-def _library_machine(context: TransitionContext) -> SignInMachine:
-    # A machine takes 10 ms to make, so each thread keeps one, until a final state stops its engine.
-    machine: SignInMachine | None = getattr(_of_thread, "machine", None)
-    if type(machine) is not CHART.chart or machine.is_terminated:
+def _library_machine(context: TransitionContext) -> StateChart[Any]:
+    # A machine takes 10 ms to make, so each thread keeps one of each chart until a final state stops it.
+    chart = chart_of(context.state).chart
+    machines: dict[type, StateChart[Any]] = vars(_of_thread).setdefault("machines", {})
+    machine = machines.get(chart)
+    if machine is None or machine.is_terminated:
         with _making_a_machine:
-            machine = CHART.chart(_CurrentContext(context))  # type: ignore[arg-type]
-        _of_thread.machine = machine
-    machine.model.context = context  # type: ignore[attr-defined]
+            machine = machines[chart] = chart(_CurrentContext(context))
+    machine.model.context = context
     return machine

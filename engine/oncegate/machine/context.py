@@ -7,10 +7,10 @@ from typing import Any, ClassVar, NamedTuple
 from pydantic import SecretStr
 
 from oncegate._stored import FROM_STORE
-from oncegate.challenges import Challenge, Event
+from oncegate.challenges import AnyEvent, Challenge
 from oncegate.outcomes import Outcome, Rejected, RejectionReason
 from oncegate.record import Flow
-from oncegate.states import FlowState
+from oncegate.states import AnyState
 from oncegate.tokens import Tokens
 from oncegate.ways_in import WaysIn
 
@@ -28,7 +28,7 @@ class TimePassed:
 
 TIME_PASSED = TimePassed()
 
-Trigger = Event | Outcome | TimePassed
+Trigger = AnyEvent | Outcome | TimePassed
 
 
 class Policy(NamedTuple):
@@ -69,6 +69,8 @@ class GuardInputs(NamedTuple):
         answer_digest: keyed digest of the answer in it; empty if it brought none.
         worker: name of the process that will make the call, if one follows; may be empty.
         worker_is_gone: whether the process that made the call of this flow has ended.
+        owner: digest of the signed-in user whose event it is; empty in a sign-in.
+        sign_in_is_recent: whether that user has signed in recently enough to change a credential.
     """
 
     device_key: str | None = None
@@ -83,6 +85,8 @@ class GuardInputs(NamedTuple):
     answer_digest: str = ""
     worker: str = ""
     worker_is_gone: bool = False
+    owner: str = ""
+    sign_in_is_recent: bool = False
 
 
 class TransitionContext:
@@ -133,11 +137,11 @@ class TransitionContext:
         self._is_copy = False
 
     @property
-    def state(self) -> FlowState:
+    def state(self) -> AnyState:
         return self.flow.state
 
     @state.setter
-    def state(self, state: FlowState) -> None:
+    def state(self, state: AnyState) -> None:
         if state is not self.flow.state:
             self.change(state=state)
 

@@ -1,0 +1,55 @@
+"""A new address: UpdateUserAttributes, GetUserAttributeVerificationCode and VerifyUserAttribute."""
+
+from __future__ import annotations
+
+from oncegate.adapters import (
+    ChallengeIssued,
+    ChangeAddress,
+    ConfirmAddress,
+    Confirmed,
+    Outcome,
+    SendAddressCode,
+)
+from oncegate_cognito._registry import performs
+from oncegate_cognito._requests import Requests
+from oncegate_cognito.challenges._recovery import delivery_of
+
+
+@performs(ChangeAddress)
+def change(call: ChangeAddress, requests: Requests) -> Outcome:
+    """Change the address. Cognito sends a code to it, unless the pool does not verify such addresses."""
+    challenge = call.challenge
+    response = requests.send(
+        "update_user_attributes",
+        AccessToken=call.access_token.get_secret_value(),
+        UserAttributes=[{"Name": challenge.attribute, "Value": challenge.address}],
+    )
+    for sent in response.get("CodeDeliveryDetailsList") or []:
+        if sent.get("AttributeName", challenge.attribute) == challenge.attribute:
+            delivery = delivery_of({"CodeDeliveryDetails": sent})
+            return ChallengeIssued(challenge=challenge.model_copy(update={"delivery": delivery}))
+    return Confirmed()
+
+
+@performs(SendAddressCode)
+def send_code(call: SendAddressCode, requests: Requests) -> Outcome:
+    """Have Cognito send another code."""
+    response = requests.send(
+        "get_user_attribute_verification_code",
+        AccessToken=call.access_token.get_secret_value(),
+        AttributeName=call.challenge.attribute,
+    )
+    changed = {"delivery": delivery_of(response)}
+    return ChallengeIssued(challenge=call.challenge.model_copy(update=changed))
+
+
+@performs(ConfirmAddress)
+def confirm(call: ConfirmAddress, requests: Requests) -> Outcome:
+    """Verify the address."""
+    requests.send(
+        "verify_user_attribute",
+        AccessToken=call.access_token.get_secret_value(),
+        AttributeName=call.challenge.attribute,
+        Code=call.code.get_secret_value(),
+    )
+    return Confirmed()

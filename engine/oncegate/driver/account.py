@@ -1,0 +1,223 @@
+"""`Account` and `AsyncAccount`: the drivers for what a signed-in user changes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any, Final
+
+from pydantic import SecretStr
+
+from oncegate._seal import SealingKeys
+from oncegate.overview import AccountOverview
+from oncegate.budget import DEFAULT_BUDGET, DEFAULT_GUESS_LIMIT, CodeBudget, GuessLimit
+from oncegate.challenges import ACCOUNT_EVENT_TYPES, AccountEvent, SignedIn
+from oncegate.context import RequestContext, StepRef
+from oncegate.driver.asyncio import AsyncRunner
+from oncegate.driver.script import Driver, Script
+from oncegate.driver.sync import Runner
+from oncegate.errors import InvalidInput, InvalidToken, Misconfigured
+from oncegate.password_policy import PasswordPolicy
+from oncegate.ports import AccountService, Clock, Listener, RecordStore, TokenService, Transport
+from oncegate.record import NEW_CODES_PER_FLOW, Flow
+from oncegate.states import AccountState
+from oncegate.step import Step
+
+RECENT_WITHIN: Final = 300.0
+"""Seconds after a sign-in within which a credential can be changed."""
+
+
+class AccountDriver(Driver):
+    """What `Account` and `AsyncAccount` share.
+
+    Args:
+        transport: performs the calls; its `Transport.token_service` verifies the access tokens.
+        store: stores the flows; the sign-in's will do.
+        listeners: called with every transition. None: one that logs.
+        clock: tells the time. None: the store's.
+        lifetime: seconds that a flow, and its row in the store, live after the last change.
+        patience: seconds that a repeated event waits for the step of the first one.
+        recent_within: seconds after a sign-in within which a credential can be changed.
+        password_policy: the pool's policy, whose rules users read before they choose a password.
+        new_code_cooldown: seconds between a code and the earliest request for the next.
+        new_codes_per_flow: number of codes that one flow may request.
+        budget: limits of codes for one user over all flows; None for no limit.
+        guess_limit: limits of consecutive wrong codes of one user over all flows; None for no limit.
+        keys: the application's, to seal records in addition to each flow's own key.
+
+    Raises:
+        Misconfigured: the transport has no token service, or cannot change accounts.
+    """
+
+    _event_types = ACCOUNT_EVENT_TYPES
+    _events = "AccountEvent"
+
+    _recent_within: float
+
+    def __init__(
+        self,
+        *,
+        transport: Transport,
+        store: RecordStore,
+        listeners: Iterable[Listener] | None = None,
+        clock: Clock | None = None,
+        lifetime: float = 3600.0,
+        patience: float = 10.0,
+        recent_within: float = RECENT_WITHIN,
+        password_policy: PasswordPolicy | None = None,
+        new_code_cooldown: float = 30.0,
+        new_codes_per_flow: int = NEW_CODES_PER_FLOW,
+        budget: CodeBudget | None = DEFAULT_BUDGET,
+        guess_limit: GuessLimit | None = DEFAULT_GUESS_LIMIT,
+        keys: SealingKeys | None = None,
+    ) -> None:
+        super().__init__(
+            transport=transport,
+            store=store,
+            listeners=listeners,
+            clock=clock,
+            lifetime=lifetime,
+            patience=patience,
+            password_policy=password_policy,
+            new_code_cooldown=new_code_cooldown,
+            new_codes_per_flow=new_codes_per_flow,
+            budget=budget,
+            guess_limit=guess_limit,
+            keys=keys,
+        )
+        service = transport.token_service
+        if not isinstance(service, AccountService):
+            raise Misconfigured("this transport has no token service that reads accounts")
+        self._tokens: TokenService = service
+        self._accounts: AccountService = service
+        self._recent_within = recent_within
+        self._unsaved = self._unsaved.model_copy(update={"state": AccountState.MANAGING})
+
+    def changing(
+        self,
+        step: Step | StepRef,
+        event: AccountEvent,
+        access_token: str | SecretStr,
+        context: RequestContext | None = None,
+    ) -> Script:
+        """The script of `Account.send`."""
+        signed_in = self._signed_in(access_token)
+        context = replace(context or RequestContext(), signed_in=signed_in)
+        return (yield from self.sending(step, event, context))
+
+    def reading(self, access_token: str | SecretStr) -> AccountOverview:
+        """Return what `Account.overview` does."""
+        return self._accounts.overview(_text(access_token))
+
+    def _claimed(self, flow: Flow, context: RequestContext) -> Flow:
+        user = context.signed_in
+        if user is None or flow.version or flow.owner:
+            return flow
+        return flow.model_copy(update={"owner": user.sub, "own_name": user.username})
+
+    def _signed_in(self, access_token: str | SecretStr) -> SignedIn:
+        token = _text(access_token)
+        claims = self._tokens.verify(token, "access")
+        try:
+            at = float(claims["auth_time"])
+            username, sub = str(claims["username"]), str(claims["sub"])
+        except (KeyError, TypeError, ValueError):
+            raise InvalidToken("claims") from None
+        return SignedIn(
+            access_token=SecretStr(token),
+            username=username,
+            sub=sub,
+            signed_in_at=at,
+            is_recent=self._clock.now() - at <= self._recent_within,
+        )
+
+
+class Account(AccountDriver, Runner):
+    """Changes the accounts of signed-in users, one flow for each user and browser. Safe to share.
+
+    Example:
+        >>> step = account.start()
+        >>> step = account.send(step, AddAuthenticator(), access_token)
+        >>> step.totp.uri
+        'otpauth://totp/…'
+    """
+
+    def start(self) -> Step:
+        """Begin a flow. Nothing is stored and nothing is sent before its first event."""
+        return self.starting()
+
+    def get(self, flow_id: str, *, patience: float = 0.0) -> Step:
+        """Return the current step of a flow; see `SignIn.get`."""
+        return self._run(self.getting(flow_id, patience))
+
+    def send(
+        self,
+        step: Step | StepRef,
+        event: AccountEvent,
+        access_token: str | SecretStr,
+        *,
+        context: RequestContext | None = None,
+    ) -> Step:
+        """Send an event to a flow; see `SignIn.send`.
+
+        Args:
+            step: the step that the event answers.
+            event: the user's event.
+            access_token: of the user, with the scope ``aws.cognito.signin.user.admin``.
+            context: the request that brought the event.
+
+        Raises:
+            InvalidToken: the access token is not valid.
+            InvalidInput: not a step, or not an event.
+            RecordUnreadable: the stored record is corrupt, or sealed with other keys.
+            StoreUnavailable: the store did not answer.
+            Unreachable: the pool's public keys could not be fetched.
+        """
+        return self._run(self.changing(step, event, access_token, context))
+
+    def overview(self, access_token: str | SecretStr) -> AccountOverview:
+        """Return what the account has: factors, addresses, passkeys and devices.
+
+        Raises:
+            SignedOut: the token was revoked, or the user was disabled or deleted.
+            Unreachable: Cognito did not answer.
+            Misconfigured: Cognito refused because of the set-up.
+        """
+        return self.reading(access_token)
+
+
+class AsyncAccount(AccountDriver, AsyncRunner):
+    """`Account` for asyncio: store and transport run on threads, so the event loop is never blocked."""
+
+    async def start(self) -> Step:
+        """See `Account.start`."""
+        return await self._on_a_thread(self.starting)
+
+    async def get(self, flow_id: str, *, patience: float = 0.0) -> Step:
+        """See `Account.get`."""
+        return await self._run(self.getting(flow_id, patience))
+
+    async def send(
+        self,
+        step: Step | StepRef,
+        event: AccountEvent,
+        access_token: str | SecretStr,
+        *,
+        context: RequestContext | None = None,
+    ) -> Step:
+        """See `Account.send`."""
+        # Here, because a generator starts late: `request_id` is in force now.
+        own = context or RequestContext()
+        return await self._run(self.changing(step, event, access_token, own))
+
+    async def overview(self, access_token: str | SecretStr) -> AccountOverview:
+        """See `Account.overview`."""
+        return await self._on_a_thread(lambda: self.reading(access_token))
+
+
+def _text(token: Any) -> str:
+    if isinstance(token, SecretStr):
+        token = token.get_secret_value()
+    if not isinstance(token, str) or not token:
+        raise InvalidInput("access_token has to be the user's access token")
+    return token

@@ -1,0 +1,54 @@
+"""The guards of the account machine alone. The rest is those of the sign-in (`guards`)."""
+
+from __future__ import annotations
+
+from oncegate.challenges import AddressVerification
+from oncegate.machine.guards import Guards
+from oncegate.outcomes import Confirmed, RejectionReason
+
+ENDS_ACCESS = frozenset({"sign_out_everywhere", "delete_account"})
+"""The events after which the user's access token is of no more use."""
+
+
+class AccountGuards(Guards):
+    """The conditions of `oncegate.machine.account.AccountMachine`."""
+
+    # ── on the user's events ──
+
+    def user_is_the_same(self) -> bool:
+        """The event came with a token of the user whose account this flow is about."""
+        owner = self.model.flow.owner
+        return owner != "" and owner == self.model.inputs.owner
+
+    def sign_in_is_recent(self) -> bool:
+        """The user has signed in recently enough to change a credential."""
+        return self.model.inputs.sign_in_is_recent
+
+    # ── on outcomes ──
+
+    def access_has_ended(self) -> bool:
+        """The access token was revoked, or the user was deleted, meanwhile."""
+        return self.model.rejection_reason is RejectionReason.SIGNED_OUT
+
+    def address_code_was_requested(self) -> bool:
+        """The call was to send a code to an address, so one may arrive."""
+        return isinstance(self.model.challenge, AddressVerification)
+
+    def address_code_can_be_requested_again(self) -> bool:
+        """Another code for an address was requested, and Cognito sends none for some time.
+
+        The code before may still arrive.
+        """
+        challenge = self.model.challenge
+        return (
+            isinstance(challenge, AddressVerification)
+            and challenge.delivery is not None
+            and self.model.rejection_reason is RejectionReason.LOCKED
+        )
+
+    # ── at the junction ──
+
+    def account_is_closed(self) -> bool:
+        """The user has just ended all sessions, or deleted the account."""
+        is_done = isinstance(self.model.trigger, Confirmed)
+        return is_done and self.model.inputs.answer_event in ENDS_ACCESS
