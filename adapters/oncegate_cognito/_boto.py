@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from functools import partial
 from ipaddress import ip_address
@@ -244,26 +244,29 @@ class _OnlyWarnings(logging.Filter):
 class _QuietLoggers:
     """Adds the filter to the loggers of botocore and urllib3: one is not inherited, so each needs it.
 
-    They are looked through when there can be new ones, because botocore makes some late: when there are
-    more than before, or while one of these names is only a placeholder for loggers below it.
+    They are looked through when there can be new ones, because botocore makes some late: if there are
+    more names than before, or one that was only a placeholder, for loggers below it, has its own now.
     """
 
     def __init__(self) -> None:
         self._filter = _OnlyWarnings()
-        self._seen: int | None = None
+        self._seen = 0
+        self._placeholders: Sequence[str] = ()
 
     def update(self) -> None:
         loggers = logging.root.manager.loggerDict
         number = len(loggers)
-        if number == self._seen:
+        if number == self._seen and not any(
+            isinstance(loggers[name], logging.Logger) for name in self._placeholders
+        ):
             return
         # `list`: another thread can make a logger meanwhile.
-        ours = [made for name, made in list(loggers.items()) if name.startswith(_LOGGERS)]
-        for made in ours:
+        ours = [one for one in list(loggers.items()) if one[0].startswith(_LOGGERS)]
+        for _, made in ours:
             if isinstance(made, logging.Logger):
                 made.addFilter(self._filter)  # does nothing if it is there
-        has_all = all(isinstance(made, logging.Logger) for made in ours)
-        self._seen = number if has_all else None
+        self._placeholders = [name for name, made in ours if not isinstance(made, logging.Logger)]
+        self._seen = number
 
 
 _QUIET: Final = _QuietLoggers()

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 
 from opentelemetry.metrics import MeterProvider
 
-from oncegate.adapters import Finding, InspectedStore, RecordStore, StoredRecord
+from oncegate.adapters import (
+    Change,
+    Finding,
+    InspectedStore,
+    RecordStore,
+    StoredRecord,
+    batched,
+)
 from oncegate_otel._durations import Durations
 
 # A Redis next door answers within 0.2 ms, a throttled DynamoDB after seconds.
@@ -18,14 +25,16 @@ class MeteredStore:
 
     The attribute ``operation`` is ``load``, ``swap`` or ``epoch``; ``outcome`` is ``found``,
     ``missing``, ``saved``, ``refused``, ``ok``, ``store_unavailable``, ``misconfigured`` or ``error``.
+    Several rows that are loaded or saved together are one operation, with the outcome of the first.
 
     Args:
-        store: the store.
+        store: the store. Several rows are loaded and saved one by one if it is no `BatchStore`.
         provider: OpenTelemetry meter provider. Default: the global one.
     """
 
     def __init__(self, store: RecordStore, provider: MeterProvider | None = None) -> None:
         self._store = store
+        self._batches = batched(store)
         self._durations = Durations(
             "oncegate.store.duration", "Seconds that a store takes", _SECONDS, provider
         )
@@ -38,6 +47,20 @@ class MeteredStore:
         """See `oncegate.adapters.RecordStore.swap`."""
         return self._durations.measure(
             "swap", lambda: self._store.swap(key, expected, row), _of_swap
+        )
+
+    def load_many(self, keys: Sequence[str]) -> Mapping[str, StoredRecord]:
+        """See `oncegate.adapters.BatchStore.load_many`."""
+        return self._durations.measure(
+            "load",
+            lambda: self._batches.load_many(keys),
+            lambda rows: _of_load(rows.get(keys[0])),
+        )
+
+    def swap_many(self, changes: Sequence[Change]) -> Sequence[bool]:
+        """See `oncegate.adapters.BatchStore.swap_many`."""
+        return self._durations.measure(
+            "swap", lambda: self._batches.swap_many(changes), lambda saved: _of_swap(saved[0])
         )
 
     def epoch(self, key: str) -> str:

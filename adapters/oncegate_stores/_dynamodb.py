@@ -8,7 +8,7 @@ import re
 import secrets
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from email.utils import parsedate_to_datetime
 from typing import Any, NamedTuple
@@ -28,7 +28,7 @@ from botocore.exceptions import (
 from botocore.exceptions import SSLError as BotoSSLError
 
 from oncegate import Misconfigured, OncegateError, StoreUnavailable
-from oncegate.adapters import Finding, StoredRecord
+from oncegate.adapters import Change, Finding, RowByRow, StoredRecord
 
 _ATTEMPTS = 3
 """Attempts for one request: swaps can be repeated, because a store recognises its own row."""
@@ -133,15 +133,29 @@ class DynamoDBStore:
 
     def load(self, key: str) -> StoredRecord | None:
         """See `oncegate.adapters.RecordStore.load`."""
+        return self.load_many((key,)).get(key)
+
+    def load_many(self, keys: Sequence[str]) -> dict[str, StoredRecord]:
+        """See `oncegate.adapters.BatchStore.load_many`. It returns no related rows."""
         table = self._current_table()
-        items = self._get(key, _epoch_key(self._region_name(), key))
-        self._learn(key, items.get(_epoch_key(self._region_name(), key)), table)
-        item = items.get(key)
-        if item is None:
-            return None
-        return StoredRecord(
-            int(item["version"]["N"]), bytes(item["sealed"]["B"]), float(item["expires_at"]["S"])
-        )
+        epoch = _epoch_key(self._region_name(), keys[0])
+        items = self._get(*dict.fromkeys(keys), epoch)
+        self._learn(keys[0], items.pop(epoch, None), table)
+        return {
+            key: StoredRecord(
+                int(item["version"]["N"]),
+                bytes(item["sealed"]["B"]),
+                float(item["expires_at"]["S"]),
+            )
+            for key, item in items.items()
+        }
+
+    def swap_many(self, changes: Sequence[Change]) -> list[bool]:
+        """See `oncegate.adapters.BatchStore.swap_many`. Each row takes a request.
+
+        One transaction for all would cost twice the write units, and fail if any row is in another.
+        """
+        return RowByRow(self).swap_many(changes)
 
     def swap(self, key: str, expected: int, row: StoredRecord) -> bool:
         """See `oncegate.adapters.RecordStore.swap`."""

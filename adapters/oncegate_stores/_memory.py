@@ -36,7 +36,7 @@ class MemoryStore:
         """See `oncegate.adapters.RecordStore.swap`."""
         if row.epoch not in {None, self.epoch(key)}:
             return False
-        row = row._replace(epoch=None)
+        row = row._replace(epoch=None, related=())
         with self._lock:
             stored = self._rows.get(key)
             if stored is not None and stored[:2] == row[:2]:

@@ -7,8 +7,9 @@ import os
 import re
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import cache
 from typing import Any, NamedTuple, TypeVar
 from weakref import finalize
 
@@ -28,7 +29,7 @@ from psycopg.rows import tuple_row
 from psycopg_pool import ConnectionPool, PoolTimeout
 
 from oncegate import Misconfigured, StoreUnavailable
-from oncegate.adapters import StoredRecord
+from oncegate.adapters import Change, StoredRecord
 from oncegate_stores._in_time import connected_within
 
 _T = TypeVar("_T")
@@ -38,6 +39,7 @@ CREATE TABLE IF NOT EXISTS oncegate_flows (
     key text PRIMARY KEY, version integer NOT NULL, sealed bytea NOT NULL,
     expires_at double precision NOT NULL
 );
+ALTER TABLE oncegate_flows ADD COLUMN IF NOT EXISTS related text[] NOT NULL DEFAULT '{}';
 CREATE INDEX IF NOT EXISTS oncegate_flows_expiry ON oncegate_flows (expires_at);
 CREATE TABLE IF NOT EXISTS oncegate_epoch (
     is_row boolean PRIMARY KEY DEFAULT true CHECK (is_row),
@@ -73,65 +75,106 @@ _NOW = "extract(epoch FROM now())::float8"
 # Each statement answers with what the server says about itself, in the same snapshot and transaction.
 # epoch: NULL if the history is another than the one for which it was drawn, or if rows were deleted
 # at a later time than now: the server's clock was ahead, and they may not have expired.
-_HERE = """
+_HERE = f"""
 here AS (
     SELECT pg_is_in_recovery() AS is_standby,
-        CASE WHEN NOT pg_is_in_recovery() AND history = {history} AND swept <= {now} + 60
+        CASE WHEN NOT pg_is_in_recovery() AND history = {_HISTORY} AND swept <= {_NOW} + 60
         THEN epoch END AS epoch
     FROM oncegate_epoch
 )
-"""
+"""  # noqa: S608 - of constants
 _ANSWER = "is_standby, here.epoch, extract(epoch FROM clock_timestamp())::float8"
-_LOAD = """
-WITH {here}
-SELECT {answer}, version, sealed, expires_at FROM here LEFT JOIN oncegate_flows ON key = %(key)s
-"""
+# Arrays are written as text, for which psycopg has least to do.
+_LOAD = f"""
+WITH {_HERE}
+SELECT {_ANSWER}, key, version, sealed, expires_at, related FROM here LEFT JOIN oncegate_flows
+ON key = ANY (%(keys)s::text[])
+"""  # noqa: S608 - of constants
+_LOAD_RELATED = f"""
+{_LOAD[: _LOAD.rindex(")")]} ||
+ARRAY (SELECT unnest(related) FROM oncegate_flows WHERE key = ANY (%(keys)s::text[])))
+"""  # noqa: S608 - of constants
 
-# A row that is stored already was saved by an earlier attempt, whose answer was lost. The condition
-# is part of the write, because only there PostgreSQL sees what another transaction has just committed.
+# How change number {n} is saved, {if_allowed}. A row that is stored already was saved by an earlier
+# attempt, whose answer was lost. The condition is part of the write, because only there PostgreSQL sees
+# what another transaction has just committed.
 _CREATE = """
-WITH {here}, saved AS (
-    INSERT INTO oncegate_flows AS stored (key, version, sealed, expires_at)
-    SELECT %(key)s, %(version)s, %(sealed)s, %(expires_at)s FROM here
-    WHERE %(epoch)s::text IS NULL OR here.epoch = %(epoch)s
-    ON CONFLICT (key) DO UPDATE SET version = excluded.version
-    WHERE stored.version = excluded.version AND stored.sealed = excluded.sealed
-    RETURNING 1
-)
-SELECT {answer}, EXISTS (SELECT FROM saved){durably} FROM here
+INSERT INTO oncegate_flows AS stored (key, version, sealed, expires_at, related)
+SELECT %(key{n})s, %(version{n})s, %(sealed{n})s, %(expires_at{n})s, %(related{n})s::text[]
+FROM {here} WHERE {if_allowed}
+ON CONFLICT (key) DO UPDATE SET version = excluded.version
+WHERE stored.version = excluded.version AND stored.sealed = excluded.sealed
 """
 _UPDATE = """
-WITH {here}, saved AS (
-    UPDATE oncegate_flows
-    SET version = %(version)s, sealed = %(sealed)s, expires_at = %(expires_at)s FROM here
-    WHERE key = %(key)s AND (%(epoch)s::text IS NULL OR here.epoch = %(epoch)s)
-    AND (version = %(expected)s OR version = %(version)s AND sealed = %(sealed)s)
-    RETURNING 1
-)
-SELECT {answer}, EXISTS (SELECT FROM saved){durably} FROM here
+UPDATE oncegate_flows
+SET version = %(version{n})s, sealed = %(sealed{n})s, expires_at = %(expires_at{n})s,
+related = %(related{n})s::text[] FROM {here} WHERE key = %(key{n})s AND {if_allowed}
+AND (version = %(expected{n})s OR version = %(version{n})s AND sealed = %(sealed{n})s)
 """
-_DURABLY = """,
-    CASE WHEN current_setting('synchronous_commit') <> 'remote_apply'
-    THEN set_config('synchronous_commit', 'on', true) END
+# The first change decides. A setting of the transaction tells the others that it was saved, and under
+# which epoch.
+_OF_FIRST = {
+    "n": "0",
+    "here": "here",
+    "if_allowed": "(%(epoch0)s::text IS NULL OR here.epoch = %(epoch0)s)",
+}
+_OF_OTHER = {
+    "here": "(SELECT) AS here",
+    "if_allowed": "current_setting('oncegate.saved') LIKE %(epoch{n})s",
+}
+_SAVE = """
+WITH {here}, saved AS ({write} RETURNING 1)
+SELECT {answer}, EXISTS (SELECT FROM saved),
+set_config('synchronous_commit', {commit}, true), set_config('oncegate.saved',
+CASE WHEN EXISTS (SELECT FROM saved) THEN concat('under ', here.epoch) ELSE 'no' END, true) FROM here
 """
-_RENEW = """
+# A save that is not durable does not wait for the disk. A crash can undo it, but only with all that was
+# saved after it: the log is written in order, and a durable save waits for all of it.
+_COMMIT = {
+    False: "'off'",
+    True: """CASE current_setting('synchronous_commit')
+WHEN 'remote_apply' THEN 'remote_apply' ELSE 'on' END""",
+}
+
+
+@cache
+def _save_statement(creates: tuple[bool, ...], durable: bool) -> str:
+    """Return the statements of a transaction that saves several rows.
+
+    Args:
+        creates: of each change, whether there must be no row.
+        durable: whether to wait for the disk.
+    """
+    first, *others = (_CREATE if is_new else _UPDATE for is_new in creates)
+    statements = [
+        _SAVE.format(
+            here=_HERE, answer=_ANSWER, write=first.format_map(_OF_FIRST), commit=_COMMIT[durable]
+        )
+    ]
+    for n, write in enumerate(others, 1):
+        of_other = {name: part.format(n=n) for name, part in _OF_OTHER.items()}
+        statements.append(write.format(n=n, **of_other))
+    return ";".join(statements)
+
+
+_RENEW = f"""
 UPDATE oncegate_epoch
-SET epoch = left(gen_random_uuid()::text, 8), history = {history}, swept = 0
-WHERE history <> {history} OR swept > {now} + 60
-"""
+SET epoch = left(gen_random_uuid()::text, 8), history = {_HISTORY}, swept = 0
+WHERE history <> {_HISTORY} OR swept > {_NOW} + 60
+"""  # noqa: S608 - of constants
 # The minute allows for the driver's idea of the time: it must see a row expired before it is deleted.
 # now() and not clock_timestamp(): only a stable function can use the index.
-_SWEEP = """
+_SWEEP = f"""
 WITH deleted AS (
     DELETE FROM oncegate_flows WHERE key IN (
-        SELECT key FROM oncegate_flows WHERE expires_at < {now} - 60
+        SELECT key FROM oncegate_flows WHERE expires_at < {_NOW} - 60
         LIMIT %(most)s FOR UPDATE SKIP LOCKED
     ) RETURNING 1
 ), noted AS (
-    UPDATE oncegate_epoch SET swept = {now} WHERE swept < {now} AND EXISTS (SELECT FROM deleted)
+    UPDATE oncegate_epoch SET swept = {_NOW} WHERE swept < {_NOW} AND EXISTS (SELECT FROM deleted)
 )
 SELECT false, count(*) FROM deleted
-"""
+"""  # noqa: S608 - of constants
 _MOST_SWEPT = 1000
 _LOCK = 0x6F6E6365
 """Key of the advisory lock for creating the tables: concurrent CREATE TABLE IF NOT EXISTS can fail."""
@@ -189,6 +232,7 @@ class PostgresStore:
         self._pid = os.getpid()
         self._timeout = timeout
         self._may_create = create
+        self._begin = f"{_ISOLATION}SET LOCAL statement_timeout = {int(timeout * 1000)};"
         self._last: _Answer | None = None
         self._swept_at = -math.inf
         if self._own:
@@ -203,18 +247,55 @@ class PostgresStore:
 
     def load(self, key: str) -> StoredRecord | None:
         """See `oncegate.adapters.RecordStore.load`."""
-        version, sealed, expires_at = self._ask(_LOAD, key=key)
-        return None if version is None else StoredRecord(version, bytes(sealed), expires_at)
+        row = self._load(_LOAD, (key,)).get(key)
+        return row and row._replace(related=())
 
     def swap(self, key: str, expected: int, row: StoredRecord) -> bool:
         """See `oncegate.adapters.RecordStore.swap`."""
-        if expected == 0:
+        return self.swap_many((Change(key, expected, row),))[0]
+
+    def load_many(self, keys: Sequence[str]) -> dict[str, StoredRecord]:
+        """See `oncegate.adapters.BatchStore.load_many`."""
+        return self._load(_LOAD_RELATED, keys)
+
+    def swap_many(self, changes: Sequence[Change]) -> list[bool]:
+        """See `oncegate.adapters.BatchStore.swap_many`."""
+        creates = tuple(change.expected == 0 for change in changes)
+        if any(creates):
             self._sweep()
-        statement = (_CREATE if expected == 0 else _UPDATE).replace(
-            "{durably}", _DURABLY if row.durable else ""
+        # In the order of their keys, so that transactions with the same rows do not lock each other out.
+        order = [0, *sorted(range(1, len(changes)), key=lambda index: changes[index].key)]
+        values: dict[str, Any] = {}
+        for n, index in enumerate(order):
+            key, expected, row = changes[index]
+            values[f"key{n}"] = key
+            values[f"expected{n}"] = expected
+            values[f"version{n}"] = row.version
+            values[f"sealed{n}"] = row.sealed
+            values[f"expires_at{n}"] = row.expires_at
+            values[f"related{n}"] = _array(row.related)
+            values[f"epoch{n}"] = row.epoch if n == 0 else f"under {row.epoch or '%'}"
+        statement = _save_statement(
+            tuple(creates[index] for index in order),
+            any(change.row.durable for change in changes),
         )
-        saved: bool = self._ask(statement, key=key, expected=expected, **row._asdict())[0]
-        return saved
+        rows, counts = self._ask(statement, values)
+        saved = [bool(rows[0][0]), *(count == 1 for count in counts)]
+        return [is_saved for _, is_saved in sorted(zip(order, saved, strict=True))]
+
+    def _load(self, statement: str, keys: Sequence[str]) -> dict[str, StoredRecord]:
+        rows, _ = self._ask(statement, {"keys": _array(keys)})
+        return {
+            key: StoredRecord(
+                version,
+                bytes(sealed),
+                expires_at,
+                # What the related rows name in turn is not looked up.
+                related=tuple(related) if key in keys else (),
+            )
+            for key, version, sealed, expires_at, related in rows
+            if key is not None
+        }
 
     def epoch(self, key: str) -> str:
         """See `oncegate.adapters.RecordStore.epoch`."""
@@ -237,11 +318,12 @@ class PostgresStore:
                 self.load("")
         return self._last
 
-    def _ask(self, statement: str, **values: Any) -> tuple[Any, ...]:
+    def _ask(self, statement: str, values: dict[str, Any]) -> _Result:
         """Run a statement, learn from its answer, and return the other columns."""
         sent = time.time()
         for _ in range(3):
-            epoch, server_time, *columns = self._run(statement, values)
+            rows, counts = self._run(statement, values)
+            epoch, server_time = rows[0][1:3]
             if epoch is not None:
                 # The server's clock was read after the request and before the answer. Of the
                 # differences that this allows, the least is taken.
@@ -249,7 +331,7 @@ class PostgresStore:
                 skew = max(low, min(high, 0.0))
                 skew = skew if abs(skew) >= 1 else 0.0
                 self._last = _Answer(epoch, skew, time.monotonic())
-                return tuple(columns)
+                return _Result([row[3:] for row in rows], counts)
             self._run(_RENEW)
         raise StoreUnavailable("PostgreSQL: its history changes from statement to statement")
 
@@ -258,10 +340,10 @@ class PostgresStore:
         now = time.monotonic()
         if now - self._swept_at >= 60:
             self._swept_at = now
-            if self._run(_SWEEP, {"most": _MOST_SWEPT})[0] == _MOST_SWEPT:
+            if self._run(_SWEEP, {"most": _MOST_SWEPT}).rows[0][1] == _MOST_SWEPT:
                 self._swept_at = -math.inf
 
-    def _run(self, statement: str, values: dict[str, Any] | None = None) -> tuple[Any, ...]:
+    def _run(self, statement: str, values: dict[str, Any] | None = None) -> _Result:
         """Run a statement. Repeat it if its cause of failure is removed, each cause once.
 
         It is safe to repeat: a swap recognises its own row.
@@ -273,7 +355,7 @@ class PostgresStore:
                 with self._connection(until) as db:
                     return self._execute(db, statement, values)
             except Error as error:
-                if isinstance(error, errors.UndefinedTable) and self._may_create:
+                if isinstance(error, _MISSING) and self._may_create:
                     cause = "missing table"
                 elif _is_of_connection(error):
                     cause = "connection"
@@ -289,25 +371,25 @@ class PostgresStore:
 
     def _execute(
         self, db: Connection[Any], statement: str, values: dict[str, Any] | None
-    ) -> tuple[Any, ...]:
-        parts = {"here": _HERE, "answer": _ANSWER, "history": _HISTORY, "now": _NOW}
-        for name, part in parts.items():
-            statement = statement.replace(f"{{{name}}}", part)
+    ) -> _Result:
         # One string, which is one request and one transaction. A limit of the session would need a
         # start-up option, which PgBouncer refuses.
-        limits = f"SET LOCAL statement_timeout = {int(self._timeout * 1000)};"
         cursor = ClientCursor(db, row_factory=tuple_row)
-        cursor.execute(f"{_ISOLATION}{limits}{statement}".encode(), values)
-        while cursor.nextset():
-            pass
-        if cursor.description is None:
-            return (cursor.rowcount,)
-        row = cursor.fetchone()
-        if row is None:
-            raise errors.UndefinedTable("oncegate_epoch has no row")
-        if row[0]:
-            raise errors.ReadOnlySqlTransaction("the server is a standby, which is read-only")
-        return row[1:]
+        cursor.execute(f"{self._begin}{statement}".encode(), values)
+        result = _Result([], [])
+        while True:
+            if cursor.description is not None:
+                result = _Result(cursor.fetchall(), [])
+                if not result.rows:
+                    raise errors.UndefinedTable("oncegate_epoch has no row")
+                if result.rows[0][0]:
+                    raise errors.ReadOnlySqlTransaction(
+                        "the server is a standby, which is read-only"
+                    )
+            else:
+                result.counts.append(cursor.rowcount)
+            if not cursor.nextset():
+                return result
 
     def _create(self, until: float) -> None:
         statement = f"{_ISOLATION}SELECT pg_advisory_xact_lock({_LOCK}); {_SCHEMA}"
@@ -332,6 +414,22 @@ class PostgresStore:
             )
         with self._given.connection(left) as db:
             yield db
+
+
+class _Result(NamedTuple):
+    """What a transaction returned.
+
+    Attributes:
+        rows: those of its only statement with rows: standby, epoch, time, and the statement's own.
+        counts: number of rows that each statement after that wrote.
+    """
+
+    rows: list[tuple[Any, ...]]
+    counts: list[int]
+
+
+_MISSING = (errors.UndefinedTable, errors.UndefinedColumn)
+"""The tables are missing, or are those of an earlier release."""
 
 
 class _Answer(NamedTuple):
@@ -500,6 +598,11 @@ class _Pool:
         return _Connection.connect(
             self._url, autocommit=True, prepare_threshold=None, **self._options
         )
+
+
+def _array(texts: Iterable[str]) -> str:
+    """Return an array of keys as PostgreSQL writes it. Hexadecimal digits need no quotes."""
+    return f"{{{','.join(texts)}}}"
 
 
 def _is_of_connection(error: Error) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 from weakref import finalize
 
@@ -23,7 +23,7 @@ from redis.exceptions import (
 from redis.exceptions import TimeoutError as TimedOut
 
 from oncegate import Misconfigured, StoreUnavailable
-from oncegate.adapters import StoredRecord
+from oncegate.adapters import Change, RowByRow, StoredRecord
 from oncegate_stores._redis_clients import parse_redis_url, reason_of
 
 # The epoch: what names the history of the row's data, as one script sees it.
@@ -38,7 +38,8 @@ from oncegate_stores._redis_clients import parse_redis_url, reason_of
 #   removal. If the server's clock is more than a minute before that, it was set back, and flows that go
 #   on by the clock may be among the removed: the mark is replaced, too.
 #
-# A script runs atomically. KEYS: row, sorted set. ARGV: key, a new mark.
+# A script runs atomically. KEYS: sorted set, rows. ARGV: a new mark, and more of each row; at first the
+# key of the first.
 _EPOCH = """
 local info = redis.call('INFO', 'replication')
 if not string.find(info, 'role:master', 1, true) then
@@ -48,47 +49,81 @@ local replid = string.match(info, 'master_replid:(%w+)')
 if not replid then return redis.error_reply('NOREPLID INFO has no master_replid') end
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local row = redis.call('HMGET', KEYS[1], 'version', 'sealed', 'expires_at')
-local mark = redis.call('ZRANGEBYSCORE', KEYS[2], '+inf', '+inf')[1]
-local expiry = redis.call('ZSCORE', KEYS[2], ARGV[1])
-local swept = tonumber(redis.call('ZSCORE', KEYS[2], 'swept') or 0)
-if not mark or now < swept - 60000 or (not row[1] and expiry and tonumber(expiry) > now) then
-  redis.call('ZADD', KEYS[2], '+inf', ARGV[2])
-  if mark then redis.call('ZREM', KEYS[2], mark, ARGV[1]) end
-  if now < swept - 60000 then redis.call('ZREM', KEYS[2], 'swept') end
-  mark = ARGV[2]
+local row = redis.call('HMGET', KEYS[2], 'version', 'sealed', 'expires_at', 'related')
+local mark = redis.call('ZRANGEBYSCORE', KEYS[1], '+inf', '+inf')[1]
+local swept = tonumber(redis.call('ZSCORE', KEYS[1], 'swept') or 0)
+local expiry = not row[1] and redis.call('ZSCORE', KEYS[1], ARGV[2])
+if not mark or now < swept - 60000 or (expiry and tonumber(expiry) > now) then
+  redis.call('ZADD', KEYS[1], '+inf', ARGV[1])
+  if mark then redis.call('ZREM', KEYS[1], mark, ARGV[2]) end
+  if now < swept - 60000 then redis.call('ZREM', KEYS[1], 'swept') end
+  mark = ARGV[1]
 end
 local epoch = string.sub(redis.sha1hex(replid .. mark), 1, 8)
+local answer = {epoch, time[1], time[2]}
 """
-_LOAD = f"{_EPOCH} return {{epoch, time[1], time[2], row[1], row[2], row[3]}}"
-_ASK = f"""{_EPOCH}
-local memory = redis.call('INFO', 'memory')
-return {{epoch, time[1], time[2],
-  string.match(memory, '[\\r\\n]maxmemory:(%d+)') or '0',
-  string.match(memory, 'maxmemory_policy:(%S+)') or 'noeviction'}}
-"""
-# More ARGV: expected version, version, sealed, expires_at as text, in ms, epoch. A missing row has
-# version 0. If this very row is stored, the answer was lost: it is written again, so that WAIT waits for
-# it. The sorted set loses up to 10 expired keys for each that it gains; "swept" is one of them at times.
-_SWAP = f"""{_EPOCH}
-local expected, version, sealed, expires_at, until_ms, wanted = unpack(ARGV, 3)
-local function answer(saved) return {{epoch, time[1], time[2], saved}} end
-if wanted ~= '' and wanted ~= epoch then return answer(0) end
-local is_stored = row[1] == version and row[2] == sealed
-if not is_stored and (row[1] or '0') ~= expected then return answer(0) end
-redis.call('HSET', KEYS[1], 'version', version, 'sealed', sealed, 'expires_at', expires_at)
-redis.call('PEXPIREAT', KEYS[1], until_ms)
-if wanted ~= '' then
-  redis.call('ZADD', KEYS[2], until_ms, ARGV[1])
-  if expected == '0' then
-    local expired = redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', now - 60000, 'LIMIT', 0, 10)
-    if #expired > 0 then
-      redis.call('ZREM', KEYS[2], unpack(expired))
-      redis.call('ZADD', KEYS[2], math.max(now, swept), 'swept')
-    end
+# Of each row: key. At the end: prefix of the keys of related rows, or "" if they are not wanted. A row
+# has its related keys in the answer only if they were looked up.
+_LOAD = f"""{_EPOCH}
+local seen = {{}}
+local related = {{}}
+for i = 2, #ARGV - 1 do
+  if i > 2 then
+    row = redis.call('HMGET', KEYS[i], 'version', 'sealed', 'expires_at', 'related')
+  end
+  if row[1] and not seen[ARGV[i]] then
+    local keys = ARGV[#ARGV] ~= '' and row[4] or ''
+    table.insert(answer, {{ARGV[i], row[1], row[2], row[3], keys}})
+    table.insert(related, keys)
+  end
+  seen[ARGV[i]] = true
+end
+for key in string.gmatch(table.concat(related, ' '), '%x+') do
+  if not seen[key] then
+    row = redis.call('HMGET', ARGV[#ARGV] .. key, 'version', 'sealed', 'expires_at')
+    if row[1] then table.insert(answer, {{key, row[1], row[2], row[3], ''}}) end
+    seen[key] = true
   end
 end
-return answer(1)
+return answer
+"""
+_ASK = f"""{_EPOCH}
+local memory = redis.call('INFO', 'memory')
+table.insert(answer, string.match(memory, '[\\r\\n]maxmemory:(%d+)') or '0')
+table.insert(answer, string.match(memory, 'maxmemory_policy:(%S+)') or 'noeviction')
+return answer
+"""
+# Of each row: key, expected version, version, sealed, expires_at as text, in ms, epoch, related keys. A
+# missing row has version 0. If this very row is stored, the answer was lost: it is written again, so
+# that WAIT waits for it. The sorted set loses up to 10 expired keys for each that it gains; "swept" is
+# one of them at times.
+_SWAP = f"""{_EPOCH}
+for i = 2, #ARGV, 8 do
+  local key, expected, version, sealed, expires_at, until_ms, wanted, related = unpack(ARGV, i, i + 7)
+  local name = KEYS[(i - 2) / 8 + 2]
+  if i > 2 then row = redis.call('HMGET', name, 'version', 'sealed') end
+  local is_stored = row[1] == version and row[2] == sealed
+  local saves = (wanted == '' or wanted == epoch) and (is_stored or (row[1] or '0') == expected)
+  table.insert(answer, saves and 1 or 0)
+  if saves then
+    redis.call('HSET', name,
+      'version', version, 'sealed', sealed, 'expires_at', expires_at, 'related', related)
+    redis.call('PEXPIREAT', name, until_ms)
+    if wanted ~= '' then
+      redis.call('ZADD', KEYS[1], until_ms, key)
+      if expected == '0' then
+        local expired = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now - 60000, 'LIMIT', 0, 10)
+        if #expired > 0 then
+          redis.call('ZREM', KEYS[1], unpack(expired))
+          redis.call('ZADD', KEYS[1], math.max(now, swept), 'swept')
+        end
+      end
+    end
+  elseif i == 2 then
+    return answer
+  end
+end
+return answer
 """
 _SHA = {
     script: hashlib.sha1(script.encode(), usedforsecurity=False).hexdigest()
@@ -167,9 +202,7 @@ class RedisStore:
 
     def load(self, key: str) -> StoredRecord | None:
         """See `oncegate.adapters.RecordStore.load`."""
-        self._check(key)
-        _, version, sealed, expires_at = self._run(_LOAD, key)
-        return StoredRecord(int(version), sealed, float(expires_at)) if version else None
+        return self._load((key,), related=False).get(key)
 
     def swap(self, key: str, expected: int, row: StoredRecord) -> bool:
         """See `oncegate.adapters.RecordStore.swap`.
@@ -178,13 +211,40 @@ class RedisStore:
             StoreUnavailable: Redis did not answer, or too few replicas confirmed the write. The same
                 swap can be repeated.
         """
-        self._check(key)
-        until = int(row.expires_at * 1000)
-        columns = (row.version, row.sealed, repr(row.expires_at), until)
-        _, saved = self._run(
-            _SWAP, key, expected, *columns, row.epoch or "", is_durable=row.durable
-        )
-        return bool(saved)
+        return self._swap((Change(key, expected, row),))[0]
+
+    def load_many(self, keys: Sequence[str]) -> dict[str, StoredRecord]:
+        """See `oncegate.adapters.BatchStore.load_many`. With Cluster, each row takes a round trip."""
+        # In a Cluster, the rows are on other servers.
+        if self._is_cluster:
+            return RowByRow(self).load_many(keys)
+        return self._load(keys, related=True)
+
+    def swap_many(self, changes: Sequence[Change]) -> list[bool]:
+        """See `oncegate.adapters.BatchStore.swap_many`, and `swap` for what it raises."""
+        return RowByRow(self).swap_many(changes) if self._is_cluster else self._swap(changes)
+
+    def _load(self, keys: Sequence[str], *, related: bool) -> dict[str, StoredRecord]:
+        self._check(keys[0])
+        _, *rows = self._run(_LOAD, keys, (*keys, self._prefix if related else ""))
+        return {
+            key.decode(): StoredRecord(
+                int(version),
+                sealed,
+                float(expires_at),
+                related=tuple(related_keys.decode().split()),
+            )
+            for key, version, sealed, expires_at, related_keys in rows
+        }
+
+    def _swap(self, changes: Sequence[Change]) -> list[bool]:
+        self._check(changes[0].key)
+        keys = [change.key for change in changes]
+        columns = [column for change in changes for column in _columns(*change)]
+        is_durable = any(change.row.durable for change in changes)
+        _, *saved = self._run(_SWAP, keys, columns, is_durable=is_durable)
+        # The script stops at the first row if it is not saved.
+        return [bool(is_saved) for is_saved in saved] + [False] * (len(changes) - len(saved))
 
     def epoch(self, key: str) -> str:
         """See `oncegate.adapters.RecordStore.epoch`."""
@@ -227,7 +287,7 @@ class RedisStore:
             self._ask(key)
 
     def _ask(self, key: str) -> str:
-        epoch, maxmemory, policy = self._run(_ASK, key)
+        epoch, maxmemory, policy = self._run(_ASK, (key,), (key,))
         tag = self._tag(key)
         if int(maxmemory) and policy != b"noeviction":
             self._answers.pop(tag, None)  # so that the next use asks again
@@ -243,13 +303,25 @@ class RedisStore:
         return key[:3] if self._is_cluster else ""
 
     def _run(
-        self, script: str, key: str, *arguments: int | str | bytes, is_durable: bool = False
+        self,
+        script: str,
+        keys: Sequence[str],
+        columns: Sequence[int | str | bytes],
+        *,
+        is_durable: bool = False,
     ) -> list[Any]:
-        """Run a script; return the epoch and the script's own part of the answer."""
-        tag = self._tag(key)
+        """Run a script; return the epoch and the script's own part of the answer.
+
+        Args:
+            script: see above.
+            keys: of the rows; with Cluster one.
+            columns: of all rows.
+            is_durable: whether to wait for the replicas.
+        """
+        tag = self._tag(keys[0])
         prefix = self._prefix + f"{{{tag}}}:" if tag else self._prefix
-        names = (prefix + key, prefix + "epoch")
-        command = (2, *names, key, secrets.token_hex(8), *arguments)
+        names = [prefix + "epoch", *(prefix + key for key in keys)]
+        command = (len(names), *names, secrets.token_hex(8), *columns)
         until = time.monotonic() + 2 * self._timeout
         while True:
             try:
@@ -312,7 +384,7 @@ class RedisStore:
                 raise Disconnected from answer
             if isinstance(answer, Exception):
                 raise answer
-        if reply[-1] and confirmed < self._wait_for_replicas:
+        if any(reply[3:]) and confirmed < self._wait_for_replicas:
             raise StoreUnavailable(
                 f"Redis: {confirmed} of {self._wait_for_replicas} replicas confirmed the write in time"
             )
@@ -324,6 +396,14 @@ class RedisStore:
         pool = getattr(self._client, "connection_pool", None)
         if pool is not None:
             pool.disconnect(inuse_connections=False)
+
+
+def _columns(key: str, expected: int, row: StoredRecord) -> tuple[int | str | bytes, ...]:
+    """Return what the script for swaps takes of each row."""
+    until = int(row.expires_at * 1000)
+    related = " ".join(row.related)
+    text = repr(row.expires_at)
+    return key, expected, row.version, row.sealed, text, until, row.epoch or "", related
 
 
 def _typed(error: Exception) -> StoreUnavailable | Misconfigured:

@@ -8,14 +8,16 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import cache, lru_cache, partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, NoReturn, TypeVar
 from weakref import finalize
 
 from oncegate import Misconfigured, StoreUnavailable
-from oncegate.adapters import StoredRecord
+from oncegate.adapters import Change, StoredRecord
+from oncegate_stores._group_commit import GroupCommit, Write
 
 _T = TypeVar("_T")
 
@@ -40,30 +42,27 @@ SELECT 3 - count(*) FROM sqlite_master
 WHERE name IN ('oncegate_flows', 'oncegate_epoch', 'oncegate_row_deleted')
 """
 
-# of_file is a function of each connection: the epoch is what was drawn in the file, which file, and
-# SQLite's count of changes of the whole file (schemas, restores, VACUUM). NULL if rows were deleted at
-# a later time than now: the clock was ahead, and they may not have expired.
-_EPOCH = f"""
-(SELECT of_file(drawn, schema_version) FROM oncegate_epoch, pragma_schema_version
-WHERE swept <= {_NOW} + 60)
-"""  # noqa: S608 - of constants
+# The epoch is what was drawn in the file, which file (`_epoch_of`), and SQLite's count of changes of the
+# whole file (schemas, restores, VACUUM). NULL if rows were deleted at a later time than now: the clock
+# was ahead, and they may not have expired.
+_EPOCH = f"CASE WHEN swept <= {_NOW} + 60 THEN drawn END, schema_version"
+_ASK = f"SELECT {_EPOCH} FROM oncegate_epoch, pragma_schema_version"  # noqa: S608 - of constants
 _LOAD = f"""
-SELECT {_EPOCH}, version, sealed, expires_at FROM oncegate_epoch LEFT JOIN oncegate_flows ON key = ?
+SELECT {_EPOCH}, key, version, sealed, expires_at
+FROM oncegate_epoch, pragma_schema_version LEFT JOIN oncegate_flows ON key IN (:keys)
 """  # noqa: S608 - of constants
 _RENEW = f"{_DRAW} FROM oncegate_epoch WHERE swept > {_NOW} + 60"
 
 # A row that is stored already was saved by an earlier attempt, which failed after its commit.
-_CREATE = f"""
-INSERT INTO oncegate_flows SELECT :key, :version, :sealed, :expires_at
-WHERE :epoch IS NULL OR {_EPOCH} = :epoch
-ON CONFLICT (key) DO UPDATE SET version = excluded.version
-WHERE version = excluded.version AND sealed = excluded.sealed
+_SAVE = """
+INSERT INTO oncegate_flows (key, version, sealed, expires_at)
+WITH new (key, expected, version, sealed, expires_at) AS (VALUES :rows)
+SELECT new.key, new.version, new.sealed, new.expires_at
+FROM new LEFT JOIN oncegate_flows AS old ON old.key = new.key
+WHERE ifnull(old.version, 0) = new.expected OR old.version = new.version AND old.sealed = new.sealed
+ON CONFLICT (key) DO UPDATE
+SET version = excluded.version, sealed = excluded.sealed, expires_at = excluded.expires_at
 """
-_SWAP = f"""
-UPDATE oncegate_flows SET version = :version, sealed = :sealed, expires_at = :expires_at
-WHERE key = :key AND (version = :expected OR version = :version AND sealed = :sealed)
-AND (:epoch IS NULL OR {_EPOCH} = :epoch)
-"""  # noqa: S608 - of constants
 # The driver must see a row expired before it is deleted: hence the minute.
 _NOTE_SWEEP = f"""
 UPDATE oncegate_epoch SET swept = {_NOW}
@@ -79,7 +78,7 @@ _MOST_SWEPT = 1000
 # In WAL mode, NORMAL can lose the latest commits in a power cut, but neither corrupts nor reorders
 # them. A flow without its write-ahead would be found at rest although its call has left. So durable
 # writes use FULL, which waits for the disk and also flushes the commits before it.
-_SYNCHRONOUS = {"reading": "NORMAL", "writing": "NORMAL", "durable": "FULL"}
+_SYNCHRONOUS = {False: "PRAGMA synchronous = NORMAL", True: "PRAGMA synchronous = FULL"}
 
 _MOST_LOGGED = 4 << 20
 """Bytes of the write-ahead log after a checkpoint; SQLite makes one at 1,000 pages of 4 KB."""
@@ -90,7 +89,7 @@ _File = tuple[int, int]
 
 
 class _Connections:
-    """The connections of one process to one file: one to read, and one for each way to commit."""
+    """The connections of one process to one file: one to read, and one to write."""
 
     def __init__(self, file: _File) -> None:
         self.pid = os.getpid()
@@ -98,9 +97,10 @@ class _Connections:
         self.log: _File | None = None
         self.is_closed = False
         self.open: dict[str, sqlite3.Connection] = {}
-        # SQLite allows one writer at a time. Threads queue on a lock, as SQLite would make them sleep.
-        reading, writing = threading.Lock(), threading.Lock()
-        self.turns = {"reading": reading, "writing": writing, "durable": writing}
+        self.turns = {"reading": threading.Lock(), "writing": threading.Lock()}
+        # SQLite allows one writer at a time, and would make the others sleep.
+        self.commits = GroupCommit()
+        self.waits_for_disk = False
 
     def close(self) -> None:
         """Close the connections, unless another process opened them."""
@@ -143,6 +143,8 @@ class SQLiteStore:
 
     def __init__(self, path: str | os.PathLike[str], *, timeout: float = 5.0) -> None:
         self._path = Path(path)
+        self._file_name = os.fspath(self._path)
+        self._log = f"{self._file_name}-wal"
         self._timeout = timeout
         self._connections: _Connections | None = None
         self._swept_at = -math.inf
@@ -155,26 +157,35 @@ class SQLiteStore:
 
     def load(self, key: str) -> StoredRecord | None:
         """See `oncegate.adapters.RecordStore.load`."""
-        row = self._run("reading", lambda db: _first(db.execute(_LOAD, (key,))))
-        if row[0] is None:
-            self._run("writing", lambda db: db.execute(_RENEW))
-            row = self._run("reading", lambda db: _first(db.execute(_LOAD, (key,))))
-        epoch, version, sealed, expires_at = row
-        if epoch is None:
-            raise StoreUnavailable(f"{self._path}: the clock changed just now")
-        self._last = epoch, time.monotonic()
-        return None if version is None else StoredRecord(version, sealed, expires_at)
+        return self.load_many((key,)).get(key)
 
     def swap(self, key: str, expected: int, row: StoredRecord) -> bool:
         """See `oncegate.adapters.RecordStore.swap`."""
-        values = {"key": key, "expected": expected, **row._asdict()}
+        return self.swap_many((Change(key, expected, row),))[0]
 
-        def save(db: sqlite3.Connection) -> bool:
-            if expected == 0:
-                self._sweep(db)
-            return db.execute(_SWAP if expected else _CREATE, values).rowcount == 1
+    def load_many(self, keys: Sequence[str]) -> dict[str, StoredRecord]:
+        """See `oncegate.adapters.BatchStore.load_many`. It returns no related rows."""
+        connections, rows = self._run("reading", lambda db: _load(db, keys))
+        if rows[0][0] is None:
+            self._run("writing", lambda db: db.execute(_RENEW))
+            connections, rows = self._run("reading", lambda db: _load(db, keys))
+        drawn, schema_version = rows[0][:2]
+        if drawn is None:
+            raise StoreUnavailable(f"{self._path}: the clock changed just now")
+        self._last = _epoch_of(drawn, schema_version, connections.file[1]), time.monotonic()
+        return {row[2]: StoredRecord(*row[3:]) for row in rows if row[2] is not None}
 
-        return self._run("durable" if row.durable else "writing", save)
+    def swap_many(self, changes: Sequence[Change]) -> list[bool]:
+        """See `oncegate.adapters.BatchStore.swap_many`. What threads save together is one commit."""
+        write = Write(changes)
+        try:
+            connections = self._to_the_file()
+            connections.commits.perform(write, partial(self._commit, connections), self._timeout)
+            if write.error:
+                raise write.error
+        except (sqlite3.Error, OSError) as error:
+            raise self._typed(error) from error
+        return write.saved
 
     def epoch(self, key: str) -> str:
         """See `oncegate.adapters.RecordStore.epoch`."""
@@ -193,6 +204,27 @@ class SQLiteStore:
         """Return the time of this machine, which is SQLite's, too."""
         return time.time()
 
+    def _commit(self, connections: _Connections, writes: Sequence[Write]) -> None:
+        """Save what several threads want saved, in one transaction."""
+        changes = [change for write in writes for change in write.changes]
+        waits_for_disk = any(change.row.durable for change in changes)
+        sweeps = any(change.expected == 0 for change in changes)
+
+        def save(db: sqlite3.Connection) -> None:
+            with _transaction(db):
+                if sweeps:
+                    self._sweep(db)
+                drawn, schema_version = _ask(db)
+                epoch = drawn and _epoch_of(drawn, schema_version, connections.file[1])
+                for write in writes:
+                    _save(db, write, epoch)
+
+        with self._lent(connections, "writing") as db:
+            if connections.waits_for_disk is not waits_for_disk:
+                db.execute(_SYNCHRONOUS[waits_for_disk])
+                connections.waits_for_disk = waits_for_disk
+            _with_tables(db, save)
+
     def _sweep(self, db: sqlite3.Connection) -> None:
         """Delete expired rows, at most once a minute as long as one statement can delete them all."""
         now = time.monotonic()
@@ -201,38 +233,30 @@ class SQLiteStore:
             deleted = db.execute(_SWEEP, (_MOST_SWEPT,)).rowcount
             self._swept_at = -math.inf if deleted == _MOST_SWEPT else now
 
-    def _run(self, use: str, action: Callable[[sqlite3.Connection], _T]) -> _T:
-        """Return the result of an action. If a table was dropped, create it and repeat the action."""
-        with self._connection(use) as db:
-            try:
-                return action(db)
-            except sqlite3.OperationalError as error:
-                if not str(error).startswith("no such table"):
-                    raise
-                _create(db)
-            return action(db)
-
-    @contextmanager
-    def _connection(self, use: str) -> Iterator[sqlite3.Connection]:
-        """Lend the connection for this use to one thread at a time."""
+    def _run(self, use: str, action: Callable[[sqlite3.Connection], _T]) -> tuple[_Connections, _T]:
+        """Return the connections that were used, and the result of an action."""
         try:
             connections = self._to_the_file()
-            turn = connections.turns[use]
-            # The same timeout as SQLite's: behind a locked file, threads do not wait one after another.
-            if not turn.acquire(timeout=self._timeout):
-                raise StoreUnavailable(
-                    f"{self._path}: timed out after {self._timeout} s waiting for other threads"
-                )
-            try:
-                if connections.is_closed:
-                    raise StoreUnavailable(f"{self._path}: the store was closed just now")
-                if use not in connections.open:
-                    connections.open[use] = self._connect(use, connections.file)
-                yield connections.open[use]
-            finally:
-                turn.release()
+            with self._lent(connections, use) as db:
+                return connections, _with_tables(db, action)
         except (sqlite3.Error, OSError) as error:
             raise self._typed(error) from error
+
+    @contextmanager
+    def _lent(self, connections: _Connections, use: str) -> Iterator[sqlite3.Connection]:
+        """Lend the connection for this use to one thread at a time."""
+        turn = connections.turns[use]
+        # The same timeout as SQLite's: behind a locked file, threads do not wait one after another.
+        if not turn.acquire(timeout=self._timeout):
+            raise TimeoutError(f"timed out after {self._timeout} s waiting for other threads")
+        try:
+            if connections.is_closed:
+                raise StoreUnavailable(f"{self._path}: the store was closed just now")
+            if use not in connections.open:
+                connections.open[use] = self._connect(connections.file)
+            yield connections.open[use]
+        finally:
+            turn.release()
 
     def _to_the_file(self) -> _Connections:
         """Return this process's connections to the file that has the path now.
@@ -244,7 +268,7 @@ class SQLiteStore:
         is_ours = current is not None and current.pid == os.getpid()
         has_lost_its_log = False
         if current and is_ours and not current.is_closed:
-            if (current.file, current.log) == (file, _file_at(self._log)):
+            if current.file == file and current.log == _file_at(self._log):
                 return current
             has_lost_its_log = current.file == file
             # First, because the connections of a process share what SQLite knows of the log.
@@ -271,39 +295,32 @@ class SQLiteStore:
             draw: whether to draw a new epoch. SQLite deletes the log when the last process closes the
                 file, so one that is deleted earlier was lost, and others may have begun a new one.
         """
-        db = connections.open["writing"] = self._connect("writing", connections.file)
+        db = connections.open["writing"] = self._connect(connections.file)
         if draw:
             db.execute(_DRAW)
         connections.log = _file_at(self._log)
 
-    @property
-    def _log(self) -> Path:
-        return self._path.with_name(self._path.name + "-wal")
-
     def _file(self) -> _File:
         """Return device and inode of the file; create it if it is missing."""
-        if found := _file_at(self._path):
+        if found := _file_at(self._file_name):
             return found
         # Only the owner may read the file, although its records are sealed.
         self._path.touch(mode=0o600, exist_ok=True)
         made = self._path.stat()
         return made.st_dev, made.st_ino
 
-    def _connect(self, use: str, file: _File) -> sqlite3.Connection:
+    def _connect(self, file: _File) -> sqlite3.Connection:
         # isolation_level=None: each statement is its own transaction; a swap needs no more.
         db = sqlite3.connect(
             self._path, timeout=self._timeout, isolation_level=None, check_same_thread=False
         )
         try:
             self._log_ahead(db)
-            db.execute(f"PRAGMA synchronous = {_SYNCHRONOUS[use]}")
+            db.execute(_SYNCHRONOUS[False])
             # Another program's long transaction makes the log long. A checkpoint cuts it.
             db.execute(f"PRAGMA journal_size_limit = {_MOST_LOGGED}")
             if self._file() != file:
                 raise StoreUnavailable(f"{self._path}: the file was replaced just now")
-            db.create_function(
-                "of_file", 2, lambda drawn, schema: _epoch_of(drawn, schema, file[1])
-            )
             if db.execute(_MISSING).fetchone() != (0,):
                 _create(db)
         except BaseException:
@@ -347,23 +364,89 @@ class SQLiteStore:
         return StoreUnavailable(f"{self._path}: {error}")
 
 
-def _file_at(path: Path) -> _File | None:
+def _file_at(path: str) -> _File | None:
     try:
-        found = path.stat()
+        found = os.stat(path)  # noqa: PTH116 - at each use of the store: a third of Path.stat's time
     except FileNotFoundError:
         return None
     return found.st_dev, found.st_ino
 
 
+@lru_cache(maxsize=8)
 def _epoch_of(drawn: str, schema_version: int, inode: int) -> str:
     return hashlib.sha256(f"{drawn} {schema_version} {inode}".encode()).hexdigest()[:8]
 
 
-def _first(cursor: sqlite3.Cursor) -> tuple[str | None, int | None, bytes, float]:
-    row: tuple[str | None, int | None, bytes, float] | None = cursor.fetchone()
-    if row is None:
-        raise sqlite3.OperationalError("no such table row: oncegate_epoch")
-    return row
+@cache
+def _load_statement(count: int) -> str:
+    return _LOAD.replace(":keys", ", ".join("?" * count))
+
+
+@cache
+def _save_statement(count: int) -> str:
+    return _SAVE.replace(":rows", ", ".join(["(?, ?, ?, ?, ?)"] * count))
+
+
+def _load(db: sqlite3.Connection, keys: Sequence[str]) -> list[Any]:
+    """Return rows of: what was drawn, schema version, and a stored row; without any, a row of None."""
+    return db.execute(_load_statement(len(keys)), keys).fetchall() or _no_epoch()
+
+
+def _ask(db: sqlite3.Connection) -> tuple[str | None, int]:
+    """Return what was drawn, and the schema version."""
+    found: tuple[str | None, int] = db.execute(_ASK).fetchone() or _no_epoch()
+    return found
+
+
+def _no_epoch() -> NoReturn:
+    raise sqlite3.OperationalError("no such table row: oncegate_epoch")
+
+
+def _save(db: sqlite3.Connection, write: Write, epoch: str | None) -> None:
+    """Save the changes of one thread. What is wrong with them alone is an error of theirs alone."""
+    write.error, write.saved = None, [False] * len(write.changes)
+    allowed = [change.row.epoch in {None, epoch} for change in write.changes]
+    try:
+        if not (allowed[0] and _are_saved(db, write.changes[:1])):
+            return
+        write.saved[0] = True
+        others = [index for index, is_allowed in enumerate(allowed) if is_allowed and index]
+        if others and _are_saved(db, [write.changes[index] for index in others]):
+            for index in others:
+                write.saved[index] = True
+        else:
+            for index in others:  # those that were saved just now are recognised
+                write.saved[index] = _are_saved(db, [write.changes[index]])
+    except Exception as error:
+        # After some errors SQLite rolls back: then nothing of the others is saved either.
+        if _is_missing_table(error) or not db.in_transaction:
+            raise
+        write.error = error
+
+
+def _are_saved(db: sqlite3.Connection, changes: Sequence[Change]) -> bool:
+    """Save rows of different keys, each if its own condition holds; return whether all are."""
+    values = [
+        value
+        for key, expected, row in changes
+        for value in (key, expected, row.version, row.sealed, row.expires_at)
+    ]
+    return db.execute(_save_statement(len(changes)), values).rowcount == len(changes)
+
+
+def _with_tables(db: sqlite3.Connection, action: Callable[[sqlite3.Connection], _T]) -> _T:
+    """Return the result of an action. If a table was dropped, create it and repeat the action."""
+    try:
+        return action(db)
+    except sqlite3.OperationalError as error:
+        if not _is_missing_table(error):
+            raise
+        _create(db)
+    return action(db)
+
+
+def _is_missing_table(error: Exception) -> bool:
+    return str(error).startswith("no such table")
 
 
 def _create(db: sqlite3.Connection) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
 from functools import cache
+from typing import Any
 
 from oncegate import InvalidInput, Misconfigured, RequestContext
 from oncegate.adapters import event_adapter, logger
@@ -103,12 +103,13 @@ class Contexts:
             {name: metadata[name] for name in self.names & metadata.keys()}, encoded
         )
 
-    def of(self, request: Request, browser: BrowserContext) -> RequestContext:
+    def of(self, request: Request, browser: BrowserContext, **more: Any) -> RequestContext:
         """Return the context of an event. The application's metadata takes precedence.
 
         Args:
             request: brought the event.
             browser: what came with the event.
+            more: further arguments of `RequestContext`.
         """
         own: Mapping[str, str] = {}
         if self._client_metadata is not None:
@@ -117,10 +118,11 @@ class Contexts:
                 isinstance(part, str) for item in own.items() for part in item
             ):
                 raise Misconfigured("client_metadata has to return text by name")
-        return replace(
-            context_of(request),
+        return context_of(
+            request,
             client_metadata={**dict(browser.metadata.items()), **own},
             encoded_data=browser.encoded_data.get("", ""),
+            **more,
         )
 
     def _limited(self, metadata: Mapping[str, str], encoded_data: str) -> BrowserContext:
@@ -143,16 +145,23 @@ class Contexts:
             self._log.warning("context of a browser left out", name=name, reason=reason)
 
 
-def context_of(request: Request) -> RequestContext:
-    """Return what the server knows of a request, for the engine and the lists of sessions."""
-    context = RequestContext(
+def context_of(request: Request, **more: Any) -> RequestContext:
+    """Return what the server knows of a request, for the engine and the lists of sessions.
+
+    Args:
+        request: the browser's request.
+        more: further arguments of `RequestContext`.
+    """
+    if (request_id := request.request_id) is not None:
+        more["request_id"] = request_id
+    return RequestContext(
         source_address=request.client,
         user_agent=request.headers.get("user-agent", ""),
         language=next(iter(request.languages), ""),
         server_name=request.host,
         server_path=f"{request.prefix}{request.path}",
+        **more,
     )
-    return replace(context, request_id=request.request_id) if request.request_id else context
 
 
 def _checked_names(names: Iterable[str]) -> frozenset[str]:

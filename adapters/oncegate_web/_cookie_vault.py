@@ -57,8 +57,10 @@ class CookieVault:
         return {device.key for device in self._open(value)} <= own
 
     def _open(self, value: str | None) -> tuple[Device, ...]:
+        if not value:
+            return ()
         try:
-            sealed = base64.urlsafe_b64decode(value or "")
+            sealed = base64.urlsafe_b64decode(value)
             plain = self._keys.unseal(sealed, self._place)
             return _DEVICES.validate_json(plain, context=FROM_STORE)
         except (RecordUnreadable, ValidationError, binascii.Error, ValueError):

@@ -21,8 +21,10 @@ _PLACE = b"known users"
 
 def known_users(value: str | None, keys: SealingKeys) -> tuple[str, ...]:
     """Return the users in a cookie, the last one first; none if the application did not seal it."""
+    if not value:
+        return ()
     try:
-        users = json.loads(keys.unseal(base64.urlsafe_b64decode(value or ""), _PLACE))
+        users = json.loads(keys.unseal(base64.urlsafe_b64decode(value), _PLACE))
         return tuple(map(str, users))
     except (RecordUnreadable, binascii.Error, ValueError, TypeError, RecursionError):
         return ()

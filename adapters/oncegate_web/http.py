@@ -6,12 +6,13 @@ import json
 import re
 from collections.abc import Callable, ItemsView, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cache, cached_property
 from ipaddress import ip_address
-from typing import Any, Literal, overload
+from typing import Any, Literal, Protocol, overload
 from urllib.parse import parse_qsl, quote, urlsplit
 from urllib.request import parse_http_list
 
-from oncegate.adapters import TEXTS
+from oncegate.adapters import TEXTS, FlowId
 
 CALLBACK = "/callback"
 """Path below the mount point that identity providers lead back to."""
@@ -67,14 +68,65 @@ class Fields:
     def __getitem__(self, name: str) -> str:
         return self._values[name]
 
-    def __contains__(self, name: object) -> bool:
+    def __contains__(self, name: str) -> bool:
         return name in self._values
 
     def __len__(self) -> int:
-        return len(self._values)
+        return len(self.items())
 
     def __repr__(self) -> str:
         return f"<{len(self)} fields>"
+
+
+class OwnHeaders(Protocol):
+    """The headers of a request, as a framework has them: names in any case, the first value of each."""
+
+    def get(self, name: str, /) -> str | None: ...
+    def items(self) -> Iterable[tuple[str, str]]: ...
+
+
+class Headers(Fields):
+    """The headers of a request, looked up in the framework's own object, of which it makes no copy.
+
+    Args:
+        own: the framework's object, such as ``request.headers``.
+        cookie: the header Cookie as received, which the framework's object has no longer.
+    """
+
+    __slots__ = ("_own",)
+
+    def __init__(self, own: OwnHeaders, cookie: Fields) -> None:
+        self._own = own
+        self._values = {"cookie": cookie["cookie"]}
+
+    @overload
+    def get(self, name: str) -> str | None: ...
+    @overload
+    def get(self, name: str, default: str) -> str: ...
+    def get(self, name: str, default: str | None = None) -> str | None:
+        """Return a value, or the default.
+
+        Args:
+            name: in lower case.
+            default: returned if there is no such header.
+        """
+        found = self._values.get(name) if name in self._values else self._own.get(name)
+        return default if found is None else found
+
+    def items(self) -> ItemsView[str, str]:
+        """Return names, in lower case, and values: a copy of all of them."""
+        return {
+            **{name.lower(): value for name, value in self._own.items()},
+            **self._values,
+        }.items()
+
+    def __getitem__(self, name: str) -> str:
+        if (found := self.get(name)) is None:
+            raise KeyError(name)
+        return found
+
+    def __contains__(self, name: str) -> bool:
+        return self.get(name) is not None
 
 
 class Body:
@@ -149,13 +201,18 @@ def without_cookies(header: str, name: str) -> str:
         header: as received.
         name: name of the sign-in.
     """
-    # By their whole names: another sign-in's name may begin like this one's.
-    ours = re.compile(rf"(__Host-)?{re.escape(name)}_({'|'.join(COOKIES)})(\.[^=]*)?=")
-    others = [part for part in header.split(";") if not ours.match(part.strip())]
+    is_ours = _pattern_of(name).match
+    others = [part for part in header.split(";") if not is_ours(part.strip())]
     return ";".join(others).removeprefix(" ")
 
 
-@dataclass(frozen=True, slots=True)
+@cache
+def _pattern_of(name: str) -> re.Pattern[str]:
+    # By their whole names: another sign-in's name may begin like this one's.
+    return re.compile(rf"(__Host-)?{re.escape(name)}_({'|'.join(COOKIES)})(\.[^=]*)?=")
+
+
+@dataclass(frozen=True)
 class Request:
     """One request below the mount point. Its repr has no values that may be secret.
 
@@ -189,10 +246,27 @@ class Request:
     language: str | None = None
     native: Any = field(default=None, repr=False)
 
-    @property
+    # What is parsed is parsed once for each request.
+
+    @cached_property
     def cookies(self) -> Fields:
         """Cookies by their exact names; see `cookies_of`."""
         return cookies_of(self.headers.get("cookie", ""))
+
+    def flow_id(self, text: str) -> FlowId:
+        """Return a flow ID of this request, or of its answer, parsed.
+
+        Raises:
+            InvalidInput: the text is no flow ID.
+        """
+        found = self._flow_ids.get(text)
+        if found is None:
+            found = self._flow_ids[text] = FlowId.parse(text)
+        return found
+
+    @cached_property
+    def _flow_ids(self) -> dict[str, FlowId]:
+        return {}
 
     @property
     def origin(self) -> str:
@@ -231,7 +305,7 @@ class Request:
         """Whether the client accepts HTML, so that a page serves it better than JSON."""
         return HTML in self.headers.get("accept", "")
 
-    @property
+    @cached_property
     def languages(self) -> tuple[str, ...]:
         """Language tags, best first: the host's choice, then the browser's (RFC 9110, 12.5.4)."""
         weighed = [(-2.0, self.language)] if self.language else []

@@ -6,7 +6,6 @@ import hashlib
 import re
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import replace
 from typing import Any, Literal
 from urllib.parse import quote, unquote
 
@@ -219,7 +218,7 @@ class Site:
         made = ""
         if step is not None:
             # Workers of 0.1 read one name.
-            suffix = "" if self._as_in_0_1 else f".{FlowId.parse(step.flow_id).key[:8]}"
+            suffix = "" if self._as_in_0_1 else f".{request.flow_id(step.flow_id).key[:8]}"
             made = f"{self._flow}{suffix}"
             response.cookies.append(self._cookie(made, step.flow_id, request))
         for name in self._flow_names(request):
@@ -235,7 +234,7 @@ class Site:
         found = []
         for name in self._flow_names(request):
             with suppress(InvalidInput):
-                found.append(FlowId.parse(request.cookies[self._name(name, request)]))
+                found.append(request.flow_id(request.cookies[self._name(name, request)]))
         return found
 
     def own_flow(self, request: Request) -> FlowId | None:
@@ -375,14 +374,15 @@ class Site:
             raise InvalidInput("this browser has no flow")
         key = pending_key(own.text, self._keys)
         vault = BrowserVault(cookies, self._store, key, self.now)
-        context = self.contexts.of(request, browser)
+        more: dict[str, Any] = {}
         if self._keys.can_seal:
-            users = frozenset(known_users(self._known_cookie(request), self._keys))
-            context = replace(context, device_vault=vault, known_users=users)
+            users = known_users(self._known_cookie(request), self._keys)
+            more = {"device_vault": vault, "known_users": frozenset(users)}
         with self._waiting.place(key) as has_place:
             if not has_place:
-                context = replace(context, patience=0.0)
-            step = self._driver.send(StepRef(own.text, version), event, context=context)
+                more["patience"] = 0.0
+            context = self.contexts.of(request, browser, **more)
+            step = self._driver.send(StepRef(own, version), event, context=context)
         value = vault.changed
         if step.state in _AFTER_A_DEVICE:
             value = vault.pending(to_owner=step.session_id is not None)

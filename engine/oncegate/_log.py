@@ -9,7 +9,8 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import SecretStr
 
@@ -27,7 +28,9 @@ _SECRET_NAMES = re.compile(
     re.IGNORECASE,
 )
 # A JWT, or a run without blanks that is as long as a Cognito session. Nothing else in our log is.
-_SECRET_LOOKS = re.compile(r"eyJ[\w-]+\.[\w.-]+|[\w+/=.-]{200,}")
+_JWT_BEGINS: Final = "eyJ"
+_LONG: Final = 200
+_SECRET_LOOKS = re.compile(rf"{_JWT_BEGINS}[\w-]+\.[\w.-]+|[\w+/=.-]{{{_LONG},}}")
 
 
 def redact_secrets(_: WrappedLogger, __: str, event_dict: EventDict) -> EventDict:
@@ -39,18 +42,30 @@ def redact_secrets(_: WrappedLogger, __: str, event_dict: EventDict) -> EventDic
 
 
 def _redacted(name: str, value: Any) -> Any:
+    if isinstance(value, str):  # first: most values are
+        return REDACTED if _is_secret_name(name) else _without_secrets(value)
+    if value is None or isinstance(value, (bool, int, float)):
+        return REDACTED if value and _is_secret_name(name) else value
     if isinstance(value, SecretStr):
         return REDACTED
     if isinstance(value, Mapping):
         return {key: _redacted(str(key), item) for key, item in value.items()}
     if isinstance(value, (list, tuple, set, frozenset)):
         return [_redacted(name, item) for item in value]
-    if value is None or isinstance(value, (bool, int, float)):
-        return REDACTED if value and _SECRET_NAMES.search(name) else value
-    if _SECRET_NAMES.search(name):
-        return REDACTED
-    text = value if isinstance(value, str) else repr(value)
+    return REDACTED if _is_secret_name(name) else _without_secrets(repr(value))
+
+
+def _without_secrets(text: str) -> str:
+    # Most values are short: the expression, which tries each position, cannot match them.
+    if len(text) < _LONG and _JWT_BEGINS not in text:
+        return text
     return _SECRET_LOOKS.sub(REDACTED, text)
+
+
+@lru_cache(maxsize=512)
+def _is_secret_name(name: str) -> bool:
+    # A log has few names, each in every line.
+    return _SECRET_NAMES.search(name) is not None
 
 
 def logger(name: str = "oncegate") -> Any:
@@ -58,7 +73,7 @@ def logger(name: str = "oncegate") -> Any:
     # Imported here because structlog imports rich if it is installed, which most programs do not need.
     import structlog
 
-    return structlog.wrap_logger(
+    proxy = structlog.wrap_logger(
         logging.getLogger(name),
         processors=[
             structlog.stdlib.filter_by_level,
@@ -69,8 +84,8 @@ def logger(name: str = "oncegate") -> Any:
             structlog.processors.JSONRenderer(),
         ],
         wrapper_class=structlog.stdlib.BoundLogger,
-        cache_logger_on_first_use=True,
     )
+    return proxy.bind()  # the proxy itself would bind a new logger for each line
 
 
 class LogListener:
@@ -84,12 +99,14 @@ class LogListener:
         self._log = logger()
 
     def __call__(self, transition: Transition, /) -> None:
+        level = logging.WARNING if reached_limit(transition) else logging.INFO
+        if transition.message == "misconfigured":
+            level = logging.ERROR  # only the developer can do something about it
+        elif transition.message == "unreachable":
+            level = logging.WARNING
+        if not self._log.isEnabledFor(level):
+            return  # without the work for a line that is not written
         facts = transition._asdict()
         context = facts.pop("context")
         del facts["user"]  # a name in a log is personal data; the audit log has a pseudonym
-        log = self._log.warning if reached_limit(transition) else self._log.info
-        if transition.message == "misconfigured":
-            log = self._log.error  # only the developer can do something about it
-        elif transition.message == "unreachable":
-            log = self._log.warning
-        log("transition", **facts, request=context.request_id if context else "")
+        self._log.log(level, "transition", **facts, request=context.request_id if context else "")

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import json
 import secrets
-from typing import Any
+from typing import Any, Final
 
 from oncegate._seal import SealingKeys
 from oncegate.errors import RecordUnreadable
 from oncegate.ports import StoredRecord
+
+_encode: Final = json.JSONEncoder(separators=(",", ":")).encode
 
 
 def open_row(key: str, row: StoredRecord | None, keys: SealingKeys) -> Any:
@@ -53,8 +55,8 @@ def next_row(
     """
     version = (row.version if row else 0) + 1
     if keys.can_seal:
-        sealed = keys.seal(json.dumps(value).encode(), f"{key}/{version}".encode())
+        sealed = keys.seal(_encode(value).encode(), f"{key}/{version}".encode())
     else:
         # A store takes a row with equal bytes for its own. No two saves may have equal ones.
-        sealed = json.dumps({"value": value, "save": secrets.token_hex(8)}).encode()
+        sealed = _encode({"value": value, "save": secrets.token_hex(8)}).encode()
     return StoredRecord(version, sealed, ends, durable=durable)

@@ -23,12 +23,19 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from copy import copy
 from dataclasses import dataclass, field
+from functools import cache
+from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
 
 from oncegate._keys import check_key
 from oncegate.errors import InvalidInput, Misconfigured, RecordUnreadable
 from oncegate.record import SCHEMA, Flow, SchemaNumber, read_record, write_record
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+    from cryptography.hazmat.primitives.hashes import SHA256
+    from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 _TIME, _EPOCH, _RANDOM, _MAC = 4, 4, 16, 12
 _RANDOM_UNKEYED, _RANDOM_UNKEYED_WITH_EPOCH = 20, 19
@@ -48,21 +55,28 @@ _HAS_EPOCH_HAS_MAC = {
 """What an ID contains, by its length in bytes."""
 
 
-def _derive(length: int, secret: bytes, what: bytes, salt: bytes | None = None) -> bytes:
-    # cryptography is imported on use: importing oncegate should not need it.
+@cache
+def _library() -> tuple[type[HKDF], SHA256, type[AESGCM]]:
+    # cryptography is imported on first use: importing oncegate should not need it. An import statement
+    # in each function costs more than its HMAC.
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
     from cryptography.hazmat.primitives.hashes import SHA256
     from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-    return HKDF(SHA256(), length, salt=salt, info=what).derive(secret)
+    return HKDF, SHA256(), AESGCM
+
+
+def _derive(length: int, secret: bytes, what: bytes, salt: bytes | None = None) -> bytes:
+    hkdf, sha256, _ = _library()
+    return hkdf(sha256, length, salt=salt, info=what).derive(secret)
 
 
 class _Cipher:
     """AES-256-GCM under one key. The nonce precedes the ciphertext."""
 
     def __init__(self, key: bytes) -> None:
-        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
-        self._aead = AESGCM(key)
+        _, _, aes_gcm = _library()
+        self._aead = aes_gcm(key)
 
     def seal(self, plain: bytes, place: bytes) -> bytes:
         nonce = os.urandom(_NONCE)
@@ -252,18 +266,26 @@ class SealingKeys:
 
         A reader of the store cannot test a guess of the names, unless there is no sealing key.
         """
-        return self.row_keys(*names)[0]
+        return self._row_key(self._sealing, _row(names))
 
     def row_keys(self, *names: str) -> list[str]:
         """Return `row_key`, and the keys that the row had under the application's other keys.
 
         While a key is being replaced, workers may have written under the one before or the next one.
         """
-        what = b"\0".join(name.encode("utf-8", "surrogatepass") for name in ("row", *names))
-        if self._sealing is None:
-            return [hmac.digest((self._label or "").encode(), what, "sha256")[:16].hex()]
-        others = (key for key in self._keys.values() if key is not self._sealing)
-        return [key.name(what)[:16].hex() for key in (self._sealing, *others)]
+        what = _row(names)
+        others = [key for key in self._keys.values() if key is not self._sealing]
+        keys = [self._sealing, *others] if self._sealing else [None]
+        return [self._row_key(key, what) for key in keys]
+
+    def _row_key(self, key: _ApplicationKey | None, what: bytes) -> str:
+        if key is None:
+            return hmac.digest((self._label or "").encode(), what, "sha256")[:16].hex()
+        return key.name(what)[:16].hex()
+
+
+def _row(names: Sequence[str]) -> bytes:
+    return "\0".join(("row", *names)).encode("utf-8", "surrogatepass")
 
 
 def _text(key: str | SecretStr) -> str:
@@ -319,16 +341,18 @@ class FlowId:
         return cls.parse(base64.urlsafe_b64encode(raw).decode().rstrip("="))
 
     @classmethod
-    def parse(cls, text: str, keys: SealingKeys | None = None) -> FlowId:
+    def parse(cls, given: str | FlowId, keys: SealingKeys | None = None) -> FlowId:
         """Parse an ID.
 
         Args:
-            text: the ID.
+            given: the ID, or what `parse` has returned for it: its keys are not derived again, but it
+                is checked that the application issued it.
             keys: the application's, which must have issued it; None to accept any ID.
 
         Raises:
             InvalidInput: the text is not a flow ID, or not one of this application.
         """
+        text = given.text if isinstance(given, FlowId) else given
         if not isinstance(text, str) or not _FORM.fullmatch(text):
             raise InvalidInput("not a flow ID: start a new flow and use the ID of its step")
         raw = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
@@ -336,6 +360,8 @@ class FlowId:
         issued, mac = (raw[:-_MAC], raw[-_MAC:]) if has_mac else (raw, b"")
         if keys is not None and not _is_accepted(issued, mac, keys):
             raise InvalidInput("not a flow ID of this application: start a new flow")
+        if isinstance(given, FlowId):
+            return given
         if has_epoch:
             epoch = issued[_TIME : _TIME + _EPOCH].hex()
             derived = _derive_with_epoch(issued[:_TIME], issued[_TIME + _EPOCH :])

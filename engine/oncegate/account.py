@@ -1,7 +1,7 @@
 """What signed-in users change: second factors, addresses, passkeys, devices, the password.
 
-`Account` is to the account what `oncegate.SignIn` is to the sign-in. It has the same promise: a code that
-verifies an address is sent once per wish, whatever is clicked, reloaded or killed.
+`Account` is to the account what `oncegate.SignIn` is to the sign-in. It has the same promise: a code
+that verifies an address is sent once per wish, whatever is clicked, reloaded or killed.
 
 Applications import from here.
 """

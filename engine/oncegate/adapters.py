@@ -16,7 +16,6 @@ from oncegate._secret import REVEAL, Secret
 from oncegate._stored import FROM_STORE, StoredModel
 from oncegate._user_agent import browser_of, platform_of
 from oncegate._watched import WatchedStore
-from oncegate.overview import AccountOverview, ListedDevice, ListedPasskey
 from oncegate.audit import AuditLog
 from oncegate.challenges import (
     EVENT_TYPES,
@@ -106,6 +105,7 @@ from oncegate.outcomes import (
     RejectionReason,
     TokensIssued,
 )
+from oncegate.overview import AccountOverview, ListedDevice, ListedPasskey
 from oncegate.ports import (
     AccountService,
     BatchStore,

@@ -19,6 +19,7 @@ counters in stores of their own, which cannot be reserved, given back and sealed
 from __future__ import annotations
 
 import unicodedata
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Final, NamedTuple
 
@@ -40,6 +41,12 @@ _MOST_SPELLINGS = 4
 
 ALIAS_SECONDS = 90 * 86400.0
 """How long it is stored which user a typed name stands for."""
+
+_REMEMBERED: Final = 1024
+"""Results of a computation on names that are kept: an event, and the user's next one, repeat it."""
+
+_REMEMBERED_ROWS: Final = 256
+"""Rows whose values are kept. A row of a busy source has hundreds of times."""
 
 
 class UserName(NamedTuple):
@@ -95,7 +102,9 @@ class CodeBudget(NamedTuple):
             tag: `password_tag` of the password; empty for codes that need none.
             keys: the application's.
         """
-        return Account(keys.row_key("codes of user", tag, *name), self.per_user, self.window, keys)
+        return Account(
+            _row_key(keys, "codes of user", tag, *name), self.per_user, self.window, keys
+        )
 
     def of_source(
         self, address: str | None, keys: SealingKeys, *, with_password: bool = True
@@ -109,7 +118,7 @@ class CodeBudget(NamedTuple):
         if source is None:
             return None
         what = "codes of source" if with_password else "codes without a password of source"
-        return Account(keys.row_key(what, source), self.per_source, self.window, keys)
+        return Account(_row_key(keys, what, source), self.per_source, self.window, keys)
 
 
 class GuessLimit(NamedTuple):
@@ -138,7 +147,7 @@ class GuessLimit(NamedTuple):
                 against those who have entered the password.
             keys: the application's.
         """
-        return Guesses(keys.row_key("guesses of user", kind, *name), self, keys)
+        return Guesses(_row_key(keys, "guesses of user", kind, *name), self, keys)
 
 
 class Account(NamedTuple):
@@ -159,22 +168,19 @@ class Account(NamedTuple):
 
     def charged(self, row: StoredRecord | None, now: float) -> StoredRecord:
         """Return the row with one more code."""
-        times = [*self._times(row, now)[-self.limit :], now]
+        times = [*self._times(row, now)[-self.limit :], _as_stored(now)]
         return next_row(self.key, row, times, now + self.window, self.keys)
 
     def refunded(self, row: StoredRecord | None, *, charged_at: float, now: float) -> StoredRecord:
         """Return the row without a code that was charged but not sent."""
         times = self._times(row, now)
-        if charged_at in times:
-            times.remove(charged_at)
+        if (time := _as_stored(charged_at)) in times:
+            times.remove(time)
         # Without a code, the store may delete the row at once.
         return next_row(self.key, row, times, now + self.window if times else now, self.keys)
 
     def _times(self, row: StoredRecord | None, now: float) -> list[float]:
-        try:
-            times = [float(time) for time in open_row(self.key, row, self.keys) or []]
-        except (TypeError, ValueError):
-            return []
+        times = _stored_times(self.key, row, self.keys) if row else ()
         return [time for time in times if now - self.window < time <= now + self.window]
 
 
@@ -230,12 +236,11 @@ class Alias(NamedTuple):
     @classmethod
     def of(cls, typed: str, keys: SealingKeys) -> Alias:
         """Return the row of a typed name."""
-        return cls(keys.row_key("alias", same_name(typed)), keys)
+        return cls(_row_key(keys, "alias", same_name(typed)), keys)
 
     def users(self, row: StoredRecord | None) -> tuple[str, ...]:
         """Return the users that codes were sent to under this name, or a spelling of it."""
-        known = open_row(self.key, row, self.keys)
-        return tuple(map(str, known)) if isinstance(known, list) else ()
+        return _stored_users(self.key, row, self.keys) if row else ()
 
     def written(
         self, row: StoredRecord | None, *, user: str, now: float, related: tuple[str, ...] = ()
@@ -246,12 +251,40 @@ class Alias(NamedTuple):
         return written._replace(related=related)
 
 
+@lru_cache(maxsize=_REMEMBERED)
+def _row_key(keys: SealingKeys, *names: str) -> str:
+    """Return `SealingKeys.row_key`. Only for names that are no secrets: they stay in memory."""
+    return keys.row_key(*names)
+
+
+def _as_stored(time: float) -> float:
+    """Return a time as rows have it: with tenths of a second, so that 300 of them take under 4 KB."""
+    return round(time, 1)
+
+
+@lru_cache(maxsize=_REMEMBERED_ROWS)
+def _stored_times(key: str, row: StoredRecord, keys: SealingKeys) -> tuple[float, ...]:
+    try:
+        return tuple(float(time) for time in open_row(key, row, keys) or ())
+    except (TypeError, ValueError):
+        return ()
+
+
+@lru_cache(maxsize=_REMEMBERED_ROWS)
+def _stored_users(key: str, row: StoredRecord, keys: SealingKeys) -> tuple[str, ...]:
+    known = open_row(key, row, keys)
+    return tuple(map(str, known)) if isinstance(known, list) else ()
+
+
+@lru_cache(maxsize=_REMEMBERED)
 def same_name(name: str) -> str:
     """Return what all spellings of a name have in common.
 
     Case, width and composition (NFKC), blanks at the ends, and characters without a glyph, such as
     zero-width spaces, make no other name.
     """
+    if name.isascii() and name.isprintable():
+        return name.lower().strip()  # what the rest would return
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
     return "".join(char for char in folded if unicodedata.category(char)[0] != "C").strip()
 
@@ -261,9 +294,11 @@ def password_tag(password: str, keys: SealingKeys) -> str:
 
     They distinguish the user from a caller who guesses, and are too few to find the password with.
     """
+    # Not by `_row_key`, which would keep the password.
     return keys.row_key("password", password)[:4]
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def _network(address: str, *, counts_private: bool) -> str | None:
     try:
         ip: IPv4Address | IPv6Address = ip_address(_without_port(address).partition("%")[0])

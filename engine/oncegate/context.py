@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from oncegate._seal import FlowId
     from oncegate.challenges import SignedIn
     from oncegate.ports import DeviceVault
 
@@ -24,11 +25,12 @@ class StepRef:
     """A step, by the two things that identify it: for a user interface that did not keep the step.
 
     Attributes:
-        flow_id: opens the stored record, so treat it as a password; it is not in the repr.
+        flow_id: opens the stored record, so treat it as a password; it is not in the repr. Text, or
+            parsed (`oncegate.adapters.FlowId.parse`).
         version: version of the step that the user saw.
     """
 
-    flow_id: str = field(repr=False)
+    flow_id: str | FlowId = field(repr=False)
     version: int
 
 

@@ -6,11 +6,11 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
-from oncegate.overview import AccountOverview, ListedDevice
 from oncegate.challenges import Call
 from oncegate.context import RequestContext
 from oncegate.devices import Device
 from oncegate.outcomes import Outcome
+from oncegate.overview import AccountOverview, ListedDevice
 from oncegate.tokens import Tokens
 from oncegate.ways_in import WaysIn
 

@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from pydantic import BaseModel, ConfigDict, computed_field
 from pydantic import Field as ModelField
@@ -41,6 +41,7 @@ from oncegate.ways_in import WaysIn
 
 _WAYS_IN: Final = WaysIn()
 _NO_VALUES: Final[Mapping[str, str]] = MappingProxyType({})
+_Model = TypeVar("_Model", bound=BaseModel)
 
 
 class Action(BaseModel):
@@ -216,15 +217,15 @@ class Step(BaseModel):
         def labelled(part: Any, values: Mapping[str, str] = _NO_VALUES, **more: Any) -> Any:
             label = translate(part.label_code, **values) if part.label_code else part.label
             hint = translate(part.hint_code) if part.hint_code else part.hint
-            return part.model_copy(update={"label": label, "hint": hint, **more})
+            return _changed(part, label=label, hint=hint, **more)
 
         def ruled(rule: PasswordRule) -> PasswordRule:
-            return rule.model_copy(update={"label": translate(rule.label_code, **rule.values)})
+            return _changed(rule, label=translate(rule.label_code, **rule.values))
 
         def told(message: Message | None) -> Message | None:
             if message is None:
                 return None
-            return message.model_copy(update={"text": translate(f"message.{message.code}")})
+            return _changed(message, text=translate(f"message.{message.code}"))
 
         actions = tuple(
             labelled(
@@ -242,14 +243,22 @@ class Step(BaseModel):
             )
             for action in self.actions
         )
-        return self.model_copy(
-            update={
-                "title": translate(self.title_code),
-                "actions": actions,
-                "message": told(self.message),
-                "reason": told(self.reason),
-            }
+        return _changed(
+            self,
+            title=translate(self.title_code),
+            actions=actions,
+            message=told(self.message),
+            reason=told(self.reason),
         )
+
+
+def _changed(model: _Model, **values: Any) -> _Model:
+    """Return a copy with other values, or the model itself if it has these already, as in English."""
+    for name, value in values.items():
+        # Tuples are equal at once if they have the same models.
+        if getattr(model, name) != value:
+            return model.model_copy(update=values)
+    return model
 
 
 def message(code: str, detail: str = "", field: str | None = None) -> Message:

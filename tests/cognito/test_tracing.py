@@ -21,7 +21,7 @@ from oncegate_sandbox import Sandbox
 from oncegate_stores import MemoryStore
 
 CALLS = ["InitiateAuth", "RespondToAuthChallenge", "RespondToAuthChallenge"]
-"""A sign-in by SRP with a texted code."""
+"""A sign-in by SRP with a code by SMS."""
 
 
 @pytest.fixture

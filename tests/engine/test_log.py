@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 
 import pytest
 from hypothesis import given
@@ -51,6 +52,19 @@ def test_value_that_looks_like_a_secret_is_redacted() -> None:
     assert redacted.count(REDACTED) == 3
 
 
+@given(st.text(st.sampled_from("eyJ.x /-"), max_size=250))
+def test_value_is_tested_for_its_looks_whatever_its_length(text: str) -> None:
+    pattern = r"eyJ[\w-]+\.[\w.-]+|[\w+/=.-]{200,}"
+    expected = re.sub(pattern, REDACTED, text)
+    assert redact_secrets(None, "info", {"event": text}) == {"event": expected}
+
+
+@pytest.mark.parametrize("length", [199, 200])
+def test_long_run_is_redacted_from_200_characters_on(length: int) -> None:
+    redacted = redact_secrets(None, "info", {"event": "x" * length})
+    assert (redacted["event"] == REDACTED) is (length == 200)
+
+
 nested = st.recursive(
     st.text() | st.integers() | st.binary(max_size=20),
     lambda inner: (
@@ -74,6 +88,14 @@ def test_transition_is_logged_as_one_line_of_json(caplog: pytest.LogCaptureFixtu
     assert line["event"] == "transition"
     assert (line["flow"], line["source"], line["target"]) == ("abc", "idle", "failed")
     assert line["detail"] == REDACTED
+
+
+def test_line_below_the_level_costs_no_work(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Transition, "_asdict", lambda _: pytest.fail("the line was prepared"))
+    with caplog.at_level(logging.WARNING, "oncegate"):
+        LogListener()(Transition("abc", "idle", "idle", "cancel", 1, 0.0, None, ""))
 
 
 def test_log_is_silent_without_a_handler(capfd: pytest.CaptureFixture[str]) -> None:

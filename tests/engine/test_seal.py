@@ -146,6 +146,14 @@ def test_id_of_the_old_key_is_accepted_while_that_key_opens() -> None:
             FlowId.parse(text, keys.bound_to("app"))
 
 
+def test_parsed_id_is_not_parsed_again_but_must_be_of_the_application() -> None:
+    ours = FlowId.new(NOW, KEYS.bound_to("app"))
+    assert FlowId.parse(ours, KEYS.bound_to("app")) is ours
+    for other in (KEYS.bound_to("other"), SealingKeys(SECRET[::-1]).bound_to("app")):
+        with pytest.raises(InvalidInput, match="of this application"):
+            FlowId.parse(ours, other)
+
+
 def test_id_with_a_mac_has_one_spelling() -> None:
     text = FlowId.new(NOW, KEYS.bound_to("app")).text
     assert len(text) == 43

@@ -152,6 +152,11 @@ def test_translated_step_has_no_english_left() -> None:
     assert "<rule.length {'count': 8}>" in rules
 
 
+def test_step_that_has_the_texts_already_is_not_copied() -> None:
+    step = at(a_text())
+    assert step.translated(lambda code, **values: TEXTS[code].format(**values)) is step
+
+
 def test_json_of_a_step_has_actions_and_no_label_codes() -> None:
     data = at(a_text()).model_dump(mode="json")
     assert data["events"] == [action["event"] for action in data["actions"]]

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+import unicodedata
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from tests.doubles import ManualClock, ScriptedTransport, a_text, code, password, the_tokens
 
 from oncegate import (
@@ -35,13 +38,16 @@ from oncegate.adapters import (
     Outcome,
     OutcomeUnknown,
     PasswordReset,
+    RecordStore,
     Rejected,
     RejectionReason,
     SignUpConfirmation,
     StartSignIn,
     StoredRecord,
+    next_row,
+    open_row,
 )
-from oncegate.budget import same_name
+from oncegate.budget import UserName, _row_key, password_tag, same_name
 from oncegate.challenges import Delivery
 from oncegate_stores import MemoryStore, SQLiteStore
 
@@ -213,7 +219,7 @@ class Pool:
 
     def __init__(self, **more: Any) -> None:
         self.sent = 0
-        self.store = MemoryStore()
+        self.store: RecordStore = MemoryStore()
         self.clock = ManualClock()
         self.lock = threading.Lock()
         self.lost = False
@@ -403,13 +409,13 @@ class CountingSQLiteStore(SQLiteStore):
 
     operations = 0
 
-    def load_many(self, keys: Sequence[str]) -> Mapping[str, StoredRecord]:
+    def load_many(self, keys: Sequence[str]) -> dict[str, StoredRecord]:
         self.operations += 1
-        return super().load_many(keys)
+        return dict(super().load_many(keys))
 
-    def swap_many(self, changes: Sequence[Change]) -> Sequence[bool]:
+    def swap_many(self, changes: Sequence[Change]) -> list[bool]:
         self.operations += 1
-        return super().swap_many(changes)
+        return list(super().swap_many(changes))
 
 
 def test_known_alias_costs_the_work_of_an_unknown_name_within_a_call_too() -> None:
@@ -588,6 +594,53 @@ def test_default_serves_an_office_and_then_refuses() -> None:
     )
     # Cleo has an authenticator app: the codes of others at her address do not concern her.
     assert pool.enter("cleo") == "awaiting_mfa"
+
+
+@given(st.text(st.characters(max_codepoint=0x7F)) | st.text())
+def test_plain_name_is_folded_like_any_other(name: str) -> None:
+    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
+    visible = "".join(char for char in folded if unicodedata.category(char)[0] != "C")
+    assert same_name(name) == visible.strip()
+
+
+def test_password_is_not_remembered() -> None:
+    """The keys of rows are, with the names that they are of."""
+    before = _row_key.cache_info(), same_name.cache_info()
+    assert password_tag("a password of its own", KEYS)
+    assert (_row_key.cache_info(), same_name.cache_info()) == before
+
+
+@pytest.mark.parametrize("keys", [KEYS, SealingKeys(None)])
+def test_row_of_a_busy_source_stays_under_four_kilobytes(keys: SealingKeys) -> None:
+    """What `StoredRecord` promises to stores."""
+    account = CodeBudget().of_source("203.0.113.7", keys)
+    assert account is not None
+    row = None
+    for number in range(310):
+        row = account.charged(row, 1_800_000_000 + number * 1.2345678)
+        assert len(row.sealed) < 4096
+    assert not account.remains(row, 1_800_000_400.0)
+
+
+def test_charge_is_given_back_whatever_its_fraction_of_a_second() -> None:
+    account = CodeBudget(per_user=1).of_user(UserName.typed("ana"), "", KEYS)
+    for hundredths in range(100):
+        at = 1_800_000_000 + hundredths / 100 + 0.001
+        row = account.charged(None, at)
+        assert not account.remains(row, at)
+        assert account.remains(account.refunded(row, charged_at=at, now=at), at)
+
+
+def test_row_of_the_release_before_is_read_and_written_for_it() -> None:
+    """Its workers store a JSON list of times with all their digits, and give back what is equal."""
+    account = CodeBudget(per_user=2).of_user(UserName.typed("ana"), "", KEYS)
+    at = 1_800_000_000.123456
+    row = next_row(account.key, None, [at], at + 3600, KEYS)
+    assert account.remains(row, at)
+    row = account.charged(row, at + 1)
+    assert not account.remains(row, at + 1)
+    times = open_row(account.key, row, KEYS)
+    assert times == [at, 1_800_000_001.1]
 
 
 def test_reached_limit_is_logged_as_a_warning(caplog: pytest.LogCaptureFixture) -> None:

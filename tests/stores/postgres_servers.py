@@ -172,6 +172,10 @@ class Nat:
 
     Args:
         port: the server's port.
+
+    Attributes:
+        accepted: number of connections so far.
+        queries: number of queries so far, each a request of its own.
     """
 
     def __init__(self, port: int) -> None:
@@ -179,6 +183,7 @@ class Nat:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = int(self._listener.getsockname()[1])
         self.accepted = 0
+        self.queries = 0
         self.seconds_per_byte = 0.0
         self._generation = 0
         self._open: list[socket.socket] = []
@@ -202,6 +207,7 @@ class Nat:
     def _pump(self, source: socket.socket, target: socket.socket, generation: int) -> None:
         with contextlib.suppress(OSError):
             while data := source.recv(65536):
+                self.queries += target.getpeername()[1] == self._target and data.startswith(b"Q")
                 slow = self.seconds_per_byte if source.getpeername()[1] == self._target else 0
                 for part in [bytes([byte]) for byte in data] if slow else [data]:
                     time.sleep(slow)

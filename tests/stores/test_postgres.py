@@ -20,11 +20,12 @@ from tests.servers import free_port
 from tests.stores.postgres_servers import Nat, PgBouncer, Postgres
 
 from oncegate import Misconfigured, SignIn, StoreUnavailable
-from oncegate.adapters import RecordStore, StoredRecord
+from oncegate.adapters import Change, RecordStore, StoredRecord
 from oncegate.testing import StoreConformance
 from oncegate_cognito import CognitoTransport
 from oncegate_sandbox import Sandbox
 from oncegate_stores import PostgresStore, store_from_url
+from oncegate_stores._postgres import _save_statement
 
 pytestmark = pytest.mark.needs("postgres")
 
@@ -100,6 +101,23 @@ class TestPostgres(StoreConformance):
         return True
 
 
+class TestCountedPostgres(TestPostgres):
+    """Through a proxy that counts queries."""
+
+    @pytest.fixture(autouse=True)
+    def _behind_a_proxy(self, _a_database: None) -> Iterator[None]:
+        with Nat(self.server.port) as self.proxy:
+            yield
+
+    def url(self) -> str:
+        return self.server.url_of(self.database).replace(
+            f":{self.server.port}", f":{self.proxy.port}"
+        )
+
+    def requests(self) -> int:
+        return self.proxy.queries
+
+
 class TestSerializablePostgres(TestPostgres):
     """The default isolation of the database makes swaps that meet fail; the store sets its own."""
 
@@ -128,6 +146,101 @@ class TestOwnPool(TestPostgres):
         pool = ConnectionPool(self.url(), max_size=8, open=True)
         self.made.append(PostgresStore(pool))
         return self.made[-1]
+
+
+def test_table_of_an_earlier_release_gets_its_new_column(server: Postgres, url: str) -> None:
+    store = PostgresStore(url, max_size=2)
+    store.load(KEY)
+    server.execute("ALTER TABLE oncegate_flows DROP COLUMN related")
+    assert store.swap_many([Change(KEY, 0, row()), Change("b" * 32, 0, row())]) == [True, True]
+    server.execute("ALTER TABLE oncegate_flows DROP COLUMN related")
+    assert store.load_many([KEY]).keys() == {KEY}
+    store.close()
+
+
+def test_missing_column_without_the_right_to_create_is_misconfigured(
+    server: Postgres, url: str
+) -> None:
+    PostgresStore(url).load(KEY)
+    server.execute("ALTER TABLE oncegate_flows DROP COLUMN related")
+    store = PostgresStore(url, create=False)
+    with pytest.raises(Misconfigured, match="ADD COLUMN IF NOT EXISTS related"):
+        store.swap(KEY, 0, row())
+    store.close()
+
+
+def test_row_that_an_earlier_release_saves_still_works(server: Postgres, url: str) -> None:
+    """It does not know the column: it leaves what was in it."""
+    store = PostgresStore(url, max_size=2)
+    other = "b" * 32
+    store.swap(other, 0, row())
+    store.swap(KEY, 0, row()._replace(related=(other,)))
+    server.execute(
+        f"INSERT INTO oncegate_flows (key, version, sealed, expires_at) "
+        f"VALUES ('{'c' * 32}', 1, 'x', 9e9)",
+        f"UPDATE oncegate_flows SET version = 2, sealed = 'x' WHERE key = '{KEY}'",
+    )
+    assert store.load_many([KEY, "c" * 32]).keys() == {KEY, other, "c" * 32}
+    assert store.swap_many([Change(KEY, 2, row(3)), Change("c" * 32, 1, row(2))]) == [True, True]
+    assert store.load_many([KEY]).keys() == {KEY}
+    store.close()
+
+
+@pytest.mark.parametrize("durable", [False, True])
+def test_only_a_durable_save_waits_for_the_disk(url: str, *, durable: bool) -> None:
+    store = PostgresStore(url, max_size=1)
+    store.load(KEY)
+    changes = [Change(KEY, 0, row()._replace(durable=durable)), Change("b" * 32, 0, row())]
+    changes[1] = changes[1]._replace(row=changes[1].row._replace(durable=False))
+    statement = _save_statement((True, True), durable)
+    assert store.swap_many(changes) == [True, True]
+    with psycopg.connect(url, autocommit=True) as db:
+        values = {f"{name}{n}": value for n in "01" for name, value in VALUES.items()}
+        cursor = psycopg.ClientCursor(db)
+        cursor.execute(f"BEGIN;{statement};SHOW synchronous_commit".encode(), values)
+        while cursor.nextset():
+            pass
+        assert cursor.fetchone() == ("on" if durable else "off",)
+        db.execute("ROLLBACK")
+        assert db.execute("SHOW synchronous_commit").fetchone() == ("on",)
+    store.close()
+
+
+VALUES: dict[str, Any] = {
+    "key": "d" * 32,
+    "expected": 0,
+    "version": 1,
+    "sealed": b"x",
+    "expires_at": 9e9,
+    "related": "{}",
+    "epoch": None,
+}
+
+
+def test_saves_of_the_same_rows_in_other_orders_do_not_deadlock(server: Postgres, url: str) -> None:
+    store = PostgresStore(url, max_size=8)
+    common = [f"c{n:031x}" for n in range(6)]
+    store.load(KEY)
+    deadlocks = "SELECT deadlocks FROM pg_stat_database WHERE datname = 'postgres'"
+    before = server.execute(deadlocks)
+
+    def save(thread: int) -> None:
+        for n in range(30):
+            order = common[thread % 6 :] + common[: thread % 6]
+            own = Change(f"{thread:016x}{n:016x}", 0, row())
+            stored = store.load_many(common)
+            versions = [stored[key].version if key in stored else 0 for key in order]
+            changes = [
+                Change(key, version, row(version + 1, b"%d %d" % (thread, n)))
+                for key, version in zip(order, versions, strict=True)
+            ]
+            assert store.swap_many([own, *changes])[0]
+
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(save, range(8)))
+    time.sleep(1)  # until the statistics are there
+    assert server.execute(deadlocks) == before
+    store.close()
 
 
 @pytest.mark.needs("pgbouncer")

@@ -50,6 +50,12 @@ class TestRedis(StoreConformance):
     def lose(self) -> bool:
         return bool(Redis.from_url(self.url).flushall())
 
+    def requests(self) -> int:
+        with Redis.from_url(self.url) as client:
+            stats = client.info("commandstats")
+        commands = ("evalsha", "eval", "wait", "ping")
+        return sum(stats.get(f"cmdstat_{command}", {"calls": 0})["calls"] for command in commands)
+
     def test_expired_record_is_deleted_by_redis(self) -> None:
         store = self.make()
         store.swap("a" * 32, 0, StoredRecord(1, b"x", time.time() + 1))

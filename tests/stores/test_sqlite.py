@@ -52,25 +52,33 @@ def test_record_outlives_its_store_object(tmp_path: Path) -> None:
     assert SQLiteStore(tmp_path / "flows.db").load(KEY) == ROW
 
 
-def test_durable_swap_waits_for_disk(tmp_path: Path) -> None:
+def _lent(store: SQLiteStore) -> contextlib.AbstractContextManager[sqlite3.Connection]:
+    """Lend the connection that the store writes with."""
+    return store._lent(store._to_the_file(), "writing")
+
+
+@pytest.mark.parametrize("durable", [False, True])
+def test_durable_swap_waits_for_disk(tmp_path: Path, *, durable: bool) -> None:
     store = SQLiteStore(tmp_path / "flows.db")
-    written: dict[str, list[str]] = {}
-    for use, durable in (("writing", False), ("durable", True)):
-        with store._connection(use) as db:
+    store.swap(KEY, 0, ROW._replace(durable=not durable))
+    written: list[str] = []
+    with _lent(store) as db:
+        db.set_trace_callback(written.append)
+    for version in (1, 2):
+        store.swap(KEY, version, ROW._replace(version=version + 1, durable=durable))
+        with _lent(store) as db:
             assert db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
             assert db.execute("PRAGMA synchronous").fetchone() == (1 + durable,)
-            db.set_trace_callback(written.setdefault(use, []).append)
-    store.swap(KEY, 0, ROW)
-    store.swap(KEY, 1, StoredRecord(2, b"later", time.time() + 3600, durable=False))
-    assert [len(statements) for statements in written.values()] == [1, 3]  # including the sweep
-    assert "UPDATE" in written["writing"][0]
-    assert "INSERT" in written["durable"][-1]
+    assert [text.split()[0] for text in written if "PRAGMA" not in text] == [
+        *("BEGIN", "SELECT", "INSERT", "COMMIT"),
+        *("BEGIN", "SELECT", "INSERT", "COMMIT"),
+    ]
 
 
 def test_open_write_transaction_does_not_block_readers(tmp_path: Path) -> None:
     store = SQLiteStore(tmp_path / "flows.db", timeout=0.2)
     store.swap(KEY, 0, ROW)
-    with store._connection("durable") as db:
+    with _lent(store) as db:
         db.execute("BEGIN IMMEDIATE")
         with ThreadPoolExecutor(1) as thread:
             assert thread.submit(store.load, KEY).result(timeout=5) == ROW
@@ -110,11 +118,11 @@ def test_concurrent_processes_win_each_version_once(tmp_path: Path) -> None:
 def test_forked_process_opens_new_connections(tmp_path: Path) -> None:
     store = SQLiteStore(tmp_path / "flows.db")
     store.swap(KEY, 0, ROW)
-    with store._connection("writing") as db:
+    with _lent(store) as db:
         before = id(db)
     child = os.fork()
     if child == 0:
-        with store._connection("writing") as db:
+        with _lent(store) as db:
             os._exit(id(db) == before)
     assert os.waitpid(child, 0)[1] == 0
 
@@ -122,7 +130,7 @@ def test_forked_process_opens_new_connections(tmp_path: Path) -> None:
 @pytest.mark.parametrize("is_used", [False, True])
 def test_fork_leaves_inherited_connections_open(tmp_path: Path, *, is_used: bool) -> None:
     store = SQLiteStore(tmp_path / "flows.db")
-    with store._connection("durable") as db:
+    with _lent(store) as db:
         pass
     child = os.fork()
     if child == 0:
@@ -147,7 +155,7 @@ def _is_open(db: sqlite3.Connection) -> bool:
 def test_closed_store_reopens_at_next_use(tmp_path: Path) -> None:
     store = SQLiteStore(tmp_path / "flows.db")
     store.swap(KEY, 0, ROW)
-    with store._connection("durable") as db:
+    with _lent(store) as db:
         pass
     store.load(KEY)
     store.close()
@@ -158,7 +166,7 @@ def test_closed_store_reopens_at_next_use(tmp_path: Path) -> None:
 
 def test_garbage_collected_store_closes_connections(tmp_path: Path) -> None:
     store = SQLiteStore(tmp_path / "flows.db")
-    with store._connection("durable") as db:
+    with _lent(store) as db:
         pass
     del store
     gc.collect()
@@ -514,7 +522,7 @@ def test_file_without_write_permission_is_misconfigured(tmp_path: Path) -> None:
     path = tmp_path / "flows.db"
     store = SQLiteStore(path)
     store.load(KEY)
-    with store._connection("durable") as db:
+    with _lent(store) as db:
         db.execute("PRAGMA query_only = on")  # root may write everywhere; the error is the same
     with pytest.raises(Misconfigured, match="allowed to read and write the file"):
         store.swap(KEY, 0, ROW)

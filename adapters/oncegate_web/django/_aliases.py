@@ -29,6 +29,8 @@ _EXAMPLE = 'ONCEGATE = {"default": {"POOL_ID": …, "CLIENT_ID": …, "STORE": "
 
 _lock = RLock()
 _made: dict[str, WebSignIn] = {}
+_checked: tuple[object, dict[str, str | Mapping[str, Any]]] = (None, {})
+"""The setting ``ONCEGATE`` that was checked last, and its entries: each request asks for them often."""
 
 
 def is_bridged() -> bool:
@@ -47,7 +49,16 @@ def aliases() -> dict[str, str | Mapping[str, Any]]:
     Raises:
         Misconfigured: it is missing, or is neither a dotted path nor such a dictionary.
     """
+    global _checked
     given = getattr(settings, "ONCEGATE", None)
+    before, entries = _checked
+    if given is None or given is not before:
+        entries = _entries(given)
+        _checked = (given, entries)
+    return entries
+
+
+def _entries(given: object) -> dict[str, str | Mapping[str, Any]]:
     if isinstance(given, str) and given:
         return {DEFAULT: given}
     if not isinstance(given, Mapping) or not given:

@@ -29,6 +29,7 @@ from oncegate_web.http import (
     Body,
     Cookie,
     Fields,
+    Headers,
     Request,
     Response,
     forget_query,
@@ -157,13 +158,8 @@ def translated(request: HttpRequest, alias: str, path: str = "", prefix: str = "
         host=request.get_host(),
         is_secure=request.is_secure(),
         client=_client(request, alias),
-        headers=Fields(
-            {
-                **{name.lower(): value for name, value in request.headers.items()},
-                "cookie": seen_of(request).header["cookie"],
-            }
-        ),
-        query=Fields(request.GET.dict()),
+        headers=Headers(request.headers, seen_of(request).header),
+        query=Fields(request.GET.dict() if request.META.get("QUERY_STRING") else None),
         proxy_setting=_PROXY,
         language=_language(request),
         native=request,

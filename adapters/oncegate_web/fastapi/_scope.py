@@ -15,7 +15,7 @@ from starlette.types import Scope
 
 from oncegate import Misconfigured
 from oncegate_web._user import User
-from oncegate_web.http import Body, Fields, Request, Response, encoded_path
+from oncegate_web.http import Body, Fields, Headers, Request, Response, encoded_path
 
 if TYPE_CHECKING:
     from oncegate_web.fastapi._auth import OncegateAuth
@@ -121,17 +121,20 @@ def translated(connection: HTTPConnection, seen: Seen, *, path: str | None = Non
         seen: the request, as the sign-in sees it.
         path: path below the mount point. Default: the whole path, with the query.
     """
-    whole = encoded_path(seen.root + seen.path, connection.url.query)
+    scope, query = connection.scope, connection.scope.get("query_string", b"")
+    if path is None:
+        path = encoded_path(seen.root + seen.path, query.decode("latin-1"))
     choose = seen.installed.auth.language
     return Request(
-        method=connection.scope.get("method", "GET"),
-        path=whole if path is None else path,
+        method=scope.get("method", "GET"),
+        path=path,
         prefix=seen.root + seen.installed.prefix,
         host=connection.headers.get("host", ""),
-        is_secure=connection.url.scheme in {"https", "wss"},
+        # Not from `connection.url`, which is put together, and parsed again.
+        is_secure=scope.get("scheme") in {"https", "wss"},
         client=connection.client.host if connection.client else None,
-        headers=Fields({**connection.headers, "cookie": seen.cookies["cookie"]}),
-        query=Fields(dict(connection.query_params)),
+        headers=Headers(connection.headers, seen.cookies),
+        query=Fields(dict(connection.query_params) if query else None),
         form=seen.body.form(connection.headers.get("content-type", "")),
         body=seen.body,
         proxy_setting=_PROXY,

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from flask import Response as FlaskResponse
 from flask import after_this_request, current_app, g
 from flask import request as asked
-from werkzeug.datastructures import Headers, ImmutableMultiDict
+from werkzeug.datastructures import Headers as FlaskHeaders
+from werkzeug.datastructures import ImmutableMultiDict
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from oncegate import Misconfigured
@@ -20,6 +21,7 @@ from oncegate_web.http import (
     MAX_BODY_BYTES,
     Body,
     Fields,
+    Headers,
     Request,
     Response,
     encoded_path,
@@ -58,11 +60,12 @@ class Mounted:
     prefix: str
     host: str = ""
 
-    def request(self, path: str = "") -> Request:
+    def request(self, path: str = "", **more: Any) -> Request:
         """Return the current request for our core, without its body.
 
         Args:
             path: path below the mount point. Default: the path itself, which is for no page.
+            more: further attributes of the `Request`.
         """
         return Request(
             method=asked.method,
@@ -71,15 +74,11 @@ class Mounted:
             host=asked.host,
             is_secure=asked.is_secure,
             client=asked.remote_addr,
-            headers=Fields(
-                {
-                    **{name.lower(): value for name, value in asked.headers.items()},
-                    "cookie": received_cookies(asked.environ)["cookie"],
-                }
-            ),
-            query=Fields(asked.args.to_dict()),
+            headers=Headers(asked.headers, received_cookies(asked.environ)),
+            query=Fields(asked.args.to_dict() if asked.query_string else None),
             proxy_setting=_PROXY,
             native=asked._get_current_object(),  # type: ignore[attr-defined]
+            **more,
         )
 
     def guarded_request(self, *, as_program: bool = False) -> Request:
@@ -90,7 +89,7 @@ class Mounted:
         """
         query = asked.query_string.decode("latin-1")
         whole = encoded_path(asked.root_path.rstrip("/") + asked.path, query)
-        request = replace(self.request(whole), language=language())
+        request = self.request(whole, language=language())
         if as_program:
             headers = Fields({**dict(request.headers.items()), "accept": ""})
             request = replace(request, headers=headers)
@@ -98,8 +97,9 @@ class Mounted:
 
     def request_for_page(self) -> Request:
         """Return the current request for one of our pages, with its body."""
-        request = self.request(asked.path.removeprefix(self.prefix))
-        return _with_body(replace(request, language=language()))
+        below, chosen = asked.path.removeprefix(self.prefix), language()
+        form, body = _form_and_body()  # after the application's functions, which may read the form
+        return self.request(below, language=chosen, form=form, body=body)
 
 
 def mounted(name: str | None) -> Mounted:
@@ -159,7 +159,7 @@ class _Answer(FlaskResponse):
 
     answer: Response
 
-    def get_wsgi_headers(self, environ: Any) -> Headers:
+    def get_wsgi_headers(self, environ: Any) -> FlaskHeaders:
         headers = super().get_wsgi_headers(environ)
         for name in _OURS:
             if name in self.answer.headers:
@@ -215,8 +215,8 @@ def forget_query_of_flask() -> None:
         vars(asked).pop(derived, None)
 
 
-def _with_body(request: Request) -> Request:
-    """Add form and body. For our own pages only: the application reads what its views are posted."""
+def _form_and_body() -> tuple[Fields, Body]:
+    """Read form and body. For our own pages only: the application reads what its views are posted."""
     if "form" in vars(asked):  # the application has read it
         form, body = Fields(asked.form.to_dict()), Body()
     else:
@@ -224,8 +224,8 @@ def _with_body(request: Request) -> Request:
             # Not by Flask, which replaces bytes that are no UTF-8: a password would be another one.
             body = Body(asked.get_data(cache=False))
         except RequestEntityTooLarge:
-            return replace(request, body=Body(b" " * (MAX_BODY_BYTES + 1)))
+            return Fields(), Body(b" " * (MAX_BODY_BYTES + 1))
         form = body.form(asked.content_type or "")
     # Error reporters read the form again from the request.
     asked.form = ImmutableMultiDict()
-    return replace(request, form=form, body=body)
+    return form, body

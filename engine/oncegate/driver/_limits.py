@@ -102,9 +102,14 @@ Updated = Callable[[StoredRecord | None], StoredRecord]
 
 
 class Rows:
-    """The limits' rows, as one event has loaded or saved them."""
+    """The limits' rows, as one event has loaded or saved them.
+
+    Attributes:
+        tag: tag of the event's password; None before it is computed (`Limits.tag_of`).
+    """
 
     def __init__(self) -> None:
+        self.tag: str | None = None
         self._known: dict[str, StoredRecord | None] = {}
 
     def __contains__(self, key: str) -> bool:
@@ -183,6 +188,12 @@ class Reserved(NamedTuple):
     accounts: tuple[tuple[Account, float], ...] = ()
     names: tuple[UserName, ...] = ()
     is_guess: bool = False
+
+    def with_charge(self, charge: Charge) -> Reserved:
+        """Return what is charged after one more charge."""
+        if charge.account is None:
+            return self._replace(is_guess=True)
+        return self._replace(accounts=(*self.accounts, charge.account))
 
 
 class Adjustment(NamedTuple):
@@ -264,13 +275,17 @@ class Limits:
         self._keys = keys
         self._clock = clock
 
-    def tag_of(self, event: AnyEvent) -> str:
+    def tag_of(self, event: AnyEvent, rows: Rows) -> str:
         """Return the tag of the password in an event; empty if it has none."""
         if not isinstance(event, SubmitPassword):
             return ""
-        return password_tag(event.password.get_secret_value(), self._keys)
+        if rows.tag is None:
+            rows.tag = password_tag(event.password.get_secret_value(), self._keys)
+        return rows.tag
 
-    def keys_for(self, typed: str, event: AnyEvent, context: RequestContext) -> tuple[str, ...]:
+    def keys_for(
+        self, typed: str, event: AnyEvent, context: RequestContext, rows: Rows
+    ) -> tuple[str, ...]:
         """Return the keys of the rows that a named user's event needs, as far as the name tells.
 
         They are the same whether or not there is such a user.
@@ -280,7 +295,7 @@ class Limits:
         alias = Alias.of(typed, self._keys)
         if self._budget is None:
             return (alias.key,) if context.known_users else ()
-        tags = {self.tag_of(event)}
+        tags = {self.tag_of(event, rows)}
         if context.known_users and not isinstance(event, SubmitPassword):
             tags.add(_browser_tag(is_known=True))
         names = [UserName.typed(typed)]
@@ -342,24 +357,29 @@ class Limits:
 
         Args:
             plan: the call's.
-            saved: for each of its charges whether it was saved; shorter if none was.
+            saved: for each of its charges whether it was saved with the flow; empty if none was tried.
             rows: the event's.
 
         Returns:
             What is charged now, and why the call must not be made.
         """
-        reserved = Reserved(names=plan.names)
-        for number, charge in enumerate(plan.charges):
-            is_charged = number < len(saved) and saved[number]
-            try:
-                if not is_charged and not (yield from self._charge(charge, rows)):
-                    return reserved, charge.refusal
-            except STORE_FAILURES:
-                return reserved, "unreachable"
-            if charge.account is None:
-                reserved = reserved._replace(is_guess=True)
+        reserved, remaining = Reserved(names=plan.names), list[Charge]()
+        for charge, is_saved in zip(
+            plan.charges, saved or [False] * len(plan.charges), strict=True
+        ):
+            if is_saved:
+                reserved = reserved.with_charge(charge)
             else:
-                reserved = reserved._replace(accounts=(*reserved.accounts, charge.account))
+                remaining.append(charge)
+        try:
+            if saved:  # then another worker has changed the rows of these
+                yield from self._look_up([charge.key for charge in remaining], rows)
+            for charge in remaining:
+                if not (yield from self._charge(charge, rows)):
+                    return reserved, charge.refusal
+                reserved = reserved.with_charge(charge)
+        except STORE_FAILURES:
+            return reserved, "unreachable"
         return reserved, None
 
     def settle(
@@ -403,14 +423,14 @@ class Limits:
         typed, tag, is_known = _name_in(event, flow), _tag_of(flow), flow.from_known_browser
         if typed != flow.username:  # then what the flow knows is of another user
             flow = flow.model_copy(update={"challenge": None, "own_name": ""})
-        yield from self._look_up(self.keys_for(typed, event, context), rows)
+        yield from self._look_up(self.keys_for(typed, event, context, rows), rows)
         names, users = yield from self._names(typed, flow, rows)
         if is_first:
             # Two users may differ in the spelling of their names alone.
             is_known = typed in context.known_users or (
                 len(users) == 1 and users[0] in context.known_users
             )
-            tag = self.tag_of(event) or _browser_tag(is_known)
+            tag = self.tag_of(event, rows) or _browser_tag(is_known)
         if self._budget is None:
             return True, is_known
         if isinstance(event, SignUp):
@@ -423,8 +443,8 @@ class Limits:
             wanted = (*accounts, *([source] if source else ()))
             yield from self._look_up([account.key for account in wanted], rows)
         # With a password, the budgets of the user's own name came with the alias (`_learn`) if it was
-        # the password before. Otherwise they are taken to be full: if they are not, charging them finds out,
-        # which takes as long for the stand-in of an unknown user.
+        # the password before. Otherwise they are taken to be full: if they are not, charging them finds
+        # out, which takes as long for the stand-in of an unknown user.
         now = self._clock.now()
         if not all(account.remains(rows.get(account.key), now) for account in accounts):
             return False, is_known
@@ -473,9 +493,7 @@ class Limits:
         charge = self._code(name, flow)
         if not (yield from self._charge(charge, rows)):
             return None
-        assert charge.account is not None
-        accounts, names = (*reserved.accounts, charge.account), (*reserved.names, name)
-        return reserved._replace(accounts=accounts, names=names)
+        return reserved.with_charge(charge)._replace(names=(*reserved.names, name))
 
     def _settle_code(
         self, reserved: Reserved, flow: Flow, outcome: Outcome, source: str | None, rows: Rows

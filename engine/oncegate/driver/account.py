@@ -9,7 +9,6 @@ from typing import Any, Final
 from pydantic import SecretStr
 
 from oncegate._seal import SealingKeys
-from oncegate.overview import AccountOverview
 from oncegate.budget import DEFAULT_BUDGET, DEFAULT_GUESS_LIMIT, CodeBudget, GuessLimit
 from oncegate.challenges import ACCOUNT_EVENT_TYPES, AccountEvent, SignedIn
 from oncegate.context import RequestContext, StepRef
@@ -17,6 +16,7 @@ from oncegate.driver.asyncio import AsyncRunner
 from oncegate.driver.script import Driver, Script
 from oncegate.driver.sync import Runner
 from oncegate.errors import InvalidInput, InvalidToken, Misconfigured
+from oncegate.overview import AccountOverview
 from oncegate.password_policy import PasswordPolicy
 from oncegate.ports import AccountService, Clock, Listener, RecordStore, TokenService, Transport
 from oncegate.record import NEW_CODES_PER_FLOW, Flow

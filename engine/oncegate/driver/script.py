@@ -240,11 +240,11 @@ class Driver:
         epoch: str = self.perform(GetEpoch(key))
         return epoch
 
-    def getting(self, flow_id: str, patience: float = 0.0) -> Script:
+    def getting(self, flow_id: str | FlowId, patience: float = 0.0) -> Script:
         """The script of `SignIn.get`."""
-        context = RequestContext(patience=patience)
-        flow = yield from self._at_rest(FlowId.parse(flow_id, self._keys), context)
-        return self._step(flow_id, flow)
+        parsed = FlowId.parse(flow_id, self._keys)
+        flow = yield from self._at_rest(parsed, RequestContext(patience=patience))
+        return self._step(parsed.text, flow)
 
     def sending(
         self, step: Step | StepRef, event: AnyEvent, context: RequestContext | None = None
@@ -284,16 +284,18 @@ class Driver:
             expected_version: version of the step that the user saw.
             event: the user's.
             context: the user's request.
-            is_new: whether the flow can be new. It is not loaded then: its first save tells what a load
-                would, whether there is such a row, and whether the store has lost any.
+            is_new: whether the flow can be new. Unless other rows are loaded anyway, it is not loaded:
+                its first save tells what a load would, whether there is such a row, and whether the
+                store has lost any.
         """
         vault = self._vault if context.device_vault is None else context.device_vault
         rows = Rows()
+        typed = (event.username or "") if isinstance(event, NAMING_EVENTS) else ""
+        keys = self._limits.keys_for(typed, event, context, rows)
+        is_new = is_new and not keys
         if is_new:
             flow = self._unsaved
         else:
-            typed = (event.username or "") if isinstance(event, NAMING_EVENTS) else ""
-            keys = self._limits.keys_for(typed, event, context)
             flow = yield from self._current(flow_id, keys, rows)
         flow = self._claimed(flow, context)
         device = yield from self._find_device(vault, flow, event)
@@ -316,7 +318,7 @@ class Driver:
                 expected_version=expected_version,
                 digest=flow_id.digest(str(flow.challenge_id), *event.answered_with),
                 policy=self._policy,
-                inputs=self._inputs(flow_id, memory, vault),
+                inputs=self._inputs(flow_id, memory, vault, rows),
             )
         except NotAllowed as no:
             reason = no.reason
@@ -415,11 +417,11 @@ class Driver:
                 remains = yield from self._preselected_remains(flow, outcome, context, rows)
                 memory = memory.model_copy(update={"budget_remains": remains})
             try:
-                after = self._after(flow_id, flow, outcome, memory, vault)
+                after = self._after(flow_id, flow, outcome, memory, vault, rows)
             except NotAllowed:
                 # The transport answered what this call cannot be answered with.
                 outcome = OutcomeUnknown(detail=f"unexpected outcome {outcome.type}")
-                after = self._after(flow_id, flow, outcome, memory, vault)
+                after = self._after(flow_id, flow, outcome, memory, vault, rows)
             memory = yield from self._remove_rejected_device(flow, after, memory, vault)
             changes = [rows.change(*adjustment) for adjustment in settling]
             saved, *settled = yield from self._save(
@@ -494,6 +496,7 @@ class Driver:
         outcome: Outcome,
         memory: InMemory,
         vault: DeviceVault | None,
+        rows: Rows,
     ) -> Flow:
         return advance(
             flow,
@@ -501,7 +504,7 @@ class Driver:
             # A clock that was set back must not shorten the row's life: it would look as if never saved.
             now=max(self._clock.now(), flow.saved_at),
             policy=self._policy,
-            inputs=self._inputs(flow_id, memory, vault),
+            inputs=self._inputs(flow_id, memory, vault, rows),
         )
 
     # ── results of calls ──
@@ -559,7 +562,9 @@ class Driver:
             yield StoreDevice(vault, memory.device, keep=False)
         return memory.model_copy(update={"device": None})
 
-    def _inputs(self, flow_id: FlowId, memory: InMemory, vault: DeviceVault | None) -> GuardInputs:
+    def _inputs(
+        self, flow_id: FlowId, memory: InMemory, vault: DeviceVault | None, rows: Rows
+    ) -> GuardInputs:
         answer = memory.event.answered_with
         return GuardInputs(
             device_key=memory.device.key if memory.device else None,
@@ -567,7 +572,7 @@ class Driver:
             password=memory.password,
             budget_remains=memory.budget_remains,
             guesses_remain=memory.guesses_remain,
-            account_tag=self._limits.tag_of(memory.event),
+            account_tag=self._limits.tag_of(memory.event, rows),
             from_known_browser=memory.from_known_browser,
             tokens=memory.tokens,
             answer_event=memory.event.type,

@@ -187,13 +187,15 @@ def allowed_events(flow: Flow, ways_in: WaysIn = _NO_POLICY.ways_in) -> Mapping[
             inputs=_NO_INPUTS,
         )
     )
-    # The first transition that is enabled is taken: in reverse, so that it is the one that stays.
-    allowed = {
-        event: target
-        for event, transitions in _OFFERED[flow.state]
-        for standing, target in reversed(transitions)
-        if all(getattr(guards, name)() for name in standing)
-    }
+    allowed = dict[str, FlowState]()
+    for event, transitions in _OFFERED[flow.state]:
+        for standing, target in transitions:
+            for name in standing:
+                if not getattr(guards, name)():
+                    break
+            else:
+                allowed[event] = target  # the first transition that is enabled is taken
+                break
     main = flow.challenge.main_event(flow) if flow.challenge else ""
     return {main: allowed[main], **allowed} if main in allowed else allowed
 
