@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from functools import partial
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from oncegate import (
     MissingExtra,
@@ -22,10 +22,14 @@ from oncegate.adapters import DeviceVault, Finding, RecordStore, Transport
 from oncegate_cli._options import Account
 
 if TYPE_CHECKING:
+    from oncegate.account import Account as AccountDriver
     from oncegate_cli._sessions import KeptSession
     from oncegate_cognito import CognitoTokenService
     from oncegate_sandbox import Sandbox
     from oncegate_web.demo import Demo
+
+_CODE_OF_AN_ADDRESS_LIVES: Final = 86400.0
+"""Seconds for which Cognito takes the code that verifies an address."""
 
 
 @contextmanager
@@ -105,6 +109,28 @@ def pool_settings(account: Account) -> tuple[WaysIn, PasswordPolicy]:
         from oncegate_cognito.pool import read_pool
     settings = read_pool(account.pool_id, endpoint_url=account.endpoint_url)
     return settings.ways_in, settings.password_policy
+
+
+def account_driver(account: Account, path: Path) -> AccountDriver:
+    """Make the driver for what the user changes in the account.
+
+    Args:
+        account: the app client.
+        path: file of the store that keeps the flows between commands. It has no key to them.
+
+    Raises:
+        Misconfigured: an option is invalid.
+        MissingExtra: the extra ``cognito`` is not installed.
+    """
+    from oncegate.account import Account as AccountDriver
+    from oncegate_stores import SQLiteStore
+
+    return AccountDriver(
+        transport=cognito_transport(account),
+        store=SQLiteStore(path),
+        lifetime=_CODE_OF_AN_ADDRESS_LIVES,
+        password_policy=pool_settings(account)[1] if account.reads_pool else None,
+    )
 
 
 def local_transport(cognito: Sandbox, redirect_uri: str | None = None) -> Transport:
@@ -202,6 +228,14 @@ def device_vault(account: Account) -> DeviceVault:
         file_name = "".join(c if c.isalnum() else "-" for c in name)
         return FileVault(folder() / f"devices-{file_name}.json")
     return keyring
+
+
+def forget_device(account: Account, username: str, key: str) -> None:
+    """Delete a device's secret here, if it is the one of this user on this machine."""
+    vault = device_vault(account)
+    own = vault.find(username)
+    if own and own.key == key:
+        vault.remove(own)
 
 
 def cognito_findings(account: Account, redirect_uri: str = "") -> list[Finding]:

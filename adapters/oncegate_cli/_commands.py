@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterable
 from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,6 +26,7 @@ from oncegate import (
     Step,
     WaysIn,
 )
+from oncegate.account import ListedDevice
 from oncegate.adapters import check_store, signed_in_step
 from oncegate_cli import _adapters as adapters
 from oncegate_cli import _check as checks
@@ -146,7 +148,13 @@ def sign_in(account: Account, *, reads_password: bool, opens_browser: bool, as_j
 
 
 def login(
-    account: Account, *, reads_password: bool, opens_browser: bool, insecure: bool, as_json: bool
+    account: Account,
+    *,
+    reads_password: bool,
+    opens_browser: bool,
+    insecure: bool,
+    again: bool,
+    as_json: bool,
 ) -> Exit:
     """Run ``oncegate login``."""
     file = sessions.SessionFile(account)
@@ -156,12 +164,14 @@ def login(
         if not insecure:
             raise
         kept = None  # one that cannot be read, such as with a locked keyring, is replaced
-    if kept and kept.is_of(account.username):
+    if kept and kept.is_of(account.username) and not again:
         if as_json:
             print(as_json_text(signed_in_step().model_copy(update={"tokens": kept.tokens})))
-        _say(f"You are signed in as {kept.username}. No code was sent.")
+        say(f"You are signed in as {kept.username}. No code was sent.")
         return Exit.SIGNED_IN
     file.prepare(insecure=insecure)
+    if again and kept and not account.username:
+        account = account._replace(username=kept.username)
     result = _result_of(account, reads_password=reads_password, opens_browser=opens_browser)
     if result.step.tokens is None:
         report(result.terminal, result.step, as_json=as_json)
@@ -178,11 +188,14 @@ def login(
         _revocation_failure(session, account)  # tokens that are not kept serve only a thief
         raise
     report(result.terminal, result.step, as_json=as_json)
-    _say(f"Signed in as {session.username}. The session is in {file.place}.")
+    say(f"Signed in as {session.username}. The session is in {file.place}.")
     if replaced:
-        _say(
-            f"{replaced.username} was signed out. {_revocation_failure(replaced, account)}".strip()
+        failure = _revocation_failure(replaced, account)
+        was = (
+            "" if replaced.username == session.username else f"{replaced.username} was signed out."
         )
+        if was or failure:
+            say(f"{was} {failure}".strip())
     return result.code
 
 
@@ -210,7 +223,7 @@ def status(account: Account, *, as_json: bool) -> Exit:
         for name, value in facts.items():
             shown = {True: "yes", False: "no"}.get(value, value) if name != "profile" else value
             print(printable(f"{name.replace('_', ' '):<24}{shown}"))
-    return Exit.SIGNED_IN if kept else _sign_in_first(account)
+    return Exit.SIGNED_IN if kept else sign_in_first(account)
 
 
 def token(account: Account, *, is_id: bool, as_json: bool) -> Exit:
@@ -219,10 +232,10 @@ def token(account: Account, *, is_id: bool, as_json: bool) -> Exit:
     try:
         kept = sessions.current(file, account)
     except SignedOut:
-        return _sign_in_first(account)
+        return sign_in_first(account)
     if not kept.is_of(account.username):
-        _say(f"The session is of {kept.username}, not of {account.username}.")
-        return _sign_in_first(account)
+        say(f"The session is of {kept.username}, not of {account.username}.")
+        return sign_in_first(account)
     found = kept.tokens.id_token if is_id else kept.tokens.access_token
     if found is None:
         raise Misconfigured("Cognito issued no ID token: the sign-in needs the scope openid")
@@ -256,14 +269,14 @@ def logout(account: Account, *, opens_browser: bool, as_json: bool) -> Exit:
         facts = {"was_signed_in": kept is not None, "revoked": bool(kept and not failure)}
         print(json.dumps({**facts, "logout_url": url}))
     if kept:
-        _say(f"{kept.username} is signed out on this computer.")
+        say(f"{kept.username} is signed out on this computer.")
     elif not failure:
-        _say("You are not signed in.")
+        say("You are not signed in.")
     if failure:
-        _say(failure)
+        say(failure)
     if kept and url:
-        _say("Your browser has a session of its own. This address ends it:")
-        _say(url)
+        say("Your browser has a session of its own. This address ends it:")
+        say(url)
         if opens_browser:
             try:
                 with browser_at(urlsplit(kept.redirect_uri).port or 0, opens=True) as browser:
@@ -284,13 +297,19 @@ def _revocation_failure(session: sessions.KeptSession, account: Account) -> str:
     return ""
 
 
-def _sign_in_first(account: Account) -> Exit:
-    named = "" if account.profile == DEFAULT_PROFILE else f" --profile {account.profile}"
-    _say(f"sign in first: oncegate login{named}")
+def sign_in_first(account: Account) -> Exit:
+    """Say that there is no session."""
+    say(f"sign in first: {login_of(account)}")
     return Exit.SIGN_IN_FIRST
 
 
-def _say(text: str) -> None:
+def login_of(account: Account) -> str:
+    """Return the command that signs in."""
+    named = "" if account.profile == DEFAULT_PROFILE else f" --profile {account.profile}"
+    return f"oncegate login{named}"
+
+
+def say(text: str) -> None:
     """Show a line on standard error, so that standard output has only results."""
     Console(stderr=True, highlight=False, soft_wrap=True).print(Text(printable(text)))
 
@@ -357,23 +376,25 @@ def devices(
             return result.code
         tokens, username = result.step.tokens, account.username or ""
     else:
-        return _sign_in_first(account)
+        return sign_in_first(account)
     service = adapters.service(account)
     if action is DeviceAction.FORGET and key:
         service.forget_device(tokens, key)
-        vault = adapters.device_vault(account)
-        own = vault.find(username)
-        if own and own.key == key:
-            vault.remove(own)
+        adapters.forget_device(account, username, key)
     listed = service.devices(tokens)
     if as_json:
         print(json.dumps([{"key": device.key, "name": device.name} for device in listed]))
-        return Exit.SIGNED_IN
+    else:
+        show_devices(listed)
+    return Exit.SIGNED_IN
+
+
+def show_devices(listed: Iterable[ListedDevice]) -> None:
+    """Print devices as a table."""
     table = Table("key", "name", "last signed in")
     for device in listed:
         table.add_row(device.key, device.name, f"{device.last_signed_in_at or ''}")
     Console().print(table)
-    return Exit.SIGNED_IN
 
 
 def run_sandbox(*, seed: Path | None, as_json: bool, **options: Any) -> None:

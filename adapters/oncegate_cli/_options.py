@@ -40,6 +40,22 @@ class DeviceAction(StrEnum):
     FORGET = "forget"
 
 
+class FactorName(StrEnum):
+    """A second factor, as the command calls it."""
+
+    TOTP = "totp"
+    SMS = "sms"
+    EMAIL = "email"
+
+
+class FactorUse(StrEnum):
+    """How a second factor is used from now on."""
+
+    PREFERRED = "preferred"
+    ENABLED = "enabled"
+    OFF = "off"
+
+
 def printable(text: str) -> str:
     """Return text without what controls a terminal: names and Cognito's words are not ours."""
     return "".join(one if one.isprintable() else "\N{REPLACEMENT CHARACTER}" for one in text)

@@ -12,7 +12,7 @@ import base64
 import hashlib
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from importlib import import_module
 from pathlib import Path
@@ -53,6 +53,18 @@ _PLAIN: Final = (
 )
 
 
+class StartedChange(StoredModel):
+    """A change of the account that a command began and the next one can go on with.
+
+    Attributes:
+        wish: what is wanted, such as the new phone number.
+        flow_id: the flow, whose record is in a store beside the session.
+    """
+
+    wish: str = Field(default="", repr=False)
+    flow_id: str = Field(repr=False)
+
+
 class KeptSession(StoredModel):
     """A signed-in user's tokens, and what the next commands need to know of the sign-in.
 
@@ -64,6 +76,7 @@ class KeptSession(StoredModel):
         issued_at: time at which the tokens were issued, in seconds since the epoch.
         domain: URL of the user pool's domain, if managed login has a session of its own.
         redirect_uri: where the browser came back to from there.
+        changes: changes of the account that have begun, by what they change.
     """
 
     username: str
@@ -73,6 +86,7 @@ class KeptSession(StoredModel):
     issued_at: float
     domain: str = ""
     redirect_uri: str = ""
+    changes: dict[str, StartedChange] = Field(default_factory=dict, repr=False)
 
     @classmethod
     def of(
@@ -415,8 +429,54 @@ def checked(file: SessionFile, account: Account) -> KeptSession | None:
 def forget(file: SessionFile, session: KeptSession) -> None:
     """Forget a session, unless another command has replaced it."""
     with file.locked():
-        if file.load(checked=False) == session:
+        found = file.load(checked=False)
+        if found and found.tokens == session.tokens:
             file.remove()
+
+
+def flow_of(file: SessionFile, change: str, wish: str, new: Callable[[], str]) -> str:
+    """Return the flow ID of a wish: that of an earlier command, or one beside it, otherwise a new one.
+
+    It is kept before anything is sent, so that a command that is killed and run again sends no second
+    code.
+
+    Args:
+        file: the session's file.
+        change: what is changed, such as ``"phone_number"``. Another wish replaces the one before.
+        wish: what is wanted, such as the new number.
+        new: returns a new flow ID.
+
+    Raises:
+        SignedOut: there is no session.
+        Unreachable: another command changes the session for too long.
+        Misconfigured: the session cannot be read or written.
+    """
+    with file.locked():
+        session = file.load()
+        if session is None:
+            raise SignedOut
+        found = session.changes.get(change)
+        if found is None or found.wish != wish:
+            found = StartedChange(wish=wish, flow_id=new())
+            changes = {**session.changes, change: found}
+            file.save(session.model_copy(update={"changes": changes}))
+        return found.flow_id
+
+
+def drop_flow(file: SessionFile, flow_id: str) -> None:
+    """Forget a flow that has ended.
+
+    Args:
+        file: the session's file.
+        flow_id: the flow.
+    """
+    with file.locked():
+        session = file.load()
+        if session is None:
+            return
+        changes = {name: one for name, one in session.changes.items() if one.flow_id != flow_id}
+        if changes != session.changes:
+            file.save(session.model_copy(update={"changes": changes}))
 
 
 def keep(file: SessionFile, account: Account, session: KeptSession) -> KeptSession | None:
@@ -435,5 +495,8 @@ def keep(file: SessionFile, account: Account, session: KeptSession) -> KeptSessi
         with suppress(Misconfigured):  # that of another storage, which does not answer
             replaced = SessionFile(account).load(checked=False)
         file.renew_key()
+        if replaced and replaced.username == session.username:
+            # A code for a new address works after a further sign-in.
+            session = session.model_copy(update={"changes": replaced.changes})
         file.save(session)
     return replaced

@@ -37,15 +37,11 @@ def sign_in_at(
     Returns:
         The exit code and the last step.
     """
-    context = RequestContext(
-        user_agent=f"oncegate/{__version__}",
-        language=_language(),
-        client_metadata=client_metadata or {},
-    )
+    context = context_of(client_metadata)
     start = step = sign_in.start()
     passwords = 0
     while step.actions:
-        if _is_outage(step, terminal):
+        if is_outage(step, terminal):
             return Exit.UNREACHABLE, step
         if step.state is FlowState.IDLE and not _is_asked_again(step):
             if passwords == _MAX_PASSWORDS:
@@ -61,7 +57,20 @@ def sign_in_at(
     return (Exit.SIGNED_IN if step.state is FlowState.AUTHENTICATED else Exit.REFUSED), step
 
 
-def _is_outage(step: Step, terminal: Terminal) -> bool:
+def context_of(client_metadata: Mapping[str, str] | None = None) -> RequestContext:
+    """Return the context of this command's requests.
+
+    Args:
+        client_metadata: ClientMetadata of each request.
+    """
+    return RequestContext(
+        user_agent=f"oncegate/{__version__}",
+        language=_language(),
+        client_metadata=client_metadata or {},
+    )
+
+
+def is_outage(step: Step, terminal: Terminal) -> bool:
     """Whether trying later may help. A user at a terminal goes on after an unknown outcome."""
     code = step.message.code if step.message else ""
     is_unknown = code.endswith("outcome_unknown") and not terminal.is_interactive
@@ -77,7 +86,8 @@ def _event_at(step: Step, asked: str, terminal: Terminal, browser: Browser | Non
     """Return the event from the terminal, or from the browser; None if the step expired before."""
     if browser and step.authorize_url:
         return browser.answer(step)
-    return terminal.ask(step, asked)
+    event: Event = terminal.ask(step, asked)
+    return event
 
 
 def as_json_text(step: Step) -> str:

@@ -6,7 +6,7 @@ import io
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
 import segno
 from rich.console import Console, Group, RenderableType
@@ -15,14 +15,14 @@ from rich.prompt import Prompt
 from rich.table import Table
 from rich.text import Text
 
-from oncegate import Action, Event, Factor, InvalidInput, Step
+from oncegate import Action, Factor, InvalidInput, Step
 from oncegate.adapters import TEXTS, Field, InvalidEvent, parse_event
 
 _OPEN_BROWSER: Final = "Open this address in a browser on this computer:"
 
 
 class NoMoreInput(Exception):
-    """Standard input ended before the sign-in did."""
+    """Standard input ended too early."""
 
 
 class _Word(Exception):
@@ -51,6 +51,7 @@ class Terminal:
         answers: values known in advance, by field name. Each is used once, so a refused value is
             prompted for.
         aside: returns what to show beside each step.
+        parse: makes an event of its type and its fields. Default: one of a sign-in.
 
     Attributes:
         is_interactive: whether standard input is a terminal.
@@ -60,10 +61,12 @@ class Terminal:
         self,
         answers: Mapping[str, str] | None = None,
         aside: Callable[[], RenderableType] | None = None,
+        parse: Callable[[dict[str, object]], Any] = parse_event,
     ) -> None:
         self._console = Console(stderr=True, highlight=False)
         self._answers = dict(answers or {})
         self._aside = aside
+        self._parse = parse
         self.is_interactive = sys.stdin.isatty()
         if isinstance(sys.stdin, io.TextIOWrapper):
             # Bytes that are no UTF-8 are refused by the engine, not with a traceback.
@@ -95,12 +98,15 @@ class Terminal:
             # In one line and without a frame, to be copied or clicked.
             self._console.print(Text(step.authorize_url), soft_wrap=True)
 
-    def ask(self, step: Step, event: str = "") -> Event:
+    def ask(self, step: Step, event: str = "") -> Any:
         """Prompt for the fields of an action until they make an event.
 
         Args:
             step: a step with actions.
             event: event of the action. Default: the main one.
+
+        Returns:
+            The event, as `parse` made it.
 
         Raises:
             NoMoreInput: standard input has ended.
@@ -114,7 +120,7 @@ class Terminal:
                 if not action.fields and action.is_main:
                     self._confirm(action, words)
                 self._read(values, action.fields, words)
-                return parse_event({"type": action.event, **_grouped(values)})
+                return self._parse({"type": action.event, **_grouped(values)})
             except _Word as typed:
                 action, words = typed.action, {}
                 self._console.print(_panel(_form(action), action.title or action.label))

@@ -5,12 +5,21 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from oncegate_cli._account import CHECK, CLIENT, SIGN_IN, WITH_PROVIDER, takes_account
-from oncegate_cli._options import Account, DeviceAction, Exit, Format, printable
+from oncegate_cli._options import (
+    Account,
+    DeviceAction,
+    Exit,
+    FactorName,
+    FactorUse,
+    Format,
+    printable,
+)
 
 app = typer.Typer(
     name="oncegate",
@@ -31,6 +40,23 @@ PasswordStdin = Annotated[
 NoBrowser = Annotated[
     bool, typer.Option("--no-browser", help="Print addresses for the browser, and open none.")
 ]
+
+
+class _ShownByDefault(TyperGroup):
+    """A group whose name alone is its command ``show``."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if not args or (args[0].startswith("-") and args[0] != "--help"):
+            args = ["show", *args]
+        return super().parse_args(ctx, args)
+
+
+account_app = typer.Typer(
+    cls=_ShownByDefault,
+    rich_markup_mode=None,
+    help="Show and change the account of who is signed in.",
+)
+app.add_typer(account_app, name="account")
 
 
 def _print_version(wanted: bool) -> None:
@@ -80,6 +106,13 @@ def login(
             "--insecure-storage", help="Keep the tokens in a plain file that only you can read."
         ),
     ] = False,
+    again: Annotated[
+        bool,
+        typer.Option(
+            "--again",
+            help="Sign in although you are signed in, as some changes of an account need.",
+        ),
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Sign in, and keep the session for the next commands. Sends nothing if you are signed in.
@@ -96,6 +129,7 @@ def login(
             reads_password=password_stdin,
             opens_browser=not no_browser,
             insecure=insecure_storage,
+            again=again,
             as_json=as_json,
         )
     )
@@ -261,6 +295,180 @@ def devices(
     raise typer.Exit(
         commands.devices(action, account, key=key, opens_browser=not no_browser, as_json=as_json)
     )
+
+
+@account_app.command("show")
+@takes_account(CLIENT)
+def account_show(account: Account, as_json: JsonOption = False) -> None:
+    """Show addresses, second factors, passkeys and devices. The same as `oncegate account`."""
+    from oncegate_cli import _changes as changes
+
+    raise typer.Exit(changes.show(account, as_json=as_json))
+
+
+@account_app.command()
+@takes_account(CLIENT)
+def add_authenticator(
+    account: Account,
+    name: Annotated[str, typer.Option(help="Name of the app or its device.")] = "",
+    as_json: JsonOption = False,
+) -> None:
+    """Set up an authenticator app: shows a QR code, and prompts for the first code of the app."""
+    from oncegate_cli import _changes as changes
+
+    raise typer.Exit(changes.add_authenticator(account, name=name, as_json=as_json))
+
+
+@account_app.command()
+@takes_account(CLIENT)
+def set_phone(
+    account: Account,
+    number: Annotated[str, typer.Argument(help="With country code, such as +15550001234.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Change the phone number: Cognito texts a code to it, which the command prompts for.
+
+    The same command again goes on with the code that was sent, and sends none.
+    """
+    from oncegate.account import SubmitAddress
+    from oncegate_cli import _changes as changes
+
+    raise typer.Exit(
+        changes.set_address(
+            account,
+            lambda: SubmitAddress(attribute="phone_number", address=number),
+            as_json=as_json,
+        )
+    )
+
+
+@account_app.command()
+@takes_account(CLIENT)
+def set_email(
+    account: Account,
+    address: Annotated[str, typer.Argument(help="Such as ana@example.com.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Change the email address: Cognito mails a code to it, which the command prompts for.
+
+    The same command again goes on with the code that was sent, and sends none.
+    """
+    from oncegate.account import SubmitAddress
+    from oncegate_cli import _changes as changes
+
+    raise typer.Exit(
+        changes.set_address(
+            account, lambda: SubmitAddress(attribute="email", address=address), as_json=as_json
+        )
+    )
+
+
+@account_app.command()
+@takes_account(CLIENT)
+def use_factor(
+    account: Account,
+    factor: FactorName,
+    use: Annotated[
+        FactorUse,
+        typer.Option("--as", help="preferred: asked for first. enabled: as another choice."),
+    ] = FactorUse.PREFERRED,
+    as_json: JsonOption = False,
+) -> None:
+    """Choose how a second factor is used, or turn it off."""
+    from oncegate_cli import _changes as changes
+
+    raise typer.Exit(changes.use_factor(account, factor, use, as_json=as_json))
+
+
+@account_app.command()
+@takes_account((*CLIENT, "reads_pool"))
+def change_password(
+    account: Account,
+    password_stdin: Annotated[
+        bool,
+        typer.Option(
+            "--password-stdin",
+            help="Read the current password, and on the next line the new one, from standard input.",
+        ),
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Change the password. Prompts for the current one and the new one, and shows neither."""
+    from oncegate_cli import _changes as changes
+
+    if password_stdin and sys.stdin.isatty():
+        raise typer.BadParameter(
+            "--password-stdin: standard input is a terminal; leave the option out to be prompted"
+        )
+    raise typer.Exit(
+        changes.change_password(account, reads_passwords=password_stdin, as_json=as_json)
+    )
+
+
+@account_app.command()
+@takes_account(CLIENT)
+def passkeys(account: Account, as_json: JsonOption = False) -> None:
+    """List the passkeys. To add one needs a browser."""
+    from oncegate_cli import _changes as changes
+
+    raise typer.Exit(changes.passkeys(account, as_json=as_json))
+
+
+@account_app.command()
+@takes_account(CLIENT)
+def remove_passkey(
+    account: Account,
+    key: Annotated[str, typer.Argument(help="Key that `oncegate account passkeys` shows.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Remove a passkey."""
+    from oncegate_cli import _changes as changes
+
+    raise typer.Exit(changes.remove_passkey(account, key, as_json=as_json))
+
+
+@account_app.command("devices")
+@takes_account(CLIENT)
+def account_devices(account: Account, as_json: JsonOption = False) -> None:
+    """List the devices on which no second factor is asked for."""
+    from oncegate_cli import _changes as changes
+
+    raise typer.Exit(changes.devices(account, as_json=as_json))
+
+
+@account_app.command()
+@takes_account(CLIENT)
+def forget_device(
+    account: Account,
+    key: Annotated[str, typer.Argument(help="Key that `oncegate account devices` shows.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Forget a device: the second factor is asked for there again."""
+    from oncegate_cli import _changes as changes
+
+    raise typer.Exit(changes.forget_device(account, key, as_json=as_json))
+
+
+@account_app.command()
+@takes_account(CLIENT)
+def sign_out_everywhere(account: Account, as_json: JsonOption = False) -> None:
+    """End all sessions of the user, this one as well."""
+    from oncegate_cli import _changes as changes
+
+    raise typer.Exit(changes.sign_out_everywhere(account, as_json=as_json))
+
+
+@account_app.command("delete")
+@takes_account(CLIENT)
+def account_delete(
+    account: Account,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Delete the account for good."""
+    from oncegate_cli import _changes as changes
+
+    raise typer.Exit(changes.delete(account, is_sure=yes, as_json=as_json))
 
 
 @app.command()

@@ -311,6 +311,21 @@ ERRORS: Final = (
     ErrorRow("MFAMethodNotFoundException", "", _R.FACTOR_UNUSABLE, _ANSWERS),
     ErrorRow("SoftwareTokenMFANotFoundException", "", _R.SECOND_FACTOR_MISSING),
     ErrorRow("MFAMethodNotFoundException", "", _R.SECOND_FACTOR_MISSING, cure=_NO_DESTINATION),
+    # SetUserMFAPreference: the user has no such address, or no authenticator.
+    ErrorRow(
+        _INVALID,
+        "User does not have delivery config set to turn on",
+        _R.FACTOR_UNUSABLE,
+        _ACCOUNT,
+        message="factor_not_set_up",
+    ),
+    ErrorRow(
+        _INVALID,
+        "User has not verified software token mfa",
+        _R.FACTOR_UNUSABLE,
+        _ACCOUNT,
+        message="factor_not_set_up",
+    ),
     # What the user mistyped.
     *(
         ErrorRow("InvalidPasswordException", words, _R.NEW_PASSWORD_REFUSED, message=message)

@@ -10,7 +10,13 @@ from oncegate import MissingExtra
 try:
     from oncegate_web._cookie_vault import CookieVault
     from oncegate_web._jinja import JinjaRenderer
-    from oncegate_web._signals import CodeSent, SessionBegan, SessionEnded, SignInFailed
+    from oncegate_web._signals import (
+        AccountChanged,
+        CodeSent,
+        SessionBegan,
+        SessionEnded,
+        SignInFailed,
+    )
     from oncegate_web._user import Session, User
     from oncegate_web._web import Readiness, WebSignIn
     from oncegate_web.http import Cookie, Request, Response
@@ -19,6 +25,7 @@ except ModuleNotFoundError as error:
     raise MissingExtra("web") from error
 
 __all__ = [
+    "AccountChanged",
     "Brand",
     "CodeSent",
     "Cookie",

@@ -9,6 +9,7 @@ from pydantic.json_schema import models_json_schema
 
 from oncegate import FlowState, Step
 from oncegate.adapters import MESSAGE_CODES, Challenge, event_adapter
+from oncegate_web import _openapi_account
 from oncegate_web._context import MAX_ENCODED_CHARACTERS, MAX_METADATA_CHARACTERS
 from oncegate_web.http import ProblemCode
 
@@ -44,21 +45,29 @@ class Operation(NamedTuple):
     described: dict[str, Any]
 
 
-def operations() -> list[Operation]:
-    """Return the operations of the API."""
+def operations(*, account: bool = False) -> list[Operation]:
+    """Return the operations of the API, with those on the account if the sign-in has them."""
     return [
-        Operation(method.upper(), path, _NAMES[path], described)
-        for path, methods in _paths().items()
+        Operation(method.upper(), path, {**_NAMES, **_openapi_account.PATHS}[path], described)
+        for path, methods in _paths(account=account).items()
         for method, described in methods.items()
     ]
 
 
 @cache
-def document(prefix: str) -> dict[str, Any]:
-    """Return the document of an API that is mounted at a prefix."""
+def document(prefix: str, *, account: bool = False) -> dict[str, Any]:
+    """Return the document of an API.
+
+    Args:
+        prefix: where it is mounted.
+        account: whether users change their accounts there.
+    """
     _, steps = models_json_schema([(Step, "serialization")], ref_template=_REF)
     events = event_adapter().json_schema(ref_template=_REF)
+    of_account = _openapi_account.event_schemas(_REF) if account else {}
     step = steps["$defs"].pop("Step")
+    step["properties"]["state"] = _ref("FlowState")
+    del steps["$defs"]["AccountState"]
     step["description"] = "The current step of a sign-in, and its actions."
     # Empty: the user is signed in and has no flow.
     step["properties"]["flow_id"] = {"type": "string", "pattern": "^([0-9a-f]{32})?$"}
@@ -87,7 +96,7 @@ def document(prefix: str) -> dict[str, Any]:
         if "properties" in model:
             model["required"] = list(model["properties"])  # the API sends all of them
     steps["$defs"]["FlowState"]["enum"].remove(FlowState.DECIDING)  # never stored, so never shown
-    models = events.pop("$defs")
+    models = {**of_account.pop("$defs", {}), **events.pop("$defs")}
     for model in models.values():
         if "type" in model.get("properties", {}):
             model["properties"]["version"] = {
@@ -112,13 +121,14 @@ def document(prefix: str) -> dict[str, Any]:
             "description": "Sign-in for Amazon Cognito. A code is only ever sent once per challenge.",
         },
         "servers": [{"url": prefix or "/"}],
-        "paths": _paths(),
+        "paths": _paths(account=account),
         "components": {
             "schemas": {
                 **steps["$defs"],
                 **models,
                 "Step": step,
                 "Event": events,
+                **(_openapi_account.schemas(step, of_account) if account else {}),
                 "EventContext": {
                     "type": "object",
                     "description": "What goes with one event, and is not stored: for the pool's "
@@ -224,7 +234,7 @@ _SIGNED_OUT = {
 }
 
 
-def _paths() -> dict[str, Any]:
+def _paths(*, account: bool) -> dict[str, Any]:
     name = {
         "name": "id",
         "in": "path",
@@ -327,6 +337,7 @@ def _paths() -> dict[str, Any]:
                 "responses": {"204": {"description": "Ended."}, **_problems(401, 403, 404, 503)},
             }
         },
+        **(_openapi_account.paths(wait, _answer, _problems) if account else {}),
     }
 
 

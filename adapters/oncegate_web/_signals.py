@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from inspect import iscoroutinefunction
 
 from oncegate import Misconfigured
-from oncegate.adapters import Transition, logger
+from oncegate.adapters import AccountState, Transition, logger
 from oncegate_web._about import about
 from oncegate_web._user import User
 from oncegate_web.http import Request
@@ -75,7 +75,26 @@ class CodeSent:
     medium: str
 
 
-Signal = SessionBegan | SessionEnded | SignInFailed | CodeSent
+@dataclass(frozen=True, slots=True)
+class AccountChanged:
+    """Cognito has accepted a change of the user's account.
+
+    Attributes:
+        name: name of the session in which it was made.
+        user: whose account it is.
+        change: code of the message, such as ``password_was_changed``, ``authenticator_added``,
+            ``address_verified``, ``passkey_removed`` or ``account_deleted``.
+    """
+
+    name: str
+    user: User
+    change: str
+
+
+Signal = SessionBegan | SessionEnded | SignInFailed | CodeSent | AccountChanged
+
+_OF_ACCOUNT = frozenset(AccountState)
+"""States of the flows that are no sign-ins."""
 
 _COLLECTED: ContextVar[list[Signal] | None] = ContextVar("oncegate_signals", default=None)
 
@@ -105,7 +124,8 @@ def collect(transition: Transition, /) -> None:
     if transition.delivered:
         note(CodeSent(transition.user, transition.delivered))
     # Without a message nothing failed for the user: an unknown user's reset goes on like any other's.
-    if transition.cause == "rejected" and transition.message:
+    is_sign_in = transition.source not in _OF_ACCOUNT
+    if is_sign_in and transition.cause == "rejected" and transition.message:
         note(SignInFailed(transition.user, transition.message))
 
 
@@ -117,6 +137,7 @@ class Hooks:
     on_signed_out: Callable[[User, Request], object] | None = None
     on_sign_in_failed: Callable[[SignInFailed, Request], object] | None = None
     on_code_sent: Callable[[CodeSent, Request], object] | None = None
+    on_account_changed: Callable[[AccountChanged, Request], object] | None = None
 
     def __post_init__(self) -> None:
         for name, hook in (
@@ -124,6 +145,7 @@ class Hooks:
             ("on_signed_out", self.on_signed_out),
             ("on_sign_in_failed", self.on_sign_in_failed),
             ("on_code_sent", self.on_code_sent),
+            ("on_account_changed", self.on_account_changed),
         ):
             if hook is not None and (not callable(hook) or iscoroutinefunction(hook)):
                 raise Misconfigured(f"{name} is a function, and no async one")
@@ -147,9 +169,18 @@ class Hooks:
             case SessionEnded():
                 if self.on_signed_out:
                     self.on_signed_out(signal.user, request)
+            case _:
+                self._pass_on(request, signal)
+
+    def _pass_on(self, request: Request, signal: SignInFailed | CodeSent | AccountChanged) -> None:
+        """Call the hook of a signal that is passed on as it is."""
+        match signal:
             case SignInFailed():
                 if self.on_sign_in_failed:
                     self.on_sign_in_failed(signal, request)
             case CodeSent():
                 if self.on_code_sent:
                     self.on_code_sent(signal, request)
+            case AccountChanged():
+                if self.on_account_changed:
+                    self.on_account_changed(signal, request)

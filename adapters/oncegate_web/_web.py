@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from functools import partial
 from http import HTTPStatus
 from ipaddress import IPv6Address
 from pathlib import Path
@@ -22,13 +23,17 @@ from oncegate import (
     Tokens,
     Unreachable,
 )
+from oncegate.account import RECENT_WITHIN
 from oncegate.adapters import AuditLog, Finding, RecordStore, Transport, WaysIn, logger
 from oncegate_web._about import about
+from oncegate_web._account import OFFER_EVERY, AccountSite, Offer
+from oncegate_web._account_api import AccountApi
+from oncegate_web._account_pages import ACCOUNT, AccountHtml
 from oncegate_web._context import Contexts, MetadataHook, context_of
 from oncegate_web._csp import content_security_policy
 from oncegate_web._quiet import Quiet
 from oncegate_web._sessions import IDLE_LIFETIME, LIFETIME, RECHECK
-from oncegate_web._signals import CodeSent, Hooks, SignInFailed, collecting
+from oncegate_web._signals import AccountChanged, CodeSent, Hooks, SignInFailed, collecting
 from oncegate_web._static import static_file
 from oncegate_web._translations import Identifier, Translators
 from oncegate_web._user import Session, User
@@ -164,6 +169,13 @@ class WebSignIn:
         on_sign_in_failed: is called with a `SignInFailed` and the `Request` when Cognito rejects what
             the user sent.
         on_code_sent: is called with a `CodeSent` and the `Request` when Cognito has sent a code.
+        on_account_changed: is called with an `AccountChanged` and the `Request` when Cognito has
+            accepted a change that a user made on the account's page: for a mail to the user.
+        account: whether users change their accounts here: second factors, addresses, passkeys, devices,
+            sessions and the password, on the page ``/account`` and by the JSON API. Default: False.
+        offer: what a user without a second factor is offered after a sign-in: ``authenticator`` and
+            ``passkey``, best first. It needs ``account``. Default: nothing.
+        offer_every: seconds between two offers to a user. Default: 30 days.
         audit: whether to write the audit log: each transition, session and refused request, to the
             standard library's logger ``oncegate.audit``. Default: False.
         driver: further arguments of `oncegate.SignIn`, such as ``retain_password``.
@@ -204,6 +216,10 @@ class WebSignIn:
         on_signed_out: Callable[[User, Request], object] | None = None,
         on_sign_in_failed: Callable[[SignInFailed, Request], object] | None = None,
         on_code_sent: Callable[[CodeSent, Request], object] | None = None,
+        on_account_changed: Callable[[AccountChanged, Request], object] | None = None,
+        account: bool = False,
+        offer: Iterable[Offer] = (),
+        offer_every: float = OFFER_EVERY,
         audit: bool = False,
         **driver: Any,
     ) -> None:
@@ -226,7 +242,16 @@ class WebSignIn:
         self._secure = secure
         self._allow_insecure = allow_insecure
         self._insecure_hosts: set[str] = set()
-        self._site = Site(
+        _check_seconds("offer_every", offer_every, more_than=0)
+        if (offer or on_account_changed) and not account:
+            raise Misconfigured("offer and on_account_changed need account=True")
+        self.has_account = account
+        make_site = (
+            partial(AccountSite, recent_within=RECENT_WITHIN, offer=offer, offer_every=offer_every)
+            if account
+            else Site
+        )
+        self._site = make_site(
             transport=transport,
             store=store,
             keys=_checked_keys(keys),
@@ -241,7 +266,7 @@ class WebSignIn:
             driver=driver,
             contexts=Contexts(client_metadata_from_browser, client_metadata),
         )
-        self._html = Html(
+        self._html = (AccountHtml if account else Html)(
             self._site,
             home=home,
             after_sign_out=after_sign_out,
@@ -251,13 +276,15 @@ class WebSignIn:
             identifier=identifier,
             security_script=_checked_script(threat_protection_script),
         )
-        self._api = Api(self._site)
+        self._api = (AccountApi if account else Api)(self._site)
         self._origins = _checked_origins(origins)
         self._allowed_headers = ", ".join(_checked_headers(allowed_headers))
         self._refused_origins: set[str] = set()
         self._rate_limit = rate_limit
         self._policy = content_security_policy(csp, frame_ancestors)
-        self._hooks = Hooks(on_signed_in, on_signed_out, on_sign_in_failed, on_code_sent)
+        self._hooks = Hooks(
+            on_signed_in, on_signed_out, on_sign_in_failed, on_code_sent, on_account_changed
+        )
         if on_signed_in is not None:
             self.announce_sessions()
         self._log = logger()
@@ -517,7 +544,9 @@ class WebSignIn:
 
     def can_wait(self, request: Request) -> bool:
         """Return whether a request for the pages or the API may wait for a sign-in's call to Cognito."""
-        return request.method == "POST" or "wait" in request.query or request.path == CALLBACK
+        is_for_account = self.has_account and request.path.startswith(ACCOUNT)
+        is_slow = "wait" in request.query or request.path == CALLBACK or is_for_account
+        return request.method == "POST" or is_slow
 
     def respond(self, request: Request) -> Response:
         """Answer one request below the mount point. Raises no `Exception`.
@@ -628,13 +657,19 @@ class WebSignIn:
         return None
 
     def _routed(self, request: Request) -> Response:
-        if request.path.startswith(_API):
+        if request.path.startswith(_API) or self._is_for_account_api(request):
             return self._api.respond(request)
         if request.path.startswith("/static/"):
             answer = static_file(request)
         else:
             answer = self._html.respond(request)
         return answer or self._error_page(request, 404, "not_found")
+
+    def _is_for_account_api(self, request: Request) -> bool:
+        """Return whether a request is for the API of the account, which shares a path with the page."""
+        is_form = request.method == "POST" and request.path == ACCOUNT
+        is_below = request.path == ACCOUNT or request.path.startswith(f"{ACCOUNT}/")
+        return self.has_account and is_below and not (request.wants_html or is_form)
 
     def _explain_cross_site(self, request: Request) -> None:
         """Tell the developer, once for each origin, why its scripts are refused."""

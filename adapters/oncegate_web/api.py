@@ -38,7 +38,7 @@ class Api:
         self._site = site
         # By the first part of the path and the number of parts. A second part is an argument.
         self._routes: dict[tuple[str, int], dict[str, Callable[..., Response]]] = {
-            ("openapi.json", 1): {"GET": _openapi},
+            ("openapi.json", 1): {"GET": self._openapi},
             ("flows", 1): {"POST": self._start},
             ("status", 1): {"GET": self._status},
             ("flows", 2): {"GET": self._get},
@@ -60,6 +60,9 @@ class Api:
             response.headers["Allow"] = ", ".join(methods)
             return response
         return respond(request, *parts[1:2])
+
+    def _openapi(self, request: Request) -> Response:
+        return as_json(document(request.prefix))
 
     def _start(self, request: Request) -> Response:
         made = Response()
@@ -231,10 +234,6 @@ def _patience(request: Request) -> float:
     """Return how long a request waits for a call under way, in seconds."""
     asked = request.query.get("wait", "")
     return min(float(asked), _MOST_PATIENCE) if asked.isascii() and asked.isdigit() else 0.0
-
-
-def _openapi(request: Request) -> Response:
-    return as_json(document(request.prefix))
 
 
 def _listed(session: ListedSession, own: str) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hmac
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cached_property, partial
@@ -91,6 +91,8 @@ class Html:
         security_script: path of AWS's script for threat protection; empty for none.
     """
 
+    _builds: type[PageBuilder] = PageBuilder
+
     def __init__(
         self,
         site: Site,
@@ -114,11 +116,7 @@ class Html:
 
     def respond(self, request: Request) -> Response | None:
         """Answer a request for a page; return None if there is no such page."""
-        methods = {
-            "/": {"GET": self._show, "POST": self._post},
-            "/sign-out": {"GET": self._ask_sign_out, "POST": self._sign_out},
-            CALLBACK: {"GET": self._come_back},
-        }.get(request.path)
+        methods = self._pages().get(request.path)
         if methods is None:
             return None
         method = "GET" if request.method == "HEAD" else request.method
@@ -129,6 +127,14 @@ class Html:
             response.headers["Allow"] = ", ".join(methods)
             return response
         return methods[method](request)
+
+    def _pages(self) -> dict[str, dict[str, Callable[[Request], Response]]]:
+        """Return what answers the requests for each page, by path and method."""
+        return {
+            "/": {"GET": self._show, "POST": self._post},
+            "/sign-out": {"GET": self._ask_sign_out, "POST": self._sign_out},
+            CALLBACK: {"GET": self._come_back},
+        }
 
     def error_page(self, request: Request, status: int, code: str) -> Response:
         """Return an error page.
@@ -407,7 +413,7 @@ class Html:
             reference = text("hint.reference", reference=own.key[:_REFERENCE])
         waited = request.query.get("waited", "")
         is_kept = "_keep_signed_in" in request.form or self._site.is_kept(request, Response())
-        return PageBuilder(
+        return self._builds(
             text,
             action=_with_query(request, own=request.query.get(_OWN_PAGE, "")),
             prefix=request.prefix,

@@ -28,7 +28,7 @@ FORM, HTML, JSON, PROBLEM = (
 )
 
 _REQUEST_ID = re.compile(r"[\x20-\x7e]{1,128}")
-COOKIES = ("flow", "session", "device", "keep", "known", "next")
+COOKIES = ("flow", "session", "device", "keep", "known", "next", "account")
 """What the names of a sign-in's cookies end with, after its own name; a dot and more may follow."""
 
 _COOKIE_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")

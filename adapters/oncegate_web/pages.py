@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from types import MappingProxyType
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 import segno
 
@@ -301,12 +301,46 @@ class Passkey:
     """A passkey that the page asks for.
 
     Attributes:
-        options: options for ``navigator.credentials.get``, as JSON.
+        options: options for ``navigator.credentials.get`` or ``create``, as JSON.
         module: URL of the script that asks.
     """
 
     options: str
     module: str
+
+
+class Row(NamedTuple):
+    """One thing that an account has.
+
+    Attributes:
+        id: ID of the element, which describes the buttons.
+        title: what it is.
+        detail: more about it; empty for nothing.
+        forms: its buttons.
+        links: links to pages that change it.
+    """
+
+    id: str
+    title: str
+    detail: str = ""
+    forms: tuple[Form, ...] = ()
+    links: tuple[Link, ...] = ()
+
+
+class Section(NamedTuple):
+    """One section of the account's page.
+
+    Attributes:
+        heading: its heading.
+        rows: what there is.
+        forms: what can be done beside.
+        links: links to pages on which something can be done beside.
+    """
+
+    heading: str
+    rows: tuple[Row, ...] = ()
+    forms: tuple[Form, ...] = ()
+    links: tuple[Link, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -346,6 +380,7 @@ class Page:
         words: texts for the script, as JSON; empty for none.
         security_script: URL of AWS's script for threat protection; empty for none.
         app_id: user pool ID and app client ID for it, separated by a slash.
+        sections: of the account's page, which has a template of its own.
     """
 
     language: str
@@ -380,6 +415,7 @@ class Page:
     words: str = ""
     security_script: str = ""
     app_id: str = ""
+    sections: tuple[Section, ...] = ()
 
 
 class Renderer(Protocol):
@@ -639,6 +675,9 @@ class PageBuilder:
         if step.passkey_options:
             for name in ("passkey_cancelled", "passkey_unsupported"):
                 words[name] = text(f"notice.{name}")
+        if step.passkey_creation:
+            words["passkey_cancelled"] = text("notice.passkey_not_created")
+            words["passkey_unsupported"] = text("notice.passkey_unsupported")
         return words
 
     def _minutes(self, step: Step) -> int | None:
@@ -699,9 +738,10 @@ class PageBuilder:
         return Totp(_qr(step.totp.uri), step.totp.uri, _in_groups(secret), secret)
 
     def _passkey(self, step: Step) -> Passkey | None:
-        if step.passkey_options is None:
+        options = step.passkey_options or step.passkey_creation
+        if options is None:
             return None
-        return Passkey(step.passkey_options, static_url(self._prefix, "passkey.js"))
+        return Passkey(options, static_url(self._prefix, "passkey.js"))
 
     def _link(self, step: Step) -> Link | None:
         """Return the link to an identity provider, unless the user is back from there."""

@@ -111,6 +111,9 @@ class Settings(BaseModel):
             ``/callback``; needed for ``providers``.
         signed_out_url: URL that the browser comes back to from the domain after a sign-out. Default:
             the first page.
+        account: whether users change their accounts on the page ``/account``. Default: False.
+        offer: what a user without a second factor is offered after a sign-in: ``authenticator``,
+            ``passkey``; needs ``account``. Default: nothing.
         options: further arguments of `oncegate_web.WebSignIn`, by name.
     """
 
@@ -140,6 +143,8 @@ class Settings(BaseModel):
     domain: Annotated[str | None, _Optional] = None
     callback_url: Annotated[str | None, _Optional] = None
     signed_out_url: Annotated[str | None, _Optional] = None
+    account: bool = False
+    offer: _Names = ()
     options: dict[str, Any] = Field(default_factory=dict, repr=False)
 
     def web_sign_in(self, *, default_keys: SealingKeys | None = None, **more: Any) -> WebSignIn:
@@ -165,6 +170,8 @@ class Settings(BaseModel):
             "allow_insecure": self.allow_insecure,
             "origins": self.origins,
             "identifier": self.identifier,
+            "account": self.account,
+            "offer": self.offer,
             **{name: value for name, value in given.items() if value is not None},
             **self.options,
             **more,

@@ -123,9 +123,10 @@ class Site:
         self._devices_bound_to = transport.app_id.rpartition("/")[2]
         self._secure = secure
         self._lifetime = int(session_lifetime)
-        self._flow, self._session, self._device, self._keep, self._known, self._next = (
-            f"{name}_{what}" for what in COOKIES
-        )
+        names = {what: f"{name}_{what}" for what in COOKIES}
+        self._flow, self._session, self._device = names["flow"], names["session"], names["device"]
+        self._keep, self._known, self._next = names["keep"], names["known"], names["next"]
+        self._account_cookie = names["account"]
         self.audit = AuditLog(self._keys)
         """Written to if the application wants it; `AuditLog.pseudonym` in any case."""
         self._is_audited = audit

@@ -22,11 +22,12 @@ from oncegate.challenges import (
     SubmitPasskey,
     UseFactor,
 )
-from oncegate.driver.account import Account, AsyncAccount
+from oncegate.driver.account import RECENT_WITHIN, Account, AsyncAccount
 from oncegate.overview import AccountOverview, ListedDevice, ListedPasskey
 from oncegate.states import AccountState
 
 __all__ = [
+    "RECENT_WITHIN",
     "Account",
     "AccountEvent",
     "AccountOverview",

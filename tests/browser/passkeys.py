@@ -19,6 +19,13 @@ def add_passkey(
     Returns:
         The session of the developer tools, and what names the authenticator in its commands.
     """
+    devtools, authenticator = add_authenticator(page, is_verified=is_verified)
+    devtools.send("WebAuthn.addCredential", {**authenticator, "credential": passkey.for_devtools()})
+    return devtools, authenticator
+
+
+def add_authenticator(page: Page, *, is_verified: bool) -> tuple[CDPSession, dict[str, str]]:
+    """Give a page's browser an authenticator without a passkey; see `add_passkey`."""
     devtools = page.context.new_cdp_session(page)
     devtools.send("WebAuthn.enable")
     about = {
@@ -30,6 +37,4 @@ def add_passkey(
         "automaticPresenceSimulation": True,
     }
     made = devtools.send("WebAuthn.addVirtualAuthenticator", {"options": about})
-    authenticator = {"authenticatorId": made["authenticatorId"]}
-    devtools.send("WebAuthn.addCredential", {**authenticator, "credential": passkey.for_devtools()})
-    return devtools, authenticator
+    return devtools, {"authenticatorId": made["authenticatorId"]}

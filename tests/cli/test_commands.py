@@ -82,7 +82,7 @@ class TestSignIn:
     def test_end_of_input_exits_with_1_and_says_so(self, sandbox: Sandbox) -> None:
         done = run("signin", *options(sandbox), "--username", "ana")
         assert done.returncode == 1
-        assert "The input ended before the sign-in did." in done.stderr
+        assert "The input ended too early." in done.stderr
 
     @pytest.mark.parametrize("errors", ["strict", "surrogateescape"])
     def test_input_that_is_no_utf_8_is_refused_without_traceback(

@@ -81,6 +81,21 @@ def test_commands_of_a_day_print_what_the_guide_shows(pool: Sandbox) -> None:
     assert len(pool.messages()) == 1
 
 
+def test_account_of_the_guide_is_changed_with_one_code(pool: Sandbox) -> None:
+    assert run_line("oncegate login", pool).code == 0
+    sent = len(pool.messages())
+    name = "test_account_of_the_guide_is_changed_with_one_code"
+    _, *entries = re.split(r"^\$ ", example(name), flags=re.MULTILINE)
+    for entry in entries:
+        line, *expected = entry.splitlines()
+        program, *arguments = shlex.split(line)
+        assert program == "oncegate"
+        done = command(*arguments, lines=(lambda: pool.messages()[-1].code,))
+        assert done.code == 0, done.err
+        assert_shows(done, expected)
+    assert len(pool.messages()) == sent + 1
+
+
 def test_script_of_the_guide_sends_the_token(pool: Sandbox) -> None:
     first, second = example("test_script_of_the_guide_sends_the_token").splitlines()
     status, login = first.split(" || ")

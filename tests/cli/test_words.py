@@ -46,7 +46,8 @@ def answer(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Event]:
 
     def ask(asked: Step, *lines: str) -> Event:
         monkeypatch.setattr(sys, "stdin", io.StringIO("".join(f"{line}\n" for line in lines)))
-        return Terminal().ask(asked)
+        event: Event = Terminal().ask(asked)
+        return event
 
     return ask
 

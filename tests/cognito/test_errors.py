@@ -11,6 +11,7 @@ import pytest
 from oncegate.adapters import NotSent, OutcomeUnknown, Rejected, RejectionReason
 from oncegate.messages import TEXTS
 from oncegate_cognito.errors import (
+    ACCOUNT,
     ANSWER,
     CONFIRM,
     DEVICE,
@@ -152,6 +153,16 @@ WORDS = (
     Words("InvalidPasswordException", "Password did not conform with policy: Password not long enough", SIGN_UP, _R.NEW_PASSWORD_REFUSED, "developer guide"),
     Words(INVALID, "Auto verification not turned on.", SEND_CODE, _R.MISCONFIGURED, "public reports"),
     Words("UserLambdaValidationException", "PreSignUp failed with error no.", SIGN_UP, _R.TRIGGER_REFUSED, "API reference"),
+    Words(NOT_AUTHORIZED, "Incorrect username or password.", ACCOUNT, _R.WRONG_CREDENTIALS, "API reference, ChangePassword"),
+    Words(INVALID, "User does not have delivery config set to turn on SOFTWARE_TOKEN_MFA", ACCOUNT, _R.FACTOR_UNUSABLE, "moto's tests"),
+    Words(INVALID, "User has not verified software token mfa", ACCOUNT, _R.FACTOR_UNUSABLE, "public reports"),
+    Words("WebAuthnChallengeNotFoundException", "", ACCOUNT, _R.CHALLENGE_DEAD, "service model"),
+    Words("WebAuthnCredentialNotSupportedException", "", ACCOUNT, _R.INPUT_REFUSED, "service model"),
+    Words("WebAuthnClientMismatchException", "", ACCOUNT, _R.INPUT_REFUSED, "service model"),
+    Words("WebAuthnNotEnabledException", "", ACCOUNT, _R.MISCONFIGURED, "service model"),
+    Words("WebAuthnConfigurationMissingException", "", ACCOUNT, _R.MISCONFIGURED, "service model"),
+    Words("WebAuthnOriginNotAllowedException", "", ACCOUNT, _R.MISCONFIGURED, "service model"),
+    Words("WebAuthnRelyingPartyMismatchException", "", ACCOUNT, _R.MISCONFIGURED, "service model"),
     Words(NOT_AUTHORIZED, "Invalid session for the user.", CONFIRM, _R.CODE_EXPIRED, "none"),
     Words(NOT_AUTHORIZED, "Session is expired", CONFIRM, _R.CODE_EXPIRED, "none"),
     Words("invalid_grant", "", TOKEN, _R.CHALLENGE_DEAD, "developer guide, token endpoint"),
@@ -187,7 +198,17 @@ def test_words_have_their_meaning(words: Words) -> None:
 def test_row_is_the_one_for_its_own_words(row: ErrorRow) -> None:
     """A row that an earlier one hides would never count."""
     message = row.words.replace("…", "something") or "of no row"
-    calls = row.calls or {SIGN_IN, FIRST_CODE, ANSWER, SEND_CODE, SIGN_UP, CONFIRM, DEVICE, TOKEN}
+    calls = row.calls or {
+        SIGN_IN,
+        FIRST_CODE,
+        ANSWER,
+        SEND_CODE,
+        SIGN_UP,
+        CONFIRM,
+        DEVICE,
+        ACCOUNT,
+        TOKEN,
+    }
     first = [next(one for one in ERRORS if one.matches(row.code, message, call)) for call in calls]
     assert row in first
     assert not row.message or f"message.{row.message}" in TEXTS
@@ -232,6 +253,14 @@ def test_wrong_credentials_are_the_two_texts_that_mean_them() -> None:
         ("UpdateDeviceStatus", "", DEVICE),
         ("GetTokensFromRefreshToken", "", TOKEN),
         ("GetUser", "", TOKEN),
+        ("UpdateUserAttributes", "VERIFY_ADDRESS", ACCOUNT),
+        ("GetUserAttributeVerificationCode", "VERIFY_ADDRESS", ACCOUNT),
+        ("VerifyUserAttribute", "VERIFY_ADDRESS", ACCOUNT),
+        ("SetUserMFAPreference", "", ACCOUNT),
+        ("ChangePassword", "", ACCOUNT),
+        ("StartWebAuthnRegistration", "", ACCOUNT),
+        ("CompleteWebAuthnRegistration", "PASSKEY_REGISTRATION", ACCOUNT),
+        ("DeleteWebAuthnCredential", "", ACCOUNT),
     ],
 )
 def test_operation_and_challenge_decide_the_kind_of_call(
@@ -265,6 +294,18 @@ def test_error_of_the_service_model_is_in_the_table() -> None:
         "GetTokensFromRefreshToken",
         "RevokeToken",
         "GlobalSignOut",
+        "UpdateUserAttributes",
+        "GetUserAttributeVerificationCode",
+        "VerifyUserAttribute",
+        "SetUserMFAPreference",
+        "ChangePassword",
+        "StartWebAuthnRegistration",
+        "CompleteWebAuthnRegistration",
+        "ListWebAuthnCredentials",
+        "DeleteWebAuthnCredential",
+        "ListDevices",
+        "ForgetDevice",
+        "DeleteUser",
     ):
         shapes = {shape.name for shape in model.operation_model(operation).error_shapes}
         assert shapes - {"ConcurrentModificationException"} <= known, (operation, shapes - known)

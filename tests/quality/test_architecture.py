@@ -14,7 +14,7 @@ import pytest
 import oncegate
 
 ROOT = Path(__file__).parents[2]
-PUBLIC = {"oncegate", "oncegate.adapters", "oncegate.testing"}
+PUBLIC = {"oncegate", "oncegate.account", "oncegate.adapters", "oncegate.testing"}
 """Modules of the engine that others may import."""
 PUBLIC_TO = {"oncegate_cli": {"oncegate.machine"}}  # it draws the chart
 

@@ -170,7 +170,7 @@ def test_settings_of_a_framework_are_named_as_it_spells_them() -> None:
     assert 'ONCEGATE["default"]: LIFETIME is no setting (did you mean SESSION_LIFETIME?)' in str(
         error.value
     )
-    assert "there are ALLOW_INSECURE, AUTH_FLOW" in str(error.value)
+    assert "there are ACCOUNT, ALLOW_INSECURE, AUTH_FLOW" in str(error.value)
     with pytest.raises(Misconfigured, match=r"ONCEGATE\[.*POOL_ID is empty; CLIENT_ID is missing"):
         settings_from({"POOL_ID": ""}, where='ONCEGATE["default"]')
 

@@ -17,7 +17,11 @@ from oncegate_cognito.challenges._recovery import delivery_of
 
 @performs(ChangeAddress)
 def change(call: ChangeAddress, requests: Requests) -> Outcome:
-    """Change the address. Cognito sends a code to it, unless the pool does not verify such addresses."""
+    """Change the address. Cognito sends a code to it, at once or when it is asked to.
+
+    It sends none at once if the user has this address already, verified or not, or if the pool does not
+    verify such addresses by itself.
+    """
     challenge = call.challenge
     response = requests.send(
         "update_user_attributes",
@@ -28,12 +32,20 @@ def change(call: ChangeAddress, requests: Requests) -> Outcome:
         if sent.get("AttributeName", challenge.attribute) == challenge.attribute:
             delivery = delivery_of({"CodeDeliveryDetails": sent})
             return ChallengeIssued(challenge=challenge.model_copy(update={"delivery": delivery}))
-    return Confirmed()
+    user = requests.send("get_user", AccessToken=call.access_token.get_secret_value())
+    attributes = {one["Name"]: one.get("Value", "") for one in user.get("UserAttributes", [])}
+    if attributes.get(f"{challenge.attribute}_verified") == "true":
+        return Confirmed()
+    return _sent(call, requests)
 
 
 @performs(SendAddressCode)
 def send_code(call: SendAddressCode, requests: Requests) -> Outcome:
     """Have Cognito send another code."""
+    return _sent(call, requests)
+
+
+def _sent(call: ChangeAddress | SendAddressCode, requests: Requests) -> Outcome:
     response = requests.send(
         "get_user_attribute_verification_code",
         AccessToken=call.access_token.get_secret_value(),

@@ -2,24 +2,31 @@
 
 /** Code of a message: stable, for programs. Texts may change, and are in the user's language. */
 export type MessageCode =
-  | "address_taken" | "administrator_must_act" | "already_tried" | "answer_already_tried"
-  | "answer_failed" | "answer_outcome_unknown" | "answer_refused" | "attribute_refused"
-  | "attributes_missing" | "blocked" | "cancelled" | "challenge_dead" | "challenge_expired" | "code_already_used" | "code_expired"
-  | "code_used" | "confirm_answer" | "confirmed" | "device_forgotten" | "email_refused"
-  | "factor_unusable" | "finished" | "firewall" | "flow_expired" | "in_flight" | "input_refused"
-  | "invalid_input" | "limit_exceeded" | "locked" | "misconfigured" | "new_password_refused"
-  | "new_password_spaces" | "no_more_codes" | "not_accepted" | "not_allowed" | "not_confirmed"
-  | "not_offered" | "not_the_same_answer" | "not_this_sign_in" | "outcome_unknown"
-  | "password_for_new_code" | "password_for_other_factor" | "password_missing"
-  | "password_needs_lowercase" | "password_needs_number" | "password_needs_symbol"
-  | "password_needs_uppercase" | "password_reset_required" | "password_too_short"
-  | "password_used_before" | "phone_number_refused" | "provider_address_taken" | "provider_denied"
-  | "provider_failed" | "recovery_outcome_unknown" | "recovery_refused" | "recovery_unavailable"
-  | "refused" | "second_factor_missing" | "sign_up_not_confirmed" | "sign_up_outcome_unknown"
-  | "sign_up_refused" | "sign_up_sent" | "signed_in" | "stale" | "stalled" | "throttled"
+  | "account_deleted" | "address_changed" | "address_outcome_unknown" | "address_refused"
+  | "address_taken" | "address_verified" | "administrator_must_act" | "already_tried"
+  | "answer_already_tried" | "answer_failed" | "answer_outcome_unknown" | "answer_refused"
+  | "attribute_refused" | "attributes_missing" | "authenticator_added" | "blocked" | "cancelled"
+  | "challenge_dead" | "challenge_expired" | "change_outcome_unknown" | "change_refused"
+  | "change_unavailable" | "code_already_used" | "code_expired" | "code_used" | "confirm_answer"
+  | "confirmed" | "device_forgotten" | "device_was_forgotten" | "email_refused" | "factor_changed"
+  | "factor_not_set_up" | "factor_unusable" | "finished" | "firewall" | "flow_expired"
+  | "in_flight" | "input_refused" | "invalid_input" | "limit_exceeded" | "locked" | "misconfigured"
+  | "new_password_refused" | "new_password_spaces" | "no_more_codes" | "not_accepted"
+  | "not_allowed" | "not_confirmed" | "not_offered" | "not_the_same_answer" | "not_this_sign_in"
+  | "not_this_user" | "outcome_unknown" | "passkey_added" | "passkey_refused" | "passkey_removed"
+  | "passkey_unknown" | "passkeys_too_many" | "password_for_new_code" | "password_for_other_factor"
+  | "password_missing" | "password_needs_lowercase" | "password_needs_number"
+  | "password_needs_symbol" | "password_needs_uppercase" | "password_reset_required"
+  | "password_too_short" | "password_used_before" | "password_was_changed" | "phone_number_refused"
+  | "provider_address_taken" | "provider_denied" | "provider_failed" | "recovery_outcome_unknown"
+  | "recovery_refused" | "recovery_unavailable" | "refused" | "second_factor_missing"
+  | "setup_ended" | "setup_expired" | "sign_in_again" | "sign_up_not_confirmed"
+  | "sign_up_outcome_unknown" | "sign_up_refused" | "sign_up_sent" | "signed_in"
+  | "signed_out_elsewhere" | "signed_out_everywhere" | "stale" | "stalled" | "throttled"
   | "too_many_codes" | "too_many_guesses" | "too_many_wrong_answers" | "too_many_wrong_codes"
   | "too_soon" | "trigger_refused" | "unknown_challenge" | "unreachable" | "username_missing"
-  | "username_refused" | "username_taken" | "wrong_answer" | "wrong_code" | "wrong_credentials";
+  | "username_refused" | "username_taken" | "wrong_answer" | "wrong_code" | "wrong_credentials"
+  | "wrong_password";
 
 /** Code of a problem: the server's, or the module's own. */
 export type ProblemCode =
@@ -180,6 +187,8 @@ interface StepParts {
   readonly new_codes_left: number | null;
   /** Argument of `passkey()`. */
   readonly passkey_options: string | null;
+  /** Argument of `passkey()` for a new passkey of a user who is signed in. */
+  readonly passkey_creation: string | null;
   /** Where the browser goes to sign in with an identity provider. */
   readonly authorize_url: string | null;
   /** Secret for an authenticator app: base32 to be typed, and a URI to be drawn as a QR code. */
@@ -317,6 +326,95 @@ export type SignInEvent = { context?: EventContext } & (
 
 /** The event of one type. */
 export type EventOf<Type extends EventType> = Extract<SignInEvent, { type: Type }>;
+
+/** Events of a user who is signed in, and the names of their fields. */
+interface AccountFieldNames {
+  submit_code: "code";
+  submit_passkey: "credential";
+  request_new_code: never;
+  add_authenticator: "name";
+  submit_address: "attribute" | "address";
+  add_passkey: never;
+  use_factor: "factor" | "use";
+  change_password: "password" | "new_password";
+  remove_passkey: "key";
+  forget_device: "key";
+  sign_out_everywhere: never;
+  delete_account: never;
+  cancel: never;
+}
+
+/** Type of an event with which a user changes the account. */
+export type AccountEventType = keyof AccountFieldNames;
+
+/** Something that the user can do with the account; a union, by `event`. */
+export type AccountAction = {
+  [Type in AccountEventType]: Omit<Action, "event" | "fields"> & {
+    readonly event: Type;
+    readonly fields: readonly Field<AccountFieldNames[Type]>[];
+  };
+}[AccountEventType];
+
+/** Where a change of the account is. Those of the last line have a call to Cognito under way. */
+export type AccountState =
+  | "managing" | "confirming_authenticator" | "confirming_address" | "registering_passkey" | "closed"
+  | "requesting_setup" | "checking_setup" | "changing";
+
+/** The current step of a change of the account. */
+export interface AccountStep extends StepParts {
+  readonly state: AccountState;
+  readonly actions: readonly AccountAction[];
+  readonly events: readonly AccountEventType[];
+}
+
+/** What the user does with the account: `POST <prefix>/account/events`, with the step's `version`. */
+export type AccountEvent = { version: number; context?: EventContext } & (
+  | { type: "submit_code"; code: string; remember_device?: boolean }
+  | { type: "submit_passkey"; credential: string }
+  | { type: "request_new_code" }
+  | { type: "add_authenticator"; name?: string }
+  | { type: "submit_address"; attribute: "email" | "phone_number"; address: string }
+  | { type: "add_passkey" }
+  | {
+      type: "use_factor";
+      factor: "SMS_MFA" | "EMAIL_OTP" | "SOFTWARE_TOKEN_MFA";
+      use?: "preferred" | "enabled" | "off";
+    }
+  | { type: "change_password"; password?: string | null; new_password: string }
+  | { type: "remove_passkey"; key: string }
+  | { type: "forget_device"; key: string }
+  | { type: "sign_out_everywhere" }
+  | { type: "delete_account" }
+  | { type: "cancel" }
+);
+
+/** What an account has. */
+export interface AccountOverview {
+  readonly username: string;
+  /** By attribute: those that the app client may read. */
+  readonly addresses: Readonly<Record<string, string>>;
+  readonly verified: readonly ("email" | "phone_number")[];
+  readonly second_factors: readonly ("SMS_MFA" | "EMAIL_OTP" | "SOFTWARE_TOKEN_MFA")[];
+  readonly preferred: "SMS_MFA" | "EMAIL_OTP" | "SOFTWARE_TOKEN_MFA" | null;
+  readonly passkeys: readonly {
+    readonly key: string;
+    readonly name: string;
+    readonly created_at: string | null;
+  }[];
+  readonly devices: readonly {
+    readonly key: string;
+    readonly name: string;
+    readonly last_signed_in_at: string | null;
+  }[];
+  /** Null if the app client cannot tell. */
+  readonly has_password: boolean | null;
+}
+
+/** The answer to `GET <prefix>/account`. */
+export interface Account {
+  readonly account: AccountOverview;
+  readonly step: AccountStep;
+}
 
 /** The user who is signed in. */
 export interface User {

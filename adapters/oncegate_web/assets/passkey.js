@@ -4,29 +4,54 @@ const bytes = (text) =>
 const text = (buffer) =>
   btoa(String.fromCharCode(...new Uint8Array(buffer)))
     .replace(/\+/g, "-").replace(/\//g, "_").replace(/=+$/, "");
+const withBytes = (list) => (list || []).map((one) => ({ ...one, id: bytes(one.id) }));
 
-export const passkey = async (json) => {
-  const options = JSON.parse(json);
+const create = (options) => {
+  const publicKey = PublicKeyCredential.parseCreationOptionsFromJSON
+    ? PublicKeyCredential.parseCreationOptionsFromJSON(options)
+    : {
+        ...options,
+        challenge: bytes(options.challenge),
+        user: { ...options.user, id: bytes(options.user.id) },
+        excludeCredentials: withBytes(options.excludeCredentials),
+      };
+  return navigator.credentials.create({ publicKey });
+};
+
+const get = (options) => {
   const publicKey = PublicKeyCredential.parseRequestOptionsFromJSON
     ? PublicKeyCredential.parseRequestOptionsFromJSON(options)
     : {
         ...options,
         challenge: bytes(options.challenge),
-        allowCredentials: (options.allowCredentials || []).map((one) => ({ ...one, id: bytes(one.id) })),
+        allowCredentials: withBytes(options.allowCredentials),
       };
-  const made = /** @type {any} */ (await navigator.credentials.get({ publicKey }));
+  return navigator.credentials.get({ publicKey });
+};
+
+// Options with parameters of a key are those of a new passkey.
+export const passkey = async (json) => {
+  const options = JSON.parse(json);
+  const made = /** @type {any} */ (await (options.pubKeyCredParams ? create : get)(options));
   if (made.toJSON) return JSON.stringify(made.toJSON());
-  const { authenticatorData, clientDataJSON, signature, userHandle } = made.response;
+  const { authenticatorData, clientDataJSON, signature, userHandle, attestationObject } = made.response;
+  const response = attestationObject
+    ? {
+        attestationObject: text(attestationObject),
+        clientDataJSON: text(clientDataJSON),
+        transports: made.response.getTransports?.() || [],
+      }
+    : {
+        authenticatorData: text(authenticatorData),
+        clientDataJSON: text(clientDataJSON),
+        signature: text(signature),
+        userHandle: userHandle ? text(userHandle) : null,
+      };
   return JSON.stringify({
     id: made.id,
     rawId: text(made.rawId),
     type: made.type,
     clientExtensionResults: made.getClientExtensionResults(),
-    response: {
-      authenticatorData: text(authenticatorData),
-      clientDataJSON: text(clientDataJSON),
-      signature: text(signature),
-      userHandle: userHandle ? text(userHandle) : null,
-    },
+    response,
   });
 };

@@ -25,13 +25,13 @@ from django.http import HttpRequest
 from django.middleware.csrf import rotate_token
 from django.utils.functional import SimpleLazyObject
 
-from oncegate_web._signals import CodeSent, SessionBegan, SessionEnded, SignInFailed
+from oncegate_web._signals import AccountChanged, CodeSent, SessionBegan, SessionEnded, SignInFailed
 from oncegate_web._user import Session, User
 from oncegate_web._web import UNAVAILABLE, WebSignIn
 from oncegate_web.django._aliases import aliases, web_sign_in
 from oncegate_web.django._current import current_user
 from oncegate_web.django._requests import Seen, guarding, seen_of
-from oncegate_web.django.signals import code_sent, session_ended
+from oncegate_web.django.signals import account_changed, code_sent, session_ended
 from oncegate_web.http import Fields, Request, Response
 
 LINK = "_oncegate_session"
@@ -205,6 +205,10 @@ def follow(request: HttpRequest, alias: str, asked: Request, answer: Response) -
                     request=request,
                     username=signal.username,
                     medium=signal.medium,
+                )
+            case AccountChanged():
+                account_changed.send(
+                    sender=WebSignIn, request=request, user=signal.user, change=signal.change
                 )
     if began is not None:
         return _begun(request, seen, alias, asked, answer, began)

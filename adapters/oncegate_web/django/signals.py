@@ -14,3 +14,7 @@ code_sent = Signal()
 session_ended = Signal()
 """A session at Cognito has ended, and its tokens were revoked. Arguments: ``request``, ``user`` (an
 `oncegate_web.User`)."""
+
+account_changed = Signal()
+"""Cognito has accepted a change that a user made on the account's page. Arguments: ``request``, ``user``
+(an `oncegate_web.User`), ``change``, such as ``password_was_changed``."""

@@ -100,7 +100,7 @@ def router_of(auth: OncegateAuth) -> APIRouter:
     """Return the routes for FastAPI: the API with its schemas, the pages outside the document."""
     router = APIRouter(tags=[auth.web.name], lifespan=auth.lifespan, route_class=_PageRoute)
     answer = Pages(auth).answer
-    for operation in operations():
+    for operation in operations(account=auth.web.has_account):
         router.add_api_route(
             operation.path,
             answer,
@@ -123,5 +123,6 @@ def router_of(auth: OncegateAuth) -> APIRouter:
 def routes_of(auth: OncegateAuth) -> list[BaseRoute]:
     """Return the routes for Starlette."""
     pages = Pages(auth)
-    paths = {operation.path: f"api-{operation.name}" for operation in operations()} | _PAGES
+    of_api = operations(account=auth.web.has_account)
+    paths = {operation.path: f"api-{operation.name}" for operation in of_api} | _PAGES
     return [Route(path, pages, name=f"{auth.web.name}:{name}") for path, name in paths.items()]

@@ -18,7 +18,7 @@ from oncegate_web.http import JSON, PROBLEM
 
 _REF = "#/components/schemas/"
 
-_ALONGSIDE = ("Event", "Problem")
+_ALONGSIDE = {"Step": ("Event", "Problem"), "AccountStep": ("AccountEvent",)}
 """Schemas that no response in JSON has. They are in the document if something there refers to them."""
 
 
@@ -35,20 +35,18 @@ class _Schema(BaseModel):
         name = cls.__name__.removeprefix(_PREFIX)
         fields = handler.resolve_ref_schema(handler(core)).get("properties", {})
         schema: dict[str, Any] = _renamed(_schemas()[name])
-        if name == "Step":
-            schema |= {f"x-{one.lower()}": fields[one] for one in _ALONGSIDE}
-        return schema
+        return schema | {f"x-{one.lower()}": fields[one] for one in _ALONGSIDE.get(name, ())}
 
 
 @cache
 def _schemas() -> dict[str, Any]:
-    found: dict[str, Any] = document("")["components"]["schemas"]
+    found: dict[str, Any] = document("", account=True)["components"]["schemas"]
     return found
 
 
 @cache
 def _model(name: str) -> Any:
-    refers_to = _references(_schemas()[name]) | (set(_ALONGSIDE) if name == "Step" else set())
+    refers_to = _references(_schemas()[name]) | set(_ALONGSIDE.get(name, ()))
     fields: dict[str, Any] = {one: (_model(one), ...) for one in sorted(refers_to)}
     return create_model(f"{_PREFIX}{name}", __base__=_Schema, **fields)
 

@@ -14,6 +14,7 @@ try:
     from oncegate_web.flask._extension import Oncegate
     from oncegate_web.flask._guards import Guards
     from oncegate_web.flask._signals import (
+        account_changed,
         code_sent,
         user_logged_in,
         user_logged_out,
@@ -60,6 +61,7 @@ __all__ = [
     "Guards",
     "Oncegate",
     "Unavailable",
+    "account_changed",
     "auth_required",
     "code_sent",
     "current_user",

@@ -11,7 +11,14 @@ from flask import current_app, session
 
 from oncegate.adapters import logger
 from oncegate_web._about import about
-from oncegate_web._signals import CodeSent, SessionBegan, SessionEnded, Signal, SignInFailed
+from oncegate_web._signals import (
+    AccountChanged,
+    CodeSent,
+    SessionBegan,
+    SessionEnded,
+    Signal,
+    SignInFailed,
+)
 from oncegate_web.flask._mounted import Mounted
 from oncegate_web.flask._users import Visitor, be
 
@@ -27,6 +34,11 @@ user_login_failed = _ALL.signal(
 )
 code_sent = _ALL.signal(
     "code-sent", "Sent if Cognito has sent a code, with ``username`` and ``medium``, such as SMS."
+)
+account_changed = _ALL.signal(
+    "account-changed",
+    "Sent if Cognito has accepted a change that a user made on the account's page, with ``user`` (an "
+    "`oncegate_web.User`) and ``change``, such as ``password_was_changed``.",
 )
 
 _OF_FLASK_LOGIN = {"_user_id", "_fresh", "_id", "_remember", "_remember_seconds"}
@@ -56,6 +68,8 @@ def deliver(sign_in: Mounted, signals: list[Signal], *, by: By = "pages") -> Non
                 _send(user_login_failed, sign_in, username=username, code=code)
             case CodeSent(username=username, medium=medium):
                 _send(code_sent, sign_in, username=username, medium=medium)
+            case AccountChanged(user=user, change=change):
+                _send(account_changed, sign_in, user=user, change=change)
 
 
 def _ended(sign_in: Mounted, signal: SessionEnded, by: By) -> None:
@@ -92,7 +106,7 @@ def forget_data_of_session() -> None:
         session.pop(key)
 
 
-def _send(signal: Any, sign_in: Mounted, **more: str) -> None:
+def _send(signal: Any, sign_in: Mounted, **more: Any) -> None:
     with _told(signal.name):
         signal.send(_app(), oncegate=sign_in.extension.name, **more)
 

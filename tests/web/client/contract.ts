@@ -1,7 +1,7 @@
 // The types of oncegate.d.ts and those made of the OpenAPI document say the same.
 
 import type {
-  Action, Choice, EventContext, EventOf, EventType, Field, ListedSession, Medium, Message, OwnTexts, PasswordRule, Problem,
+  Account, AccountAction, AccountEvent, AccountOverview, AccountState, Action, Choice, EventContext, EventOf, EventType, Field, ListedSession, Medium, Message, OwnTexts, PasswordRule, Problem,
   ProblemCode, SignInEvent, Status, Step, User,
 } from "oncegate";
 import type { components, paths } from "./schema";
@@ -70,3 +70,13 @@ type SameMembers = {
 };
 check<Agree<EventContext, Schemas["EventContext"]>>();
 check<Same<SameMembers, { [Type in EventType]: true }>>();
+
+// The account.
+check<Agree<Account["account"], Schemas["AccountOverview"]>>();
+check<Same<AccountOverview["verified"][number], Schemas["AccountOverview"]["verified"][number]>>();
+check<Same<AccountOverview["preferred"], Schemas["AccountOverview"]["preferred"]>>();
+check<Same<AccountState, Schemas["AccountState"]>>();
+check<Agree<Omit<Account["step"], "actions">, Omit<Schemas["AccountStep"], "actions">>>();
+check<Same<AccountAction["event"], Schemas["AccountEvent"]["type"]>>();
+declare const change: AccountEvent;
+export const changed: Schemas["AccountEvent"] = change;

@@ -1,0 +1,135 @@
+"""`AccountApi`: the JSON API of the account (``/account``), beside that of the sign-in."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from oncegate import InvalidInput, InvalidToken, Step
+from oncegate.account import AccountEvent, AccountOverview
+from oncegate.adapters import InvalidEvent, message, parse_account_event
+from oncegate_web._account import OFFERS, AccountSite
+from oncegate_web._context import BrowserContext
+from oncegate_web._openapi import document
+from oncegate_web._user import User
+from oncegate_web.api import _MAX_VERSION, Api, _no_such_flow, _not_signed_in, _patience
+from oncegate_web.http import JSON, Request, Response, as_json, problem
+
+
+class AccountApi(Api):
+    """The routes of the JSON API of a sign-in whose users change their accounts."""
+
+    _site: AccountSite
+
+    def respond(self, request: Request) -> Response:
+        """Answer one request. Errors are problems (RFC 9457)."""
+        methods = {
+            "/account": {"GET": self._account},
+            "/account/offer": {"GET": self._offer},
+            "/account/events": {"POST": self._change},
+        }.get(request.path)
+        if methods is None:
+            return super().respond(request)
+        answer = methods.get("GET" if request.method == "HEAD" else request.method)
+        if answer is None:
+            response = problem(405, "wrong_method", "Method Not Allowed")
+            response.headers["Allow"] = ", ".join(methods)
+            return response
+        user = self._site.user_of(request)
+        return answer(request, user) if user else _not_signed_in()
+
+    def _openapi(self, request: Request) -> Response:
+        return as_json(document(request.prefix, account=True))
+
+    def _account(self, request: Request, user: User) -> Response:
+        made = Response()
+        step = self._site.account_step(request, made, user, _patience(request))
+        has = self._site.overview(request, made, user)
+        if has is None:
+            response = _not_signed_in()
+        else:
+            response = as_json({"account": _overview(has), "step": self._as_json(request, step)})
+        response.cookies = made.cookies
+        return response
+
+    def _offer(self, request: Request, user: User) -> Response:
+        return as_json({"offers": [OFFERS[one] for one in self._site.offers(request, user)]})
+
+    def _change(self, request: Request, user: User) -> Response:
+        if request.headers.get("content-type", "").partition(";")[0].strip().lower() != JSON:
+            return problem(415, "not_json", "Unsupported Media Type", f"send {JSON}")
+        made = Response()
+        try:
+            event, version, browser = self._account_event_of(request.body.bytes)
+        except InvalidInput as error:
+            return self._invalid_change(request, user, error)
+        try:
+            step = self._site.change_account(request, made, user, event, version, browser)
+        except InvalidInput:
+            return _no_such_flow()
+        except InvalidToken:
+            return _not_signed_in()
+        response = self._step(request, step)
+        response.cookies, response.removes_session = made.cookies, made.removes_session
+        return response
+
+    def _account_event_of(self, body: bytes) -> tuple[AccountEvent, int, BrowserContext]:
+        """Return the event, the version of its step, and what came with it."""
+        try:
+            data = json.loads(body)
+        except (ValueError, RecursionError):
+            raise InvalidInput("not JSON") from None
+        if not isinstance(data, dict):
+            raise InvalidInput("an event is a JSON object")
+        version = data.pop("version", None)
+        if not (type(version) is int and 0 <= version <= _MAX_VERSION):
+            raise InvalidInput(
+                "version: an integer is required, that of the step which the event answers"
+            )
+        browser = self._site.contexts.of_json(data.pop("context", None))
+        return parse_account_event(data), version, browser
+
+    def _invalid_change(self, request: Request, user: User, error: InvalidInput) -> Response:
+        """Answer an event that cannot be sent: a mistyped code is a step with a reason."""
+        fields = error.fields if isinstance(error, InvalidEvent) else {}
+        if set(fields) == {"code"}:
+            made = Response()
+            step: Step = self._site.account_step(request, made, user)
+            reason = message("invalid_input", field="code")
+            response = self._step(request, step.model_copy(update={"reason": reason}))
+            response.cookies = made.cookies
+            return response
+        texts = {
+            name: f"notice.field_{'missing' if why == 'missing' else 'invalid'}"
+            for name, why in fields.items()
+        }
+        return problem(422, "invalid_event", "Unprocessable Content", str(error), texts)
+
+
+def _overview(has: AccountOverview) -> dict[str, Any]:
+    return {
+        "username": has.username,
+        "addresses": dict(has.addresses),
+        "verified": sorted(has.verified),
+        "second_factors": [str(one) for one in has.second_factors],
+        "preferred": str(has.preferred) if has.preferred else None,
+        "passkeys": [
+            {
+                "key": one.key,
+                "name": one.name,
+                "created_at": one.created_at.isoformat() if one.created_at else None,
+            }
+            for one in has.passkeys
+        ],
+        "devices": [
+            {
+                "key": one.key,
+                "name": one.name,
+                "last_signed_in_at": (
+                    one.last_signed_in_at.isoformat() if one.last_signed_in_at else None
+                ),
+            }
+            for one in has.devices
+        ],
+        "has_password": has.has_password,
+    }

@@ -1,0 +1,689 @@
+"""The account's page and its JSON API, in each framework, at a sandbox that counts messages.
+
+Everything is double-clicked and reloaded.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import httpx
+import pyotp
+import pytest
+from tests.walks.authenticator import Authenticator
+from tests.web.example_apps import client_of, web_at, web_for
+from tests.web.pages import PageReader, Visit
+
+from oncegate import Misconfigured, PasswordPolicy
+from oncegate.adapters import SystemClock
+from oncegate.testing import ScriptedTransport
+from oncegate_sandbox import PoolSeed, Sandbox, Seed, UserSeed
+
+FAY = {"username": "fay", "password": "Correct-horse-6"}
+GIL = {"username": "gil", "password": "Correct-horse-7"}
+NEW = "Better-horse-66"
+PAGE = "/auth/account"
+JSON = {"accept": "application/json"}
+
+
+class Later(SystemClock):
+    """The system's clock, and as much later as a test needs."""
+
+    ahead = 0.0
+
+    def now(self) -> float:
+        return super().now() + self.ahead
+
+
+class Account:
+    """A user's browser on the account's page."""
+
+    def __init__(self, sandbox: Sandbox, client: httpx.Client, changes: list[str]) -> None:
+        self.sandbox, self.changes, self.client = sandbox, changes, client
+        self.visit = Visit(client, PAGE)
+
+    @property
+    def page(self) -> PageReader:
+        return self.visit.page
+
+    @property
+    def at(self) -> str:
+        """Path and query of the page that is shown."""
+        assert self.visit.response is not None
+        url = self.visit.response.url
+        return f"{url.path}?{url.query.decode()}" if url.query else url.path
+
+    @property
+    def messages(self) -> int:
+        return len(self.sandbox.messages())
+
+    @property
+    def secret(self) -> str:
+        """The secret for an authenticator app that the page shows."""
+        (secret,) = set(re.findall(r"secret=([A-Z2-7]+)", self.visit.shown()))
+        return secret
+
+    @property
+    def totp(self) -> str:
+        return pyotp.TOTP(self.secret).now()
+
+    @property
+    def code(self) -> str:
+        return self.sandbox.messages()[-1].code
+
+    def sign_in(self, **who: str) -> None:
+        """Sign in by the page, which leads to the account."""
+        self.visit.open()
+        response = self.visit.post(
+            self.page.forms["submit-password"].action,
+            {**self.page.forms["submit-password"].values, **(who or FAY)},
+        )
+        assert response.status_code == 303, response.text
+        assert response.headers["location"].startswith(PAGE)
+        self.open()
+
+    def open(self, query: str = "") -> str:
+        return self.visit._shown(self.client.get(PAGE + query))
+
+    def do(self, form: str, **fields: str) -> str:
+        """Fill in a form and click its button twice; then reload the page."""
+        found = self.page.forms[form]
+        self.visit.last = found.action, {**found.values, **fields}
+        first = self.visit.say_again()
+        assert self.visit.say_again() == first
+        assert self.visit._shown(self.client.get(self.at)) == first
+        return first
+
+    def again(self) -> str:
+        return self.visit.say_again()
+
+    def has(self) -> dict[str, Any]:
+        found: dict[str, Any] = self.client.get(PAGE, headers=JSON).json()["account"]
+        return found
+
+
+@contextmanager
+def account_of(
+    framework: str,
+    *,
+    pool: dict[str, Any] | None = None,
+    who: dict[str, Any] | None = None,
+    **more: Any,
+) -> Iterator[Account]:
+    users = tuple(UserSeed.model_validate(one) for one in (who or FAY, GIL))
+    with Sandbox(Seed(pool=PoolSeed.model_validate(pool or {}), users=users)) as sandbox:
+        changes: list[str] = []
+        hook = lambda changed, request: changes.append(changed.change)  # noqa: E731
+        web = web_at(sandbox, account=True, on_account_changed=hook, **more)
+        with client_of(framework, web) as client:
+            yield Account(sandbox, client, changes)
+
+
+@pytest.fixture(params=["server", "cookie"])
+def account(request: pytest.FixtureRequest, framework: str) -> Iterator[Account]:
+    with account_of(framework, sessions=request.param) as made:
+        made.sign_in()
+        yield made
+
+
+def another_browser(account: Account) -> Account:
+    client = httpx.Client(
+        transport=account.client._transport,
+        base_url=account.client.base_url,
+        headers={"accept": "text/html", "accept-language": "en"},
+    )
+    return Account(account.sandbox, client, account.changes)
+
+
+def is_signed_in(account: Account) -> bool:
+    return account.client.get("/orders").status_code == 200
+
+
+def test_without_an_account_page_there_is_none(framework: str) -> None:
+    web = web_for(ScriptedTransport())
+    with client_of(framework, web) as client:
+        assert client.get(PAGE).status_code == 404
+        assert client.get(PAGE, headers=JSON).status_code == 404
+        assert client.post(f"{PAGE}/events", json={}, headers=JSON).status_code == 404
+
+
+def test_nobody_is_asked_to_sign_in_first(framework: str) -> None:
+    with account_of(framework) as account:
+        answer = account.client.get(f"{PAGE}?for=change_password")
+        assert answer.status_code == 303
+        target = urlsplit(answer.headers["location"])
+        assert target.path == "/auth/"
+        assert parse_qs(target.query)["next"] == [f"{PAGE}?for=change_password"]
+        assert account.client.get(PAGE, headers=JSON).status_code == 401
+        posted = account.client.post(f"{PAGE}/events", json={"type": "add_passkey"}, headers=JSON)
+        assert posted.status_code == 401
+        assert account.client.post(PAGE, data={"_event": "delete_account"}).status_code == 303
+        assert not list(account.client.cookies.jar)
+
+
+def test_page_shows_what_the_account_has(account: Account) -> None:
+    assert account.page.heading == "Your account"
+    assert "fay" in account.page.text
+    assert account.page.state == "managing"
+    assert "This browser" in account.page.text
+    assert account.has() == {
+        "username": "fay",
+        "addresses": {},
+        "verified": [],
+        "second_factors": [],
+        "preferred": None,
+        "passkeys": [],
+        "devices": [],
+        "has_password": True,
+    }
+
+
+def test_page_of_a_user_who_is_signed_in_leads_to_the_account(framework: str) -> None:
+    with account_of(framework) as account:
+        account.sign_in()
+        account.visit._shown(account.client.get("/auth/"))
+        assert account.visit.follow("Your account") == "managing"
+    with client_of(framework, web_for(ScriptedTransport())) as client:
+        assert "account" not in client.get("/auth/").text
+
+
+def test_authenticator_is_added_once(account: Account) -> None:
+    account.visit.follow("Add an authenticator app")
+    assert account.do("add-authenticator", name="Phone") == "confirming_authenticator"
+    secret = account.secret
+    assert account.do("submit-code", code="000000") == "confirming_authenticator"
+    assert "That code is incorrect." in account.page.text
+    assert account.secret == secret
+    assert account.do("submit-code", code=account.totp) == "managing"
+    assert "Your authenticator app is set up." in account.page.text
+    assert account.has()["second_factors"] == ["SOFTWARE_TOKEN_MFA"]
+    assert account.changes == ["authenticator_added"]
+    assert account.sandbox.calls()["AssociateSoftwareToken"] == 1
+    assert account.sandbox.calls()["VerifySoftwareToken"] == 2
+
+
+def test_setup_can_be_given_up(account: Account) -> None:
+    account.visit.follow("Add an authenticator app")
+    account.do("add-authenticator")
+    assert account.do("cancel") == "managing"
+    assert "Add an authenticator app" in account.page.links
+    assert account.changes == []
+
+
+def test_address_gets_one_code_and_becomes_a_factor(account: Account) -> None:
+    account.open("?for=submit_address&attribute=phone_number")
+    assert account.page.heading == "Your phone number"
+    assert account.do("submit-address", address="+1 555 000 7777") == "confirming_address"
+    assert account.messages == 1
+    assert account.sandbox.messages()[0].destination == "+15550007777"
+    assert "+*******7777" in account.page.text
+    assert account.do("submit-code", code="000000") == "confirming_address"
+    assert account.do("submit-code", code=account.code) == "managing"
+    assert account.messages == 1
+    assert account.has()["verified"] == ["phone_number"]
+    assert account.do("use-factor-SMS_MFA-preferred") == "managing"
+    assert account.has()["preferred"] == "SMS_MFA"
+    assert account.do("use-factor-SMS_MFA-off") == "managing"
+    assert account.has()["second_factors"] == []
+    assert account.changes == ["address_verified", "factor_changed", "factor_changed"]
+    assert account.messages == 1
+
+
+def test_address_that_is_none_is_asked_for_again(account: Account) -> None:
+    account.open("?for=submit_address&attribute=phone_number")
+    form = account.page.forms["submit-address"]
+    for address, text in (("", "Fill in this field."), ("555", "country code")):
+        answer = account.visit.post(form.action, {**form.values, "address": address})
+        shown = account.client.get(answer.headers["location"]) if answer.is_redirect else answer
+        assert text in shown.text, shown.text
+        assert shown.status_code in {200, 422}
+    assert account.messages == 0
+
+
+def test_password_is_changed_and_other_sessions_end(account: Account) -> None:
+    other = another_browser(account)
+    other.sign_in()
+    account.visit.follow("Change password")
+    assert account.do("change-password", password="wrong", new_password=NEW) == "managing"
+    assert "Your current password is incorrect." in account.page.text
+    assert account.page.heading == "Change password"
+    assert is_signed_in(other)
+    assert account.do("change-password", password=FAY["password"], new_password=NEW) == "managing"
+    assert "Your password was changed." in account.page.text
+    assert NEW not in account.visit.shown()
+    assert is_signed_in(account)
+    assert not is_signed_in(other)
+    assert account.changes == ["password_was_changed"]
+    other.sign_in(username="fay", password=NEW)
+    # A click that comes late ends no session that has begun since.
+    account.again()
+    assert is_signed_in(other)
+    assert account.sandbox.calls()["ChangePassword"] == 2
+
+
+def test_rules_of_a_new_password_are_shown(framework: str) -> None:
+    with account_of(framework, password_policy=PasswordPolicy(minimum_length=14)) as account:
+        account.sign_in()
+        account.visit.follow("Change password")
+        assert "At least 14 characters" in account.page.text
+
+
+def test_missing_passwords_are_marked(account: Account) -> None:
+    account.visit.follow("Change password")
+    form = account.page.forms["change-password"]
+    answer = account.visit.post(form.action, {**form.values, "password": "", "new_password": ""})
+    assert answer.status_code == 422
+    assert answer.text.count('aria-invalid="true"') == 2
+    assert account.sandbox.calls().get("ChangePassword", 0) == 0
+
+
+def test_passkey_is_removed_once(framework: str) -> None:
+    passkeys = [Authenticator().seed(), Authenticator().seed()]
+    with account_of(framework, who={**FAY, "passkeys": passkeys}) as account:
+        account.sign_in()
+        first, second = (one["key"] for one in account.has()["passkeys"])
+        assert account.do(f"remove-passkey-{first}") == "managing"
+        assert "The passkey was removed." in account.page.text
+        assert [one["key"] for one in account.has()["passkeys"]] == [second]
+        assert account.changes == ["passkey_removed"]
+        assert account.sandbox.calls()["DeleteWebAuthnCredential"] == 1
+
+
+def test_device_is_forgotten_once(framework: str) -> None:
+    who = {**FAY, "phone_number": "+15550001234", "mfa": ["SMS_MFA"]}
+    with account_of(framework, who=who, pool={"device_tracking": "always"}) as account:
+        account.visit.open()
+        account.visit.say("submit_password", **FAY)
+        account.visit.say("submit_code", code=account.code)
+        account.open()
+        (device,) = account.has()["devices"]
+        assert account.do(f"forget-device-{device['key']}") == "managing"
+        assert account.has()["devices"] == []
+        assert account.changes == ["device_was_forgotten"]
+        assert account.sandbox.calls()["ForgetDevice"] == 1
+
+
+def test_session_is_ended_from_the_page(account: Account) -> None:
+    other = another_browser(account)
+    other.sign_in()
+    account.open()
+    listed = account.client.get("/auth/sessions", headers=JSON).json()["sessions"]
+    (name,) = (one["name"] for one in listed if not one["is_current"])
+    assert account.do(f"end-session-{name}") == "managing"
+    assert not is_signed_in(other)
+    assert is_signed_in(account)
+
+
+def test_own_session_ends_like_a_sign_out(account: Account) -> None:
+    listed = account.client.get("/auth/sessions", headers=JSON).json()["sessions"]
+    assert account.do(f"end-session-{listed[0]['name']}") == "idle"
+    assert not is_signed_in(account)
+
+
+def test_sign_out_everywhere_ends_all_sessions(account: Account) -> None:
+    other = another_browser(account)
+    other.sign_in()
+    account.open()
+    assert account.do("sign-out-everywhere") == "idle"
+    assert not is_signed_in(account)
+    assert not is_signed_in(other)
+    assert account.changes == ["signed_out_everywhere"]
+    assert account.sandbox.calls()["GlobalSignOut"] == 1
+    assert [one.name for one in account.client.cookies.jar if "account" in one.name] == []
+
+
+def test_account_is_deleted_once(account: Account) -> None:
+    account.visit.follow("Delete account")
+    form = account.page.forms["delete-account"]
+    answer = account.visit.post(form.action, form.values)
+    assert answer.headers["location"] == "/auth/?notice=account_deleted"
+    shown = PageReader(account.client.get(answer.headers["location"]).text)
+    assert "Your account and its data were deleted." in shown.text
+    assert account.visit.post(form.action, form.values).status_code == 303
+    assert not is_signed_in(account)
+    assert account.changes == ["account_deleted"]
+    assert account.sandbox.calls()["DeleteUser"] == 1
+
+
+def test_second_click_without_the_first_answer_tells_the_same(framework: str) -> None:
+    """A browser drops the answer to a first click; its second one has the old cookies."""
+    with account_of(framework) as account:
+        account.sign_in()
+        account.visit.follow("Delete account")
+        form = account.page.forms["delete-account"]
+        cookies = dict(account.client.cookies)
+        account.visit.post(form.action, form.values)
+        account.client.cookies.update(cookies)
+        again = account.visit.post(form.action, form.values)
+        assert again.headers["location"] == "/auth/?notice=account_deleted"
+
+
+def test_form_without_its_token_changes_nothing(account: Account) -> None:
+    account.visit.follow("Delete account")
+    form = account.page.forms["delete-account"]
+    for token in ("", "0" * 24):
+        answer = account.visit.post(form.action, {**form.values, "_token": token})
+        assert answer.headers["location"] == f"{PAGE}?notice=page_outdated"
+    other_site = {"origin": "https://evil.example", "sec-fetch-site": "cross-site"}
+    assert account.client.post(PAGE, data=form.values, headers=other_site).status_code == 403
+    event = {"type": "delete_account", "version": 0}
+    posted = account.client.post(f"{PAGE}/events", json=event, headers=other_site)
+    assert posted.status_code == 403
+    assert account.client.post(f"{PAGE}/events", data=form.values, headers=JSON).status_code == 415
+    assert is_signed_in(account)
+    assert account.changes == []
+
+
+def test_flow_of_another_user_of_the_browser_is_not_taken_up(account: Account) -> None:
+    account.open("?for=submit_address&attribute=phone_number")
+    account.do("submit-address", address="+15550007777")
+    form = account.page.forms["submit-code"]
+    assert account.client.delete("/auth/session").status_code == 204
+    account.sign_in(**GIL)
+    assert account.page.state == "managing"
+    answer = account.visit.post(form.action, {**form.values, "code": account.code})
+    assert answer.headers["location"] == f"{PAGE}?notice=page_outdated"
+    assert account.has()["verified"] == []
+    account.open()
+    assert account.page.state == "managing"
+    assert account.messages == 1
+
+
+def test_two_tabs_share_one_flow(account: Account) -> None:
+    account.open("?for=submit_address&attribute=phone_number")
+    first = account.page.forms["submit-address"]
+    account.open("?for=submit_address&attribute=email")
+    second = account.page.forms["submit-address"]
+    account.visit.post(first.action, {**first.values, "address": "+15550007777"})
+    account.visit.post(second.action, {**second.values, "address": "fay@example.com"})
+    assert account.messages == 1
+    account.open()
+    assert account.page.state == "confirming_address"
+    assert "7777" in account.page.text
+
+
+def test_change_in_an_outdated_tab_is_not_called_done(account: Account) -> None:
+    account.visit.follow("Change password")
+    outdated = account.page.forms["change-password"]
+    account.open("?for=add_authenticator")
+    account.do("add-authenticator")
+    account.do("submit-code", code=account.totp)
+    values = {**outdated.values, "password": FAY["password"], "new_password": NEW}
+    answer = account.visit.post(outdated.action, values)
+    assert answer.headers["location"] == f"{PAGE}?notice=page_outdated"
+    assert account.sandbox.calls().get("ChangePassword", 0) == 0
+
+
+def test_token_that_was_revoked_meanwhile_ends_the_session(account: Account) -> None:
+    other = another_browser(account)
+    other.sign_in()
+    other.do("sign-out-everywhere")
+    answer = account.client.get(PAGE)
+    assert answer.status_code == 303
+    assert urlsplit(answer.headers["location"]).path == "/auth/"
+    assert not is_signed_in(account)
+
+
+@contextmanager
+def _old_sign_in(framework: str, **more: Any) -> Iterator[Account]:
+    clock = Later()
+    with account_of(framework, clock=clock, **more) as account:
+        account.sign_in()
+        account.sandbox.advance(400)
+        clock.ahead = 400
+        yield account
+
+
+@pytest.mark.parametrize(
+    "query", ["?for=change_password", "?for=submit_address&attribute=phone_number"]
+)
+def test_old_sign_in_leads_to_a_new_one_and_back(framework: str, query: str) -> None:
+    with _old_sign_in(framework) as account:
+        assert account.open() == "managing"  # to look at it needs none
+        assert account.open(query) == "idle"
+        assert "Sign in again to make this change." in account.page.text
+        form = account.page.forms["submit-password"]
+        answer = account.visit.post(form.action, {**form.values, **FAY})
+        assert answer.headers["location"] == f"{PAGE}{query}"
+        assert account.open(query) == "managing"
+        assert set(account.page.forms) & {"change-password", "submit-address"}
+
+
+def test_button_after_an_old_sign_in_changes_nothing(framework: str) -> None:
+    clock = Later()
+    phone = {**FAY, "phone_number": "+15550001234"}
+    with account_of(framework, clock=clock, who=phone) as account:
+        account.sign_in()
+        form = account.page.forms["use-factor-SMS_MFA-preferred"]
+        account.sandbox.advance(400)
+        clock.ahead = 400
+        for _ in range(2):
+            answer = account.visit.post(form.action, form.values)
+            query = parse_qs(urlsplit(answer.headers["location"]).query)
+            assert query["again"] == ["1"]
+            assert query["next"] == [PAGE]
+        assert account.has()["second_factors"] == []
+        assert account.changes == []
+        event = {"type": "change_password", "version": 0, "password": "x", "new_password": NEW}
+        step = account.client.post(f"{PAGE}/events", json=event, headers=JSON).json()
+        assert step["reason"]["code"] == "sign_in_again"
+
+
+# ── JSON ──
+
+
+def test_program_changes_the_account(account: Account) -> None:
+    client = account.client
+    step = client.get(PAGE, headers=JSON).json()["step"]
+    assert step["state"] == "managing"
+    assert len(step["flow_id"]) == 32
+    event = {"type": "submit_address", "attribute": "email", "address": "fay@example.com"}
+    for _ in range(2):
+        answer = client.post(f"{PAGE}/events", json={**event, "version": 0}, headers=JSON)
+        step = answer.json()
+        assert step["state"] == "confirming_address", step
+    assert account.messages == 1
+    wrong = {"type": "submit_code", "version": step["version"], "code": "x"}
+    assert client.post(f"{PAGE}/events", json=wrong, headers=JSON).json()["reason"]["code"] == (
+        "invalid_input"
+    )
+    right = {**wrong, "code": account.code}
+    for _ in range(2):
+        step = client.post(f"{PAGE}/events", json=right, headers=JSON).json()
+        assert step["state"] == "managing"
+    assert account.has()["addresses"] == {"email": "fay@example.com"}
+    assert account.changes == ["address_verified"]
+    for bad in (b"{", b"[]", b'{"type": "add_passkey"}', b'{"type": "x", "version": 0}'):
+        headers = {**JSON, "content-type": "application/json"}
+        assert client.post(f"{PAGE}/events", content=bad, headers=headers).status_code == 422
+    deleted = {"type": "delete_account", "version": step["version"]}
+    step = client.post(f"{PAGE}/events", json=deleted, headers=JSON).json()
+    assert (step["state"], step["message"]["code"]) == ("closed", "account_deleted")
+    assert not is_signed_in(account)
+
+
+def test_wrong_method_says_which_are_right(account: Account) -> None:
+    answer = account.client.delete(f"{PAGE}", headers=JSON)
+    assert (answer.status_code, answer.headers["allow"]) == (405, "GET")
+    assert account.client.put(PAGE).status_code == 405
+
+
+# ── what is told ──
+
+
+def test_audit_has_one_line_for_each_change(
+    framework: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with (
+        account_of(framework, audit=True) as account,
+        caplog.at_level(logging.INFO, "oncegate.audit"),
+    ):
+        account.sign_in()
+        account.visit.follow("Change password")
+        caplog.clear()
+        account.do("change-password", password=FAY["password"], new_password=NEW)
+        lines = [json.loads(one) for one in caplog.messages]
+        changed = [one for one in lines if one.get("reason") == "password_was_changed"]
+        assert len(changed) == 1, lines
+        assert (changed[0]["source"], changed[0]["target"]) == ("changing", "managing")
+        assert NEW not in caplog.text
+        assert FAY["password"] not in caplog.text
+
+
+def test_no_address_has_a_secret(account: Account) -> None:
+    account.visit.follow("Add an authenticator app")
+    account.do("add-authenticator")
+    secret = account.secret
+    form = account.page.forms["submit-code"]
+    answer = account.visit.post(form.action, {**form.values, "code": "000000"})
+    cookies = [one.value or "" for one in account.client.cookies.jar]
+    for place in (form.action, answer.headers["location"], account.at):
+        assert secret not in place
+        assert not any(value in place for value in cookies)
+        assert form.values["_token"] not in place
+    flow = next(one.value or "" for one in account.client.cookies.jar if "_account." in one.name)
+    assert flow.partition(".")[0] not in account.visit.shown()
+
+
+def test_what_others_have_named_is_escaped(account: Account) -> None:
+    browser = another_browser(account)
+    browser.client.headers["user-agent"] = "<script>alert(1)</script>"
+    browser.sign_in()
+    account.open("?for=add_authenticator&attribute=%3Cscript%3E&notice=%3Cscript%3E")
+    assert "<script>" not in account.visit.shown()
+    account.open("?notice=%3Cscript%3E")
+    assert "<script>" not in account.visit.shown()
+    assert account.visit.response is not None
+    assert "frame-ancestors 'none'" in account.visit.response.headers["content-security-policy"]
+    assert account.visit.response.headers["cache-control"].startswith("no-store")
+
+
+def test_frameworks_send_a_signal_once_for_each_change(framework: str) -> None:
+    seen: list[tuple[str, str]] = []
+
+    def receive(sender: Any, **told: Any) -> None:
+        seen.append((told["user"].username, told["change"]))
+
+    with ExitStack() as connected, account_of(framework) as account:
+        if framework == "django":
+            from oncegate_web.django.signals import account_changed as of_django
+
+            of_django.connect(receive)
+            connected.callback(of_django.disconnect, receive)
+        elif framework == "flask":
+            from oncegate_web.flask import account_changed as of_flask
+
+            connected.enter_context(of_flask.connected_to(receive))
+        else:
+            pytest.skip("FastAPI has no signals: its applications use the hook")
+        account.sign_in()
+        account.visit.follow("Change password")
+        account.do("change-password", password=FAY["password"], new_password=NEW)
+        # Django's applications without its own users get no signals; the hook is called all the same.
+        assert seen == (
+            [] if framework == "django" and not seen else [("fay", "password_was_changed")]
+        )
+        assert account.changes == ["password_was_changed"]
+
+
+def test_wrong_answers_are_no_failed_sign_in(framework: str) -> None:
+    failed: list[Any] = []
+    hook = lambda told, request: failed.append(told)  # noqa: E731
+    with account_of(framework, on_sign_in_failed=hook) as account:
+        account.sign_in()
+        account.visit.follow("Change password")
+        account.do("change-password", password="wrong", new_password=NEW)
+        assert failed == []
+
+
+# ── offers ──
+
+
+def _offered(framework: str, **more: Any) -> Any:
+    return account_of(framework, offer=("authenticator", "passkey"), **more)
+
+
+def _to_offer(account: Account, after: str = "/orders") -> str:
+    """Sign in, and return where the browser is led."""
+    visit = Visit(account.client, f"/auth/?next={after}")
+    visit.open()
+    form = visit.page.forms["submit-password"]
+    answer = visit.post(form.action, {**form.values, **FAY})
+    location = account.client.get(answer.headers["location"])
+    assert answer.headers["location"] == f"{PAGE}/offer?next={after}"
+    account.visit.response, account.visit.page = location, PageReader(location.text)
+    return location.headers.get("location", "")
+
+
+def test_offer_is_made_once_and_leads_on(framework: str) -> None:
+    with _offered(framework) as account:
+        assert _to_offer(account) == ""
+        assert account.page.heading == "Add a second step?"
+        assert account.page.links["Not now"] == "/orders"
+        again = account.client.get(f"{PAGE}/offer?next=/orders")  # a reload
+        assert "Add a second step?" in again.text
+        account.client.delete("/auth/session")
+        assert _to_offer(account) == "/orders"
+        browser = another_browser(account)
+        assert _to_offer(browser) == "/orders"
+
+
+def test_offer_that_is_taken_leads_on(framework: str) -> None:
+    with _offered(framework) as account:
+        _to_offer(account)
+        form = account.page.forms["add-authenticator"]
+        account.visit.last = form.action, form.values
+        assert account.again() == "confirming_authenticator"
+        form = account.page.forms["submit-code"]
+        answer = account.visit.post(form.action, {**form.values, "code": account.totp})
+        assert answer.headers["location"] == "/orders"
+        assert account.client.get(f"{PAGE}/offer?next=/orders").headers["location"] == "/orders"
+
+
+def test_offer_is_made_again_after_the_time(framework: str) -> None:
+    clock = Later()
+    with _offered(framework, offer_every=86400, clock=clock) as account:
+        assert _to_offer(account) == ""
+        account.client.delete("/auth/session")
+        clock.ahead = 86500
+        account.sandbox.advance(86500)
+        assert _to_offer(account) == ""
+
+
+def test_user_with_a_second_factor_is_offered_nothing(framework: str) -> None:
+    who = {**FAY, "phone_number": "+15550001234", "mfa": ["SMS_MFA"]}
+    with _offered(framework, who=who) as account:
+        visit = Visit(account.client, "/auth/?next=/orders")
+        visit.open()
+        visit.say("submit_password", **FAY)
+        form = visit.page.forms["submit-code"]
+        answer = visit.post(form.action, {**form.values, "code": account.code})
+        assert account.client.get(answer.headers["location"]).headers["location"] == "/orders"
+
+
+def test_nobody_is_offered_anything(framework: str) -> None:
+    with _offered(framework) as account:
+        answer = account.client.get(f"{PAGE}/offer?next=https://evil.example/")
+        assert (answer.status_code, answer.headers["location"]) == (303, "/")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "why"),
+    [
+        ({"offer": ("passkey",)}, "need account=True"),
+        ({"on_account_changed": print}, "need account=True"),
+        ({"account": True, "offer": "passkey"}, "offer is a list"),
+        ({"account": True, "offer": ("sms",)}, "offer is a list"),
+        ({"account": True, "offer_every": 0}, "offer_every is a number"),
+        ({"account": True}, "no token service"),
+    ],
+)
+def test_settings_that_cannot_be_are_refused(wrong: dict[str, Any], why: str) -> None:
+    with pytest.raises(Misconfigured, match=why):
+        web_for(ScriptedTransport(), **wrong)
