@@ -85,15 +85,15 @@ here AS (
 """  # noqa: S608 - of constants
 _ANSWER = "is_standby, here.epoch, extract(epoch FROM clock_timestamp())::float8"
 # Arrays are written as text, for which psycopg has least to do.
-_LOAD = f"""
+_WANTED = "%(keys)s::text[]"
+_LOAD_ALL_OF = f"""
 WITH {_HERE}
 SELECT {_ANSWER}, key, version, sealed, expires_at, related FROM here LEFT JOIN oncegate_flows
-ON key = ANY (%(keys)s::text[])
+ON key = ANY ({{keys}})
 """  # noqa: S608 - of constants
-_LOAD_RELATED = f"""
-{_LOAD[: _LOAD.rindex(")")]} ||
-ARRAY (SELECT unnest(related) FROM oncegate_flows WHERE key = ANY (%(keys)s::text[])))
-"""  # noqa: S608 - of constants
+_LOAD = _LOAD_ALL_OF.format(keys=_WANTED)
+_RELATED = f"SELECT unnest(related) FROM oncegate_flows WHERE key = ANY ({_WANTED})"  # noqa: S608
+_LOAD_RELATED = _LOAD_ALL_OF.format(keys=f"{_WANTED} || ARRAY ({_RELATED})")
 
 # How change number {n} is saved, {if_allowed}. A row that is stored already was saved by an earlier
 # attempt, whose answer was lost. The condition is part of the write, because only there PostgreSQL sees
@@ -194,7 +194,7 @@ _MAX_LIFETIME = 1800.0
 
 
 class PostgresStore:
-    """Stores records in one table. A swap is one statement, one transaction and one round trip.
+    """Stores records in one table. Rows loaded or saved together take one round trip, one transaction.
 
     The store keeps nothing in the server's session, so PgBouncer can be in transaction mode. Nothing
     connects before the first use, and each process has its own connections: the store can be made

@@ -38,8 +38,8 @@ from oncegate_stores._redis_clients import parse_redis_url, reason_of
 #   removal. If the server's clock is more than a minute before that, it was set back, and flows that go
 #   on by the clock may be among the removed: the mark is replaced, too.
 #
-# A script runs atomically. KEYS: sorted set, rows. ARGV: a new mark, and more of each row; at first the
-# key of the first.
+# A script runs atomically. KEYS: the sorted set, then each row. ARGV: a new mark, the key of the first
+# row, and what the script takes beside that.
 _EPOCH = """
 local info = redis.call('INFO', 'replication')
 if not string.find(info, 'role:master', 1, true) then
@@ -62,8 +62,8 @@ end
 local epoch = string.sub(redis.sha1hex(replid .. mark), 1, 8)
 local answer = {epoch, time[1], time[2]}
 """
-# Of each row: key. At the end: prefix of the keys of related rows, or "" if they are not wanted. A row
-# has its related keys in the answer only if they were looked up.
+# ARGV after the mark: the key of each row, then the prefix of the keys of related rows, or "" if these
+# are not wanted. A row has its related keys in the answer only if they were looked up.
 _LOAD = f"""{_EPOCH}
 local seen = {{}}
 local related = {{}}
@@ -93,10 +93,10 @@ table.insert(answer, string.match(memory, '[\\r\\n]maxmemory:(%d+)') or '0')
 table.insert(answer, string.match(memory, 'maxmemory_policy:(%S+)') or 'noeviction')
 return answer
 """
-# Of each row: key, expected version, version, sealed, expires_at as text, in ms, epoch, related keys. A
-# missing row has version 0. If this very row is stored, the answer was lost: it is written again, so
-# that WAIT waits for it. The sorted set loses up to 10 expired keys for each that it gains; "swept" is
-# one of them at times.
+# ARGV after the mark, of each row: key, expected version, version, sealed, expires_at as text, in ms,
+# epoch, related keys. A missing row has version 0. If this very row is stored, the answer was lost: it
+# is written again, so that WAIT waits for it. The sorted set loses up to 10 expired keys for each that
+# it gains; "swept" is one of them at times.
 _SWAP = f"""{_EPOCH}
 for i = 2, #ARGV, 8 do
   local key, expected, version, sealed, expires_at, until_ms, wanted, related = unpack(ARGV, i, i + 7)

@@ -33,6 +33,7 @@ ROWS: dict[str, Callable[[bool], Iterable[Row]]] = {
 }
 PROGRAMS: dict[str, tuple[str, ...]] = {
     "redis": ("redis-server",),
+    "trips": ("redis-server",),
     "pending_redis": ("redis-server",),
     "web": ("redis-server",),
     "postgres": ("postgres",),

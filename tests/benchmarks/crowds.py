@@ -2,31 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import statistics
-import subprocess
 import sys
-import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Mapping
 
 import httpx
-from tests.benchmarks.side_by_side import Row
-from tests.benchmarks.sign_ins import RemoteSandbox
+from tests.benchmarks.side_by_side import Row, cpu_seconds_of
+from tests.benchmarks.sign_ins import RemoteSandbox, remote_sandbox
+from tests.benchmarks.visitors import USER_PASSWORD
 from tests.deployments.servers import ServerProcess
 from tests.servers import RedisServer, free_port
 
-PASSWORD_OF_ALL = "Correct-horse-1"
 BLOCK = 100
 """Steps that one figure is the mean of."""
-_USER = """
-[[users]]
-username = "user{number}"
-password = "{password}"
-phone_number = "+1555{number:07}"
-mfa = ["SMS_MFA"]
-"""
 
 
 class Served(ServerProcess):
@@ -46,13 +34,8 @@ class Served(ServerProcess):
         self.client = httpx.Client(base_url=self.url, headers={"x-forwarded-proto": "https"})
 
     def cpu_seconds(self) -> float:
-        """Return the CPU time of the process's threads, in seconds.
-
-        The scheduler counts nanoseconds, where `/proc/PID/stat` has ticks of 10 ms. A thread that has
-        ended is not in the sum; those of the servers here stay.
-        """
-        threads = Path(f"/proc/{self.pid}/task").glob("*/schedstat")
-        return sum(int(thread.read_text().split()[0]) for thread in threads) / 1e9
+        """Return the CPU time of the process, in seconds."""
+        return cpu_seconds_of(self.pid)
 
     def close(self) -> None:
         self.client.close()
@@ -66,7 +49,7 @@ def web(quick: bool) -> list[Row]:
     and another public address, because the default limits stop one user after ten codes.
     """
     rounds, block = (3, 20) if quick else (12, BLOCK)
-    with sandbox_with_users(rounds * block) as cognito, RedisServer() as server:
+    with remote_sandbox(rounds * block) as cognito, RedisServer() as server:
         ours, bare = (Served(kind, cognito, server.url) for kind in ("oncegate", "bare"))
         steps, calls = list[float](), list[float]()
         for number in range(rounds):
@@ -79,24 +62,6 @@ def web(quick: bool) -> list[Row]:
     words = (f"{1 / step:.0f} a second", f"{1 / call:.0f} a second")
     note = "one request at a time; default limits and listeners, another user and address each time"
     return [Row(what, *words, call / step, "≥ 0.65", call / step >= 0.65, note)]
-
-
-@contextmanager
-def sandbox_with_users(number: int) -> Iterator[RemoteSandbox]:
-    """Run a sandbox in its own process, with users ``user0``, ``user1`` … who get codes by SMS."""
-    users = (_USER.format(number=one, password=PASSWORD_OF_ALL) for one in range(number))
-    with tempfile.TemporaryDirectory() as folder:
-        seed = Path(folder) / "pool.toml"
-        seed.write_text("".join(users))
-        command = [sys.executable, "-m", "oncegate_cli", "sandbox", "--port", "0", "--json"]
-        with subprocess.Popen(
-            [*command, "--seed", str(seed)], stdout=subprocess.PIPE, text=True
-        ) as process:
-            assert process.stdout is not None
-            try:
-                yield RemoteSandbox(*json.loads(process.stdout.readline()).values())
-            finally:
-                process.terminate()
 
 
 def cpu_of_steps(served: Served, first: int, block: int) -> float:
@@ -127,7 +92,7 @@ def cpu_of_calls(served: Served, first: int, block: int) -> float:
 
 
 def _credentials(number: int) -> dict[str, str]:
-    return {"username": f"user{number}", "password": PASSWORD_OF_ALL}
+    return {"username": f"user{number}", "password": USER_PASSWORD}
 
 
 def _address(number: int) -> dict[str, str]:

@@ -80,12 +80,12 @@ class Clock:
 
     @contextmanager
     def left_out(self) -> Iterator[None]:
-        """Leave out what the block takes."""
-        began = self._read()
+        """Leave out what the block takes. A block may have others in it."""
+        before, began = self._left_out, self._read()
         try:
             yield
         finally:
-            self._left_out += self._read() - began
+            self._left_out = before + self._read() - began
 
 
 def cpu_seconds_of(pid: int) -> float:

@@ -139,6 +139,16 @@ def test_clock_leaves_out_a_block() -> None:
     assert clock() - began == 2.0
 
 
+def test_clock_leaves_out_a_block_within_another_once() -> None:
+    """A row leaves out reads from sockets, and the request for a code, which has such reads."""
+    now = iter([10.0, 11.0, 12.0, 14.0, 15.0, 17.0])
+    clock = Clock(lambda: next(now))
+    began = clock()
+    with clock.left_out(), clock.left_out():
+        pass
+    assert clock() - began == 3.0
+
+
 def test_times_have_the_quartiles() -> None:
     assert Times.of([1e-3, 2e-3, 3e-3, 4e-3, 5e-3]) == (3e-3, 2e-3, 4e-3)
     assert str(Times.of([1e-3, 2e-3, 3e-3, 4e-3, 5e-3])) == "3 ms (2–4)"

@@ -63,17 +63,22 @@ class Answering(ScriptedTransport):
 
     Args:
         seconds: duration of each call. Default: none.
+        asks: whether to ask if a code may be sent, as oncegate_cognito does within a call by SRP.
     """
 
-    def __init__(self, seconds: float = 0.0) -> None:
+    def __init__(self, seconds: float = 0.0, *, asks: bool = False) -> None:
         super().__init__()
         self._seconds = seconds
+        self._asks = asks
 
     def perform(self, call: Call, context: RequestContext) -> Outcome:
         """Return the outcome. The call is not recorded: a row makes many."""
         if self._seconds:
             time.sleep(self._seconds)
-        return code_sent(call.username) if isinstance(call, CheckPassword) else _TOKENS
+        if not isinstance(call, CheckPassword):
+            return _TOKENS
+        assert not self._asks or context.may_send(call.username)
+        return code_sent(call.username)
 
 
 @cache

@@ -171,6 +171,18 @@ def test_logger_that_is_made_after_the_client_is_filtered(caplog: pytest.LogCapt
     assert caplog.messages == ["WARNING of GetUser", "ERROR of GetUser"]
 
 
+def test_placeholder_that_becomes_a_logger_is_filtered(caplog: pytest.LogCaptureFixture) -> None:
+    """It makes no new name, so that the number of loggers stays."""
+    logging.getLogger("urllib3.placeholder_of_test_log.below")
+    client: Any = Logs()
+    calls = unlogged(client)
+    calls.get_user(AccessToken="a")
+    caplog.clear()
+    client.logger = logging.getLogger("urllib3.placeholder_of_test_log")
+    calls.get_user(AccessToken="a")
+    assert caplog.messages == ["WARNING of GetUser", "ERROR of GetUser"]
+
+
 def test_lines_are_logged_again_after_a_call_that_failed(caplog: pytest.LogCaptureFixture) -> None:
     client: Any = Logs()
     calls: Any = unlogged(client)

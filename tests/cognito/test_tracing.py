@@ -6,8 +6,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from aws_xray_sdk.core import AWSXRayRecorder, xray_recorder
-from aws_xray_sdk.core.patcher import patch
 from botocore.client import BaseClient
 from botocore.endpoint import Endpoint
 from opentelemetry.instrumentation.botocore import BotocoreInstrumentor
@@ -60,13 +58,16 @@ def test_opentelemetry_has_a_span_for_each_call(sandbox: Sandbox, as_before: Non
 def test_xray_has_a_subsegment_for_each_call(
     sandbox: Sandbox, as_before: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    recorder: AWSXRayRecorder = xray_recorder
-    recorder.configure(sampling=False, context_missing="RUNTIME_ERROR")
+    # Here, because the import opens a socket.
+    from aws_xray_sdk.core import patch, xray_recorder
+
+    xray_recorder.configure(sampling=False, context_missing="RUNTIME_ERROR")
     patch(["botocore"])
     sent: list[Any] = []
-    monkeypatch.setattr(recorder.emitter, "send_entity", sent.append)
-    with recorder.in_segment("a request") as segment:
+    monkeypatch.setattr(xray_recorder.emitter, "send_entity", sent.append)
+    with xray_recorder.in_segment("a request") as segment:
         sign_in(sandbox)
         seen = [one.aws["operation"] for one in segment.subsegments]
+    xray_recorder.emitter._socket.close()
     assert seen == CALLS
     assert "Correct-horse-1" not in str([one.serialize() for one in sent])

@@ -93,6 +93,9 @@ class BatchingStore:
     def now(self) -> float:
         return self._rows.now()
 
+    def forget_relations(self) -> None:
+        self._related.clear()
+
     def versions(self, keys: Sequence[str]) -> dict[str, int]:
         return {key: row.version for key in keys if (row := self._rows.load(key))}
 
@@ -153,6 +156,15 @@ def test_user_who_signs_in_again_takes_three_trips() -> None:
         assert setting.trips == CALL
         assert setting.send(code(), step).state == "authenticated"
         assert setting.trips == CALL
+
+
+def test_alias_of_a_release_that_related_nothing_is_written_anew() -> None:
+    setting = Setting(a_text(), a_text(), a_text())
+    setting.send(password())
+    setting.store.forget_relations()
+    setting.send(password())
+    assert setting.send(password()).state == "awaiting_mfa"
+    assert setting.trips == CALL
 
 
 def test_rejected_password_takes_three_trips() -> None:

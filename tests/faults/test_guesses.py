@@ -126,6 +126,17 @@ def test_right_code_forgets_the_wrong_ones() -> None:
         assert pool.guess("123456").state == "authenticated"
 
 
+def test_row_without_a_wrong_code_may_be_deleted_at_once() -> None:
+    pool = Pool()
+    pool.guess("000000")
+    guesses = LIMIT.of_user(
+        UserName.own("the-pools-own-name"), "second factor", KEYS.bound_to("scripted")
+    )
+    assert pool.store.rows[guesses.key].expires_at == pool.clock.now() + LIMIT.forgotten_after
+    pool.guess("123456")
+    assert pool.store.rows[guesses.key].expires_at <= pool.clock.now()
+
+
 def test_parallel_guesses_are_counted_before_their_calls() -> None:
     pool = Pool()
     ready = [pool.sign_in.send(pool.sign_in.start(), password()) for _ in range(30)]

@@ -187,7 +187,7 @@ def test_script_without_the_guard_breaks_a_promise(
 ) -> None:
     answer_always(guard, True)
     # The reservation before the call is a second safeguard of the budget.
-    monkeypatch.setattr(Account, "remains", lambda *_: True)
+    monkeypatch.setattr(Account, "remains", lambda *_, **__: True)
     # A record with a negative number of attempts is invalid, which stops the script as well.
     with pytest.raises((Broken, ValidationError)):
         script(world)

@@ -284,13 +284,22 @@ class Limits:
         return rows.tag
 
     def keys_for(
-        self, typed: str, event: AnyEvent, context: RequestContext, rows: Rows
+        self, event: AnyEvent, context: RequestContext, rows: Rows, typed: str = ""
     ) -> tuple[str, ...]:
         """Return the keys of the rows that a named user's event needs, as far as the name tells.
 
         They are the same whether or not there is such a user.
+
+        Args:
+            event: the event. Only one that can name a user needs any.
+            context: the user's request.
+            rows: the event's.
+            typed: the name as the machine takes it. Default: the one in the event.
         """
-        if not typed or not isinstance(event, NAMING_EVENTS):
+        if not isinstance(event, NAMING_EVENTS):
+            return ()
+        typed = typed or event.username or ""
+        if not typed:
             return ()
         alias = Alias.of(typed, self._keys)
         if self._budget is None:
@@ -423,7 +432,7 @@ class Limits:
         typed, tag, is_known = _name_in(event, flow), _tag_of(flow), flow.from_known_browser
         if typed != flow.username:  # then what the flow knows is of another user
             flow = flow.model_copy(update={"challenge": None, "own_name": ""})
-        yield from self._look_up(self.keys_for(typed, event, context, rows), rows)
+        yield from self._look_up(self.keys_for(event, context, rows, typed), rows)
         names, users = yield from self._names(typed, flow, rows)
         if is_first:
             # Two users may differ in the spelling of their names alone.

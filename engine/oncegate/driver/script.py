@@ -240,7 +240,7 @@ class Driver:
         epoch: str = self.perform(GetEpoch(key))
         return epoch
 
-    def getting(self, flow_id: str | FlowId, patience: float = 0.0) -> Script:
+    def getting(self, flow_id: str, patience: float = 0.0) -> Script:
         """The script of `SignIn.get`."""
         parsed = FlowId.parse(flow_id, self._keys)
         flow = yield from self._at_rest(parsed, RequestContext(patience=patience))
@@ -290,8 +290,7 @@ class Driver:
         """
         vault = self._vault if context.device_vault is None else context.device_vault
         rows = Rows()
-        typed = (event.username or "") if isinstance(event, NAMING_EVENTS) else ""
-        keys = self._limits.keys_for(typed, event, context, rows)
+        keys = self._limits.keys_for(event, context, rows)
         is_new = is_new and not keys
         if is_new:
             flow = self._unsaved
@@ -399,7 +398,7 @@ class Driver:
             vault: the devices of the user.
             context: the user's request.
             rows: the limits' rows that the event has seen.
-            plan: charges of the first call.
+            plan: charges of the first call; None if the store did not tell them.
             charged: for each of them whether it was saved with the flow; empty if none was.
         """
         hands_over = False

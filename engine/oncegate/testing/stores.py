@@ -25,7 +25,7 @@ from oncegate.step import Step
 from oncegate.testing.transports import ScriptedTransport
 from oncegate.tokens import Tokens
 
-_A_TEXT = ChallengeIssued(
+_CODE_SENT = ChallengeIssued(
     challenge=CodeChallenge(
         kind=Factor.SMS,
         session="s" * 40,
@@ -315,7 +315,7 @@ class StoreConformance:
         code, password = SubmitCode(code="123456"), SubmitPassword(username="ana", password="x")
         wrong = Rejected(reason=RejectionReason.WRONG_CODE)
         for worker in (here, there):
-            step = sent(here, here.start(), password, _A_TEXT, "awaiting_mfa")
+            step = sent(here, here.start(), password, _CODE_SENT, "awaiting_mfa")
             step = sent(worker, step, SubmitCode(code="000000"), wrong, "awaiting_mfa")
             done = sent(worker, step, code, _TOKENS, "authenticated")
             for late in (step, done):
