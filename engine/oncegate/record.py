@@ -122,7 +122,7 @@ class Flow(StoredModel):
         sent_factors: factors whose codes were sent in this flow.
         account_tag: tag of the password that was entered, by which codes are counted
             (`oncegate.budget.password_tag`).
-        owner: digest of the signed-in user whose account it changes; empty for a sign-in.
+        owner: ID (sub) of the signed-in user whose account it changes; None for a sign-in.
         from_known_browser: whether this user has signed in before in the browser that the username came
             from.
         password_changed: whether the user has set a new password in this flow, or may have.
@@ -159,7 +159,7 @@ class Flow(StoredModel):
     new_codes_left: int = NEW_CODES_PER_FLOW
     sent_factors: tuple[Factor, ...] = ()
     account_tag: str = ""
-    owner: str = ""
+    owner: str | None = None
     from_known_browser: bool = False
     password_changed: bool = False
     device_key: str | None = None

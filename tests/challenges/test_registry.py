@@ -11,13 +11,14 @@ import pytest
 
 import oncegate.adapters
 import oncegate.challenges
-from oncegate.challenges import EVENT_TYPES, Call, Challenge, Event
+from oncegate.challenges import ACCOUNT_EVENT_TYPES, EVENT_TYPES, AnyEvent, Call, Challenge
 
 PACKAGE = Path(oncegate.challenges.__file__).parent
 FILES = sorted(path.stem for path in PACKAGE.glob("*.py") if not path.stem.startswith("_"))
 CHALLENGES: tuple[Any, ...] = get_args(get_args(Challenge)[0])
 CALLS: tuple[Any, ...] = get_args(Call)
-MEMBERS = (*CHALLENGES, *EVENT_TYPES, *CALLS)
+EVENTS = tuple(dict.fromkeys((*EVENT_TYPES, *ACCOUNT_EVENT_TYPES)))
+MEMBERS = (*CHALLENGES, *EVENTS, *CALLS)
 
 
 def defining_files(name: str) -> list[str]:
@@ -62,21 +63,21 @@ def test_file_defines_a_member(file: str) -> None:
 
 @pytest.mark.parametrize(
     ("base", "union"),
-    [(union[0].__base__, union) for union in (CHALLENGES, get_args(Event), CALLS)],
+    [(union[0].__base__, union) for union in (CHALLENGES, get_args(AnyEvent), CALLS)],
     ids=["challenges", "events", "calls"],
 )
 def test_union_lists_every_class(base: type, union: tuple[type, ...]) -> None:
-    shared = {"RecoveryChallenge"}
+    shared = {"RecoveryChallenge", "AccountChange"}
     assert {kind.__name__ for kind in subclasses(base)} - shared == {k.__name__ for k in union}
     assert len(set(union)) == len(union)
 
 
 def test_kinds_and_types_are_unique() -> None:
     kinds = [kind for one in CHALLENGES for kind in get_args(one.model_fields["kind"].annotation)]
-    types = [one.model_fields["type"].default for one in EVENT_TYPES]
+    types = [one.model_fields["type"].default for one in EVENTS]
     assert len(set(kinds)) == len(kinds)
     assert len(set(types)) == len(types)
-    assert types == [one.machine_event for one in EVENT_TYPES]
+    assert types == [one.machine_event for one in EVENTS]
 
 
 @pytest.mark.parametrize("member", MEMBERS, ids=lambda member: member.__name__)

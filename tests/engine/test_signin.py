@@ -102,7 +102,7 @@ def test_write_ahead_and_cancel_are_durable_and_outcomes_are_not(
             saved.append((sign_in.get(step.flow_id).state, row.durable))
             return super().swap(key, expected, row)
 
-    saved: list[tuple[FlowState, bool]] = []
+    saved: list[tuple[object, bool]] = []
     sign_in, _ = driver(clock, a_text(), WRONG_CODE, store=RecordingStore(), **UNLIMITED)
     step = sign_in.start()
     for event in (password(), code("111111"), Cancel()):

@@ -67,7 +67,7 @@ class Account:
     def secret(self) -> str:
         """The secret for an authenticator app that the page shows."""
         (secret,) = set(re.findall(r"secret=([A-Z2-7]+)", self.visit.shown()))
-        return secret
+        return str(secret)
 
     @property
     def totp(self) -> str:
@@ -618,7 +618,7 @@ def _to_offer(account: Account, after: str = "/orders") -> str:
     location = account.client.get(answer.headers["location"])
     assert answer.headers["location"] == f"{PAGE}/offer?next={after}"
     account.visit.response, account.visit.page = location, PageReader(location.text)
-    return location.headers.get("location", "")
+    return str(location.headers.get("location", ""))
 
 
 def test_offer_is_made_once_and_leads_on(framework: str) -> None:

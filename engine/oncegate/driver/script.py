@@ -577,7 +577,7 @@ class Driver:
             answer_event=memory.event.type,
             answer_digest=flow_id.digest("accepted", *answer) if answer else "",
             worker=this_worker(),
-            owner=memory.signed_in.sub if memory.signed_in else "",
+            owner=memory.signed_in.sub if memory.signed_in else None,
             sign_in_is_recent=memory.signed_in is not None and memory.signed_in.is_recent,
         )
 
@@ -812,8 +812,9 @@ def _suppressed(
 def _user_of(*flows: Flow) -> str:
     """The pool's own name for the user if one of the flows has it, or the name that was typed."""
     own = (flow.challenge.username for flow in flows if flow.challenge)
+    signed_in = (flow.own_name for flow in flows if flow.owner)
     typed = (flow.username for flow in flows)
-    return next((name for name in (*own, *typed) if name), "")
+    return next((name for name in (*own, *signed_in, *typed) if name), "")
 
 
 def _with_held(seen: Step | StepRef, result: Step) -> Step:

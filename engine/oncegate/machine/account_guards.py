@@ -18,7 +18,7 @@ class AccountGuards(Guards):
     def user_is_the_same(self) -> bool:
         """The event came with a token of the user whose account this flow is about."""
         owner = self.model.flow.owner
-        return owner != "" and owner == self.model.inputs.owner
+        return owner is not None and owner == self.model.inputs.owner
 
     def sign_in_is_recent(self) -> bool:
         """The user has signed in recently enough to change a credential."""

@@ -69,7 +69,7 @@ class GuardInputs(NamedTuple):
         answer_digest: keyed digest of the answer in it; empty if it brought none.
         worker: name of the process that will make the call, if one follows; may be empty.
         worker_is_gone: whether the process that made the call of this flow has ended.
-        owner: digest of the signed-in user whose event it is; empty in a sign-in.
+        owner: ID (sub) of the signed-in user whose event it is; None in a sign-in.
         sign_in_is_recent: whether that user has signed in recently enough to change a credential.
     """
 
@@ -85,7 +85,7 @@ class GuardInputs(NamedTuple):
     answer_digest: str = ""
     worker: str = ""
     worker_is_gone: bool = False
-    owner: str = ""
+    owner: str | None = None
     sign_in_is_recent: bool = False
 
 

@@ -1,0 +1,83 @@
+"""Changes of an account that take one call."""
+
+from __future__ import annotations
+
+import pytest
+from tests.challenges.account_helpers import TOKEN, account_call, changes
+from tests.challenges.helpers import assert_hidden
+
+from oncegate import Factor
+from oncegate.account import (
+    AccountState,
+    ChangePassword,
+    DeleteAccount,
+    ForgetDevice,
+    RemovePasskey,
+    SignOutEverywhere,
+    UseFactor,
+)
+from oncegate.adapters import (
+    Confirmed,
+    DeleteDevice,
+    DeletePasskey,
+    DeleteUser,
+    EndSessions,
+    NotSent,
+    OutcomeUnknown,
+    Rejected,
+    RejectionReason,
+    ReplacePassword,
+    SetFactor,
+)
+
+PASSWORDS = ChangePassword(password="Correct-horse-1", new_password="Better-horse-1")
+CASES = [
+    (UseFactor(factor=Factor.SMS, use="off"), SetFactor, "factor_changed", "managing"),
+    (PASSWORDS, ReplacePassword, "password_was_changed", "managing"),
+    (RemovePasskey(key="k"), DeletePasskey, "passkey_removed", "managing"),
+    (ForgetDevice(key="k"), DeleteDevice, "device_was_forgotten", "managing"),
+    (SignOutEverywhere(), EndSessions, "signed_out_everywhere", "closed"),
+    (DeleteAccount(), DeleteUser, "account_deleted", "closed"),
+]
+
+
+@pytest.mark.parametrize(
+    ("event", "kind", "message", "state"), CASES, ids=lambda one: str(one)[:20]
+)
+def test_change_is_one_call_with_the_users_token(
+    event: UseFactor, kind: type, message: str, state: str
+) -> None:
+    flow = changes(event)
+    assert flow.state is AccountState.CHANGING
+    call = account_call(flow, event)
+    assert isinstance(call, kind)
+    assert call.access_token == TOKEN
+    assert not call.can_send
+    assert_hidden(TOKEN.get_secret_value(), call)
+    done = changes(event, Confirmed())
+    assert (done.state, done.message) == (state, message)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "message", "state"),
+    [
+        (Rejected(reason=RejectionReason.REFUSED), "change_refused", "managing"),
+        (Rejected(reason=RejectionReason.MISCONFIGURED), "change_unavailable", "managing"),
+        (Rejected(reason=RejectionReason.WRONG_CREDENTIALS), "wrong_password", "managing"),
+        (Rejected(reason=RejectionReason.SIGNED_OUT), "signed_out_elsewhere", "closed"),
+        (NotSent(cause="unreachable"), "unreachable", "managing"),
+        (OutcomeUnknown(), "change_outcome_unknown", "managing"),
+    ],
+    ids=lambda one: str(one)[:24],
+)
+def test_outcome_is_told_in_words_about_an_account(
+    outcome: Rejected, message: str, state: str
+) -> None:
+    flow = changes(PASSWORDS, outcome)
+    assert (flow.state, flow.message, flow.challenge) == (state, message, None)
+
+
+def test_passwords_are_hidden() -> None:
+    call = account_call(changes(PASSWORDS), PASSWORDS)
+    for secret in ("Correct-horse-1", "Better-horse-1"):
+        assert_hidden(secret, call, PASSWORDS)

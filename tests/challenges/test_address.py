@@ -1,0 +1,91 @@
+"""A new phone number or email address of an account."""
+
+from __future__ import annotations
+
+import pytest
+from tests.challenges.account_helpers import TOKEN, account_call, changes
+from tests.challenges.helpers import assert_hidden, step
+from tests.doubles import code
+
+from oncegate import RequestNewCode
+from oncegate.account import AccountState, SubmitAddress
+from oncegate.adapters import (
+    AddressVerification,
+    ChallengeIssued,
+    ChangeAddress,
+    ConfirmAddress,
+    Confirmed,
+    InvalidEvent,
+    OutcomeUnknown,
+    Rejected,
+    RejectionReason,
+    SendAddressCode,
+)
+from oncegate.challenges import Delivery
+
+PHONE = SubmitAddress(attribute="phone_number", address="+1 (555) 000-1234")
+IN_FLIGHT = changes(PHONE)
+SENT = ChallengeIssued(
+    challenge=AddressVerification(
+        username="ana-own",
+        attribute="phone_number",
+        address="+15550001234",
+        delivery=Delivery(medium="SMS", destination="+*******1234"),
+    )
+)
+WAITING = changes(PHONE, SENT)
+
+
+def test_phone_number_is_sent_as_cognito_takes_it() -> None:
+    call = account_call(IN_FLIGHT, PHONE)
+    assert isinstance(call, ChangeAddress)
+    assert (call.challenge.attribute, call.challenge.address) == ("phone_number", "+15550001234")
+    assert (call.can_send, call.access_token) == (True, TOKEN)
+    assert "5550001234" not in repr(call)
+
+
+@pytest.mark.parametrize(
+    "fields", [{"address": "a@b.c"}, {"attribute": "custom:role", "address": "x@y.z"}]
+)
+def test_other_attributes_are_refused(fields: dict[str, str]) -> None:
+    with pytest.raises(InvalidEvent):
+        SubmitAddress(**fields)  # type: ignore[arg-type]
+
+
+def test_step_tells_where_the_code_went() -> None:
+    shown = step(WAITING)
+    assert shown.state is AccountState.CONFIRMING_ADDRESS
+    assert shown.delivery == Delivery(medium="SMS", destination="+*******1234")
+    assert shown.events == ("submit_code", "request_new_code", "cancel")
+
+
+def test_another_code_is_requested_and_a_code_is_confirmed() -> None:
+    later = WAITING.model_copy(update={"new_code_at": None})
+    again = account_call(changes(RequestNewCode(), flow=later), RequestNewCode())
+    assert isinstance(again, SendAddressCode)
+    assert again.can_send
+    call = account_call(changes(code("987654"), flow=WAITING), code("987654"))
+    assert isinstance(call, ConfirmAddress)
+    assert not call.can_send
+    assert_hidden("987654", call)
+    done = changes(code("987654"), Confirmed(), flow=WAITING)
+    assert (done.state, done.message) == (AccountState.MANAGING, "address_verified")
+
+
+def test_unknown_outcome_waits_for_the_code() -> None:
+    flow = changes(PHONE, OutcomeUnknown())
+    assert (flow.state, flow.message) == (
+        AccountState.CONFIRMING_ADDRESS,
+        "address_outcome_unknown",
+    )
+    assert flow.new_code_at is not None
+
+
+def test_address_of_another_user_is_refused_and_forgotten() -> None:
+    taken = Rejected(reason=RejectionReason.INPUT_REFUSED, message="address_taken")
+    flow = changes(PHONE, taken)
+    assert (flow.state, flow.message, flow.challenge) == (
+        AccountState.MANAGING,
+        "address_taken",
+        None,
+    )
