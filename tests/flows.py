@@ -59,11 +59,27 @@ from oncegate.adapters import (
     TotpSetup,
     UnknownChallenge,
 )
+from oncegate.challenges import (
+    AddAuthenticator,
+    AddPasskey,
+    AddressVerification,
+    AuthenticatorSetup,
+    ChangePassword,
+    DeleteAccount,
+    Delivery,
+    ForgetDevice,
+    PasskeyRegistration,
+    RemovePasskey,
+    SignOutEverywhere,
+    SubmitAddress,
+    UseFactor,
+)
 from oncegate.machine.advance import advance
 from oncegate.machine.chart import SignInMachine
 from oncegate.machine.context import TIME_PASSED, GuardInputs, Policy
 from oncegate.machine.engine import CompiledChart
 from oncegate.record import Flow
+from oncegate.states import AccountState
 
 NOW = 1000.0
 LEASE = 40.0
@@ -274,6 +290,74 @@ TRIGGERS: dict[str, Any] = {
     **{reason.value: Rejected(reason=reason) for reason in RejectionReason},
 }
 """Every event of a user, every outcome, and time, by the names that tests use."""
+
+
+# ── the account of a signed-in user ──
+
+OWNER = "7d4c2a0e-sub"
+OWN_INPUTS = GuardInputs(owner=OWNER, sign_in_is_recent=True)
+NEW_ADDRESS = SubmitAddress(attribute="email", address="new@example.com")
+APP_SETUP = asks(AuthenticatorSetup, secret="ABC", uri="otpauth://totp/x")
+PASSKEY_SETUP = asks(PasskeyRegistration, options="{}")
+ADDRESS_CODE = asks(
+    AddressVerification,
+    attribute="email",
+    address="new@example.com",
+    delivery=Delivery(medium="EMAIL", destination="n***@e***"),
+)
+MANAGING = Flow(state=AccountState.MANAGING, owner=OWNER, own_name="u")
+
+
+def change(*triggers: Any, flow: Flow = MANAGING) -> Flow:
+    """Return the flow of an account after events of its owner, and outcomes."""
+    return walk(*triggers, flow=flow, inputs=OWN_INPUTS)
+
+
+CONFIRMING = {
+    "confirming_authenticator": change(AddAuthenticator(), APP_SETUP),
+    "confirming_address": change(NEW_ADDRESS, ADDRESS_CODE),
+    "registering_passkey": change(AddPasskey(), PASSKEY_SETUP),
+}
+ACCOUNT_FLOWS: dict[str, Flow] = {
+    "managing": MANAGING,
+    **CONFIRMING,
+    "requesting an app": change(AddAuthenticator()),
+    "requesting an address": change(NEW_ADDRESS),
+    "requesting another code": change(RequestNewCode(), flow=CONFIRMING["confirming_address"]),
+    "requesting a passkey": change(AddPasskey()),
+    "checking an app": change(code(), flow=CONFIRMING["confirming_authenticator"]),
+    "checking an address": change(code(), flow=CONFIRMING["confirming_address"]),
+    "checking a passkey": change(
+        SubmitPasskey(credential={}), flow=CONFIRMING["registering_passkey"]
+    ),
+    "changing": change(UseFactor(factor=Factor.TOTP)),
+    "closed": change(SignOutEverywhere(), rejected(RejectionReason.SIGNED_OUT)),
+}
+ACCOUNT_TRIGGERS: dict[str, Any] = {
+    "submit_code": code(),
+    "submit_passkey": SubmitPasskey(credential={}),
+    "request_new_code": RequestNewCode(),
+    "add_authenticator": AddAuthenticator(),
+    "submit_address": NEW_ADDRESS,
+    "add_passkey": AddPasskey(),
+    "use_factor": UseFactor(factor=Factor.TOTP),
+    "change_password": ChangePassword(password="Old-horse-1", new_password="Better-horse-2"),
+    "remove_passkey": RemovePasskey(key="k"),
+    "forget_device": ForgetDevice(key=KEY),
+    "sign_out_everywhere": SignOutEverywhere(),
+    "delete_account": DeleteAccount(),
+    "cancel": Cancel(),
+    "app is asked": APP_SETUP,
+    "address code is asked": ADDRESS_CODE,
+    "passkey is asked": PASSKEY_SETUP,
+    "code of a sign-in is asked": a_text(),
+    "confirmed": Confirmed(),
+    "not_sent": NotSent(cause="throttled"),
+    "unknown": OutcomeUnknown(),
+    "time_passed": TIME_PASSED,
+    **{reason.value: Rejected(reason=reason) for reason in RejectionReason},
+}
+"""Every event of a signed-in user, every outcome, and time, by the names that tests use."""
 
 
 def chart_with(**guards: Callable[..., bool]) -> CompiledChart[SignInMachine]:

@@ -115,7 +115,7 @@ def test_worker_killed_at_any_effect_costs_no_second_code(click: str) -> None:
         assert len(world.sent()) <= codes, effects
         assert shown.version == again.version, effects
         assert shown.events, effects
-        if shown.state == "confirming_address":
+        if shown.state == "confirming_address" and world.sent():
             done = survivor.send(shown, SubmitCode(code=world.sent()[-1]), token)
             assert done.message.code == "address_verified" if done.message else False, effects
 

@@ -49,6 +49,7 @@ from oncegate.adapters import (
     OutcomeUnknown,
     RejectionReason,
 )
+from oncegate.machine.account import AccountMachine
 from oncegate.machine.advance import CHART, EVENTS, NotAllowed, advance, allowed_events
 from oncegate.machine.chart import SignInMachine
 from oncegate.machine.context import TIME_PASSED, GuardInputs, Policy, TransitionContext, Trigger
@@ -69,26 +70,36 @@ def context(flow: Flow, trigger: Trigger) -> TransitionContext:
     )
 
 
+CHARTS = pytest.mark.parametrize(
+    ("chart", "states"), [(SignInMachine, FlowState), (AccountMachine, AccountState)]
+)
+
+
 class TestStrictSettings:
-    def test_unknown_events_and_errors_raise(self) -> None:
-        assert issubclass(SignInMachine, StateChart)
-        assert SignInMachine.allow_event_without_transition is False
-        assert SignInMachine.catch_errors_as_events is False
-        assert SignInMachine.atomic_configuration_update is True
+    @CHARTS
+    def test_settings_are_strict(self, chart: Any, states: type[StrEnum]) -> None:
+        assert issubclass(chart, StateChart)
+        assert chart.allow_event_without_transition is False
+        assert chart.catch_errors_as_events is False
+        assert chart.atomic_configuration_update is True
 
-    def test_states_of_chart_and_enum_are_equal(self) -> None:
-        assert {state.value for state in SignInMachine.states} == set(FlowState)
-        assert {state.id for state in SignInMachine.states} == {state.value for state in FlowState}
+    @CHARTS
+    def test_states_of_chart_and_enum_are_equal(self, chart: Any, states: type[StrEnum]) -> None:
+        assert {state.value for state in chart.states} == set(states)
+        assert {state.id for state in chart.states} == {state.value for state in states}
 
-    def test_final_and_in_flight_states_match_the_chart(self) -> None:
-        assert {state.value for state in SignInMachine.final_states} == FINAL
+    @CHARTS
+    def test_final_and_in_flight_states_match_the_chart(
+        self, chart: Any, states: type[StrEnum]
+    ) -> None:
+        assert {state.value for state in chart.final_states} == FINAL & set(states)
         outcomes = {"accepted", "rejected", "not_sent", "unknown", "registered", "remembered"}
         takes_outcomes = {
             state.value
-            for state in SignInMachine.states
+            for state in chart.states
             if any(transition.event in outcomes for transition in state.transitions)
         }
-        assert takes_outcomes == IN_FLIGHT
+        assert takes_outcomes == IN_FLIGHT & set(states)
 
     def test_every_guard_returns_a_literal_bool(self) -> None:
         machine = CHART.bind(context(Flow(), TIME_PASSED))
@@ -121,13 +132,19 @@ class TestStrictSettings:
 
     def test_chart_has_no_hooks_by_naming_convention(self) -> None:
         hooks = ("on_enter", "on_exit", "before_", "after_", "on_", "prepare_")
-        own = [name for name in vars(SignInMachine) if name.startswith(hooks)]
+        own = [
+            name
+            for chart in (SignInMachine, AccountMachine)
+            for name in vars(chart)
+            if name.startswith(hooks)
+        ]
         assert own == []
 
-    def test_every_event_of_a_user_is_an_event_of_the_chart(self) -> None:
+    def test_every_event_of_a_user_is_an_event_of_a_chart(self) -> None:
         names = {
             str(event)
-            for state in SignInMachine.states
+            for chart in (SignInMachine, AccountMachine)
+            for state in chart.states
             for transition in state.transitions
             for event in transition.events
         }

@@ -18,6 +18,7 @@ from statemachine.exceptions import TransitionNotAllowed
 from statemachine.factory import StateMachineMetaclass
 from statemachine.transition import Transition
 
+from oncegate.machine.account import AccountMachine
 from oncegate.machine.chart import SignInMachine
 from oncegate.machine.engine import CompiledChart, CompiledTransition
 
@@ -271,6 +272,39 @@ def test_exception_in_any_guard_or_effect_propagates_like_the_library(sign_in: C
     assert differences(sign_in.ours, outcomes, raising) == []
 
 
+# ── the account chart ──
+
+
+@pytest.fixture(scope="module")
+def account() -> Compared:
+    return compared(AccountMachine)
+
+
+def test_every_case_of_the_account_chart_runs_like_the_library(account: Compared) -> None:
+    assert len(account.cases) > 1000
+    assert differences(account.ours, account.library, account.cases) == []
+
+
+def test_cases_take_every_transition_of_the_account_chart(account: Compared) -> None:
+    test_cases_take_every_transition(account)
+
+
+def test_engine_without_the_first_pass_is_detected_with_the_account_chart(
+    account: Compared,
+) -> None:
+    ours = WithoutTheFirstPass(stubbed(account.chart))
+    assert differences(ours, account.library, account.cases) != []
+
+
+def test_each_mistake_in_the_account_chart_is_detected(account: Compared) -> None:
+    found = [
+        (mutant.state, mutant.event, mutant.mistake)
+        for mutant in mutants(account.ours)
+        if not differences(mutant.ours, account.library, account.cases)
+    ]
+    assert found == []
+
+
 # ── the comparison is sensitive ──
 
 
@@ -503,15 +537,16 @@ def test_single_guard_can_be_evaluated() -> None:
     assert host.a()
 
 
-def test_sign_in_machine_compiles_completely() -> None:
-    chart = CompiledChart(SignInMachine)
+@pytest.mark.parametrize("machine", [SignInMachine, AccountMachine])
+def test_machine_compiles_completely(machine: Chart) -> None:
+    chart = CompiledChart(machine)
     found = [
         chart.transitions(state.value, event)
-        for state in SignInMachine.states
-        for event in (None, *events_of(SignInMachine))
+        for state in machine.states
+        for event in (None, *events_of(machine))
     ]
     assert sum(map(len, found)) == sum(
-        len(list(t.events)) or 1 for state in SignInMachine.states for t in state.transitions
+        len(list(t.events)) or 1 for state in machine.states for t in state.transitions
     )
 
 

@@ -623,6 +623,8 @@ class Driver:
             if row.expires_at <= now:
                 return EXPIRED
             flow = flow_id.unseal(row.sealed, row.version, self._keys)
+            if type(flow.state) is not type(self._unsaved.state):
+                return EXPIRED  # a sign-in's given to an account, or the other way round
             gone = flow.is_in_flight and is_gone(flow.worker)
             if not (gone or is_due(flow, now)):
                 return flow
