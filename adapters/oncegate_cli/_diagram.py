@@ -1,8 +1,8 @@
-"""``oncegate diagram``: pictures and a table of the machine, generated from its class.
+"""``oncegate diagram``: pictures and a table of each machine, generated from its class.
 
-`full` has every state, `overview` is for the README, and `group` shows one group of states with the
-guards of its transitions. Each is a `Picture`, which becomes Mermaid text here and SVG in
-`oncegate_cli._graphviz`.
+`full` and `full_account` have every state, `overview` is for the README, and `group` shows one group of
+states with the guards of its transitions. Each is a `Picture`, which becomes Mermaid text here and SVG
+in `oncegate_cli._graphviz`.
 """
 
 from __future__ import annotations
@@ -11,13 +11,17 @@ from collections.abc import Iterable, Iterator
 from itertools import pairwise
 from pathlib import Path
 from types import MappingProxyType
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
+
+from statemachine import StateChart
 
 from oncegate import FlowState
 from oncegate.adapters import FINAL, IN_FLIGHT
-from oncegate.machine.advance import CHART, EVENTS
+from oncegate.machine.account import AccountMachine
+from oncegate.machine.advance import EVENTS, chart_of
 from oncegate.machine.chart import SignInMachine
 from oncegate.machine.engine import CompiledTransition
+from oncegate.states import AccountState, AnyState
 from oncegate_cli._graphviz import svg
 from oncegate_cli._options import Format
 from oncegate_cli._picture import Edge, Kind, Node, Picture, mermaid
@@ -108,33 +112,54 @@ _OVERVIEW_CAPTION = (
 _EVENTS: Final = tuple(
     dict.fromkeys(
         str(event)
-        for state in SignInMachine.states
+        for chart in (SignInMachine, AccountMachine)
+        for state in chart.states
         for transition in state.transitions
         for event in transition.events
     )
 )
-"""The chart's events and outcomes, in the order of its states."""
+"""The charts' events and outcomes, in the order of their states."""
+
+_ACCOUNT_CAPTION = (
+    "blue: waits for the user     dashed: a call to Cognito is in flight, saved before it left     "
+    "diamond: junction, never stored",
+    "Not drawn: cancel, an expired deadline, an unknown outcome and a rejection lead to managing; a "
+    "token that has ended leads to closed.",
+)
+_GIVES_UP: Final = frozenset({"cancel", "rejected", "unknown", "time_passed"})
 
 FILES: Final = {
     Format.MERMAID: "sign_in.mmd",
     Format.TABLE: "sign_in.md",
     Format.SVG: "sign_in.svg",
 }
+ACCOUNT_FILES: Final = {
+    Format.MERMAID: "account.mmd",
+    Format.TABLE: "account.md",
+    Format.SVG: "account.svg",
+}
 
 
 def draw(form: Format) -> str:
-    """Return the full chart in one format.
+    """Return the full chart of the sign-in in one format.
 
     Raises:
         Misconfigured: the format is SVG, and pydot or graphviz is not installed.
     """
-    match form:
-        case Format.MERMAID:
-            return f"{format(SignInMachine, 'mermaid').rstrip()}\n"
-        case Format.TABLE:
-            return f"{format(SignInMachine, 'md').rstrip()}\n"
-        case Format.SVG:
-            return svg(full())
+    return svg(full()) if form is Format.SVG else _text(SignInMachine, form)
+
+
+def draw_account(form: Format) -> str:
+    """Return the full chart of the account in one format.
+
+    Raises:
+        Misconfigured: the format is SVG, and pydot or graphviz is not installed.
+    """
+    return svg(full_account()) if form is Format.SVG else _text(AccountMachine, form)
+
+
+def _text(chart: type[StateChart[Any]], form: Format) -> str:
+    return f"{format(chart, 'mermaid' if form is Format.MERMAID else 'md').rstrip()}\n"
 
 
 def write_all(folder: Path) -> list[Path]:
@@ -151,6 +176,7 @@ def write_all(folder: Path) -> list[Path]:
     """
     folder.mkdir(parents=True, exist_ok=True)
     texts = {name: draw(form) for form, name in FILES.items()}
+    texts |= {name: draw_account(form) for form, name in ACCOUNT_FILES.items()}
     for picture in extracts():
         texts[f"{picture.name}.mmd"] = mermaid(picture)
         texts[f"{picture.name}.svg"] = svg(picture)
@@ -180,12 +206,34 @@ def full() -> Picture:
     )
 
 
-def transitions(state: FlowState) -> tuple[Labelled, ...]:
+def full_account() -> Picture:
+    """Return the picture of every state of the account, without the ways to give a change up."""
+    edges = (
+        _edge(one)
+        for state in AccountState
+        for one in transitions(state)
+        if is_drawn_of_account(one)
+    )
+    return Picture(
+        "account",
+        tuple(Node(state, _kind(state), (state.value,)) for state in AccountState),
+        _merged(edges),
+        _ACCOUNT_CAPTION,
+    )
+
+
+def is_drawn_of_account(one: Labelled) -> bool:
+    """Return whether the account's chart shows a transition: all but those that give a change up."""
+    ends = one.transition.target in {AccountState.MANAGING, AccountState.CLOSED}
+    return not (ends and one.event in _GIVES_UP)
+
+
+def transitions(state: AnyState) -> tuple[Labelled, ...]:
     """Return all transitions from a state, in the order in which they are tried."""
     return tuple(
         Labelled(event, transition)
         for event in (*_EVENTS, None)
-        for transition in CHART.transitions(state, event)
+        for transition in chart_of(state).transitions(state, event)
     )
 
 
@@ -348,14 +396,15 @@ def _both_ways(edges: dict[tuple[str, str], Edge]) -> Iterator[Edge]:
 # ── what all pictures share ──
 
 
-def _kind(state: FlowState) -> Kind:
-    if state is FlowState.DECIDING:
+def _kind(state: AnyState) -> Kind:
+    if state in {FlowState.DECIDING, AccountState.SETTLING}:
         return Kind.JUNCTION
     if state in IN_FLIGHT:
         return Kind.IN_FLIGHT
     if state in FINAL:
         return Kind.FAILED if state is FlowState.FAILED else Kind.SIGNED_IN
-    return Kind.INITIAL if state is FlowState.IDLE else Kind.AT_REST
+    is_first = state in {FlowState.IDLE, AccountState.MANAGING}
+    return Kind.INITIAL if is_first else Kind.AT_REST
 
 
 def _edge(one: Labelled) -> Edge:

@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 import re
+from enum import StrEnum
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree as ET
 
 import pytest
 
 from oncegate import FlowState
+from oncegate.machine.account import AccountMachine
 from oncegate.machine.chart import SignInMachine
-from oncegate.states import IN_FLIGHT
+from oncegate.states import IN_FLIGHT, AccountState
 from oncegate_cli._diagram import (
+    ACCOUNT_FILES,
     EVERYDAY_PATH,
     FILES,
     GROUPS,
     draw,
+    draw_account,
     extracts,
     full,
+    full_account,
     group,
     is_drawn,
+    is_drawn_of_account,
     is_in_group,
     label_of,
     overview,
@@ -49,13 +56,20 @@ def test_stored_chart_is_current(form: Format) -> None:
     assert (DIAGRAMS / FILES[form]).read_text("utf-8") == draw(form), REDRAW
 
 
+@pytest.mark.parametrize("form", [Format.MERMAID, Format.TABLE])
+def test_stored_chart_of_the_account_is_current(form: Format) -> None:
+    assert (DIAGRAMS / ACCOUNT_FILES[form]).read_text("utf-8") == draw_account(form), REDRAW
+
+
 @EXTRACTS
 def test_stored_extract_is_current(picture: Picture) -> None:
     stored = (DIAGRAMS / f"{picture.name}.mmd").read_text("utf-8")
     assert stored == mermaid(picture), REDRAW
 
 
-@pytest.mark.parametrize("picture", [full(), *extracts()], ids=lambda picture: picture.name)
+@pytest.mark.parametrize(
+    "picture", [full(), full_account(), *extracts()], ids=lambda picture: picture.name
+)
 def test_stored_svg_has_every_node_and_label(picture: Picture) -> None:
     words = stored_words(picture)
     expected = {line for node in picture.nodes for line in node.lines}
@@ -71,25 +85,41 @@ def test_stored_svg_has_every_node_and_label(picture: Picture) -> None:
 
 
 def test_diagrams_folder_has_no_other_files() -> None:
-    expected = {*FILES.values()}
+    expected = {*FILES.values(), *ACCOUNT_FILES.values()}
     expected |= {f"{one.name}.{suffix}" for one in extracts() for suffix in ("mmd", "svg")}
     assert {path.name for path in DIAGRAMS.iterdir() if path.is_file()} == expected
 
 
-def test_transitions_are_all_of_the_chart() -> None:
+@pytest.mark.parametrize(
+    ("chart", "states"), [(SignInMachine, FlowState), (AccountMachine, AccountState)]
+)
+def test_transitions_are_all_of_the_chart(chart: Any, states: type[StrEnum]) -> None:
     listed = [
         (state.value, str(event) if event else None, transition.target.value)
-        for state in SignInMachine.states
+        for state in chart.states
         for transition in state.transitions
         for event in (list(transition.events) or [None])
         if transition.target is not None
     ]
     drawn = [
         (state, one.event, one.transition.target)
-        for state in FlowState
-        for one in transitions(state)
+        for state in states
+        for one in transitions(state)  # type: ignore[arg-type]
     ]
     assert sorted(drawn, key=str) == sorted(listed, key=str)
+
+
+def test_transition_outside_the_picture_of_the_account_ends_as_its_caption_says() -> None:
+    hidden = [
+        one for state in AccountState for one in transitions(state) if not is_drawn_of_account(one)
+    ]
+    assert {(one.event, one.transition.target) for one in hidden} == {
+        ("cancel", AccountState.MANAGING),
+        ("rejected", AccountState.MANAGING),
+        ("rejected", AccountState.CLOSED),
+        ("unknown", AccountState.MANAGING),
+        ("time_passed", AccountState.MANAGING),
+    }
 
 
 def test_transition_outside_full_picture_leads_to_idle_or_failed() -> None:
@@ -174,7 +204,7 @@ def test_stored_svgs_are_current(tmp_path: Path) -> None:
     written = write_all(tmp_path / "new")
     assert [path.name for path in written][: len(FILES)] == list(FILES.values())
     pictures = [path for path in written if path.suffix == ".svg"]
-    assert len(pictures) == 1 + len(list(extracts()))
+    assert len(pictures) == 2 + len(list(extracts()))
     for path in pictures:
         stored = (DIAGRAMS / path.name).read_text("utf-8")
         assert words_of(stored) == words_of(path.read_text("utf-8")), REDRAW

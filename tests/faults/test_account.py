@@ -52,7 +52,8 @@ def _run_both(world: AccountWorld, first: Worker, second: Worker) -> tuple[Step,
                 other.step is not None or isinstance(other.effect, Sleep)
             ):
                 world.do_one_thing(worker)
-    assert first.step and second.step
+    assert first.step
+    assert second.step
     return first.step, second.step
 
 

@@ -31,6 +31,8 @@ PUBLIC_NAMES = frozenset(
         *("session_id", "token_type"),
         *("attempted_digests", "accepted_digest", "accepted_event", "account_tag", "worker"),
         *("own_name", "provider", "values", "error", "error_description"),
+        *("owner", "sub"),  # the pool's ID of the user
+        "passkey_creation",
     }
 )
 """Fields that are not secret in any model."""
@@ -42,6 +44,8 @@ SHOWN_BUT_NOT_IN_REPR = frozenset(
     {
         # Where the browser goes: it repeats the flow's state and nonce.
         *("Step.authorize_url", "ProviderChallenge.url"),
+        # Personal, but no secret.
+        *("AddressVerification.address", "SubmitAddress.address"),
         *("Step.flow_id", "TotpSecret.secret", "TotpSecret.uri"),
         *("Tokens.access_token", "Tokens.id_token", "Tokens.refresh_token"),
     }

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
+from typing import Any
+
 import pytest
 from statemachine import StateChart
 from tests.doubles import a_text, code, password, the_tokens
@@ -55,7 +58,7 @@ from oncegate.machine.chart import SignInMachine
 from oncegate.machine.context import TIME_PASSED, GuardInputs, Policy, TransitionContext, Trigger
 from oncegate.machine.engine import CompiledChart
 from oncegate.record import Flow
-from oncegate.states import FINAL, IN_FLIGHT
+from oncegate.states import FINAL, IN_FLIGHT, AccountState
 
 
 def context(flow: Flow, trigger: Trigger) -> TransitionContext:

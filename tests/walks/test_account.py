@@ -269,6 +269,23 @@ def test_second_of_two_tabs_changes_nothing() -> None:
     assert world.attributes()["email_verified"] == "true"
 
 
+def test_page_of_before_requests_no_code_even_after_the_cooldown() -> None:
+    world = AccountWorld()
+    token = world.token()
+    start = world.account.start()
+    first = world.account.send(start, NEW, token)
+    world.clock.advance(31)
+    second = world.account.send(first, RequestNewCode(), token)
+    assert len(world.sent()) == 2
+    world.clock.advance(31)
+    assert _reason(world.account.send(first, RequestNewCode(), token)) == "stale"
+    world.account.send(second, Cancel(), token)
+    world.clock.advance(31)
+    assert _reason(world.account.send(start, NEW, token)) == "stale"
+    assert _reason(world.account.send(second, RequestNewCode(), token)) != ""
+    assert len(world.sent()) == 2
+
+
 # ── limits ──
 
 
@@ -284,7 +301,7 @@ def test_budget_limits_codes_over_all_flows() -> None:
 
 
 def test_codes_of_a_signed_in_user_and_of_sign_ins_are_counted_apart() -> None:
-    """Otherwise a stranger could keep users from changing their address."""
+    """Otherwise an unknown caller could keep users from changing their address."""
     world = AccountWorld(budget=CodeBudget(per_user=1))
     token = world.token()
     sign_in = SignIn(**world.settings)
