@@ -14,7 +14,6 @@ from oncegate import (
     Cancel,
     ChooseFactor,
     ConfirmAccount,
-    Event,
     Factor,
     FlowState,
     ForgotPassword,
@@ -63,6 +62,7 @@ from oncegate.challenges import (
     AddAuthenticator,
     AddPasskey,
     AddressVerification,
+    AnyEvent,
     AuthenticatorSetup,
     ChangePassword,
     DeleteAccount,
@@ -97,7 +97,9 @@ UNKNOWN = ChallengeIssued(
 NEW_PASSWORD_EVENT = SubmitNewPassword.model_validate({"new_password": "Better-horse-2"})
 
 
-def walk(*triggers: Event | Outcome, flow: Flow | None = None, inputs: GuardInputs = EMPTY) -> Flow:
+def walk(
+    *triggers: AnyEvent | Outcome, flow: Flow | None = None, inputs: GuardInputs = EMPTY
+) -> Flow:
     """Return a flow after triggers, one after another.
 
     Args:

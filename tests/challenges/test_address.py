@@ -49,7 +49,7 @@ def test_phone_number_is_sent_as_cognito_takes_it() -> None:
 )
 def test_other_attributes_are_refused(fields: dict[str, str]) -> None:
     with pytest.raises(InvalidEvent):
-        SubmitAddress(**fields)  # type: ignore[arg-type]
+        SubmitAddress(**fields)
 
 
 def test_step_tells_where_the_code_went() -> None:
