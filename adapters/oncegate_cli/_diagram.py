@@ -16,12 +16,12 @@ from typing import Any, Final, NamedTuple
 from statemachine import StateChart
 
 from oncegate import FlowState
+from oncegate.account import AccountState
 from oncegate.adapters import FINAL, IN_FLIGHT
 from oncegate.machine.account import AccountMachine
 from oncegate.machine.advance import EVENTS, chart_of
 from oncegate.machine.chart import SignInMachine
 from oncegate.machine.engine import CompiledTransition
-from oncegate.states import AccountState, AnyState
 from oncegate_cli._graphviz import svg
 from oncegate_cli._options import Format
 from oncegate_cli._picture import Edge, Kind, Node, Picture, mermaid
@@ -228,7 +228,7 @@ def is_drawn_of_account(one: Labelled) -> bool:
     return not (ends and one.event in _GIVES_UP)
 
 
-def transitions(state: AnyState) -> tuple[Labelled, ...]:
+def transitions(state: FlowState | AccountState) -> tuple[Labelled, ...]:
     """Return all transitions from a state, in the order in which they are tried."""
     return tuple(
         Labelled(event, transition)
@@ -396,7 +396,7 @@ def _both_ways(edges: dict[tuple[str, str], Edge]) -> Iterator[Edge]:
 # ── what all pictures share ──
 
 
-def _kind(state: AnyState) -> Kind:
+def _kind(state: FlowState | AccountState) -> Kind:
     if state in {FlowState.DECIDING, AccountState.SETTLING}:
         return Kind.JUNCTION
     if state in IN_FLIGHT:

@@ -462,8 +462,10 @@ def _create(db: sqlite3.Connection) -> None:
 
 @contextmanager
 def _transaction(db: sqlite3.Connection) -> Iterator[None]:
-    db.execute("BEGIN IMMEDIATE")
     try:
+        # Inside, because a signal's handler can raise while it waits for another writer. The transaction
+        # has begun then, and would shut out every writer.
+        db.execute("BEGIN IMMEDIATE")
         yield
         db.execute("COMMIT")
     except BaseException:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from oncegate.errors import StoreUnavailable
+from oncegate.errors import Misconfigured, StoreUnavailable
 from oncegate.ports import BatchStore, Change, RecordStore, StoredRecord
 
 
@@ -57,5 +57,5 @@ class RowByRow:
     def _saved(self, change: Change) -> bool:
         try:
             return self._store.swap(*change)
-        except StoreUnavailable:
+        except (StoreUnavailable, Misconfigured):  # Misconfigured: one server of a cluster
             return False

@@ -15,6 +15,7 @@ from oncegate import (
     ConfirmAccount,
     Event,
     ForgotPassword,
+    Misconfigured,
     RequestContext,
     RequestNewCode,
     SealingKeys,
@@ -351,3 +352,28 @@ def test_refused_charge_gives_back_what_was_saved_beside_it(used_up: str) -> Non
         for kind, account in accounts.items()
     }
     assert left == {"typed": used_up != "typed", "own": used_up != "own"}
+
+
+@pytest.mark.parametrize("is_late", [False, True])
+def test_limit_on_a_server_that_is_set_up_wrongly_does_not_hold_the_flow(is_late: bool) -> None:
+    """Such as one server of a cluster that evicts. The flow, on another server, is saved."""
+
+    class Sharded(MemoryStore):
+        is_wrong = not is_late
+
+        def swap(self, key: str, expected: int, row: StoredRecord) -> bool:
+            if self.is_wrong and row.epoch is None:
+                raise Misconfigured("it may evict")
+            return super().swap(key, expected, row)
+
+    store = Sharded()
+
+    def called(_: Call) -> Outcome:
+        store.is_wrong = True
+        return a_text()
+
+    transport = ScriptedTransport(called)
+    worker = SignIn(transport=transport, store=store, clock=ManualClock(), listeners=[], keys=KEYS)
+    step = worker.send(worker.start(), password(), context=OFFICE)
+    assert step.state == ("awaiting_mfa" if is_late else "idle")
+    assert len(transport.calls) == is_late

@@ -261,3 +261,28 @@ def test_worker_killed_while_threads_save_never_keeps_a_later_row_alone(tmp_path
             keys_there = {int(key, 16) for (key,) in db.execute("SELECT key FROM oncegate_flows")}
         assert {n - 5000 for n in keys_there if n % 10_000 >= 5000} <= keys_there
         store.close()
+
+
+def test_signal_while_another_process_writes_leaves_no_transaction_open(tmp_path: Path) -> None:
+    """Its handler raises as soon as SQLite has begun the transaction that it waited for."""
+    store = SQLiteStore(tmp_path / "flows.db")
+    store.swap_many([change(1)])
+    holder = sqlite3.connect(tmp_path / "flows.db", isolation_level=None, check_same_thread=False)
+    holder.execute("BEGIN IMMEDIATE")
+
+    def interrupt(*_: object) -> None:
+        raise InterruptedError
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    release = threading.Timer(0.5, lambda: holder.execute("ROLLBACK"))
+    release.start()
+    signal.setitimer(signal.ITIMER_REAL, 0.2)
+    try:
+        with pytest.raises((InterruptedError, StoreUnavailable)):
+            store.swap_many([change(2)])
+    finally:
+        signal.signal(signal.SIGALRM, before)
+        release.join()
+    assert store.swap_many([change(3)]) == [True]
+    assert SQLiteStore(tmp_path / "flows.db", timeout=1).swap_many([change(4)]) == [True]
+    holder.close()

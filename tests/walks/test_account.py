@@ -289,6 +289,47 @@ def test_page_of_before_requests_no_code_even_after_the_cooldown() -> None:
 # ── limits ──
 
 
+def test_code_is_requested_again_only_after_the_cooldown() -> None:
+    world = AccountWorld()
+    token = world.token()
+    step = world.account.send(world.account.start(), NEW, token)
+    early = world.account.send(step, RequestNewCode(), token)
+    assert (_reason(early), early.version) == ("too_soon", step.version)
+    # To give up and enter an address again is no way around it.
+    step = world.account.send(step, Cancel(), token)
+    early = world.account.send(step, OTHER, token)
+    assert (_reason(early), early.version) == ("too_soon", step.version)
+    assert len(world.sent()) == 1
+    world.clock.advance(31)
+    assert world.account.send(step, OTHER, token).state == "confirming_address"
+    assert len(world.sent()) == 2
+
+
+def test_one_flow_requests_so_many_codes_and_no_more() -> None:
+    world = AccountWorld(new_codes_per_flow=2, budget=None)
+    token = world.token()
+    step = world.account.send(world.account.start(), NEW, token)
+    for _ in range(3):
+        world.clock.advance(31)
+        step = world.account.send(step, RequestNewCode(), token)
+    assert _reason(step) == "no_more_codes"
+    assert len(world.sent()) == 2
+
+
+def test_last_wrong_code_gives_the_change_up() -> None:
+    world = AccountWorld(guess_limit=None)
+    token = world.token()
+    step = world.account.send(world.account.start(), NEW, token)
+    right = world.sent()[-1]
+    wrong = [code for code in (f"{number}" * 6 for number in range(6)) if code != right][:5]
+    for code in wrong:
+        assert step.state == "confirming_address"
+        step = world.account.send(step, SubmitCode(code=code), token)
+    assert (step.state, _message(step)) == ("managing", "setup_ended")
+    after = world.account.send(step, SubmitCode(code=right), token)
+    assert (_reason(after), after.version) == ("not_allowed", step.version)
+
+
 def test_budget_limits_codes_over_all_flows() -> None:
     world = AccountWorld(budget=CodeBudget(per_user=2))
     token = world.token()

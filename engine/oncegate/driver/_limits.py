@@ -10,7 +10,6 @@ Like the script, these are generators of effects.
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
@@ -330,6 +329,8 @@ class Limits:
             names, _ = self._known_names(flow.username, flow, rows)
             if flow.username:
                 related.append(Alias.of(flow.username, self._keys).key)
+            if isinstance(flow.challenge, RecoveryChallenge) and flow.username:
+                names = (*names, _named_beside(names, flow.username))
             related += [self._budget.of_user(name, _tag_of(flow), self._keys).key for name in names]
             if account := self._source(flow, source, None):
                 related.append(account.key)
@@ -450,6 +451,8 @@ class Limits:
         source = self._source(flow, context.source_address, event)
         if flow.challenge is not None or not isinstance(event, SubmitPassword):
             wanted = (*accounts, *([source] if source else ()))
+            beside = [_named_beside(names, typed)] if _is_by_alias(flow) and typed else []
+            wanted = (*wanted, *(self._budget.of_user(name, tag, self._keys) for name in beside))
             yield from self._look_up([account.key for account in wanted], rows)
         # With a password, the budgets of the user's own name came with the alias (`_learn`) if it was
         # the password before. Otherwise they are taken to be full: if they are not, charging them finds
@@ -498,7 +501,7 @@ class Limits:
             return reserved
         if name in reserved.names:
             # Charged already. The same work for another row: its time would tell a known alias.
-            name = UserName.own(f"\0{secrets.token_hex(8)}")
+            name = _made_up(flow.username)
         charge = self._code(name, flow)
         if not (yield from self._charge(charge, rows)):
             return None
@@ -525,6 +528,8 @@ class Limits:
             return
         if challenge is not None:
             name = UserName.own(challenge.username)
+            if isinstance(flow.challenge, RecoveryChallenge):
+                name = _named_beside(reserved.names, flow.username)
             own = self._budget.of_user(name, _tag_of(flow), self._keys)
             if name not in reserved.names:
                 yield Adjustment(own.key, partial(own.charged, now=now))
@@ -661,6 +666,25 @@ def _is_by_alias(flow: Flow) -> bool:
 def _stand_in(typed: str) -> UserName:
     """The name in place of a user's own, while it is not known whether there is such a user."""
     return UserName.own(f"\0{same_name(typed)}")
+
+
+def _made_up(typed: str) -> UserName:
+    """The name to charge in place of one that is charged already, so that it takes the same time.
+
+    It is the same for each event, because that of an unknown user is: a row that is stored takes more
+    trips than a new one.
+    """
+    return UserName.own(f"\0\0{same_name(typed)}")
+
+
+def _named_beside(names: Iterable[UserName], typed: str) -> UserName:
+    """The name that a code without a password counts against beside others.
+
+    Cognito does not tell the user's own, so it is the one that was typed. If that is charged already, it
+    is a known alias.
+    """
+    own = UserName.own(typed)
+    return _made_up(typed) if own in names else own
 
 
 def _name_in(event: AnyEvent, flow: Flow) -> str:

@@ -147,7 +147,12 @@ class Account(AccountDriver, Runner):
         return self.starting()
 
     def get(self, flow_id: str, *, patience: float = 0.0) -> Step:
-        """Return the current step of a flow; see `SignIn.get`."""
+        """Return the current step of a flow; see `SignIn.get`.
+
+        It takes no access token: a caller that has the flow's ID sees the step, and with it the secret
+        of an authenticator app that is being set up. So treat the ID as a secret of the user's browser,
+        and show the step only while the same user is signed in. To change anything takes the token.
+        """
         return self._run(self.getting(flow_id, patience))
 
     def send(
