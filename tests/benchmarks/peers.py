@@ -115,7 +115,7 @@ def javascript(quick: bool) -> Iterator[Row]:
     paths = {"NODE_PATH": str(_packages() / "node_modules")}
     for users, words in (("plain", "SRP"), ("user", "SRP and an SMS code")):
         kinds = ("oncegate", "identity_js", "amplify")
-        ours, identity_js, amplify = _in_turn(kinds, users, 2 if quick else 15, paths)
+        ours, identity_js, amplify = _in_turn(kinds, users, 1 if quick else 15, paths)
         what = f"CPU of a sign-in by {words}, compared with"
         note = _a_second(ours, identity_js)
         yield row(f"{what} amazon-cognito-identity-js on Node", 1 / 20, ours, identity_js, note)

@@ -41,7 +41,7 @@ def imports(quick: bool) -> Iterator[Row]:
         "import statemachine, pydantic, structlog",
         "import statemachine, pydantic, structlog; pydantic.BaseModel",
     )
-    ours, libraries, with_models = in_turn(2 if quick else 40, *map(_python, programs))
+    ours, libraries, with_models = in_turn(1 if quick else 40, *map(_python, programs))
     what = "import oncegate, compared with python-statemachine, pydantic and structlog"
     yield row(what, 1.3, ours, libraries)
     yield row("the same, compared with these and pydantic's models", None, ours, with_models)

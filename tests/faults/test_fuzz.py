@@ -13,7 +13,7 @@ atheris = pytest.importorskip("atheris", reason="atheris has no wheel for this p
 
 HERE = Path(__file__).parent
 TARGETS = re.findall(r'^    "(\w+)":', HERE.joinpath("fuzz.py").read_text(), re.MULTILINE)
-SECONDS = 2
+SECONDS = 1
 
 
 def fuzz(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:

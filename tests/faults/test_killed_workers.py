@@ -91,7 +91,7 @@ def test_worker_whose_clock_was_set_back_after_the_save_makes_no_call() -> None:
     assert world.client.requests == []
 
 
-KILLS = int(os.environ.get("ONCEGATE_KILLS", "15"))
+KILLS = int(os.environ.get("ONCEGATE_KILLS", "10"))
 """Workers killed in a run, per store. Raise it for a soak test."""
 
 

@@ -267,7 +267,7 @@ def _tenacity_does_not_wait(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize(
     ("machine", "examples"),
-    [(OnMemory, 300), (OnSQLite, 60), (WithPowerCuts, 200)],
+    [(OnMemory, 160), (OnSQLite, 40), (WithPowerCuts, 120)],
     ids=["memory", "sqlite", "power cuts"],
 )
 def test_random_sequence_breaks_no_promise(machine: type[SignIns], examples: int) -> None:
