@@ -535,6 +535,19 @@ def outcome_of_exception(
     return OutcomeUnknown(detail=name_of(failure))
 
 
+def outcome_after_effect(failure: Exception, challenge: str = "") -> Outcome:
+    """Return the outcome of a call whose first request had an effect, and whose next one raised.
+
+    If the next one was not sent, the call as a whole had an effect all the same.
+
+    Args:
+        failure: what the call of boto3 raised.
+        challenge: kind of the challenge that the call answers; empty if it answers none.
+    """
+    outcome = outcome_of_exception(failure, challenge)
+    return OutcomeUnknown(detail=outcome.detail) if isinstance(outcome, NotSent) else outcome
+
+
 def _cure_of(failure: Exception) -> str:
     """Return what to do about a request that did not leave; empty if waiting is all there is."""
     known = getattr(failure, "kwargs", {})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from oncegate import InvalidInput, InvalidToken, Step
@@ -12,7 +11,14 @@ from oncegate_web._account import OFFERS, AccountSite
 from oncegate_web._context import BrowserContext
 from oncegate_web._openapi import document
 from oncegate_web._user import User
-from oncegate_web.api import _MAX_VERSION, Api, _no_such_flow, _not_signed_in, _patience
+from oncegate_web.api import (
+    Api,
+    _no_such_flow,
+    _not_signed_in,
+    _patience,
+    event_data,
+    invalid_event,
+)
 from oncegate_web.http import JSON, Request, Response, as_json, problem
 
 
@@ -75,17 +81,7 @@ class AccountApi(Api):
 
     def _account_event_of(self, body: bytes) -> tuple[AccountEvent, int, BrowserContext]:
         """Return the event, the version of its step, and what came with it."""
-        try:
-            data = json.loads(body)
-        except (ValueError, RecursionError):
-            raise InvalidInput("not JSON") from None
-        if not isinstance(data, dict):
-            raise InvalidInput("an event is a JSON object")
-        version = data.pop("version", None)
-        if not (type(version) is int and 0 <= version <= _MAX_VERSION):
-            raise InvalidInput(
-                "version: an integer is required, that of the step which the event answers"
-            )
+        data, version = event_data(body)
         browser = self._site.contexts.of_json(data.pop("context", None))
         return parse_account_event(data), version, browser
 
@@ -99,11 +95,7 @@ class AccountApi(Api):
             response = self._step(request, step.model_copy(update={"reason": reason}))
             response.cookies = made.cookies
             return response
-        texts = {
-            name: f"notice.field_{'missing' if why == 'missing' else 'invalid'}"
-            for name, why in fields.items()
-        }
-        return problem(422, "invalid_event", "Unprocessable Content", str(error), texts)
+        return invalid_event(error)
 
 
 def _overview(has: AccountOverview) -> dict[str, Any]:

@@ -31,6 +31,36 @@ _MOST_PATIENCE = 20.0
 _MAX_VERSION = (1 << 31) - 1
 
 
+def event_data(body: bytes) -> tuple[dict[str, Any], int]:
+    """Return the fields of an event in a request's body, and the version of its step.
+
+    Raises:
+        InvalidInput: it is not a JSON object, or has no version.
+    """
+    try:
+        data = json.loads(body)
+    except (ValueError, RecursionError):
+        raise InvalidInput("not JSON") from None
+    if not isinstance(data, dict):
+        raise InvalidInput("an event is a JSON object")
+    version = data.pop("version", None)
+    if not (type(version) is int and 0 <= version <= _MAX_VERSION):
+        raise InvalidInput(
+            "version: an integer is required, that of the step which the event answers"
+        )
+    return data, version
+
+
+def invalid_event(error: InvalidInput) -> Response:
+    """Return the problem of an event whose fields are invalid, with a text for each."""
+    fields = error.fields if isinstance(error, InvalidEvent) else {}
+    texts = {
+        name: f"notice.field_{'missing' if why == 'missing' else 'invalid'}"
+        for name, why in fields.items()
+    }
+    return problem(422, "invalid_event", "Unprocessable Content", str(error), texts)
+
+
 class Api:
     """The routes of the JSON API of one sign-in."""
 
@@ -117,17 +147,7 @@ class Api:
 
     def _event_of(self, body: bytes) -> tuple[Event, int, bool | None, BrowserContext]:
         """Return the event, its step's version, whether to stay signed in, and what came with it."""
-        try:
-            data = json.loads(body)
-        except (ValueError, RecursionError):
-            raise InvalidInput("not JSON") from None
-        if not isinstance(data, dict):
-            raise InvalidInput("an event is a JSON object")
-        version = data.pop("version", None)
-        if not (type(version) is int and 0 <= version <= _MAX_VERSION):
-            raise InvalidInput(
-                "version: an integer is required, that of the step which the event answers"
-            )
+        data, version = event_data(body)
         kept = data.pop("keep_signed_in", None)
         if not (kept is None or isinstance(kept, bool)):
             raise InvalidInput("keep_signed_in: true or false")
@@ -141,11 +161,7 @@ class Api:
             step = self._site.shown(request, self._site.get(own.text))
             reason = message("invalid_input", field="code")
             return self._step(request, step.model_copy(update={"reason": reason}))
-        texts = {
-            name: f"notice.field_{'missing' if why == 'missing' else 'invalid'}"
-            for name, why in fields.items()
-        }
-        return problem(422, "invalid_event", "Unprocessable Content", str(error), texts)
+        return invalid_event(error)
 
     def _status(self, request: Request) -> Response:
         """Answer with the user, and with the step that a page would show."""

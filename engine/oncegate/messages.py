@@ -402,7 +402,7 @@ TEXTS: Final = MappingProxyType(
         "hint.this_browser": "This browser",
         "hint.passkey_creation": "Your device asks for your fingerprint, face, or screen lock.",
         "hint.offer": "With a second step, a stolen password alone doesn’t open your account.",
-        "hint.submit_address": "We’ll send a code to it. Until you enter the code, nothing changes.",
+        "hint.submit_address": "We’ll send a code to it. Enter the code to confirm it.",
         "hint.delete_account": "Your account and its data will be deleted. You can’t undo this.",
         "notice.passkey_not_created": "No passkey was created. Try again, or cancel.",
         "message.authenticator_added": "Your authenticator app is set up.",

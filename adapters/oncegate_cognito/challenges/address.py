@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from botocore.exceptions import BotoCoreError, ClientError
+
 from oncegate.adapters import (
     ChallengeIssued,
     ChangeAddress,
     ConfirmAddress,
     Confirmed,
     Outcome,
+    Rejected,
     SendAddressCode,
 )
 from oncegate_cognito._registry import performs
 from oncegate_cognito._requests import Requests
 from oncegate_cognito.challenges._recovery import delivery_of
+from oncegate_cognito.errors import outcome_after_effect
 
 
 @performs(ChangeAddress)
@@ -32,11 +36,17 @@ def change(call: ChangeAddress, requests: Requests) -> Outcome:
         if sent.get("AttributeName", challenge.attribute) == challenge.attribute:
             delivery = delivery_of({"CodeDeliveryDetails": sent})
             return ChallengeIssued(challenge=challenge.model_copy(update={"delivery": delivery}))
-    user = requests.send("get_user", AccessToken=call.access_token.get_secret_value())
-    attributes = {one["Name"]: one.get("Value", "") for one in user.get("UserAttributes", [])}
-    if attributes.get(f"{challenge.attribute}_verified") == "true":
-        return Confirmed()
-    return _sent(call, requests)
+    try:
+        user = requests.send("get_user", AccessToken=call.access_token.get_secret_value())
+        attributes = {one["Name"]: one.get("Value", "") for one in user.get("UserAttributes", [])}
+        if attributes.get(f"{challenge.attribute}_verified") == "true":
+            return Confirmed()
+        return _sent(call, requests)
+    except (ClientError, BotoCoreError) as failure:
+        outcome = outcome_after_effect(failure)  # the address has changed
+        if isinstance(outcome, Rejected):
+            raise
+        return outcome
 
 
 @performs(SendAddressCode)

@@ -10,9 +10,7 @@ from oncegate.adapters import (
     ChallengeIssued,
     ConfirmAuthenticator,
     Confirmed,
-    NotSent,
     Outcome,
-    OutcomeUnknown,
     Rejected,
     RejectionReason,
     StartAuthenticator,
@@ -20,7 +18,7 @@ from oncegate.adapters import (
 from oncegate_cognito._registry import performs
 from oncegate_cognito._requests import Requests
 from oncegate_cognito.challenges.totp_setup import otpauth_uri
-from oncegate_cognito.errors import outcome_of_exception
+from oncegate_cognito.errors import outcome_after_effect
 
 
 @performs(StartAuthenticator)
@@ -59,7 +57,5 @@ def confirm(call: ConfirmAuthenticator, requests: Requests) -> Outcome:
             SoftwareTokenMfaSettings={"Enabled": True},
         )
     except (ClientError, BotoCoreError) as failure:
-        outcome = outcome_of_exception(failure)
-        # The code is used up, so the call as a whole had an effect.
-        return OutcomeUnknown(detail=outcome.detail) if isinstance(outcome, NotSent) else outcome
+        return outcome_after_effect(failure)  # the code is used up
     return Confirmed()

@@ -10,9 +10,7 @@ from pydantic import SecretStr
 from oncegate.adapters import (
     ChallengeIssued,
     CheckCode,
-    NotSent,
     Outcome,
-    OutcomeUnknown,
     Rejected,
     RejectionReason,
     RequestCode,
@@ -20,7 +18,7 @@ from oncegate.adapters import (
 )
 from oncegate_cognito._registry import performs
 from oncegate_cognito._requests import Requests
-from oncegate_cognito.errors import outcome_of_exception
+from oncegate_cognito.errors import outcome_after_effect
 
 
 def otpauth_uri(secret: str, issuer: str, account: str) -> str:
@@ -64,7 +62,6 @@ def verify(call: CheckCode, requests: Requests) -> Outcome:
             "MFA_SETUP", verified.get("Session"), challenge.username, {}, call.device_key
         )
     except (ClientError, BotoCoreError) as failure:
-        outcome = outcome_of_exception(failure, "MFA_SETUP")
-        # The code is used up, so the call as a whole had an effect: the user has to begin again.
-        return OutcomeUnknown(detail=outcome.detail) if isinstance(outcome, NotSent) else outcome
+        # The code is used up: the user has to begin again.
+        return outcome_after_effect(failure, "MFA_SETUP")
     return requests.outcome(response, challenge.username)

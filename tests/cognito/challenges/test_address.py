@@ -106,6 +106,14 @@ def test_further_code_and_its_check_are_one_request_each() -> None:
     ]
 
 
+def test_change_whose_next_request_is_not_sent_has_had_its_effect() -> None:
+    throttled = {"__type": "TooManyRequestsException", "message": "Rate exceeded"}
+    assert isinstance(perform(recorded(GetUser=throttled)), OutcomeUnknown)
+    unverified = user(phone_number_verified="false")
+    client = recorded(GetUser=unverified, GetUserAttributeVerificationCode=throttled)
+    assert isinstance(perform(client), OutcomeUnknown)
+
+
 def test_address_of_somebody_else_is_told_as_such() -> None:
     client = recorded(UpdateUserAttributes={"__type": "AliasExistsException", "message": "taken"})
     outcome = perform(client)
