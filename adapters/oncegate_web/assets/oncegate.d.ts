@@ -341,6 +341,7 @@ interface AccountFieldNames {
   forget_device: "key";
   sign_out_everywhere: never;
   delete_account: never;
+  offer_factor: never;
   cancel: never;
 }
 
@@ -357,8 +358,9 @@ export type AccountAction = {
 
 /** Where a change of the account is. Those of the last line have a call to Cognito under way. */
 export type AccountState =
-  | "managing" | "confirming_authenticator" | "confirming_address" | "registering_passkey" | "closed"
-  | "requesting_setup" | "checking_setup" | "changing";
+  | "managing" | "confirming_authenticator" | "confirming_address" | "registering_passkey"
+  | "offering_factor" | "closed"
+  | "requesting_setup" | "checking_setup" | "changing" | "finding_factors";
 
 /** The current step of a change of the account. */
 export interface AccountStep extends StepParts {
@@ -385,6 +387,7 @@ export type AccountEvent = { version: number; context?: EventContext } & (
   | { type: "forget_device"; key: string }
   | { type: "sign_out_everywhere" }
   | { type: "delete_account" }
+  | { type: "offer_factor"; factors?: ("authenticator" | "passkey")[] }
   | { type: "cancel" }
 );
 
