@@ -176,6 +176,9 @@ class WebSignIn:
         offer: what a user without a second factor is offered after a sign-in: ``authenticator`` and
             ``passkey``, best first. It needs ``account``. Default: nothing.
         offer_every: seconds between two offers to a user. Default: 30 days.
+        place_of: returns the place of an IP address in words, such as ``"Zurich"``, for the list of a
+            user's sessions; empty if it is not known. It is called when a user looks at the list, once
+            for each address. Default: the list has the address alone.
         audit: whether to write the audit log: each transition, session and refused request, to the
             standard library's logger ``oncegate.audit``. Default: False.
         driver: further arguments of `oncegate.SignIn`, such as ``retain_password``.
@@ -220,6 +223,7 @@ class WebSignIn:
         account: bool = False,
         offer: Iterable[Offer] = (),
         offer_every: float = OFFER_EVERY,
+        place_of: Callable[[str], str] | None = None,
         audit: bool = False,
         **driver: Any,
     ) -> None:
@@ -246,11 +250,7 @@ class WebSignIn:
         if (offer or on_account_changed) and not account:
             raise Misconfigured("offer and on_account_changed need account=True")
         self.has_account = account
-        make_site = (
-            partial(AccountSite, recent_within=RECENT_WITHIN, offer=offer, offer_every=offer_every)
-            if account
-            else Site
-        )
+        make_site = partial(AccountSite, offer=offer, offer_every=offer_every) if account else Site
         self._site = make_site(
             transport=transport,
             store=store,
@@ -262,6 +262,8 @@ class WebSignIn:
             name=name,
             secure=secure,
             translators=Translators(locales, _checked_identifier(identifier, transport.ways_in)),
+            recent_within=RECENT_WITHIN,
+            place_of=place_of,
             audit=audit,
             driver=driver,
             contexts=Contexts(client_metadata_from_browser, client_metadata),

@@ -31,8 +31,8 @@ export type MessageCode =
 /** Code of a problem: the server's, or the module's own. */
 export type ProblemCode =
   | "cross_site" | "insecure_connection" | "invalid_event" | "no_such_flow" | "no_such_session"
-  | "forbidden" | "not_found" | "not_json" | "not_signed_in" | "store_unavailable" | "too_large"
-  | "too_many_requests" | "updating" | "wrong_method"
+  | "forbidden" | "not_found" | "not_json" | "not_signed_in" | "sign_in_again" | "store_unavailable"
+  | "too_large" | "too_many_requests" | "updating" | "wrong_method"
   | keyof OwnTexts
   /** A problem without a code. */
   | "unknown";
@@ -429,7 +429,7 @@ export interface Status {
   readonly step: Step;
 }
 
-/** One session of a user. Browser and platform may be made up. */
+/** One session of a user. Browser and platform may be made up; the place is the application's. */
 export interface ListedSession {
   readonly name: string;
   readonly is_current: boolean;
@@ -438,6 +438,8 @@ export interface ListedSession {
   readonly address: string;
   readonly browser: string;
   readonly platform: string;
+  /** What the application calls the place of the address; empty if it has no name for it. */
+  readonly place: string;
 }
 
 /** An error that the server reports (RFC 9457), or that the answer is not the server's. */
@@ -490,6 +492,7 @@ export class SignIn {
   signOut(): Promise<string | null>;
   /** Return the sessions of the user, the one seen last first. */
   sessions(): Promise<ListedSession[]>;
+  /** End one of them. Another browser's needs a recent sign-in: otherwise a Problem `sign_in_again`. */
   endSession(name: string): Promise<void>;
   /** End all sessions of the user: here, and wherever else this user pool is used. Returns as `signOut`. */
   signOutEverywhere(): Promise<string | null>;

@@ -35,7 +35,8 @@ class AccountDriver(Driver):
         store: stores the flows; the sign-in's will do.
         listeners: called with every transition. None: one that logs.
         clock: tells the time. None: the store's.
-        lifetime: seconds that a flow, and its row in the store, live after the last change.
+        lifetime: seconds that a flow, and its row in the store, live after the last change, and after
+            the deadline of what it waits for.
         patience: seconds that a repeated event waits for the step of the first one.
         recent_within: seconds after a sign-in within which a credential can be changed.
         password_policy: the pool's policy, whose rules users read before they choose a password.
@@ -108,6 +109,10 @@ class AccountDriver(Driver):
     def reading(self, access_token: str | SecretStr) -> AccountOverview:
         """Return what `Account.overview` does."""
         return self._accounts.overview(_text(access_token))
+
+    def _used_until(self, flow: Flow) -> float:
+        # The code for an address outlives the lifetime: it has to be taken as long as Cognito does.
+        return max(flow.saved_at, flow.challenge_ends or 0.0)
 
     def _claimed(self, flow: Flow, context: RequestContext) -> Flow:
         user = context.signed_in
