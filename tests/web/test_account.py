@@ -408,6 +408,32 @@ def test_worker_killed_at_a_change_of_the_password_ends_the_other_sessions_later
         assert is_signed_in(third)
 
 
+@pytest.mark.parametrize("password", [FAY["password"], "wrong"], ids=["right", "wrong"])
+def test_change_of_the_password_after_a_killed_worker_settles_what_that_one_has_left(
+    password: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Later()
+    with account_of("flask", clock=clock) as account:
+        account.sign_in()
+        account.visit.follow("Change password")
+        form = account.page.forms["change-password"]
+        values = {**form.values, "password": password, "new_password": NEW}
+        with monkeypatch.context() as patch:
+            patch.setattr(CognitoTransport, "perform", _killed)
+            with pytest.raises(Killed):
+                account.visit.post(form.action, values)
+        clock.ahead = 40  # the lease of the call has ended
+        account.open("?for=change_password")
+        form = account.page.forms["change-password"]
+        account.visit.post(form.action, {**form.values, "password": password, "new_password": NEW})
+        other = another_browser(account)
+        is_changed = password != "wrong"
+        other.sign_in(username="fay", password=NEW if is_changed else FAY["password"])
+        clock.ahead = 100
+        assert is_signed_in(account)
+        assert is_signed_in(other) is is_changed  # otherwise the first one may have changed it
+
+
 def test_other_sessions_end_later_if_the_store_fails_after_the_password_was_changed() -> None:
     clock = Later()
     with account_of("flask", clock=clock) as account:
