@@ -27,6 +27,7 @@ from oncegate.driver.account import AccountDriver
 from oncegate.testing import ScriptedTransport
 from oncegate_cognito import CognitoTransport
 from oncegate_sandbox import Fault, PoolSeed, Sandbox, Seed, UserSeed
+from oncegate_sandbox._cognito import Cognito
 from oncegate_web._session_list import ListedSession, SessionList
 from oncegate_web._sessions import StoreSessions
 
@@ -776,6 +777,49 @@ def test_button_after_an_old_sign_in_changes_nothing(framework: str) -> None:
         event = {"type": "change_password", "version": 0, "password": "x", "new_password": NEW}
         step = account.client.post(f"{PAGE}/events", json=event, headers=JSON).json()
         assert step["reason"]["code"] == "sign_in_again"
+
+
+def test_step_up_of_the_pool_leads_back_and_the_change_goes_through(
+    framework: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """USER_AUTH with the level and the age that the pool has to check."""
+    wanted: list[Any] = []
+    perform = Cognito.perform
+
+    def noted(self: Cognito, operation: str, request: dict[str, Any]) -> Any:
+        if operation == "InitiateAuth" and request["AuthFlow"] == "USER_AUTH":
+            given = request["AuthParameters"]
+            wanted.append((given.get("TARGET_ACR_VALUES"), given.get("MAX_AGE")))
+        return perform(self, operation, request)
+
+    monkeypatch.setattr(Cognito, "perform", noted)
+    level, clock = "urn:cognito:loa:3", Later()
+    who = {**FAY, "phone_number": "+15550001234", "mfa": ["SMS_MFA"]}
+    step_up: dict[str, Any] = {"auth_flow": "USER_AUTH", "acr_values": level, "max_age": 300}
+    with account_of(framework, who=who, clock=clock, **step_up) as account:
+
+        def sign_in_with_a_code() -> None:
+            account.visit.say("submit_username", username="fay")
+            assert account.visit.say("choose_factor", factor="PASSWORD") == "awaiting_password"
+            assert account.visit.say("submit_password", password=FAY["password"]) == "awaiting_mfa"
+            assert account.visit.say("submit_code", code=account.code) == "managing"
+
+        account.visit.open()
+        sign_in_with_a_code()
+        account.open()
+        clock.ahead = 400
+        account.sandbox.advance(400)
+        query = "?for=change_password"
+        assert account.open(query) == "idle"
+        assert "Sign in again to make this change." in account.page.text
+        sign_in_with_a_code()
+        assert account.at == f"{PAGE}{query}"
+        assert account.client.get("/auth/session", headers=JSON).json()["claims"]["acr"] == level
+        form = account.do("change-password", password=FAY["password"], new_password=NEW)
+        assert form == "managing"
+        assert account.changes == ["password_was_changed"]
+        assert account.messages == 2
+        assert set(wanted) == {(level, "300")}
 
 
 # ── JSON ──
