@@ -75,6 +75,7 @@ class AccountSite(Site):
         recent_within: seconds after a sign-in within which a credential can be changed.
         offer: what a user without a second factor has offered after a sign-in.
         offer_every: seconds between two offers to a user.
+        mfa_required: whether the pool requires MFA.
         **more: those of `Site`.
     """
 
@@ -84,6 +85,7 @@ class AccountSite(Site):
         recent_within: float = RECENT_WITHIN,
         offer: Iterable[Offer] = (),
         offer_every: float = OFFER_EVERY,
+        mfa_required: bool = False,
         **more: Any,
     ) -> None:
         self.offer = _checked_offer(offer)
@@ -95,11 +97,13 @@ class AccountSite(Site):
             store=more["store"],
             keys=self._keys,
             recent_within=recent_within,
+            mfa_required=mfa_required,
             **{
                 **{name: value for name, value in driver.items() if name in known},
                 "listeners": [*driver["listeners"], _note_change],
             },
         )
+        self.mfa_required = mfa_required
         self._offer_every = offer_every
         self._longest_change = more["transport"].max_call_seconds + _SAVE_SECONDS
 

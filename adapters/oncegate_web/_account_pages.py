@@ -82,7 +82,16 @@ _FIELDS = {
 
 
 class AccountPages(PageBuilder):
-    """Builds the pages of the account of one request; see `PageBuilder`."""
+    """Builds the pages of the account of one request; see `PageBuilder`.
+
+    Args:
+        mfa_required: whether the pool requires MFA.
+        **more: those of `PageBuilder`.
+    """
+
+    def __init__(self, *given: Any, mfa_required: bool = False, **more: Any) -> None:
+        super().__init__(*given, **more)
+        self._mfa_required = mfa_required
 
     def account(
         self,
@@ -229,6 +238,8 @@ class AccountPages(PageBuilder):
             is_used, is_first = factor in has.second_factors, factor == has.preferred
             state = "preferred" if is_first else "enabled" if is_used else "off"
             uses = [use for use in ("preferred", "off") if use != state]
+            if has.second_factors == (factor,) and self._mfa_required:
+                uses = [use for use in uses if use != "off"]
             if state == "off":
                 uses = ["enabled"] if has.second_factors else ["preferred"]
             forms = tuple(
@@ -595,6 +606,7 @@ class AccountHtml(Html):
             ),
             prefix=request.prefix,
             hidden=hidden,
+            mfa_required=self._site.mfa_required,
             look=self._look,
             identifier=self._identifier,
             waited=int(waited) if waited.isascii() and waited.isdigit() and len(waited) < 4 else 0,

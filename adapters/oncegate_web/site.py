@@ -81,7 +81,7 @@ _LONGEST_PLACE = 100
 """Characters of a place that the application has for an address."""
 
 EndedSession = Literal["ended", "no_such_session", "sign_in_again"]
-"""What came of a request to end one session."""
+"""The result of a request to end one session."""
 
 
 def begins_sign_in(event: Event) -> bool:

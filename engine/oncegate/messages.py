@@ -415,6 +415,7 @@ TEXTS: Final = MappingProxyType(
         "message.passkey_removed": "The passkey was removed.",
         "message.factor_changed": "Your choice was saved.",
         "message.factor_not_set_up": "Add that phone number, email address or app first.",
+        "message.last_factor": "You need this to sign in. Set up another one first.",
         "message.password_was_changed": "Your password was changed.",
         "message.device_was_forgotten": "The device was forgotten.",
         "message.signed_out_everywhere": "You’re signed out on every device.",

@@ -244,6 +244,56 @@ def test_setup_can_be_given_up(account: Account) -> None:
     assert account.changes == []
 
 
+def test_last_second_factor_of_a_pool_with_mfa_cannot_be_turned_off(framework: str) -> None:
+    who = {**FAY, "phone_number": "+15550001234", "mfa": ["SMS_MFA"]}
+    pool = {"mfa": "on"}
+    with account_of(framework, who=who, pool=pool, mfa_required=True) as account:
+        account.visit.open()
+        account.visit.say("submit_password", **FAY)
+        account.visit.say("submit_code", code=account.code)
+        account.open()
+        assert _changes(account) == ["use-factor-SMS_MFA-preferred"]
+        off = {"type": "use_factor", "factor": "SMS_MFA", "use": "off", "version": 0}
+        for _ in range(2):
+            step = account.client.post(f"{PAGE}/events", json=off, headers=JSON).json()
+            assert (step["state"], step["reason"]["code"]) == ("managing", "last_factor")
+        form = account.page.forms["use-factor-SMS_MFA-preferred"]
+        account.visit.last = form.action, {**form.values, "use": "off"}
+        account.again()
+        assert "Set up another one first." in account.page.text
+        assert account.has()["second_factors"] == ["SMS_MFA"]
+        assert account.sandbox.calls().get("SetUserMFAPreference", 0) == 0
+        account.visit.follow("Add an authenticator app")
+        account.do("add-authenticator")
+        account.do("submit-code", code=account.totp)
+        both = "use-factor-SMS_MFA-off", "use-factor-SOFTWARE_TOKEN_MFA-off"
+        assert set(both) <= set(_changes(account))
+        assert account.do(both[0]) == "managing"
+        assert account.has()["second_factors"] == ["SOFTWARE_TOKEN_MFA"]
+        assert both[1] not in _changes(account)
+
+
+def test_last_second_factor_stays_while_cognito_does_not_say_which_there_are(
+    framework: str,
+) -> None:
+    who = {**FAY, "phone_number": "+15550001234", "mfa": ["SMS_MFA"]}
+    with account_of(framework, who=who, pool={"mfa": "on"}, mfa_required=True) as account:
+        account.visit.open()
+        account.visit.say("submit_password", **FAY)
+        account.visit.say("submit_code", code=account.code)
+        off = {"type": "use_factor", "factor": "SMS_MFA", "use": "off", "version": 0}
+        account.client.get(PAGE, headers=JSON)
+        account.sandbox.order(Fault(operation="GetUser", kind="http_500", times=9))
+        step = account.client.post(f"{PAGE}/events", json=off, headers=JSON).json()
+        assert (step["state"], step["reason"]["code"]) == ("managing", "unreachable")
+        assert account.sandbox.calls().get("SetUserMFAPreference", 0) == 0
+
+
+def _changes(account: Account) -> list[str]:
+    """Return the buttons that change a second factor."""
+    return [name for name in account.page.forms if name.startswith("use-factor-")]
+
+
 def test_address_gets_one_code_and_becomes_a_factor(account: Account) -> None:
     account.open("?for=submit_address&attribute=phone_number")
     assert account.page.heading == "Your phone number"
@@ -1013,6 +1063,8 @@ def test_nobody_is_offered_anything(framework: str) -> None:
     [
         ({"offer": ("passkey",)}, "need account=True"),
         ({"on_account_changed": print}, "need account=True"),
+        ({"mfa_required": True}, "need account=True"),
+        ({"place_of": "Zurich"}, "place_of is a function"),
         ({"account": True, "offer": "passkey"}, "offer is a list"),
         ({"account": True, "offer": ("sms",)}, "offer is a list"),
         ({"account": True, "offer_every": 0}, "offer_every is a number"),

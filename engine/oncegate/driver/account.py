@@ -8,14 +8,14 @@ from typing import Any, Final
 
 from pydantic import SecretStr
 
-from oncegate._seal import SealingKeys
+from oncegate._seal import FlowId, SealingKeys
 from oncegate.budget import DEFAULT_BUDGET, DEFAULT_GUESS_LIMIT, CodeBudget, GuessLimit
-from oncegate.challenges import ACCOUNT_EVENT_TYPES, AccountEvent, SignedIn
+from oncegate.challenges import ACCOUNT_EVENT_TYPES, AccountEvent, SignedIn, UseFactor
 from oncegate.context import RequestContext, StepRef
 from oncegate.driver.asyncio import AsyncRunner
 from oncegate.driver.script import Driver, Script
 from oncegate.driver.sync import Runner
-from oncegate.errors import InvalidInput, InvalidToken, Misconfigured
+from oncegate.errors import InvalidInput, InvalidToken, Misconfigured, SignedOut, Unreachable
 from oncegate.overview import AccountOverview
 from oncegate.password_policy import PasswordPolicy
 from oncegate.ports import AccountService, Clock, Listener, RecordStore, TokenService, Transport
@@ -39,6 +39,8 @@ class AccountDriver(Driver):
             the deadline of what it waits for.
         patience: seconds that a repeated event waits for the step of the first one.
         recent_within: seconds after a sign-in within which a credential can be changed.
+        mfa_required: whether the pool requires MFA (``ON``). Then a user's only second factor cannot be
+            turned off: with the password alone, the next sign-in would set up a new one.
         password_policy: the pool's policy, whose rules users read before they choose a password.
         new_code_cooldown: seconds between a code and the earliest request for the next.
         new_codes_per_flow: number of codes that one flow may request.
@@ -65,6 +67,7 @@ class AccountDriver(Driver):
         lifetime: float = 3600.0,
         patience: float = 10.0,
         recent_within: float = RECENT_WITHIN,
+        mfa_required: bool = False,
         password_policy: PasswordPolicy | None = None,
         new_code_cooldown: float = 30.0,
         new_codes_per_flow: int = NEW_CODES_PER_FLOW,
@@ -92,6 +95,7 @@ class AccountDriver(Driver):
         self._tokens: TokenService = service
         self._accounts: AccountService = service
         self._recent_within = recent_within
+        self._mfa_required = mfa_required
         self._unsaved = self._unsaved.model_copy(update={"state": AccountState.MANAGING})
 
     def changing(
@@ -104,7 +108,24 @@ class AccountDriver(Driver):
         """The script of `Account.send`."""
         signed_in = self._signed_in(access_token)
         context = replace(context or RequestContext(), signed_in=signed_in)
+        if reason := self._why_kept(event, access_token):
+            flow_id = FlowId.parse(step.flow_id, self._keys)
+            flow = yield from self._current(flow_id)
+            return (yield from self._suppress(flow_id, flow, event, context, reason))
         return (yield from self.sending(step, event, context))
+
+    def _why_kept(self, event: AccountEvent, access_token: str | SecretStr) -> str:
+        """Return why a second factor is not turned off; empty if nothing speaks against the event."""
+        is_off = isinstance(event, UseFactor) and event.use == "off"
+        if not (is_off and self._mfa_required):
+            return ""
+        try:
+            has = self.reading(access_token)
+        except Unreachable:
+            return "unreachable"
+        except (SignedOut, Misconfigured):
+            return ""  # the change itself says so
+        return "last_factor" if has.second_factors == (event.factor,) else ""
 
     def reading(self, access_token: str | SecretStr) -> AccountOverview:
         """Return what `Account.overview` does."""
