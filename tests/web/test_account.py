@@ -289,6 +289,29 @@ def test_last_second_factor_stays_while_cognito_does_not_say_which_there_are(
         assert account.sandbox.calls().get("SetUserMFAPreference", 0) == 0
 
 
+def test_user_who_was_signed_out_elsewhere_turns_no_second_factor_off(framework: str) -> None:
+    who = {**FAY, "phone_number": "+15550001234", "mfa": ["SMS_MFA"]}
+    with account_of(framework, who=who, pool={"mfa": "on"}, mfa_required=True) as account:
+        account.visit.open()
+        account.visit.say("submit_password", **FAY)
+        account.visit.say("submit_code", code=account.code)
+        account.client.get(PAGE, headers=JSON)
+        account.sandbox.order(
+            Fault(operation="GetUser", kind="error", code="NotAuthorizedException", times=9)
+        )
+        account.sandbox.order(
+            Fault(
+                operation="SetUserMFAPreference",
+                kind="error",
+                code="NotAuthorizedException",
+                message="Access Token has been revoked",
+            )
+        )
+        off = {"type": "use_factor", "factor": "SMS_MFA", "use": "off", "version": 0}
+        step = account.client.post(f"{PAGE}/events", json=off, headers=JSON).json()
+        assert (step["state"], step["message"]["code"]) == ("closed", "signed_out_elsewhere")
+
+
 def _changes(account: Account) -> list[str]:
     """Return the buttons that change a second factor."""
     return [name for name in account.page.forms if name.startswith("use-factor-")]
@@ -438,13 +461,13 @@ def test_worker_killed_at_a_change_of_the_password_ends_the_other_sessions_later
         account.visit.follow("Change password")
         form = account.page.forms["change-password"]
         values = {**form.values, "password": FAY["password"], "new_password": NEW}
-        killed = (
+        owner, name = (
             (CognitoTransport, "perform")
             if dies == "in the call"
             else (StoreSessions, "end_others")
         )
         with monkeypatch.context() as patch:
-            patch.setattr(*killed, _killed)
+            patch.setattr(owner, name, _killed)
             with pytest.raises(Killed):
                 account.visit.post(form.action, values)
         assert is_signed_in(account)

@@ -56,6 +56,7 @@ class AccountDriver(Driver):
     _events = "AccountEvent"
 
     _recent_within: float
+    _mfa_required: bool
 
     def __init__(
         self,
@@ -116,8 +117,7 @@ class AccountDriver(Driver):
 
     def _why_kept(self, event: AccountEvent, access_token: str | SecretStr) -> str:
         """Return why a second factor is not turned off; empty if nothing speaks against the event."""
-        is_off = isinstance(event, UseFactor) and event.use == "off"
-        if not (is_off and self._mfa_required):
+        if not (self._mfa_required and isinstance(event, UseFactor) and event.use == "off"):
             return ""
         try:
             has = self.reading(access_token)
