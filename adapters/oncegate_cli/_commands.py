@@ -33,13 +33,14 @@ from oncegate_cli import _check as checks
 from oncegate_cli import _demo as scenes
 from oncegate_cli import _sessions as sessions
 from oncegate_cli._browser import Browser, browser_at
-from oncegate_cli._diagram import draw, write_all
+from oncegate_cli._diagram import draw, draw_account, write_all
 from oncegate_cli._options import (
     DEFAULT_PROFILE,
     Account,
     DeviceAction,
     Exit,
     Format,
+    Machine,
     printable,
 )
 from oncegate_cli._signin import as_json_text, report, sign_in_at
@@ -433,14 +434,15 @@ def web_demo_at(port: int, *, as_json: bool) -> None:
         page.serve_forever()
 
 
-def diagram(form: Format, *, write: Path | None, as_json: bool) -> None:
+def diagram(machine: Machine, form: Format, *, write: Path | None, as_json: bool) -> None:
     """Run ``oncegate diagram``."""
     if write:
         files = [str(path) for path in write_all(write)]
         print(json.dumps(files) if as_json else "\n".join(files))
         return
-    drawn = draw(form)
-    print(json.dumps({"format": form, "diagram": drawn}) if as_json else drawn)
+    drawn = draw_account(form) if machine is Machine.ACCOUNT else draw(form)
+    about = {"machine": machine, "format": form, "diagram": drawn}
+    print(json.dumps(about) if as_json else drawn)
 
 
 def check(

@@ -26,11 +26,18 @@ class Exit(IntEnum):
 
 
 class Format(StrEnum):
-    """A format in which ``oncegate diagram`` shows the machine."""
+    """A format in which ``oncegate diagram`` shows a machine."""
 
     MERMAID = "mermaid"
     TABLE = "table"
     SVG = "svg"
+
+
+class Machine(StrEnum):
+    """A state machine that ``oncegate diagram`` shows."""
+
+    SIGN_IN = "sign_in"
+    ACCOUNT = "account"
 
 
 class DeviceAction(StrEnum):

@@ -18,6 +18,7 @@ from oncegate_cli._options import (
     FactorName,
     FactorUse,
     Format,
+    Machine,
     printable,
 )
 
@@ -587,16 +588,17 @@ def demo(
 
 @app.command()
 def diagram(
+    machine: Annotated[Machine, typer.Argument(help="Whose machine to print.")] = Machine.SIGN_IN,
     form: Annotated[Format, typer.Option("--format", help="What to print.")] = Format.MERMAID,
     write: Annotated[
         Path | None, typer.Option(help="Folder to write all diagrams to, in every format.")
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Print the sign-in machine, drawn from its class."""
+    """Print the machine of the sign-in, or of the account, drawn from its class."""
     from oncegate_cli import _commands as commands
 
-    commands.diagram(form, write=write, as_json=as_json)
+    commands.diagram(machine, form, write=write, as_json=as_json)
 
 
 @app.command()

@@ -14,8 +14,18 @@ from dataclasses import replace
 from inspect import signature
 from typing import Any, Final, get_args
 
-from oncegate import InvalidInput, Misconfigured, OncegateError, SignedOut, Step, StepRef
+from oncegate import (
+    InvalidInput,
+    Misconfigured,
+    OncegateError,
+    SignedOut,
+    Step,
+    StepRef,
+    StoreUnavailable,
+)
 from oncegate.account import (
+    OFFER_EVERY,
+    RECENT_WITHIN,
     Account,
     AccountEvent,
     AccountOverview,
@@ -28,8 +38,20 @@ from oncegate.adapters import FlowId, Transition, kind_of
 from oncegate_web._context import BrowserContext, context_of
 from oncegate_web._signals import AccountChanged, note
 from oncegate_web._user import Session, User
-from oncegate_web.http import Request, Response
+from oncegate_web.http import Cookie, Request, Response
 from oncegate_web.site import Site
+
+_SAVE_SECONDS: Final = 30.0
+"""Seconds from the outcome of a change to the end of what follows it, while the store is slow."""
+
+_CHANGED_PASSWORD: Final = {ChangePassword.done, "change_outcome_unknown"}
+"""Messages after which the password has changed, or may have changed."""
+
+_KEPT_SECONDS: Final = 3600.0
+"""How long the browser has a flow after its code has expired: so that the page says so."""
+
+_KEPT_IN: Final = {AccountState.MANAGING, AccountState.CONFIRMING_ADDRESS}
+"""States that decide how long the browser has a flow."""
 
 _DONE: Final = {AccountState.MANAGING.value, AccountState.CLOSED.value}
 
@@ -44,19 +66,21 @@ class AccountSite(Site):
         recent_within: seconds after a sign-in within which a credential can be changed.
         offer: what a user without a second factor has offered after a sign-in.
         offer_every: seconds between two offers to a user.
+        mfa_required: whether the pool requires MFA.
         **more: those of `Site`.
     """
 
     def __init__(
         self,
         *,
-        recent_within: float,
+        recent_within: float = RECENT_WITHIN,
         offer: Iterable[OfferedFactor] = (),
-        offer_every: float,
+        offer_every: float = OFFER_EVERY,
+        mfa_required: bool = False,
         **more: Any,
     ) -> None:
         self.offer = _checked_offer(offer)
-        super().__init__(**more)
+        super().__init__(recent_within=recent_within, **more)
         driver = more["driver"]  # with the clock and the listeners of the sign-in
         known = signature(Account).parameters
         self._account = Account(
@@ -65,12 +89,14 @@ class AccountSite(Site):
             keys=self._keys,
             recent_within=recent_within,
             offer_every=offer_every,
+            mfa_required=mfa_required,
             **{
                 **{name: value for name, value in driver.items() if name in known},
                 "listeners": [*driver["listeners"], _note_change],
             },
         )
-        self.recent_within = recent_within
+        self.mfa_required = mfa_required
+        self._longest_change = more["transport"].max_call_seconds + _SAVE_SECONDS
 
     # ── flows ──
 
@@ -90,6 +116,8 @@ class AccountSite(Site):
             with suppress(InvalidInput), self._waiting.place(own.key) as has_place:
                 step = self._account.get(own.text, patience=patience if has_place else 0.0)
                 if isinstance(step.state, AccountState) and step.state is not AccountState.CLOSED:
+                    if step.state is AccountState.CONFIRMING_ADDRESS:
+                        response.cookies.append(self._account_flow_cookie(request, step, user))
                     return step
         step = self._account.start()
         self._set_account_flow(request, response, step, user)
@@ -141,19 +169,53 @@ class AccountSite(Site):
             if not (offer and self._may_offer(user)):
                 return self._account.get(own.text)
             event = OfferFactor(factors=offer)
-        context = self.contexts.of(request, browser)
+        context, session_id = self.contexts.of(request, browser), self._session_id(request)
+        is_expected = (
+            isinstance(event, ChangePassword)
+            and self.is_recent(user)
+            and self._sessions.expect_end_of_others(session_id, self._longest_change)
+        )
         with self._waiting.place(own.key) as has_place:
             if not has_place:
                 context = replace(context, patience=0.0)
-            with _acting(Session(self._session_name(request), user)):
-                step = self._account.send(
-                    StepRef(own.text, version), event, user.tokens.access_token, context=context
-                )
+            try:
+                with _acting(Session(self._session_name(request), user)):
+                    step = self._account.send(
+                        StepRef(own.text, version),
+                        event,
+                        user.tokens.access_token,
+                        context=context,
+                    )
+            except InvalidInput:  # nothing was sent
+                if is_expected:
+                    self._sessions.expect_no_end_of_others(session_id)
+                raise
+        if step.state in _KEPT_IN:
+            response.cookies.append(self._account_flow_cookie(request, step, user))
         if step.state is AccountState.CLOSED:
             self._close(request, response, user, step)
-        elif isinstance(event, ChangePassword) and _is_done(step, event.done):
-            self._sessions.end_others(self._session_id(request), context_of(request))
+        elif isinstance(event, ChangePassword):
+            self._end_after(request, step, is_expected=is_expected)
         return step
+
+    def _end_after(self, request: Request, step: Step, *, is_expected: bool) -> None:
+        """End the user's other sessions if the password has changed, or may have changed.
+
+        Args:
+            request: brought the change of the password.
+            step: the step after it.
+            is_expected: whether this request has noted that they are to end.
+        """
+        session_id = self._session_id(request)
+        # A late click is answered with a reason; sessions that have begun since go on.
+        told = step.message.code if step.message and not step.reason else ""
+        has_changed = told in _CHANGED_PASSWORD
+        # If the store fails here, they end with a later request: the password has changed in any case.
+        with suppress(StoreUnavailable):
+            if has_changed:
+                self._sessions.end_others(session_id, context_of(request))
+            if has_changed or is_expected:
+                self._sessions.expect_no_end_of_others(session_id)
 
     def overview(self, request: Request, response: Response, user: User) -> AccountOverview | None:
         """Return what the account has; None if the user was signed out at Cognito.
@@ -173,22 +235,22 @@ class AccountSite(Site):
             self.end_session(request, response)
             return None
 
-    def is_recent(self, user: User) -> bool:
-        """Return whether the sign-in is recent enough to change a credential."""
-        time = user.auth_time
-        return time is not None and self.now() - time.timestamp() <= self.recent_within
-
     def _close(self, request: Request, response: Response, user: User, step: Step) -> None:
         """End the sessions whose tokens Cognito no longer takes."""
         if step.message and step.message.code != "signed_out_elsewhere" and user.sub:
             self._sessions.end_user(user.sub)
         self.end_session(request, response)
-
-    def end_session(self, request: Request, response: Response) -> None:
-        """See `Site.end_session`. What was begun, or offered, ends with the session."""
-        super().end_session(request, response)
         for name in self._account_names(request):
             response.cookies.append(self._cookie(name, None, request))
+
+    def end_session(self, request: Request, response: Response) -> None:
+        """See `Site.end_session`. An offer that was not answered ends with the session."""
+        super().end_session(request, response)
+        for name in self._account_names(request):
+            flow_id = request.cookies[self._name(name, request)].partition(".")[0]
+            with suppress(OncegateError):
+                if self._account.get(flow_id).state is AccountState.OFFERING_FACTOR:
+                    response.cookies.append(self._cookie(name, None, request))
 
     # ── the cookie ──
 
@@ -196,12 +258,23 @@ class AccountSite(Site):
         self, request: Request, response: Response, step: Step, user: User
     ) -> None:
         """Bind a flow to the browser and the user; see `Site.set_flow`."""
-        flow = FlowId.parse(step.flow_id)
-        made = f"{self._account_cookie}.{flow.key[:8]}"
-        response.cookies.append(self._cookie(made, _bound(flow, user), request))
+        made = self._account_flow_cookie(request, step, user)
+        response.cookies.append(made)
         for name in self._account_names(request):
-            if name != made:
+            if self._name(name, request) != made.name:
                 response.cookies.append(self._cookie(name, None, request))
+
+    def _account_flow_cookie(self, request: Request, step: Step, user: User) -> Cookie:
+        """Return the cookie of a flow.
+
+        While a code for an address is under way, it outlives the browser: the code is valid for a day,
+        and another one would be a second message.
+        """
+        flow, max_age = FlowId.parse(step.flow_id), None
+        if step.state is AccountState.CONFIRMING_ADDRESS and step.expires_at:
+            max_age = int(step.expires_at.timestamp() - self.now() + _KEPT_SECONDS)
+        name = f"{self._account_cookie}.{flow.key[:8]}"
+        return self._cookie(name, _bound(flow, user), request, max_age)
 
     def _account_flow_of(self, request: Request, user: User) -> FlowId | None:
         return next(iter(self._account_flows_of(request, user)), None)
@@ -278,10 +351,6 @@ def _acting(session: Session) -> Iterator[None]:
 def _bound(flow: FlowId, user: User) -> str:
     """Return the value of the cookie of a flow."""
     return f"{flow.text}.{flow.digest('account of', user.get_id())}"
-
-
-def _is_done(step: Step, code: str) -> bool:
-    return step.reason is None and step.message is not None and step.message.code == code
 
 
 def _checked_offer(offer: Iterable[OfferedFactor]) -> tuple[OfferedFactor, ...]:

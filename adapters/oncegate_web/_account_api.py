@@ -67,10 +67,10 @@ class AccountApi(Api):
             return self._invalid_change(request, user, error)
         try:
             step = self._site.change_account(request, made, user, event, version, browser)
-        except InvalidInput:
-            return _no_such_flow()
         except InvalidToken:
             return _not_signed_in()
+        except InvalidInput:
+            return _no_such_flow()
         response = self._step(request, step)
         response.cookies, response.removes_session = made.cookies, made.removes_session
         return response

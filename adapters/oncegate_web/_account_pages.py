@@ -50,6 +50,9 @@ _ADDRESSES: Final = {"email": (Factor.EMAIL, "email"), "phone_number": (Factor.S
 _NEWS_OF_TIME = {"setup_expired", "setup_ended", "change_outcome_unknown"}
 """Messages that are told without a form: time has brought them about."""
 
+_OTHER = "other"
+"""Browser or platform of a session that has none of the known ones (`oncegate.adapters.browser_of`)."""
+
 _WITHOUT_NOTICE = {"in_flight", "finished"}
 _NAMES = {name for kind in get_args(AccountEvent) for name in kind.model_fields}
 _DONE: Final = {
@@ -79,7 +82,16 @@ _FIELDS = {
 
 
 class AccountPages(PageBuilder):
-    """Builds the pages of the account of one request; see `PageBuilder`."""
+    """Builds the pages of the account of one request; see `PageBuilder`.
+
+    Args:
+        mfa_required: whether the pool requires MFA.
+        **more: those of `PageBuilder`.
+    """
+
+    def __init__(self, *given: Any, mfa_required: bool = False, **more: Any) -> None:
+        super().__init__(*given, **more)
+        self._mfa_required = mfa_required
 
     def account(
         self,
@@ -216,6 +228,8 @@ class AccountPages(PageBuilder):
             is_used, is_first = factor in has.second_factors, factor == has.preferred
             state = "preferred" if is_first else "enabled" if is_used else "off"
             uses = [use for use in ("preferred", "off") if use != state]
+            if has.second_factors == (factor,) and self._mfa_required:
+                uses = [use for use in uses if use != "off"]
             if state == "off":
                 uses = ["enabled"] if has.second_factors else ["preferred"]
             forms = tuple(
@@ -286,18 +300,33 @@ class AccountPages(PageBuilder):
         text = self._translate
         rows = []
         for number, one in enumerate(sessions):
-            title = " · ".join(part for part in (one.browser, one.platform) if part)
-            seen = self._on("hint.last_used_on", datetime.fromtimestamp(one.seen_at, UTC))
-            here = text("hint.this_browser") if one.name == own else ""
-            detail = " · ".join(part for part in (here, one.address, seen) if part)
+            begun, seen = (datetime.fromtimestamp(at, UTC) for at in (one.begun_at, one.seen_at))
+            details = (
+                text("hint.this_browser") if one.name == own else "",
+                one.place,
+                one.address,
+                self._on("hint.signed_in_on", begun),
+                self._on("hint.last_used_on", seen),
+            )
+            detail = " · ".join(part for part in details if part)
             form = self._button(
                 step, "end_session", {"_session": one.name}, label=text("action.sign_out")
             )
-            rows.append(Row(f"session-{number}", title or text("field.device"), detail, (form,)))
+            rows.append(Row(f"session-{number}", self._browser(one), detail, (form,)))
         everywhere: tuple[Form, ...] = ()
         if "sign_out_everywhere" in step.events:
             everywhere = (self._button(step, "sign_out_everywhere", {}),)
         return Section(text("title.account_sessions"), tuple(rows), forms=everywhere)
+
+    def _browser(self, session: ListedSession) -> str:
+        """Return the browser of a session, in words."""
+        text, browser = self._translate, session.browser
+        if not browser:
+            return text("field.device")
+        browser = text("hint.unknown_browser") if browser == _OTHER else browser
+        if session.platform in {"", _OTHER}:
+            return browser
+        return text("hint.browser_on", browser=browser, platform=session.platform)
 
     def _ending(self, step: Step) -> Section:
         return Section("", links=self._own(step, "delete_account"))
@@ -439,15 +468,15 @@ class AccountHtml(Html):
             self._site.note_refusal(request, 303, "page_outdated")
             return redirect(_account_url(request, notice="page_outdated"), response)
         if form.get("_event") == "end_session":
-            return self._end_session(request, response)
+            return self._end_session(request, response, user)
         try:
             event, version = self._account_event_of(form)
             browser = self._site.contexts.of_form(form)
             step = self._site.change_account(request, response, user, event, version, browser)
-        except InvalidInput as error:
-            return self._invalid_change(request, response, user, error)
         except InvalidToken:
             return self._sign_in_again(request, response)
+        except InvalidInput as error:
+            return self._invalid_change(request, response, user, error)
         return self._changed(request, response, event, step)
 
     def _changed(
@@ -484,8 +513,10 @@ class AccountHtml(Html):
             return redirect(then, response)
         return redirect(_account_url(request, notice=notice), response)
 
-    def _end_session(self, request: Request, response: Response) -> Response:
-        self._site.end_named_session(request, response, request.form.get("_session", ""))
+    def _end_session(self, request: Request, response: Response, user: User) -> Response:
+        name = request.form.get("_session", "")
+        if self._site.end_named_session(request, response, user, name) == "sign_in_again":
+            return self._sign_in_again(request, response)
         if response.removes_session:
             return redirect(self._after_sign_out, response)
         return redirect(_account_url(request), response)
@@ -561,6 +592,7 @@ class AccountHtml(Html):
             ),
             prefix=request.prefix,
             hidden=hidden,
+            mfa_required=self._site.mfa_required,
             look=self._look,
             identifier=self._identifier,
             waited=int(waited) if waited.isascii() and waited.isdigit() and len(waited) < 4 else 0,

@@ -177,10 +177,14 @@ def document(prefix: str, *, account: bool = False) -> dict[str, Any]:
                         "address": {"type": "string"},
                         "browser": {"type": "string"},
                         "platform": {"type": "string"},
+                        "place": {
+                            "type": "string",
+                            "description": "What the application calls the place of the address.",
+                        },
                     },
                     "required": [
                         *("name", "is_current", "begun_at", "seen_at"),
-                        *("address", "browser", "platform"),
+                        *("address", "browser", "platform", "place"),
                     ],
                 },
                 "Sessions": {
@@ -324,7 +328,7 @@ def _paths(*, account: bool) -> dict[str, Any]:
         "/sessions/{name}": {
             "delete": {
                 "operationId": "endOneSession",
-                "summary": "End one session of the user.",
+                "summary": "End one session of the user; another browser's after a recent sign-in.",
                 "parameters": [
                     {
                         "name": "name",

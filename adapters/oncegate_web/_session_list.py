@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from oncegate import RequestContext, SealingKeys, StoreUnavailable
 from oncegate.adapters import (
@@ -42,6 +42,7 @@ class ListedSession(StoredModel):
         address: source address of that request.
         browser: family of its browser, such as ``"Firefox"``; may be made up.
         platform: platform of its browser, such as ``"Windows"``; may be made up.
+        place: what the application calls the place of the address. It is not stored.
     """
 
     name: str
@@ -52,6 +53,7 @@ class ListedSession(StoredModel):
     address: str = ""
     browser: str = ""
     platform: str = ""
+    place: str = Field(default="", exclude=True)
 
     def from_request(self, context: RequestContext) -> ListedSession:
         """Return it with the address and the browser of a request."""

@@ -98,6 +98,8 @@ class SessionRecord(StoredModel):
         checking_until: time until which no other worker asks Cognito.
         listed_at: time at which it was last entered in the list of the user's sessions.
         ends_others: whether the user's other sessions are to end once it is known whose it is.
+        ends_others_at: time at which they are to end, unless it is known by then that the password has
+            not changed; None if no change of the password is under way.
         claims: verified claims; None if they are not verified yet.
         renewed_for: claim ``sub`` of the tokens before those that are not verified yet.
         session_id: in cookies, the ID of the row without which they are invalid.
@@ -115,6 +117,7 @@ class SessionRecord(StoredModel):
     checking_until: float | None = None
     listed_at: float | None = None
     ends_others: bool | None = None
+    ends_others_at: float | None = None
     claims: dict[str, Any] | None = Field(default=None, repr=False)
     renewed_for: str | None = None
     session_id: str | None = Field(default=None, repr=False)
@@ -428,11 +431,13 @@ class StoreSessions:
         version, current = checked
         is_stale = self._idle is not None and now >= (record.seen_at or 0.0) + self._idle / 20
         is_unlisted = self._list.is_kept and now >= (record.listed_at or 0.0) + LISTED_SECONDS
-        if current is not record or is_stale or is_unlisted:
+        is_owing = record.ends_others_at is not None and now >= record.ends_others_at
+        if current is not record or is_stale or is_unlisted or is_owing:
             listed_at = now if is_unlisted else current.listed_at
-            if current.ends_others:
-                self.end_user(current.subject, but=session.key)
+            if current.ends_others or is_owing:
+                self._end_others(session, current, context)
             seen = current.but(seen_at=now, listed_at=listed_at, ends_others=None)
+            seen = seen.but(ends_others_at=None) if is_owing else seen
             # A store that takes no writes for a while, such as on a full disk, ends no session: a later
             # request saves the same.
             with suppress(StoreUnavailable):
@@ -658,6 +663,7 @@ class StoreSessions:
             renewed = renewed.but(
                 listed_at=current.listed_at,
                 ends_others=current.ends_others,
+                ends_others_at=current.ends_others_at,
                 is_announced=current.is_announced,
             )
 
@@ -807,9 +813,50 @@ class StoreSessions:
         if not record.subject:
             self._swap(session, version, record.but(ends_others=True))
             return 0
+        return self._end_others(session, record, context)
+
+    def _end_others(self, session: FlowId, record: SessionRecord, context: RequestContext) -> int:
         ended = len(self.end_user(record.subject, but=session.key))
         self._note("other_sessions_ended", session, record, context, number=ended)
         return ended
+
+    def expect_end_of_others(self, session_id: str | None, seconds: float) -> bool:
+        """Note that the user's other sessions are to end, before the password is changed.
+
+        So they also end, with a later request of this session, if the worker is killed or the store
+        fails before `end_others`.
+
+        Args:
+            session_id: the ID of the session that asks.
+            seconds: time in which it will be known whether the password has changed.
+
+        Returns:
+            Whether this call has noted it: not if an earlier one did, whose change is under way.
+
+        Raises:
+            StoreUnavailable: the store did not answer.
+        """
+        while True:
+            found = self._found(session_id)
+            if found is None or found[2].ends_others_at is not None:
+                return False
+            session, version, record = found
+            if self._swap(session, version, record.but(ends_others_at=self._now() + seconds)):
+                return True
+
+    def expect_no_end_of_others(self, session_id: str | None) -> None:
+        """Undo `expect_end_of_others`: the sessions have ended, or the password has not changed.
+
+        Raises:
+            StoreUnavailable: the store did not answer.
+        """
+        while True:
+            found = self._found(session_id)
+            if found is None or found[2].ends_others_at is None:
+                return
+            session, version, record = found
+            if self._swap(session, version, record.but(ends_others_at=None)):
+                return
 
     def end_everywhere(
         self,

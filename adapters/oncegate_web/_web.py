@@ -176,6 +176,11 @@ class WebSignIn:
         offer: what a user without a second factor is offered after a sign-in: ``authenticator`` and
             ``passkey``, best first. It needs ``account``. Default: nothing.
         offer_every: seconds between two offers to a user. Default: 30 days.
+        mfa_required: whether the pool requires MFA (``ON``). Then a user's only second factor cannot be
+            turned off on the account's page. It needs ``account``. Default: False.
+        place_of: returns the place of an IP address in words, such as ``"Zurich"``, for the list of a
+            user's sessions; empty if it is not known. It is called when a user looks at the list, once
+            for each address. Default: the list has the address alone.
         audit: whether to write the audit log: each transition, session and refused request, to the
             standard library's logger ``oncegate.audit``. Default: False.
         driver: further arguments of `oncegate.SignIn`, such as ``retain_password``.
@@ -220,6 +225,8 @@ class WebSignIn:
         account: bool = False,
         offer: Iterable[OfferedFactor] = (),
         offer_every: float = OFFER_EVERY,
+        mfa_required: bool = False,
+        place_of: Callable[[str], str] | None = None,
         audit: bool = False,
         **driver: Any,
     ) -> None:
@@ -243,11 +250,11 @@ class WebSignIn:
         self._allow_insecure = allow_insecure
         self._insecure_hosts: set[str] = set()
         _check_seconds("offer_every", offer_every, more_than=0)
-        if (offer or on_account_changed) and not account:
-            raise Misconfigured("offer and on_account_changed need account=True")
+        if (offer or on_account_changed or mfa_required) and not account:
+            raise Misconfigured("offer, on_account_changed and mfa_required need account=True")
         self.has_account = account
         make_site = (
-            partial(AccountSite, recent_within=RECENT_WITHIN, offer=offer, offer_every=offer_every)
+            partial(AccountSite, offer=offer, offer_every=offer_every, mfa_required=mfa_required)
             if account
             else Site
         )
@@ -262,6 +269,8 @@ class WebSignIn:
             name=name,
             secure=secure,
             translators=Translators(locales, _checked_identifier(identifier, transport.ways_in)),
+            recent_within=RECENT_WITHIN,
+            place_of=place_of,
             audit=audit,
             driver=driver,
             contexts=Contexts(client_metadata_from_browser, client_metadata),

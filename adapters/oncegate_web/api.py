@@ -23,6 +23,9 @@ from oncegate_web._user import User
 from oncegate_web.http import JSON, Request, Response, as_json, problem
 from oncegate_web.site import Site, begins_sign_in, is_over, misconfigured_step
 
+_AGAIN = "the sign-in is too long ago: go to <mount>/?again=1&next=…"
+"""For developers, in a problem."""
+
 _ONLY_IN_COOKIES = {"flow_id", "session_id"}
 
 _MOST_PATIENCE = 20.0
@@ -206,11 +209,16 @@ class Api:
         return as_json({"sessions": [_listed(one, own) for one in listed]})
 
     def _end_session(self, request: Request, name: str) -> Response:
-        if self._site.user_of(request) is None:
+        user = self._site.user_of(request)
+        if user is None:
             return _not_signed_in()
         response = Response(204, b"")
-        if self._site.end_named_session(request, response, name):
-            return response
+        match self._site.end_named_session(request, response, user, name):
+            case "ended":
+                return response
+            case "sign_in_again":
+                # Not 401: the user is signed in, and a script must not take it for signed out.
+                return problem(403, "sign_in_again", "Forbidden", _AGAIN)
         return problem(404, "no_such_session", "Not Found", "the user has no such session")
 
     def _sign_out_everywhere(self, request: Request) -> Response:
@@ -261,6 +269,7 @@ def _listed(session: ListedSession, own: str) -> dict[str, Any]:
         "address": session.address,
         "browser": session.browser,
         "platform": session.platform,
+        "place": session.place,
     }
 
 

@@ -468,6 +468,7 @@ ProblemCode = Literal[
     "not_found",
     "not_json",
     "not_signed_in",
+    "sign_in_again",
     "store_unavailable",
     "too_large",
     "too_many_requests",
@@ -476,7 +477,11 @@ ProblemCode = Literal[
 ]
 """Stable codes of problems, for programs."""
 
-_NOTICES = {"no_such_flow": "message.flow_expired", "invalid_event": "notice.invalid_input"}
+_NOTICES = {
+    "no_such_flow": "message.flow_expired",
+    "invalid_event": "notice.invalid_input",
+    "sign_in_again": "message.sign_in_again",
+}
 """Codes of problems whose text has another name."""
 
 

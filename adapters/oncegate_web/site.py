@@ -24,6 +24,7 @@ from oncegate import (
     StepRef,
     Tokens,
 )
+from oncegate.account import RECENT_WITHIN
 from oncegate.adapters import (
     TEXTS,
     AuditLog,
@@ -35,15 +36,18 @@ from oncegate.adapters import (
     Transport,
     WatchedStore,
     check_store,
+    logger,
     mark_of,
     message,
     signed_in_step,
 )
+from oncegate_web._about import about
 from oncegate_web._browser_vault import BrowserVault, pending_key
 from oncegate_web._context import BrowserContext, Contexts, context_of
 from oncegate_web._cookie_sessions import CookieSessions
 from oncegate_web._cookie_vault import CookieVault
 from oncegate_web._known_users import known_users, with_user
+from oncegate_web._quiet import Quiet
 from oncegate_web._session_list import ListedSession
 from oncegate_web._sessions import (
     IDLE_LIFETIME,
@@ -73,6 +77,12 @@ _NO_KEY = "0" * 32
 
 _FLOW_NAME = re.compile(r"[0-9a-f]{32}")
 
+_LONGEST_PLACE = 100
+"""Characters of a place that the application has for an address."""
+
+EndedSession = Literal["ended", "no_such_session", "sign_in_again"]
+"""The result of a request to end one session."""
+
 
 def begins_sign_in(event: Event) -> bool:
     """Return whether an event says who signs in, with which the choice to stay signed in is made."""
@@ -97,6 +107,8 @@ class Site:
         name: str = "oncegate",
         session_idle_lifetime: float | None = IDLE_LIFETIME,
         session_recheck: float | None = RECHECK,
+        recent_within: float = RECENT_WITHIN,
+        place_of: Callable[[str], str] | None = None,
         audit: bool = False,
     ) -> None:
         if sessions == "cookie" and not keys.can_seal:
@@ -123,6 +135,9 @@ class Site:
         self._devices_bound_to = transport.app_id.rpartition("/")[2]
         self._secure = secure
         self._lifetime = int(session_lifetime)
+        self.recent_within = recent_within
+        self._place_of = _checked_place_of(place_of)
+        self._without_place = Quiet()
         names = {what: f"{name}_{what}" for what in COOKIES}
         self._flow, self._session, self._device = names["flow"], names["session"], names["device"]
         self._keep, self._known, self._next = names["keep"], names["known"], names["next"]
@@ -535,17 +550,60 @@ class Site:
         """Return the name of this browser's session, and all sessions of its user, or None."""
         if self.user_of(request) is None:
             return None
-        return self._session_name(request), self._sessions.listed(self._session_id(request))
+        listed = self._sessions.listed(self._session_id(request))
+        places = {address: self._place(address) for address in {one.address for one in listed}}
+        return self._session_name(request), [
+            one.model_copy(update={"place": places[one.address]}) for one in listed
+        ]
 
-    def end_named_session(self, request: Request, response: Response, name: str) -> bool:
-        """End a session of the user who is signed in, and return whether there is such a session."""
+    def _place(self, address: str) -> str:
+        """Return what the application calls the place of an address; empty if it has no name for it."""
+        if self._place_of is None or not address:
+            return ""
+        try:
+            found = self._place_of(address)
+        except Exception as error:  # noqa: BLE001 - a list without places is better than none
+            if self._without_place.was_quiet():
+                logger().error("place_of failed", **about(error))
+            return ""
+        return found[:_LONGEST_PLACE] if isinstance(found, str) else ""
+
+    def is_recent(self, user: User) -> bool:
+        """Return whether the sign-in is recent enough to change a credential."""
+        time = user.auth_time
+        return time is not None and self.now() - time.timestamp() <= self.recent_within
+
+    def end_named_session(
+        self, request: Request, response: Response, user: User, name: str
+    ) -> EndedSession:
+        """End one session of a user.
+
+        Args:
+            request: of the user's browser.
+            response: loses the session's cookies if it is this browser's.
+            user: who is signed in.
+            name: `ListedSession.name` of the session to end.
+
+        Returns:
+            ``"sign_in_again"`` if the session is another browser's, and the sign-in too long ago (OWASP
+            ASVS 5.0, 7.5.2).
+        """
         if name == self._session_name(request):
+            # At any time: who leaves a browser has to be able to sign out, and gains nothing by it.
             self.end_session(request, response)
-            return True
-        return self._sessions.end_listed(self._session_id(request), name, context_of(request))
+            return "ended"
+        if not self.is_recent(user):
+            return "sign_in_again"
+        session_id = self._session_id(request)
+        is_ended = self._sessions.end_listed(session_id, name, context_of(request))
+        return "ended" if is_ended else "no_such_session"
 
     def end_all_sessions(self, request: Request, response: Response) -> None:
-        """Sign the user out everywhere; raises what `StoreSessions.end_everywhere` raises."""
+        """Sign the user out everywhere; raises what `StoreSessions.end_everywhere` raises.
+
+        However long ago the sign-in was: a user who fears a thief must not be held up, and a thief of
+        this browser's cookie would end the own access with it.
+        """
         held = self._held_tokens(request)
         ended = self._sessions.end_everywhere(self._session_id(request), held, context_of(request))
         self._note_ended(request, ended, held)
@@ -632,6 +690,12 @@ class Site:
                 break
             pieces.append(piece)
         return pieces
+
+
+def _checked_place_of(hook: Callable[[str], str] | None) -> Callable[[str], str] | None:
+    if hook is not None and not callable(hook):
+        raise Misconfigured("place_of is a function of an address")
+    return hook
 
 
 def misconfigured_step() -> Step:

@@ -197,6 +197,7 @@ class TestDevices:
         ["sandbox", "--port", "99999"],
         ["sandbox", "--seed", "/nowhere.toml"],
         ["diagram", "--format", "ascii"],
+        ["diagram", "sessions"],
         ["signin", "--pool-id", "us-east-1_P1", "--client-id", "c1", "--auth-flow", "GUESS"],
     ],
     ids=" ".join,
@@ -320,6 +321,15 @@ def test_diagram_prints_plain_and_json(form: str) -> None:
     as_json = json.loads(run("diagram", "--format", form, "--json").stdout)
     assert as_json["format"] == form
     assert as_json["diagram"].strip() == plain.stdout.strip()
+    assert as_json["machine"] == "sign_in"
+
+
+def test_diagram_of_the_account_is_the_one_in_the_folder() -> None:
+    stored = (Path(__file__).parents[2] / "diagrams" / "account.mmd").read_text("utf-8")
+    assert run("diagram", "account").stdout.strip() == stored.strip()
+    as_json = json.loads(run("diagram", "account", "--json").stdout)
+    assert (as_json["machine"], as_json["diagram"]) == ("account", stored)
+    assert run("diagram", "sign_in").stdout == run("diagram").stdout
 
 
 def test_version_is_that_of_the_package() -> None:

@@ -37,6 +37,8 @@ def web_at(sandbox: Sandbox, **more: Any) -> WebSignIn:
         client_id=sandbox.client_id,
         endpoint_url=sandbox.endpoint,
         auth_flow=more.pop("auth_flow", "USER_PASSWORD_AUTH"),
+        acr_values=more.pop("acr_values", None),
+        max_age=more.pop("max_age", None),
     )
     return web_for(transport, **{"clock": SystemClock(), **more})
 

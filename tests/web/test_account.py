@@ -10,6 +10,7 @@ import logging
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -20,16 +21,40 @@ from tests.walks.authenticator import Authenticator
 from tests.web.example_apps import FRAMEWORKS, client_of, web_at, web_for
 from tests.web.pages import PageReader, Visit
 
-from oncegate import Misconfigured, PasswordPolicy
+from oncegate import InvalidToken, Misconfigured, PasswordPolicy, StoreUnavailable
 from oncegate.adapters import SystemClock
+from oncegate.driver.account import AccountDriver
 from oncegate.testing import ScriptedTransport
-from oncegate_sandbox import PoolSeed, Sandbox, Seed, UserSeed
+from oncegate_cognito import CognitoTransport
+from oncegate_sandbox import Fault, PoolSeed, Sandbox, Seed, UserSeed
+from oncegate_sandbox._cognito import Cognito
+from oncegate_web._session_list import ListedSession, SessionList
+from oncegate_web._sessions import StoreSessions
 
 FAY = {"username": "fay", "password": "Correct-horse-6"}
 GIL = {"username": "gil", "password": "Correct-horse-7"}
 NEW = "Better-horse-66"
 PAGE = "/auth/account"
 JSON = {"accept": "application/json"}
+
+
+PHONE = "Mozilla/5.0 (Linux; Android 14) AppleWebKit/537.36 Chrome/140.0.0.0 Mobile Safari/537.36"
+
+
+class Killed(BaseException):
+    """Stands for SIGKILL: nothing of the worker runs any more."""
+
+
+def _killed(*given: Any, **more: Any) -> Any:
+    raise Killed
+
+
+def _too_busy(*given: Any) -> Any:
+    raise StoreUnavailable("the session is too busy to be ended")
+
+
+def _invalid_token(*given: Any) -> Any:
+    raise InvalidToken("expired")
 
 
 class Later(SystemClock):
@@ -130,7 +155,7 @@ def account_of(
 )
 def account(request: pytest.FixtureRequest) -> Iterator[Account]:
     framework, sessions = request.param
-    with account_of(framework, sessions=sessions) as made:
+    with account_of(framework, sessions=sessions, place_of=lambda at: f"near {at}") as made:
         made.sign_in()
         yield made
 
@@ -219,6 +244,79 @@ def test_setup_can_be_given_up(account: Account) -> None:
     assert account.changes == []
 
 
+def test_last_second_factor_of_a_pool_with_mfa_cannot_be_turned_off(framework: str) -> None:
+    who = {**FAY, "phone_number": "+15550001234", "mfa": ["SMS_MFA"]}
+    pool = {"mfa": "on"}
+    with account_of(framework, who=who, pool=pool, mfa_required=True) as account:
+        account.visit.open()
+        account.visit.say("submit_password", **FAY)
+        account.visit.say("submit_code", code=account.code)
+        account.open()
+        assert _changes(account) == ["use-factor-SMS_MFA-preferred"]
+        off = {"type": "use_factor", "factor": "SMS_MFA", "use": "off", "version": 0}
+        for _ in range(2):
+            step = account.client.post(f"{PAGE}/events", json=off, headers=JSON).json()
+            assert (step["state"], step["reason"]["code"]) == ("managing", "last_factor")
+        form = account.page.forms["use-factor-SMS_MFA-preferred"]
+        account.visit.last = form.action, {**form.values, "use": "off"}
+        account.again()
+        assert "Set up another one first." in account.page.text
+        assert account.has()["second_factors"] == ["SMS_MFA"]
+        assert account.sandbox.calls().get("SetUserMFAPreference", 0) == 0
+        account.visit.follow("Add an authenticator app")
+        account.do("add-authenticator")
+        account.do("submit-code", code=account.totp)
+        both = "use-factor-SMS_MFA-off", "use-factor-SOFTWARE_TOKEN_MFA-off"
+        assert set(both) <= set(_changes(account))
+        assert account.do(both[0]) == "managing"
+        assert account.has()["second_factors"] == ["SOFTWARE_TOKEN_MFA"]
+        assert both[1] not in _changes(account)
+
+
+def test_last_second_factor_stays_while_cognito_does_not_say_which_there_are(
+    framework: str,
+) -> None:
+    who = {**FAY, "phone_number": "+15550001234", "mfa": ["SMS_MFA"]}
+    with account_of(framework, who=who, pool={"mfa": "on"}, mfa_required=True) as account:
+        account.visit.open()
+        account.visit.say("submit_password", **FAY)
+        account.visit.say("submit_code", code=account.code)
+        off = {"type": "use_factor", "factor": "SMS_MFA", "use": "off", "version": 0}
+        account.client.get(PAGE, headers=JSON)
+        account.sandbox.order(Fault(operation="GetUser", kind="http_500", times=9))
+        step = account.client.post(f"{PAGE}/events", json=off, headers=JSON).json()
+        assert (step["state"], step["reason"]["code"]) == ("managing", "unreachable")
+        assert account.sandbox.calls().get("SetUserMFAPreference", 0) == 0
+
+
+def test_user_who_was_signed_out_elsewhere_turns_no_second_factor_off(framework: str) -> None:
+    who = {**FAY, "phone_number": "+15550001234", "mfa": ["SMS_MFA"]}
+    with account_of(framework, who=who, pool={"mfa": "on"}, mfa_required=True) as account:
+        account.visit.open()
+        account.visit.say("submit_password", **FAY)
+        account.visit.say("submit_code", code=account.code)
+        account.client.get(PAGE, headers=JSON)
+        account.sandbox.order(
+            Fault(operation="GetUser", kind="error", code="NotAuthorizedException", times=9)
+        )
+        account.sandbox.order(
+            Fault(
+                operation="SetUserMFAPreference",
+                kind="error",
+                code="NotAuthorizedException",
+                message="Access Token has been revoked",
+            )
+        )
+        off = {"type": "use_factor", "factor": "SMS_MFA", "use": "off", "version": 0}
+        step = account.client.post(f"{PAGE}/events", json=off, headers=JSON).json()
+        assert (step["state"], step["message"]["code"]) == ("closed", "signed_out_elsewhere")
+
+
+def _changes(account: Account) -> list[str]:
+    """Return the buttons that change a second factor."""
+    return [name for name in account.page.forms if name.startswith("use-factor-")]
+
+
 def test_address_gets_one_code_and_becomes_a_factor(account: Account) -> None:
     account.open("?for=submit_address&attribute=phone_number")
     assert account.page.heading == "Your phone number"
@@ -236,6 +334,68 @@ def test_address_gets_one_code_and_becomes_a_factor(account: Account) -> None:
     assert account.has()["second_factors"] == []
     assert account.changes == ["address_verified", "factor_changed", "factor_changed"]
     assert account.messages == 1
+
+
+@pytest.mark.parametrize("sessions", ["server", "cookie"])
+def test_code_for_an_address_works_as_long_as_cognito_takes_it(sessions: str) -> None:
+    clock = Later()
+    with account_of("flask", clock=clock, sessions=sessions) as account:
+        account.sign_in()
+        account.open("?for=submit_address&attribute=phone_number")
+        form = account.page.forms["submit-address"]
+        answer = account.visit.post(form.action, {**form.values, "address": "+15550007777"})
+        assert _seconds_of_flow(answer) > 86400
+        assert _seconds_of_flow(account.client.get(answer.headers["location"])) > 86400
+        clock.ahead = 23.9 * 3600
+        account.sandbox.advance(23.9 * 3600)
+        if sessions == "cookie":  # they end with the access token
+            account.sign_in()
+        assert account.open() == "confirming_address"
+        assert account.do("submit-code", code="000000") == "confirming_address"
+        clock.ahead += 240
+        account.sandbox.advance(240)
+        form = account.page.forms["submit-code"]
+        answer = account.visit.post(form.action, {**form.values, "code": account.code})
+        assert _seconds_of_flow(answer) == 0
+        assert "notice=address_verified" in answer.headers["location"]
+        assert account.has()["verified"] == ["phone_number"]
+        assert account.messages == 1
+
+
+def test_code_for_an_address_that_has_expired_is_named(framework: str) -> None:
+    clock = Later()
+    with account_of(framework, clock=clock) as account:
+        account.sign_in()
+        account.open("?for=submit_address&attribute=phone_number")
+        account.do("submit-address", address="+15550007777")
+        clock.ahead = 24 * 3600 + 60
+        account.sandbox.advance(24 * 3600 + 60)
+        assert account.open() == "managing"
+        assert "That took too long. Start again." in account.page.text
+        assert account.messages == 1
+
+
+def test_flow_without_a_code_under_way_ends_an_hour_after_its_last_change() -> None:
+    clock = Later()
+    with account_of("flask", clock=clock) as account:
+        account.sign_in()
+        step = account.client.get(PAGE, headers=JSON).json()["step"]
+        account.open("?for=add_authenticator")
+        account.do("add-authenticator")
+        account.do("cancel")
+        clock.ahead = 3700
+        account.sandbox.advance(3700)
+        after = account.client.get(PAGE, headers=JSON).json()["step"]
+        assert after["flow_id"] != step["flow_id"]
+
+
+def _seconds_of_flow(answer: httpx.Response) -> int:
+    """Return how long the browser has the flow of the account; 0 for as long as it is open."""
+    (cookie,) = (
+        one for one in answer.headers.get_list("set-cookie") if one.startswith("oncegate_account.")
+    )
+    found = re.search(r"Max-Age=([0-9]+)", cookie, re.IGNORECASE)
+    return int(found[1]) if found else 0
 
 
 def test_address_that_is_none_is_asked_for_again(account: Account) -> None:
@@ -268,6 +428,131 @@ def test_password_is_changed_and_other_sessions_end(account: Account) -> None:
     account.again()
     assert is_signed_in(other)
     assert account.sandbox.calls()["ChangePassword"] == 2
+
+
+def test_password_that_may_have_changed_ends_the_other_sessions(account: Account) -> None:
+    other = another_browser(account)
+    other.sign_in()
+    account.visit.follow("Change password")
+    account.sandbox.order(Fault(operation="ChangePassword", kind="drop_response"))
+    form = account.page.forms["change-password"]
+    values = {**form.values, "password": FAY["password"], "new_password": NEW}
+    account.visit.last = form.action, values
+    assert account.again() == "managing"
+    assert "Check whether the change was made before you try again." in account.page.text
+    assert is_signed_in(account)
+    assert not is_signed_in(other)
+    other.sign_in(username="fay", password=NEW)
+    account.again()
+    assert is_signed_in(other)
+    assert account.sandbox.calls()["ChangePassword"] == 1
+
+
+@pytest.mark.parametrize("sessions", ["server", "cookie"])
+@pytest.mark.parametrize("dies", ["in the call", "after it"])
+def test_worker_killed_at_a_change_of_the_password_ends_the_other_sessions_later(
+    dies: str, sessions: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Later()
+    with account_of("flask", clock=clock, sessions=sessions) as account:
+        account.sign_in()
+        other = another_browser(account)
+        other.sign_in()
+        account.visit.follow("Change password")
+        form = account.page.forms["change-password"]
+        values = {**form.values, "password": FAY["password"], "new_password": NEW}
+        owner, name = (
+            (CognitoTransport, "perform")
+            if dies == "in the call"
+            else (StoreSessions, "end_others")
+        )
+        with monkeypatch.context() as patch:
+            patch.setattr(owner, name, _killed)
+            with pytest.raises(Killed):
+                account.visit.post(form.action, values)
+        assert is_signed_in(account)
+        assert is_signed_in(other)
+        clock.ahead = 60
+        assert is_signed_in(account)
+        assert not is_signed_in(other)
+        third = another_browser(account)
+        password = FAY["password"] if dies == "in the call" else NEW
+        third.sign_in(username="fay", password=password)
+        assert is_signed_in(account)
+        assert is_signed_in(third)
+
+
+@pytest.mark.parametrize("password", [FAY["password"], "wrong"], ids=["right", "wrong"])
+def test_change_of_the_password_after_a_killed_worker_settles_what_that_one_has_left(
+    password: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Later()
+    with account_of("flask", clock=clock) as account:
+        account.sign_in()
+        account.visit.follow("Change password")
+        form = account.page.forms["change-password"]
+        values = {**form.values, "password": password, "new_password": NEW}
+        with monkeypatch.context() as patch:
+            patch.setattr(CognitoTransport, "perform", _killed)
+            with pytest.raises(Killed):
+                account.visit.post(form.action, values)
+        clock.ahead = 40  # the lease of the call has ended
+        account.open("?for=change_password")
+        form = account.page.forms["change-password"]
+        account.visit.post(form.action, {**form.values, "password": password, "new_password": NEW})
+        other = another_browser(account)
+        is_changed = password != "wrong"
+        other.sign_in(username="fay", password=NEW if is_changed else FAY["password"])
+        clock.ahead = 100
+        assert is_signed_in(account)
+        assert is_signed_in(other) is is_changed  # otherwise the first one may have changed it
+
+
+def test_other_sessions_end_later_if_the_store_fails_after_the_password_was_changed() -> None:
+    clock = Later()
+    with account_of("flask", clock=clock) as account:
+        account.sign_in()
+        other = another_browser(account)
+        other.sign_in()
+        account.visit.follow("Change password")
+        form = account.page.forms["change-password"]
+        values = {**form.values, "password": FAY["password"], "new_password": NEW}
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(SessionList, "end", _too_busy)
+            answer = account.visit.post(form.action, values)
+        assert "password_was_changed" in answer.headers["location"]
+        assert is_signed_in(other)
+        clock.ahead = 60
+        assert is_signed_in(account)
+        assert not is_signed_in(other)
+
+
+@pytest.mark.parametrize("refused", ["wrong_password", "sign_in_again", "invalid_token"])
+def test_password_that_has_not_changed_ends_no_session(
+    refused: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Later()
+    with account_of("flask", clock=clock) as account:
+        account.sign_in()
+        other = another_browser(account)
+        other.sign_in()
+        account.visit.follow("Change password")
+        form = account.page.forms["change-password"]
+        values = {**form.values, "password": "wrong", "new_password": NEW}
+        if refused == "sign_in_again":
+            clock.ahead = 400
+            account.sandbox.advance(400)
+        with monkeypatch.context() as patch:
+            if refused == "invalid_token":
+                patch.setattr(AccountDriver, "_signed_in", _invalid_token)
+                event = {"type": "change_password", "version": 0, "new_password": NEW}
+                posted = account.client.post(f"{PAGE}/events", json=event, headers=JSON)
+                assert (posted.status_code, posted.json()["code"]) == (401, "not_signed_in")
+            answer = account.visit.post(form.action, values)
+        assert ("again=1" if refused != "wrong_password" else refused) in answer.headers["location"]
+        clock.ahead += 60
+        assert is_signed_in(account)
+        assert is_signed_in(other)
 
 
 def test_rules_of_a_new_password_are_shown(framework: str) -> None:
@@ -321,6 +606,95 @@ def test_session_is_ended_from_the_page(account: Account) -> None:
     assert account.do(f"end-session-{name}") == "managing"
     assert not is_signed_in(other)
     assert is_signed_in(account)
+
+
+def test_sessions_are_listed_with_device_place_and_times(account: Account) -> None:
+    browser = another_browser(account)
+    browser.client.headers["user-agent"] = PHONE
+    browser.sign_in()
+    account.open()
+    listed = account.client.get("/auth/sessions", headers=JSON).json()["sessions"]
+    other = next(one for one in listed if not one["is_current"])
+    assert other["place"] == f"near {other['address']}"
+    assert [one["place"] for one in listed] == [f"near {one['address']}" for one in listed]
+    begun, seen = (datetime.fromisoformat(other[name]) for name in ("begun_at", "seen_at"))
+    details = (
+        f"{other['place']} · {other['address']} · "
+        f"Signed in {begun:%Y-%m-%d %H:%M} UTC · Last used {seen:%Y-%m-%d %H:%M} UTC"
+    )
+    assert "Chrome on Android" in account.page.text
+    assert details in account.page.text
+    assert account.page.text.count("This browser · ") == 1
+    unknown = another_browser(account)
+    unknown.client.headers["user-agent"] = "Lynx/2.9"
+    unknown.sign_in()
+    account.open()
+    assert "Unknown browser" in account.page.text
+
+
+@pytest.mark.parametrize("found", [ValueError("no such address"), None, "x" * 500], ids=str)
+def test_place_that_cannot_be_found_is_left_out(found: Any) -> None:
+    def place_of(address: str) -> Any:
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    with account_of("flask", place_of=place_of) as account:
+        account.sign_in()
+        (listed,) = account.client.get("/auth/sessions", headers=JSON).json()["sessions"]
+        assert listed["place"] == ("x" * 100 if isinstance(found, str) else "")
+        assert account.page.state == "managing"
+
+
+def test_place_is_not_stored() -> None:
+    session = ListedSession(name="a", begun_at=1, seen_at=1, ends_at=2, place="Zurich")
+    assert "Zurich" not in str(session.model_dump())
+
+
+def test_another_session_is_ended_after_a_recent_sign_in_only(framework: str) -> None:
+    with _old_sign_in(framework) as account:
+        other = another_browser(account)
+        other.sign_in()
+        account.open()
+        listed = account.client.get("/auth/sessions", headers=JSON).json()["sessions"]
+        (name,) = (one["name"] for one in listed if not one["is_current"])
+        refused = account.client.delete(f"/auth/sessions/{name}", headers=JSON)
+        assert (refused.status_code, refused.json()["code"]) == (403, "sign_in_again")
+        assert refused.json()["message"] == "Sign in again to make this change."
+        form = f"end-session-{name}"
+        assert account.do(form) == "idle"
+        assert "Sign in again to make this change." in account.page.text
+        assert is_signed_in(other)
+        again = account.page.forms["submit-password"]
+        answer = account.visit.post(again.action, {**again.values, **FAY})
+        assert answer.headers["location"] == PAGE
+        account.open()
+        assert account.do(form) == "managing"
+        assert not is_signed_in(other)
+        assert is_signed_in(account)
+
+
+def test_own_session_and_all_sessions_end_after_an_old_sign_in(framework: str) -> None:
+    with _old_sign_in(framework) as account:
+        other = another_browser(account)
+        other.sign_in()
+        (own,) = (
+            one["name"]
+            for one in account.client.get("/auth/sessions", headers=JSON).json()["sessions"]
+            if one["is_current"]
+        )
+        assert account.client.delete(f"/auth/sessions/{own}", headers=JSON).status_code == 204
+        assert not is_signed_in(account)
+        assert is_signed_in(other)
+    with _old_sign_in(framework) as account:
+        other = another_browser(account)
+        other.sign_in()
+        account.open()
+        assert account.do("sign-out-everywhere") == "idle"
+        assert not is_signed_in(other)
+    with _old_sign_in(framework) as account:
+        assert account.client.delete("/auth/sessions", headers=JSON).status_code == 204
+        assert account.sandbox.calls()["GlobalSignOut"] == 1
 
 
 def test_own_session_ends_like_a_sign_out(account: Account) -> None:
@@ -476,6 +850,49 @@ def test_button_after_an_old_sign_in_changes_nothing(framework: str) -> None:
         event = {"type": "change_password", "version": 0, "password": "x", "new_password": NEW}
         step = account.client.post(f"{PAGE}/events", json=event, headers=JSON).json()
         assert step["reason"]["code"] == "sign_in_again"
+
+
+def test_step_up_of_the_pool_leads_back_and_the_change_goes_through(
+    framework: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """USER_AUTH with the level and the age that the pool has to check."""
+    wanted: list[Any] = []
+    perform = Cognito.perform
+
+    def noted(self: Cognito, operation: str, request: dict[str, Any]) -> Any:
+        if operation == "InitiateAuth" and request["AuthFlow"] == "USER_AUTH":
+            given = request["AuthParameters"]
+            wanted.append((given.get("TARGET_ACR_VALUES"), given.get("MAX_AGE")))
+        return perform(self, operation, request)
+
+    monkeypatch.setattr(Cognito, "perform", noted)
+    level, clock = "urn:cognito:loa:3", Later()
+    who = {**FAY, "phone_number": "+15550001234", "mfa": ["SMS_MFA"]}
+    step_up: dict[str, Any] = {"auth_flow": "USER_AUTH", "acr_values": level, "max_age": 300}
+    with account_of(framework, who=who, clock=clock, **step_up) as account:
+
+        def sign_in_with_a_code() -> None:
+            account.visit.say("submit_username", username="fay")
+            assert account.visit.say("choose_factor", factor="PASSWORD") == "awaiting_password"
+            assert account.visit.say("submit_password", password=FAY["password"]) == "awaiting_mfa"
+            assert account.visit.say("submit_code", code=account.code) == "managing"
+
+        account.visit.open()
+        sign_in_with_a_code()
+        account.open()
+        clock.ahead = 400
+        account.sandbox.advance(400)
+        query = "?for=change_password"
+        assert account.open(query) == "idle"
+        assert "Sign in again to make this change." in account.page.text
+        sign_in_with_a_code()
+        assert account.at == f"{PAGE}{query}"
+        assert account.client.get("/auth/session", headers=JSON).json()["claims"]["acr"] == level
+        form = account.do("change-password", password=FAY["password"], new_password=NEW)
+        assert form == "managing"
+        assert account.changes == ["password_was_changed"]
+        assert account.messages == 2
+        assert set(wanted) == {(level, "300")}
 
 
 # ── JSON ──
@@ -698,6 +1115,8 @@ def test_nobody_is_offered_anything(framework: str) -> None:
     [
         ({"offer": ("passkey",)}, "need account=True"),
         ({"on_account_changed": print}, "need account=True"),
+        ({"mfa_required": True}, "need account=True"),
+        ({"place_of": "Zurich"}, "place_of is a function"),
         ({"account": True, "offer": "passkey"}, "offer is a list"),
         ({"account": True, "offer": ("sms",)}, "offer is a list"),
         ({"account": True, "offer_every": 0}, "offer_every is a number"),

@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
-from tests.doubles import ScriptedTransport, a_text, the_tokens
+from tests.doubles import ManualClock, ScriptedTransport, a_text, the_tokens
 from tests.web.example_apps import KEY, client_of, web_for
 from tests.web.pages import Visit
 from tests.web.test_sessions import TOKENS, ScriptedTokens, sessions
@@ -36,9 +36,16 @@ def lines(caplog: pytest.LogCaptureFixture) -> Callable[[], list[dict[str, Any]]
     return read
 
 
+class _Tokens(ScriptedTokens):
+    """Its tokens say that the user has just signed in, as Cognito's do."""
+
+    def verify(self, token: str, use: str = "access") -> Any:
+        return {**super().verify(token, use), "auth_time": int(ManualClock().now())}
+
+
 def _web(*outcomes: Any, **more: Any) -> Any:
     transport = ScriptedTransport(*outcomes)
-    transport.token_service = ScriptedTokens()
+    transport.token_service = _Tokens()
     return web_for(transport, **{"audit": True, **more})
 
 

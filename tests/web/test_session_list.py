@@ -392,6 +392,25 @@ def test_session_ended_during_its_renewal_stays_ended_and_its_new_token_is_revok
     assert own.find(phone) is None
 
 
+def test_end_that_is_expected_during_a_renewal_is_not_forgotten() -> None:
+    service = ScriptedTokens()
+    own = sessions(service, KEYS, lifetime=1e6)
+    phone, laptop = _entered(own), _entered(own)
+
+    def renew(tokens: Tokens) -> Tokens:
+        assert own.expect_end_of_others(laptop, 45)
+        assert not own.expect_end_of_others(laptop, 0)
+        return Tokens(access_token="next")
+
+    own.clock.advance(3600 - 30)
+    service.renew = renew  # type: ignore[method-assign]
+    assert own.find(laptop) is not None
+    assert own.get(phone) is not None
+    own.clock.advance(45)
+    assert own.find(laptop) is not None
+    assert own.get(phone) is None
+
+
 def test_sign_out_everywhere_that_cognito_does_not_answer_can_be_tried_again() -> None:
     service = ScriptedTokens()
     own = sessions(service, KEYS)

@@ -146,6 +146,18 @@ def test_yes_of_the_environment_is_understood(environment: Any, value: str) -> N
     assert settings.auth_flow == "USER_SRP_AUTH"
 
 
+def test_hook_for_places_and_required_mfa_are_options() -> None:
+    options = {"account": True, "mfa_required": True, "place_of": lambda address: f"near {address}"}
+    web: Any = Settings(
+        pool_id=NEEDED["POOL_ID"],
+        client_id=NEEDED["CLIENT_ID"],
+        store=NEEDED["STORE"],
+        options=options,
+    ).web_sign_in(default_keys=SealingKeys(KEY))
+    assert web._site.mfa_required
+    assert web._site._place("192.0.2.7") == "near 192.0.2.7"
+
+
 def test_options_that_are_no_json_are_named_and_not_quoted(environment: Any) -> None:
     environment(OPTIONS="{'secret': 'hunter2'}")
     with pytest.raises(Misconfigured, match="ONCEGATE_OPTIONS is no JSON") as error:

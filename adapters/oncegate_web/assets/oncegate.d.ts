@@ -10,7 +10,8 @@ export type MessageCode =
   | "change_unavailable" | "code_already_used" | "code_expired" | "code_used" | "confirm_answer"
   | "confirmed" | "device_forgotten" | "device_was_forgotten" | "email_refused" | "factor_changed"
   | "factor_not_set_up" | "factor_unusable" | "finished" | "firewall" | "flow_expired"
-  | "in_flight" | "input_refused" | "invalid_input" | "limit_exceeded" | "locked" | "misconfigured"
+  | "in_flight" | "input_refused" | "invalid_input" | "last_factor" | "limit_exceeded" | "locked"
+  | "misconfigured"
   | "new_password_refused" | "new_password_spaces" | "no_more_codes" | "not_accepted"
   | "not_allowed" | "not_confirmed" | "not_offered" | "not_the_same_answer" | "not_this_sign_in"
   | "not_this_user" | "outcome_unknown" | "passkey_added" | "passkey_refused" | "passkey_removed"
@@ -31,8 +32,8 @@ export type MessageCode =
 /** Code of a problem: the server's, or the module's own. */
 export type ProblemCode =
   | "cross_site" | "insecure_connection" | "invalid_event" | "no_such_flow" | "no_such_session"
-  | "forbidden" | "not_found" | "not_json" | "not_signed_in" | "store_unavailable" | "too_large"
-  | "too_many_requests" | "updating" | "wrong_method"
+  | "forbidden" | "not_found" | "not_json" | "not_signed_in" | "sign_in_again" | "store_unavailable"
+  | "too_large" | "too_many_requests" | "updating" | "wrong_method"
   | keyof OwnTexts
   /** A problem without a code. */
   | "unknown";
@@ -432,7 +433,7 @@ export interface Status {
   readonly step: Step;
 }
 
-/** One session of a user. Browser and platform may be made up. */
+/** One session of a user. Browser and platform may be made up; the place is the application's. */
 export interface ListedSession {
   readonly name: string;
   readonly is_current: boolean;
@@ -441,6 +442,8 @@ export interface ListedSession {
   readonly address: string;
   readonly browser: string;
   readonly platform: string;
+  /** What the application calls the place of the address; empty if it has no name for it. */
+  readonly place: string;
 }
 
 /** An error that the server reports (RFC 9457), or that the answer is not the server's. */
@@ -493,6 +496,7 @@ export class SignIn {
   signOut(): Promise<string | null>;
   /** Return the sessions of the user, the one seen last first. */
   sessions(): Promise<ListedSession[]>;
+  /** End one of them. Another browser's needs a recent sign-in: otherwise a Problem `sign_in_again`. */
   endSession(name: string): Promise<void>;
   /** End all sessions of the user: here, and wherever else this user pool is used. Returns as `signOut`. */
   signOutEverywhere(): Promise<string | null>;

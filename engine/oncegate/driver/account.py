@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from pydantic import SecretStr
 
-from oncegate._seal import SealingKeys
+from oncegate._seal import FlowId, SealingKeys
 from oncegate.budget import (
     DEFAULT_BUDGET,
     DEFAULT_GUESS_LIMIT,
@@ -16,12 +16,12 @@ from oncegate.budget import (
     CodeBudget,
     GuessLimit,
 )
-from oncegate.challenges import ACCOUNT_EVENT_TYPES, AccountEvent, SignedIn
+from oncegate.challenges import ACCOUNT_EVENT_TYPES, AccountEvent, SignedIn, UseFactor
 from oncegate.context import RequestContext, StepRef
 from oncegate.driver.asyncio import AsyncRunner
 from oncegate.driver.script import Driver, Script
 from oncegate.driver.sync import Runner
-from oncegate.errors import InvalidInput, InvalidToken, Misconfigured
+from oncegate.errors import InvalidInput, InvalidToken, Misconfigured, SignedOut, Unreachable
 from oncegate.overview import AccountOverview
 from oncegate.password_policy import PasswordPolicy
 from oncegate.ports import AccountService, Clock, Listener, RecordStore, TokenService, Transport
@@ -41,9 +41,12 @@ class AccountDriver(Driver):
         store: stores the flows; the sign-in's will do.
         listeners: called with every transition. None: one that logs.
         clock: tells the time. None: the store's.
-        lifetime: seconds that a flow, and its row in the store, live after the last change.
+        lifetime: seconds that a flow, and its row in the store, live after the last change, and after
+            the deadline of what it waits for.
         patience: seconds that a repeated event waits for the step of the first one.
         recent_within: seconds after a sign-in within which a credential can be changed.
+        mfa_required: whether the pool requires MFA (``ON``). Then a user's only second factor cannot be
+            turned off: with the password alone, the next sign-in would set up a new one.
         password_policy: the pool's policy, whose rules users read before they choose a password.
         new_code_cooldown: seconds between a code and the earliest request for the next.
         new_codes_per_flow: number of codes that one flow may request.
@@ -60,6 +63,7 @@ class AccountDriver(Driver):
     _events = "AccountEvent"
 
     _recent_within: float
+    _mfa_required: bool
 
     def __init__(
         self,
@@ -71,6 +75,7 @@ class AccountDriver(Driver):
         lifetime: float = 3600.0,
         patience: float = 10.0,
         recent_within: float = RECENT_WITHIN,
+        mfa_required: bool = False,
         password_policy: PasswordPolicy | None = None,
         new_code_cooldown: float = 30.0,
         new_codes_per_flow: int = NEW_CODES_PER_FLOW,
@@ -100,6 +105,7 @@ class AccountDriver(Driver):
         self._accounts: AccountService = service
         self._recent_within = recent_within
         self._limits.offer_every = offer_every
+        self._mfa_required = mfa_required
         self._unsaved = self._unsaved.model_copy(update={"state": AccountState.MANAGING})
 
     def changing(
@@ -112,11 +118,31 @@ class AccountDriver(Driver):
         """The script of `Account.send`."""
         signed_in = self._signed_in(access_token)
         context = replace(context or RequestContext(), signed_in=signed_in)
+        if reason := self._why_kept(event, access_token):
+            flow_id = FlowId.parse(step.flow_id, self._keys)
+            flow = yield from self._current(flow_id)
+            return (yield from self._suppress(flow_id, flow, event, context, reason))
         return (yield from self.sending(step, event, context))
+
+    def _why_kept(self, event: AccountEvent, access_token: str | SecretStr) -> str:
+        """Return why a second factor is not turned off; empty if nothing speaks against the event."""
+        if not (self._mfa_required and isinstance(event, UseFactor) and event.use == "off"):
+            return ""
+        try:
+            has = self.reading(access_token)
+        except Unreachable:
+            return "unreachable"
+        except (SignedOut, Misconfigured):
+            return ""  # the change itself says so
+        return "last_factor" if has.second_factors == (event.factor,) else ""
 
     def reading(self, access_token: str | SecretStr) -> AccountOverview:
         """Return what `Account.overview` does."""
         return self._accounts.overview(_text(access_token))
+
+    def _used_until(self, flow: Flow) -> float:
+        # The code for an address outlives the lifetime: it has to be taken as long as Cognito does.
+        return max(flow.saved_at, flow.challenge_ends or 0.0)
 
     def _claimed(self, flow: Flow, context: RequestContext) -> Flow:
         user = context.signed_in

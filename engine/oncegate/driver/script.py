@@ -736,11 +736,15 @@ class Driver:
     ) -> Generator[Effect, Any, Sequence[bool]]:
         sealed = flow_id.seal(after, self._keys, self._schema)
         # An ID is valid for a lifetime from its issue; without its row it would look as if never saved.
-        ends = max(after.saved_at, flow_id.issued_at) + self._lifetime
+        ends = max(self._used_until(after), flow_id.issued_at) + self._lifetime
         row = StoredRecord(after.version, sealed, ends, durable, flow_id.epoch, related)
         first = Change(flow_id.key, before.version, row)
         saved: Sequence[bool] = yield from self._in_time(before, Swap((first, *changes)))
         return saved
+
+    def _used_until(self, flow: Flow) -> float:
+        """Return the time from which a flow lives for a lifetime, in seconds since the epoch."""
+        return flow.saved_at
 
     def _in_time(self, flow: Flow, effect: Swap | CreateSession) -> Generator[Effect, Any, Any]:
         """Perform an effect, and again while the store does not answer.
