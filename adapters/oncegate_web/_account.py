@@ -16,7 +16,7 @@ from typing import Any, Final, Literal
 
 from oncegate import InvalidInput, Misconfigured, OncegateError, SignedOut, Step, StepRef
 from oncegate.account import Account, AccountEvent, AccountOverview, AccountState, ChangePassword
-from oncegate.adapters import FlowId, Transition, kind_of, next_row, open_row
+from oncegate.adapters import FlowId, Transition, kind_of, message, next_row, open_row
 from oncegate_web._context import BrowserContext, context_of
 from oncegate_web._signals import AccountChanged, note
 from oncegate_web._user import Session, User
@@ -103,17 +103,17 @@ class AccountSite(Site):
         """Return what a form may have posted: a token for each flow that the browser has."""
         return [flow.digest("csrf") for flow in self._account_flows_of(request, user)]
 
-    def closed_message(self, request: Request) -> str:
-        """Return the message of a browser's flow that is closed; empty if it has none.
+    def closed_step(self, request: Request) -> Step | None:
+        """Return the last step of a browser's flow that is closed; None if it has none.
 
         For the second click on what has ended the session: the browser may not have the first answer.
         """
         for value in self._account_values(request):
             with suppress(OncegateError):
                 step = self._account.get(value.partition(".")[0])
-                if step.state is AccountState.CLOSED and step.message:
-                    return step.message.code
-        return ""
+                if step.state is AccountState.CLOSED:
+                    return step
+        return None
 
     def change_account(
         self,
@@ -148,6 +148,10 @@ class AccountSite(Site):
                 step = self._account.send(
                     StepRef(own.text, version), event, user.tokens.access_token, context=context
                 )
+        if not isinstance(step.state, AccountState):  # the flow has expired
+            step = self._account.start()
+            self._set_account_flow(request, response, step, user)
+            return step.model_copy(update={"reason": message("not_allowed")})
         if step.state is AccountState.CLOSED:
             self._close(request, response, user, step)
         elif isinstance(event, ChangePassword) and _is_done(step, event.done):

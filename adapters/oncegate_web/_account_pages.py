@@ -445,8 +445,10 @@ class AccountHtml(Html):
         response, form = Response(), request.form
         user = self._site.user_of(request)
         if user is None:
-            if closed := self._site.closed_message(request):
-                return redirect(f"{request.prefix}/?{urlencode({'notice': closed})}", response)
+            closed = self._site.closed_step(request)
+            if closed and closed.message:
+                told = urlencode({"notice": closed.message.code})
+                return redirect(f"{request.prefix}/?{told}", response)
             return self._sign_in_first(request, response)
         tokens = self._site.account_tokens(request, user)
         if not any(_has_token(form, token) for token in tokens):

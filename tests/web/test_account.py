@@ -511,6 +511,42 @@ def test_program_changes_the_account(account: Account) -> None:
     assert not is_signed_in(account)
 
 
+def test_program_that_lost_the_answer_to_a_deletion_gets_it_again(framework: str) -> None:
+    with account_of(framework) as account:
+        account.sign_in()
+        client, event = account.client, {"type": "delete_account", "version": 0}
+        cookies = dict(client.cookies)
+        first = client.post(f"{PAGE}/events", json=event, headers=JSON).json()
+        assert (first["state"], first["message"]["code"]) == ("closed", "account_deleted")
+        assert client.post(f"{PAGE}/events", json=event, headers=JSON).status_code == 401
+        client.cookies.update(cookies)
+        again = client.post(f"{PAGE}/events", json=event, headers=JSON)
+        assert (again.status_code, again.json()["message"]) == (200, first["message"])
+        assert client.get(PAGE, headers=JSON).status_code == 401
+        assert account.changes == ["account_deleted"]
+
+
+def test_event_of_a_flow_that_has_expired_leads_to_a_new_one(framework: str) -> None:
+    clock = Later()
+    with account_of(framework, clock=clock) as account:
+        account.sign_in()
+        account.open("?for=submit_address&attribute=phone_number")
+        account.do("submit-address", address="+1 555 000 7777")
+        form = account.page.forms["submit-code"]
+        step = account.client.get(PAGE, headers=JSON).json()["step"]
+        clock.ahead = 4000
+        account.sandbox.advance(4000)
+        event = {"type": "submit_code", "code": account.code, "version": step["version"]}
+        after = account.client.post(f"{PAGE}/events", json=event, headers=JSON).json()
+        assert (after["state"], after["version"]) == ("managing", 0)
+        assert after["reason"]["code"] == "not_allowed"
+        assert account.client.get(PAGE, headers=JSON).json()["step"]["flow_id"] == after["flow_id"]
+        assert is_signed_in(account)
+        answer = account.visit.post(form.action, {**form.values, "code": account.code})
+        assert answer.headers["location"] == f"{PAGE}?notice=page_outdated"
+        assert account.changes == []
+
+
 def test_wrong_method_says_which_are_right(account: Account) -> None:
     answer = account.client.delete(f"{PAGE}", headers=JSON)
     assert (answer.status_code, answer.headers["allow"]) == (405, "GET")
