@@ -19,7 +19,7 @@ export class Requests {
   constructor(connection) {
     this.connection = connection;
     this.latest = new LatestStep();
-    /** @type {{ name: string, answer: Answer, at: number } | null} */
+    /** @type {{ name: string, answer: Answer, at: number, writes: number } | null} */
     this.lastSent = null; // The last event that was answered.
     /** @type {Promise<string> | null} */
     this.prompt = null; // The browser's dialog for a new passkey.
@@ -67,7 +67,7 @@ export class Requests {
     seen.catch(() => {}); // It may fail while the event still waits for others.
     const write = () => this.connection.write(name, async () => {
       const answer = await this.post(await seen, event);
-      this.lastSent = { name, answer, at: performance.now() };
+      this.lastSent = { name, answer, at: performance.now(), writes: this.connection.writesDone + 1 };
       return answer;
     });
     const answer = await this.checked(write);
@@ -76,11 +76,11 @@ export class Requests {
     return answer;
   }
 
-  /** Return whether an answer is at most a second old, and still the latest one. */
-  isRecent({ answer, at }) {
+  /** Return whether an answer is at most a second old, and nothing else has happened, such as a sign-in. */
+  isRecent({ answer, at, writes }) {
     const now = this.latest.step;
     const isLatest = now?.flow_id === answer.step.flow_id && now?.version === answer.step.version;
-    return isLatest && performance.now() - at < SECOND_CLICK_MS;
+    return isLatest && writes === this.connection.writesDone && performance.now() - at < SECOND_CLICK_MS;
   }
 
   /** @param {AccountStep} step @param {AccountEvent} event @returns {Promise<Answer>} */
