@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page
 from tests.browser.example_app import SCREENS, SIGN_IN, ExampleApp, wait_for
-from tests.browser.states import NAMES, page_of
+from tests.browser.states import NAMES, page_of, template_of
 from tests.browser.viewer import Viewer
 from tests.doubles import ManualClock, ScriptedTransport, a_text
 from tests.flows import CHOICE, rejected
@@ -102,8 +102,8 @@ def test_django_renders_what_jinja_renders(page: Page) -> None:
     for name in NAMES:
         shown = page_of(name)
         drawn = [
-            render_to_string("oncegate/page.html", {"page": shown}),
-            jinja("oncegate/page.html", shown),
+            render_to_string(template_of(shown), {"page": shown}),
+            jinja(template_of(shown), shown),
         ]
         parsed = page.evaluate(_PARSED, drawn)
         assert parsed[0] == parsed[1], name
