@@ -24,6 +24,7 @@ from oncegate import Misconfigured, PasswordPolicy
 from oncegate.adapters import SystemClock
 from oncegate.testing import ScriptedTransport
 from oncegate_sandbox import PoolSeed, Sandbox, Seed, UserSeed
+from oncegate_web._translations import Identifier
 
 FAY = {"username": "fay", "password": "Correct-horse-6"}
 GIL = {"username": "gil", "password": "Correct-horse-7"}
@@ -268,6 +269,29 @@ def test_password_is_changed_and_other_sessions_end(account: Account) -> None:
     account.again()
     assert is_signed_in(other)
     assert account.sandbox.calls()["ChangePassword"] == 2
+
+
+@pytest.mark.parametrize(
+    ("identifier", "name"),
+    [("username", "fay"), ("email", "fay@example.com"), ("phone", "+15550001234")],
+)
+def test_password_managers_learn_whose_password_is_changed(
+    identifier: Identifier, name: str, framework: str
+) -> None:
+    attributes = {"email": "fay@example.com", "phone_number": "+15550001234"}
+    who = {**FAY, "attributes": attributes}
+    with account_of(framework, who=who, identifier=identifier) as account:
+        account.sign_in()
+        account.visit.follow("Change password")
+        hidden = re.findall(
+            r'<input hidden [^>]*autocomplete="username"[^>]*>', account.visit.shown()
+        )
+        assert [re.findall('value="([^"]*)"', one) for one in hidden] == [[name]]
+
+
+def test_date_is_not_broken_into_two_lines(account: Account) -> None:
+    date = r"\d{4}\u2011\d\d\u2011\d\d\u00a0\d\d:\d\d\u00a0UTC"
+    assert re.search(f"Last used {date}", account.visit.shown())
 
 
 def test_rules_of_a_new_password_are_shown(framework: str) -> None:
