@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from tests.doubles import a_text, code, password
 from tests.flows import (
@@ -303,9 +303,6 @@ ACCOUNT: dict[str, Callable[[AccountPages], Page]] = {
 NAMES = (*STATES, *OTHERS, *ACCOUNT)
 
 
-_Pages = TypeVar("_Pages", bound=PageBuilder)
-
-
 def builder(
     language: str = "en",
     *,
@@ -313,9 +310,9 @@ def builder(
     identifier: Identifier = "email",
     locales: tuple[Path, ...] = (),
     waited: int = 0,
-    kind: type[_Pages] = PageBuilder,  # type: ignore[assignment]
+    kind: type[PageBuilder] = PageBuilder,
     action: str = "/auth/",
-) -> _Pages:
+) -> PageBuilder:
     """Return a builder of pages."""
     return kind(
         Translators(locales, identifier).best((language,)),
@@ -346,7 +343,9 @@ def page_of(name: str, language: str = "en", **more: Any) -> Page:
     if name in OTHERS:
         return OTHERS[name](builder(language, **more))
     if name in ACCOUNT:
-        return ACCOUNT[name](builder(language, kind=AccountPages, action="/auth/account", **more))
+        pages = builder(language, kind=AccountPages, action="/auth/account", **more)
+        assert isinstance(pages, AccountPages)
+        return ACCOUNT[name](pages)
     shown = STATES[name]
     flow = shown.flow
     if flow.username:

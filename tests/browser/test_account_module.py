@@ -134,9 +134,10 @@ def test_answer_that_is_lost_on_its_way_to_the_browser_sends_one_code(
     def lose(route: Any) -> None:
         lost.append(route.request.post_data)
         if len(lost) > 1:
-            return route.continue_()
-        route.fetch()
-        return route.abort()
+            route.continue_()
+        else:
+            route.fetch()
+            route.abort()
 
     page.route("**/auth/account/events", lose)
     assert run(page, f"return (await own.send({ADDRESS})).state") == "confirming_address"

@@ -51,7 +51,7 @@ class Api:
         answer = self.web.respond(
             Request(method, path, host="testserver", headers=headers, body=sent)
         )
-        self.cookies |= {one.name: one.value for one in answer.cookies}
+        self.cookies |= {one.name: one.value or "" for one in answer.cookies}
         return json.loads(answer.body)
 
     def version(self) -> int:

@@ -115,7 +115,7 @@ def test_hook_is_called_once_for_a_change(change: str) -> None:
     seen: list[tuple[str, str, str]] = []
 
     def tell(changed: AccountChanged, request: Request) -> None:
-        path = request.native.url.path  # type: ignore[union-attr]
+        path = request.native.url.path
         seen.append((changed.change, changed.user.username, path))
 
     seed = Seed(pool=PoolSeed(**pool), users=(UserSeed.model_validate(who),))
@@ -168,7 +168,7 @@ def test_django_sends_a_signal_once_for_each_change(project: Project) -> None:
     told: list[tuple[str, str, str]] = []
 
     def receive(request: HttpRequest, user: Any, change: str, **_: Any) -> None:
-        told.append((change, user.username, request.user.get_username()))  # type: ignore[attr-defined]
+        told.append((change, user.username, request.user.get_username()))
 
     account_changed.connect(receive)
     try:
