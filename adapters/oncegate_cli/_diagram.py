@@ -125,7 +125,11 @@ _ACCOUNT_CAPTION = (
     "diamond: junction, never stored",
     "Not drawn: cancel, an expired deadline, an unknown outcome and a rejection lead to managing; a "
     "token that has ended leads to closed.",
+    "Not shown, the same at each event of the user: user_is_the_same; and step_is_current, unless "
+    "code_not_sent is shown.",
 )
+OF_EACH_EVENT: Final = frozenset({"step_is_current", "user_is_the_same"})
+"""Guards that the picture of the account leaves out."""
 _GIVES_UP: Final = frozenset({"cancel", "rejected", "unknown", "time_passed"})
 
 FILES: Final = {
@@ -208,18 +212,24 @@ def full() -> Picture:
 
 def full_account() -> Picture:
     """Return the picture of every state of the account, without the ways to give a change up."""
-    edges = (
-        _edge(one)
-        for state in AccountState
-        for one in transitions(state)
-        if is_drawn_of_account(one)
-    )
-    return Picture(
-        "account",
-        tuple(Node(state, _kind(state), (state.value,)) for state in AccountState),
-        _merged(edges),
-        _ACCOUNT_CAPTION,
-    )
+    # The events between two states, by what they are guarded with beside what all are.
+    events: dict[tuple[str, str], dict[tuple[str, ...], list[str]]] = {}
+    for one in (one for state in AccountState for one in transitions(state)):
+        if is_drawn_of_account(one):
+            ends = (one.transition.source, one.transition.target)
+            guards = tuple(
+                f"[{name}]" for name in one.transition.guards if name not in OF_EACH_EVENT
+            )
+            events.setdefault(ends, {}).setdefault(guards, []).append(one.event or "")
+    edges = []
+    for (source, target), by_guards in events.items():
+        lines: list[str] = []
+        for guards, names in by_guards.items():
+            lines += [f"{name}," for name in names[:-1]]
+            lines += [one for one in (names[-1], *guards) if one]
+        edges.append(Edge(source, target, tuple(lines)))
+    nodes = tuple(Node(state, _kind(state), (state.value,)) for state in AccountState)
+    return Picture("account", nodes, tuple(edges), _ACCOUNT_CAPTION)
 
 
 def is_drawn_of_account(one: Labelled) -> bool:

@@ -7,10 +7,11 @@ the same browser is not taken up.
 from __future__ import annotations
 
 import hmac
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import replace
+from functools import partial
 from inspect import signature
 from typing import Any, Final, get_args
 
@@ -34,7 +35,7 @@ from oncegate.account import (
     OfferedFactor,
     OfferFactor,
 )
-from oncegate.adapters import FlowId, Transition, kind_of
+from oncegate.adapters import FlowId, Transition, kind_of, message
 from oncegate_web._context import BrowserContext, context_of
 from oncegate_web._signals import AccountChanged, note
 from oncegate_web._user import Session, User
@@ -127,17 +128,17 @@ class AccountSite(Site):
         """Return what a form may have posted: a token for each flow that the browser has."""
         return [flow.digest("csrf") for flow in self._account_flows_of(request, user)]
 
-    def closed_message(self, request: Request) -> str:
-        """Return the message of a browser's flow that is closed; empty if it has none.
+    def closed_step(self, request: Request) -> Step | None:
+        """Return the last step of a browser's flow that is closed; None if it has none.
 
         For the second click on what has ended the session: the browser may not have the first answer.
         """
         for value in self._account_values(request):
             with suppress(OncegateError):
                 step = self._account.get(value.partition(".")[0])
-                if step.state is AccountState.CLOSED and step.message:
-                    return step.message.code
-        return ""
+                if step.state is AccountState.CLOSED:
+                    return step
+        return None
 
     def change_account(
         self,
@@ -169,32 +170,55 @@ class AccountSite(Site):
             if not (offer and self._may_offer(user)):
                 return self._account.get(own.text)
             event = OfferFactor(factors=offer)
-        context, session_id = self.contexts.of(request, browser), self._session_id(request)
-        is_expected = (
-            isinstance(event, ChangePassword)
-            and self.is_recent(user)
-            and self._sessions.expect_end_of_others(session_id, self._longest_change)
-        )
-        with self._waiting.place(own.key) as has_place:
-            if not has_place:
-                context = replace(context, patience=0.0)
-            try:
-                with _acting(Session(self._session_name(request), user)):
-                    step = self._account.send(
-                        StepRef(own.text, version),
-                        event,
-                        user.tokens.access_token,
-                        context=context,
-                    )
-            except InvalidInput:  # nothing was sent
-                if is_expected:
-                    self._sessions.expect_no_end_of_others(session_id)
-                raise
+        change = partial(self._change, request, user, own, event, version, browser)
+        if isinstance(event, ChangePassword):
+            step = self._ending_others(request, user, change)
+        else:
+            step = change()
+        if not isinstance(step.state, AccountState):  # the flow has expired
+            step = self._account.start()
+            self._set_account_flow(request, response, step, user)
+            return step.model_copy(update={"reason": message("not_allowed")})
         if step.state in _KEPT_IN:
             response.cookies.append(self._account_flow_cookie(request, step, user))
         if step.state is AccountState.CLOSED:
             self._close(request, response, user, step)
-        elif isinstance(event, ChangePassword):
+        return step
+
+    def _change(
+        self,
+        request: Request,
+        user: User,
+        own: FlowId,
+        event: AccountEvent,
+        version: int,
+        browser: BrowserContext,
+    ) -> Step:
+        context = self.contexts.of(request, browser)
+        with self._waiting.place(own.key) as has_place:
+            if not has_place:
+                context = replace(context, patience=0.0)
+            with _acting(Session(self._session_name(request), user)):
+                return self._account.send(
+                    StepRef(own.text, version), event, user.tokens.access_token, context=context
+                )
+
+    def _ending_others(self, request: Request, user: User, change: Callable[[], Step]) -> Step:
+        """Change the password, and end the user's other sessions.
+
+        That they are to end is noted before the call: it holds also if this worker is killed.
+        """
+        session_id = self._session_id(request)
+        is_expected = self.is_recent(user) and self._sessions.expect_end_of_others(
+            session_id, self._longest_change
+        )
+        try:
+            step = change()
+        except InvalidInput:  # nothing was sent
+            if is_expected:
+                self._sessions.expect_no_end_of_others(session_id)
+            raise
+        if step.state is not AccountState.CLOSED:
             self._end_after(request, step, is_expected=is_expected)
         return step
 

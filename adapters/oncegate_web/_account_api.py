@@ -41,7 +41,10 @@ class AccountApi(Api):
             response.headers["Allow"] = ", ".join(methods)
             return response
         user = self._site.user_of(request)
-        return answer(request, user) if user else _not_signed_in()
+        if user:
+            return answer(request, user)
+        closed = self._site.closed_step(request) if request.method == "POST" else None
+        return self._step(request, closed) if closed else _not_signed_in()
 
     def _openapi(self, request: Request) -> Response:
         return as_json(document(request.prefix, account=True))

@@ -137,6 +137,7 @@ class AccountPages(PageBuilder):
         step: Step,
         event: str,
         *,
+        username: str = "",
         attribute: str = "",
         address: str = "",
         has_password: bool | None = True,
@@ -149,6 +150,7 @@ class AccountPages(PageBuilder):
         Args:
             step: the step at which it is chosen.
             event: event of the change.
+            username: what the user signs in with, for password managers; empty if it needs none.
             attribute: which address is changed.
             address: the address before.
             has_password: whether the account has a password.
@@ -173,13 +175,18 @@ class AccountPages(PageBuilder):
         shown = step.model_copy(
             update={
                 "title_code": title,
+                "username": username,
                 "actions": (action.model_copy(update={"is_main": True}),),
                 "message": told,
             }
         )
         page = self.step(shown, notice="" if told else notice, typed=typed, problems=problems)
         lead = self._translate.parts(f"hint.{event}") if f"hint.{event}" in TEXTS else page.lead
-        return replace(page, lead=lead, pages=(self._back_link(),))
+        main = page.main
+        if main and event == "delete_account":
+            # Enter, held down on the link to this page, would confirm it.
+            main = replace(main, is_first=False)
+        return replace(page, main=main, lead=lead, pages=(self._back_link(),))
 
     def signed_in(self, name: str, link: str, *, notice: str = "", sign_out: str = "") -> Page:
         """Return the page of a user who is signed in, with a link to the account."""
@@ -360,7 +367,9 @@ class AccountPages(PageBuilder):
     def _on(self, code: str, time: datetime | None) -> str:
         if time is None:
             return ""
-        return self._translate(code, date=f"{time.astimezone(UTC):%Y-%m-%d %H:%M} UTC")
+        date = f"{time.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+        # A date is not broken into two lines.
+        return self._translate(code, date=date.replace("-", "\u2011").replace(" ", "\u00a0"))
 
 
 _FACTORS: Final = (
@@ -437,6 +446,7 @@ class AccountHtml(Html):
         page = self._account_builder(request, step).change(
             step,
             own,
+            username=self._name_for_managers(user) if own == "change_password" else "",
             attribute=attribute,
             address=address,
             has_password=has_password,
@@ -445,6 +455,11 @@ class AccountHtml(Html):
             problems=problems,
         )
         return self._rendered(page, response)
+
+    def _name_for_managers(self, user: User) -> str:
+        """Return what the user signs in with, as a password manager has stored it."""
+        claim = {"email": "email", "phone": "phone_number"}.get(self._identifier, "")
+        return str(user.claims.get(claim) or user.username)
 
     def _show_offer(self, request: Request) -> Response:
         """Offer a second factor, and lead the user to the offer, or on if there is none."""
@@ -460,8 +475,10 @@ class AccountHtml(Html):
         response, form = Response(), request.form
         user = self._site.user_of(request)
         if user is None:
-            if closed := self._site.closed_message(request):
-                return redirect(f"{request.prefix}/?{urlencode({'notice': closed})}", response)
+            closed = self._site.closed_step(request)
+            if closed and closed.message:
+                told = urlencode({"notice": closed.message.code})
+                return redirect(f"{request.prefix}/?{told}", response)
             return self._sign_in_first(request, response)
         tokens = self._site.account_tokens(request, user)
         if not any(_has_token(form, token) for token in tokens):

@@ -140,13 +140,33 @@ window.checklist = (() => {
       (one) => `is not in its place: ${JSON.stringify(one.getBoundingClientRect())}`,
     );
 
+  // What can be done with a thing of a list is at the end of its line, also if it needs another line.
+  const rows = () => {
+    const isRight = document.dir !== "rtl";
+    const end = (one) => one.getBoundingClientRect()[isRight ? "right" : "left"];
+    const lists = all(".og-row").filter((row) => row.querySelector(".og-what"));
+    return wrong(
+      lists.filter((row) => row.querySelector("button, a")),
+      (row) => Math.abs(end(row) - end([...row.querySelectorAll("button, a")].at(-1))) < 1,
+      () => "has a button in the middle",
+    );
+  };
+
   // ── words and structure ──
 
+  // The same words can be about different things: those of a list, and of fields.
+  const about = (one) => {
+    const ids = (one.getAttribute("aria-describedby") || "").split(" ");
+    if (one.matches("button, a")) return ids.map((id) => document.getElementById(id)?.innerText || "").join();
+    if (one.matches(".og-second")) return one.closest(".og-row")?.innerText || "";
+    return one.matches(".og-error") ? one.closest(".og-field").querySelector("label").innerText : "";
+  };
   const twice = (elements) => {
     const seen = new Map();
     for (const one of elements) {
       const text = one.innerText.trim();
-      if (text) seen.set(text, [...(seen.get(text) || []), named(one)]);
+      const key = `${text} ${about(one)}`.trim();
+      if (text) seen.set(key, [...(seen.get(key) || []), named(one)]);
     }
     return [...seen.values()].filter((found) => found.length > 1).map(String);
   };
@@ -211,7 +231,8 @@ window.checklist = (() => {
     const isEnd = (one) => /^(cancel|sign_out)$/.test(eventOf(one));
     const isWaiting = document.querySelector("main[aria-busy]:not([data-refresh='0'])");
     const isWithoutScript = document.querySelector("[data-passkey]") && all("noscript > *").length;
-    const wanted = isWaiting || isWithoutScript ? 0 : 1;
+    const isList = document.querySelector(".og-part"); // of what can be changed: each has a link
+    const wanted = isWaiting || isWithoutScript || isList ? 0 : 1;
     return [
       ...(main.length === wanted ? [] : [`${main.length} main buttons`]),
       ...wrong(main, (one) => !isEnd(one), () => "is the main button"),
@@ -222,13 +243,15 @@ window.checklist = (() => {
 
   // The first field that is wrong, or else empty, or else the first one; the button if there is none.
   // Not the code of an authenticator: it would scroll the steps before it out of sight.
+  // Nor a deletion: Enter, held down on the link before, would be its confirmation.
   const focusedAtFirst = () => {
     const fields = all("main > .og-form input:not([type=hidden], [type=checkbox])");
     const buttons = all("main > .og-form button:not([type=button])");
     const isEmpty = (one) => !one.getAttribute("value");
     const wanted = fields.find((one) => one.ariaInvalid) || fields.find(isEmpty) || fields[0];
     const isLong = document.querySelector(".og-steps") && !wanted?.ariaInvalid;
-    const alone = fields.length || buttons.length > 1 ? undefined : buttons[0];
+    const isDeletion = document.getElementById("delete-account");
+    const alone = fields.length || buttons.length > 1 || isDeletion ? undefined : buttons[0];
     const right = (isLong ? undefined : wanted || alone) || document.body;
     return document.activeElement === right ? [] : [`${named(document.activeElement)}, not ${named(right)}`];
   };
@@ -262,7 +285,7 @@ window.checklist = (() => {
 
   const colours = { textContrast, borderContrast, focus, errors };
   const structure = { focusedAtFirst, actions, title, repetitions, inputs, references, passwordForms, showButtons };
-  const place = { targets, fits, showButtons };
+  const place = { targets, fits, rows, showButtons };
   const parts = { colours, structure, place, forced: { textContrast, focus, forced }, withoutScript: { withoutScript, actions } };
   return {
     /** Return what is wrong, by the part that found it. */

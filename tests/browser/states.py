@@ -10,6 +10,7 @@ from typing import Any
 
 from tests.doubles import a_text, code, password
 from tests.flows import (
+    ACCOUNT_FLOWS,
     AT_REST,
     CHOICE,
     FIRST,
@@ -20,6 +21,7 @@ from tests.flows import (
     SETUP,
     UNKNOWN,
     asks,
+    change,
     rejected,
     walk,
 )
@@ -32,11 +34,20 @@ from oncegate import (
     Provider,
     RequestNewCode,
     SignUpForm,
+    Step,
     SubmitAnswer,
     SubmitAuthorization,
     WaysIn,
 )
+from oncegate.account import (
+    AccountOverview,
+    AddAuthenticator,
+    AddPasskey,
+    ListedDevice,
+    ListedPasskey,
+)
 from oncegate.adapters import (
+    AuthenticatorSetup,
     ChallengeIssued,
     Confirmed,
     CustomChallenge,
@@ -45,6 +56,7 @@ from oncegate.adapters import (
     NotSent,
     OutcomeUnknown,
     PasskeyChallenge,
+    PasskeyRegistration,
     PasswordChallenge,
     Rejected,
     RejectionReason,
@@ -52,6 +64,8 @@ from oncegate.adapters import (
 )
 from oncegate.record import Flow
 from oncegate.step import step_of
+from oncegate_web._account_pages import AccountPages
+from oncegate_web._session_list import ListedSession
 from oncegate_web._translations import Identifier, Translators
 from oncegate_web.pages import Brand, Link, Look, Page, PageBuilder
 
@@ -203,7 +217,90 @@ OTHERS: dict[str, Callable[[PageBuilder], Page]] = {
 }
 """Pages without a step."""
 
-NAMES = (*STATES, *OTHERS)
+NOTHING = AccountOverview(
+    username="ana",
+    addresses={"email": "ana@example.com"},
+    verified=frozenset({"email"}),
+    second_factors=(),
+    preferred=None,
+    passkeys=(),
+    devices=(),
+    has_password=True,
+)
+EVERYTHING = NOTHING._replace(
+    addresses={"email": "ana@example.com", "phone_number": "+491512345678"},
+    verified=frozenset({"email", "phone_number"}),
+    second_factors=(Factor.TOTP, Factor.SMS),
+    preferred=Factor.TOTP,
+    passkeys=(
+        ListedPasskey("key-1", "iCloud Keychain", datetime(2026, 3, 1, 9, 30, tzinfo=UTC)),
+        ListedPasskey("key-2", "", None),
+    ),
+    devices=(
+        ListedDevice("device-1", "Firefox on Linux", datetime(2026, 3, 4, 18, 5, tzinfo=UTC)),
+    ),
+)
+SESSIONS = [
+    ListedSession(
+        name=name, begun_at=NOW, seen_at=NOW - ago, ends_at=NOW + 9e5, address=address,
+        browser=browser, platform=platform,
+    )
+    for name, ago, address, browser, platform in (
+        ("own", 60.0, "203.0.113.7", "Firefox", "Linux"),
+        ("phone", 7200.0, "2001:db8:85a3::8a2e:370:7334", "Safari", "iPhone"),
+        ("unknown", 86400.0, "", "", ""),
+    )
+]  # fmt: skip
+_PASSKEY_OPTIONS = '{"challenge": "AAAA", "pubKeyCredParams": []}'
+_CONFIRMING_APP = change(AddAuthenticator(), asks(AuthenticatorSetup, secret=SECRET, uri=URI))
+_CONFIRMING_ADDRESS = _waits(ACCOUNT_FLOWS["confirming_address"])
+_REGISTERING = change(AddPasskey(), asks(PasskeyRegistration, options=_PASSKEY_OPTIONS))
+
+
+def _step(flow: Flow = ACCOUNT_FLOWS["managing"]) -> Step:
+    return step_of("0" * 32, flow, password_policy=PasswordPolicy())
+
+
+def _account(has: AccountOverview, notice: str = "") -> Callable[[AccountPages], Page]:
+    sessions = ("own", SESSIONS if has is EVERYTHING else SESSIONS[:1])
+    return lambda pages: pages.account(
+        _step(), has, sessions, name="ana@example.com", notice=notice
+    )
+
+
+def _change(event: str, **more: Any) -> Callable[[AccountPages], Page]:
+    username = "ana@example.com" if event == "change_password" else ""
+    return lambda pages: pages.change(_step(), event, username=username, **more)
+
+
+def _setup(flow: Flow, notice: str = "") -> Callable[[AccountPages], Page]:
+    return lambda pages: pages.setup(_step(flow), notice=notice)
+
+
+ACCOUNT: dict[str, Callable[[AccountPages], Page]] = {
+    "account": _account(EVERYTHING),
+    "account-new": _account(NOTHING),
+    "account-changed": _account(EVERYTHING, "factor_changed"),
+    "account-authenticator": _change("add_authenticator"),
+    "account-authenticator-code": _setup(_CONFIRMING_APP),
+    "account-phone": _change("submit_address", attribute="phone_number", address="+491512345678"),
+    "account-email-taken": _change(
+        "submit_address", attribute="email", address="ana@example.com", notice="address_taken"
+    ),
+    "account-address-code": _setup(_CONFIRMING_ADDRESS),
+    "account-passkey": _setup(_REGISTERING),
+    "account-password": _change("change_password"),
+    "account-password-wrong": _change("change_password", notice="wrong_password"),
+    "account-password-missing": _change(
+        "change_password", problems={"password": "missing", "new_password": "missing"}
+    ),
+    "account-first-password": _change("change_password", has_password=False),
+    "account-delete": _change("delete_account"),
+    "account-waiting": _setup(ACCOUNT_FLOWS["checking an address"]),
+}
+"""Pages of the account."""
+
+NAMES = (*STATES, *OTHERS, *ACCOUNT)
 
 
 def builder(
@@ -213,11 +310,13 @@ def builder(
     identifier: Identifier = "email",
     locales: tuple[Path, ...] = (),
     waited: int = 0,
+    kind: type[PageBuilder] = PageBuilder,
+    action: str = "/auth/",
 ) -> PageBuilder:
     """Return a builder of pages."""
-    return PageBuilder(
+    return kind(
         Translators(locales, identifier).best((language,)),
-        action="/auth/",
+        action=action,
         prefix="/auth",
         hidden={"_token": "0" * 32},
         look=look,
@@ -226,6 +325,11 @@ def builder(
         waited=waited,
         now=datetime.fromtimestamp(NOW, UTC),
     )
+
+
+def template_of(page: Page) -> str:
+    """Return the name of a page's template."""
+    return "oncegate/account.html" if page.sections else "oncegate/page.html"
 
 
 def page_of(name: str, language: str = "en", **more: Any) -> Page:
@@ -238,6 +342,10 @@ def page_of(name: str, language: str = "en", **more: Any) -> Page:
     """
     if name in OTHERS:
         return OTHERS[name](builder(language, **more))
+    if name in ACCOUNT:
+        pages = builder(language, kind=AccountPages, action="/auth/account", **more)
+        assert isinstance(pages, AccountPages)
+        return ACCOUNT[name](pages)
     shown = STATES[name]
     flow = shown.flow
     if flow.username:

@@ -11,7 +11,6 @@ from typing import Any
 
 import pyotp
 import pytest
-from axe_playwright_python.base import AXE_SCRIPT
 from playwright.sync_api import Page, expect
 from tests.browser.example_app import CONTINUE, PASSKEY, SIGN_OUT, ExampleApp, wait_for
 from tests.browser.passkeys import add_authenticator
@@ -185,39 +184,3 @@ def _to_factor(page: Page, factor: str) -> None:
         page.get_by_role("radio", name=re.compile(f"^{factor}")).check()
         page.get_by_role("button", name=CONTINUE).dblclick(no_wait_after=True)
         wait_for(page, "awaiting_mfa")
-
-
-@pytest.mark.parametrize("script", [True, False], ids=["script", "no script"])
-def test_account_is_accessible(script: bool, open_app: Open, new_context: Any) -> None:
-    """axe-core finds nothing on the account's pages, in light and dark, on a phone and a desktop."""
-    seed = ANA.model_copy(update={"phone_number": "+15550001234"})
-    app = open_app("django", seed, auth_flow="USER_PASSWORD_AUTH", account=True)
-    context = new_context(java_script_enabled=script, bypass_csp=True, reduced_motion="reduce")
-    page = context.new_page()
-    page.goto(f"{app.url}/auth/?next=/auth/account")
-    page.get_by_label("Username").fill("ana")
-    page.get_by_label("Password", exact=True).fill(OLD)
-    page.get_by_role("button", name="Sign in", exact=True).click()
-    wait_for(page, "managing")
-    for query in (
-        "",
-        "?notice=password_was_changed",
-        "?for=change_password",
-        "?for=change_password&notice=wrong_password",
-        "?for=submit_address&attribute=phone_number",
-        "?for=add_authenticator",
-        "?for=delete_account",
-    ):
-        page.goto(f"{app.url}/auth/account{query}")
-        if not script:
-            assert page.locator("h1").count() == 1
-            assert not page.get_by_role("button", name="Add a passkey").is_visible()
-            continue
-        page.evaluate(AXE_SCRIPT)
-        for scheme in ("light", "dark"):
-            page.emulate_media(color_scheme=scheme)
-            for width in (360, 1280):
-                page.set_viewport_size({"width": width, "height": 740})
-                found = page.evaluate("axe.run({resultTypes: ['violations']})")["violations"]
-                assert [f"{one['id']}: {one['nodes'][0]['html']}" for one in found] == [], query
-                assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")

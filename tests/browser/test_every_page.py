@@ -6,14 +6,14 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page
 from tests.browser.example_app import SCREENS, SIGN_IN, ExampleApp, wait_for
-from tests.browser.states import NAMES, page_of
+from tests.browser.states import ACCOUNT, NAMES, page_of, template_of
 from tests.browser.viewer import Viewer
 from tests.doubles import ManualClock, ScriptedTransport, a_text
 from tests.flows import CHOICE, rejected
@@ -102,8 +102,8 @@ def test_django_renders_what_jinja_renders(page: Page) -> None:
     for name in NAMES:
         shown = page_of(name)
         drawn = [
-            render_to_string("oncegate/page.html", {"page": shown}),
-            jinja("oncegate/page.html", shown),
+            render_to_string(template_of(shown), {"page": shown}),
+            jinja(template_of(shown), shown),
         ]
         parsed = page.evaluate(_PARSED, drawn)
         assert parsed[0] == parsed[1], name
@@ -126,23 +126,27 @@ def test_no_two_states_look_alike(chromium: Browser) -> None:
             SCREENS.mkdir(parents=True, exist_ok=True)
             (SCREENS / f"{name}.png").write_bytes(picture)
     if SCREENS.name:
-        sheet = _contact_sheet(chromium)
-        assert len(sheet) <= LARGEST_SHEET
-        (SCREENS / "all.png").write_bytes(sheet)
+        of_sign_in = [name for name in NAMES if name not in ACCOUNT]
+        for sheet, names in (("all", of_sign_in), ("account-all", [*ACCOUNT])):
+            drawn = _contact_sheet(chromium, names)
+            assert len(drawn) <= LARGEST_SHEET
+            (SCREENS / f"{sheet}.png").write_bytes(drawn)
 
 
-def _pictures(browser: Browser, scheme: str, width: int = 560) -> dict[str, bytes]:
+def _pictures(
+    browser: Browser, scheme: str, width: int = 560, names: Sequence[str] = NAMES
+) -> dict[str, bytes]:
     viewer = Viewer(browser, color_scheme=scheme, viewport={"width": width, "height": 640})
-    pictures = {name: viewer.show(name).screenshot(full_page=True) for name in NAMES}
+    pictures = {name: viewer.show(name).screenshot(full_page=True) for name in names}
     viewer.close()
     return pictures
 
 
-def _contact_sheet(browser: Browser) -> bytes:
-    """Return one picture of every state, each in light and dark."""
-    both = [_pictures(browser, scheme, 400) for scheme in ("light", "dark")]
+def _contact_sheet(browser: Browser, names: Sequence[str]) -> bytes:
+    """Return one picture of some states, each in light and dark."""
+    both = [_pictures(browser, scheme, 400, names) for scheme in ("light", "dark")]
     figures = []
-    for name in NAMES:
+    for name in names:
         images = "".join(
             f'<img width="200" src="data:image/png;base64,{base64.b64encode(one[name]).decode()}">'
             for one in both

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, ViewportSize
-from tests.browser.states import NAMES, page_of
+from tests.browser.states import NAMES, page_of, template_of
 from tests.browser.viewer import STATIC, Viewer, write_arabic
 
 from oncegate_web import JinjaRenderer
@@ -52,6 +52,13 @@ LARGE_HTML = {  # with the reason
     "sign-up-taken": 4 * KIB,
     "reset-password": 4 * KIB,  # a second form, with the rules of a password
     "reset-password-sent": 4 * KIB,  # two inputs, and the rules
+    "account": 9 * KIB,  # nine forms of one button, with a token each
+    "account-changed": 9 * KIB,
+    "account-new": 5 * KIB,
+    "account-authenticator-code": 9 * KIB,  # the QR code
+    "account-password": 4 * KIB,  # two inputs, and the rules
+    "account-password-wrong": 4 * KIB,
+    "account-password-missing": 4 * KIB,
 }
 
 Open = Callable[..., Viewer]
@@ -256,7 +263,8 @@ def test_first_view_is_small(chromium: Browser) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_html_is_small(name: str) -> None:
     """A name and links of the application come on top of it."""
-    html = JinjaRenderer()("oncegate/page.html", page_of(name, look=Look()))
+    page = page_of(name, look=Look())
+    html = JinjaRenderer()(template_of(page), page)
     assert len(html.encode()) <= LARGE_HTML.get(name, USUAL_HTML)
 
 
@@ -274,6 +282,8 @@ def test_html_is_small(name: str) -> None:
         ("sign-in", ".og-show { inset: 1px auto 1px 1px }", "place", "showButtons"),
         ("sign-in", ".og-button-main { display: none }", "structure", "actions"),
         ("wrong-password", ".og-note { border: 0 }", "forced", "forced"),
+        ("account", ".og-what { min-inline-size: 100rem }", "place", "fits"),
+        ("account", ".og-row { justify-content: flex-start !important } .og-what { flex-grow: 0 }", "place", "rows"),
     ],
 )  # fmt: skip
 def test_checklist_finds_a_mistake(
@@ -299,6 +309,10 @@ def test_checklist_finds_a_mistake(
         ("wrong-password", "document.getElementById('note').remove()", "references"),
         ("sign-in", "document.querySelector('label').remove()", "inputs"),
         ("signed-in", "document.querySelector('#sign-out button').className = 'og-button'", "actions"),
+        ("account", "document.querySelectorAll('.og-row button').forEach((one) => one.removeAttribute('aria-describedby'))", "repetitions"),
+        ("account-password", "document.querySelectorAll('.og-show').forEach((one) => one.removeAttribute('aria-describedby'))", "repetitions"),
+        ("account-password", "document.querySelector('[autocomplete=username]').remove()", "passwordForms"),
+        ("account-delete", "document.querySelector('.og-button-main').focus()", "focusedAtFirst"),
     ],
 )  # fmt: skip
 def test_checklist_finds_a_mistake_of_a_page(

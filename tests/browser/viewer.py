@@ -14,7 +14,7 @@ from axe_playwright_python.base import AXE_SCRIPT
 from babel.messages.catalog import Catalog
 from babel.messages.mofile import write_mo
 from playwright.sync_api import Browser, Page
-from tests.browser.states import page_of
+from tests.browser.states import page_of, template_of
 
 import oncegate_web
 from oncegate_web import JinjaRenderer
@@ -75,7 +75,8 @@ class Viewer:
             query: query of the page's address, with its question mark.
             more: further arguments of `tests.browser.states.builder`.
         """
-        self._html = self._render("oncegate/page.html", page_of(name, language, **more))
+        shown = page_of(name, language, **more)
+        self._html = self._render(template_of(shown), shown)
         for of_last_state in (self.requests, self.errors, self.posted):
             of_last_state.clear()
         self.page.goto(f"{self.site}/auth/{query}")

@@ -13,6 +13,7 @@ import pytest
 
 from oncegate import FlowState
 from oncegate.machine.account import AccountMachine
+from oncegate.machine.advance import EVENTS
 from oncegate.machine.chart import SignInMachine
 from oncegate.states import IN_FLIGHT, AccountState
 from oncegate_cli._diagram import (
@@ -20,6 +21,7 @@ from oncegate_cli._diagram import (
     EVERYDAY_PATH,
     FILES,
     GROUPS,
+    OF_EACH_EVENT,
     draw,
     draw_account,
     extracts,
@@ -120,6 +122,32 @@ def test_transition_outside_the_picture_of_the_account_ends_as_its_caption_says(
         ("unknown", AccountState.MANAGING),
         ("time_passed", AccountState.MANAGING),
     }
+
+
+def test_picture_of_the_account_leaves_out_what_guards_each_event() -> None:
+    for state in AccountState:
+        for one in transitions(state):
+            guards = set(one.transition.guards)
+            left_out = guards & OF_EACH_EVENT
+            unless_sent = {"step_is_current"} if "code_not_sent" in guards else set()
+            assert left_out == (OF_EACH_EVENT - unless_sent if one.event in EVENTS else set())
+
+
+def test_picture_of_the_account_has_every_event_with_its_guards() -> None:
+    edges = {(edge.source, edge.target): edge.lines for edge in full_account().edges}
+    for one in (one for state in AccountState for one in transitions(state)):
+        if not is_drawn_of_account(one):
+            continue
+        lines = edges[one.transition.source, one.transition.target]
+        shown = [f"[{guard}]" for guard in one.transition.guards if guard not in OF_EACH_EVENT]
+        if one.event is None:
+            assert list(lines) == shown
+            continue
+        after = [line.strip(",") for line in lines].index(one.event)
+        while lines[after].endswith(","):
+            after += 1
+        assert list(lines[after + 1 :][: len(shown)]) == shown
+        assert not lines[after + 1 + len(shown) :][:1] or "[" not in lines[after + 1 + len(shown)]
 
 
 def test_transition_outside_full_picture_leads_to_idle_or_failed() -> None:

@@ -30,6 +30,7 @@ from oncegate_sandbox import Fault, PoolSeed, Sandbox, Seed, UserSeed
 from oncegate_sandbox._cognito import Cognito
 from oncegate_web._session_list import ListedSession, SessionList
 from oncegate_web._sessions import StoreSessions
+from oncegate_web._translations import Identifier
 
 FAY = {"username": "fay", "password": "Correct-horse-6"}
 GIL = {"username": "gil", "password": "Correct-horse-7"}
@@ -555,6 +556,29 @@ def test_password_that_has_not_changed_ends_no_session(
         assert is_signed_in(other)
 
 
+@pytest.mark.parametrize(
+    ("identifier", "name"),
+    [("username", "fay"), ("email", "fay@example.com"), ("phone", "+15550001234")],
+)
+def test_password_managers_learn_whose_password_is_changed(
+    identifier: Identifier, name: str, framework: str
+) -> None:
+    attributes = {"email": "fay@example.com", "phone_number": "+15550001234"}
+    who = {**FAY, "attributes": attributes}
+    with account_of(framework, who=who, identifier=identifier) as account:
+        account.sign_in()
+        account.visit.follow("Change password")
+        hidden = re.findall(
+            r'<input hidden [^>]*autocomplete="username"[^>]*>', account.visit.shown()
+        )
+        assert [re.findall('value="([^"]*)"', one) for one in hidden] == [[name]]
+
+
+def test_date_is_not_broken_into_two_lines(account: Account) -> None:
+    date = r"\d{4}\u2011\d\d\u2011\d\d\u00a0\d\d:\d\d\u00a0UTC"
+    assert re.search(f"Last used {date}", account.visit.shown())
+
+
 def test_rules_of_a_new_password_are_shown(framework: str) -> None:
     with account_of(framework, password_policy=PasswordPolicy(minimum_length=14)) as account:
         account.sign_in()
@@ -926,6 +950,42 @@ def test_program_changes_the_account(account: Account) -> None:
     step = client.post(f"{PAGE}/events", json=deleted, headers=JSON).json()
     assert (step["state"], step["message"]["code"]) == ("closed", "account_deleted")
     assert not is_signed_in(account)
+
+
+def test_program_that_lost_the_answer_to_a_deletion_gets_it_again(framework: str) -> None:
+    with account_of(framework) as account:
+        account.sign_in()
+        client, event = account.client, {"type": "delete_account", "version": 0}
+        cookies = dict(client.cookies)
+        first = client.post(f"{PAGE}/events", json=event, headers=JSON).json()
+        assert (first["state"], first["message"]["code"]) == ("closed", "account_deleted")
+        assert client.post(f"{PAGE}/events", json=event, headers=JSON).status_code == 401
+        client.cookies.update(cookies)
+        again = client.post(f"{PAGE}/events", json=event, headers=JSON)
+        assert (again.status_code, again.json()["message"]) == (200, first["message"])
+        assert client.get(PAGE, headers=JSON).status_code == 401
+        assert account.changes == ["account_deleted"]
+
+
+def test_event_of_a_flow_that_has_expired_leads_to_a_new_one(framework: str) -> None:
+    clock = Later()
+    with account_of(framework, clock=clock) as account:
+        account.sign_in()
+        account.open("?for=submit_address&attribute=phone_number")
+        account.do("submit-address", address="+1 555 000 7777")
+        form = account.page.forms["submit-code"]
+        step = account.client.get(PAGE, headers=JSON).json()["step"]
+        clock.ahead = 4000
+        account.sandbox.advance(4000)
+        event = {"type": "submit_code", "code": account.code, "version": step["version"]}
+        after = account.client.post(f"{PAGE}/events", json=event, headers=JSON).json()
+        assert (after["state"], after["version"]) == ("managing", 0)
+        assert after["reason"]["code"] == "not_allowed"
+        assert account.client.get(PAGE, headers=JSON).json()["step"]["flow_id"] == after["flow_id"]
+        assert is_signed_in(account)
+        answer = account.visit.post(form.action, {**form.values, "code": account.code})
+        assert answer.headers["location"] == f"{PAGE}?notice=page_outdated"
+        assert account.changes == []
 
 
 def test_wrong_method_says_which_are_right(account: Account) -> None:

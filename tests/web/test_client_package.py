@@ -15,7 +15,9 @@ from oncegate import Misconfigured, __version__
 from oncegate_web.client import npm_version, write_package
 
 STATIC = Path(oncegate_web.__file__).with_name("assets")
-MODULES = {"client.js", "connection.js", "oncegate.d.ts", "oncegate.js", "passkey.js"}
+MODULES = {
+    *("account.js", "client.js", "connection.js", "oncegate.d.ts", "oncegate.js", "passkey.js"),
+}
 
 
 def names(folder: Path) -> set[str]:

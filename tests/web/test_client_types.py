@@ -14,6 +14,7 @@ from tests.web.npm import node_modules, run
 
 import oncegate_web
 from oncegate import Event, FlowState
+from oncegate.account import AccountEvent, AccountState
 from oncegate.adapters import IN_FLIGHT, MESSAGE_CODES
 from oncegate.challenges import EVENT_TYPES, Delivery, Factor
 from oncegate.challenges._base import EventBase
@@ -23,7 +24,7 @@ from oncegate_web._openapi import document
 
 STATIC = Path(oncegate_web.__file__).with_name("assets")
 CLIENT = Path(__file__).with_name("client")
-MODULES = ("client.js", "connection.js", "oncegate.js", "passkey.js")
+MODULES = ("account.js", "client.js", "connection.js", "oncegate.js", "passkey.js")
 COMPILERS = ("typescript", "typescript-latest")
 OPTIONS = {
     "strict": True,
@@ -128,7 +129,7 @@ def test_types_and_openapi_document_say_the_same(
 
 
 def test_types_have_the_literals_of_the_engine(modules: Path, tmp_path: Path) -> None:
-    """Codes, factors, media, fields, and for each state the events that the machine can offer."""
+    """Codes, factors, media, fields, and for each state the events that the machines can offer."""
     with_answer = {
         kind.machine_event
         for kind in EVENT_TYPES
@@ -144,7 +145,10 @@ def test_types_have_the_literals_of_the_engine(modules: Path, tmp_path: Path) ->
     codes = MESSAGE_CODES
     media = re.findall(r'``"(\w*)"``', (Delivery.__doc__ or "").split("medium:")[1].split("\n")[0])
     choices = {"factor": union(Factor), "remember": union(["true", "false"])}
+    # Of the account, the application makes the offer; no user is shown it.
+    changes = {kind.machine_event for kind in get_args(AccountEvent)} - {"offer_factor"}
     checks = [
+        'import type { AccountAction, AccountStep } from "oncegate";',
         'import type { Action, EventType, Factor, Medium, MessageCode, State, Step, StepOf } from "oncegate";',
         'import { type Same, check } from "./same";',
         f"check<Same<MessageCode, {union(codes)}>>();",
@@ -167,13 +171,24 @@ def test_types_have_the_literals_of_the_engine(modules: Path, tmp_path: Path) ->
             for kind in get_args(Event)
             for name in choices.keys() & kind.model_fields.keys()
         ),
+        *(
+            f'check<Same<Extract<AccountStep, {{ state: "{state}" }}>["actions"][number]["event"],'
+            f" {union(event for event, _ in _OFFERED[state] if event in changes)}>>();"
+            for state in AccountState
+            if state is not AccountState.SETTLING
+        ),
+        *(
+            f'check<Same<AccountAction<"{kind.machine_event}">["fields"][number]["name"],'
+            f" {names_of(kind)}>>();"
+            for kind in get_args(AccountEvent)
+        ),
         'export type Used = Step["title"];',
     ]
     (tmp_path / "literals.ts").write_text("\n".join(checks))
     compile_types(tmp_path, modules, "typescript-latest", "literals.ts")
 
 
-NOT_TYPED = {"type", "access_token", "remember_device", "error", "error_description"}
+NOT_TYPED = {"type", "access_token", "remember_device", "error", "error_description", "factors"}
 """Members of events that no input has."""
 
 

@@ -49,6 +49,7 @@ from tests.web.test_sessions import ScriptedTokens
 
 from oncegate import InvalidToken, Misconfigured
 from oncegate.testing import ScriptedTransport
+from oncegate_cognito import CognitoTransport
 from oncegate_stores import MemoryStore
 from oncegate_web import User, WebSignIn
 from oncegate_web.fastapi import (
@@ -548,7 +549,10 @@ def without_none(schema: Any) -> Any:
     return [without_none(one) for one in schema] if isinstance(schema, list) else schema
 
 
-def test_openapi_describes_the_same_schemas_as_the_api_itself(auth: OncegateAuth) -> None:
+@pytest.mark.parametrize("account", [False, True])
+def test_openapi_describes_the_same_schemas_as_the_api_itself(account: bool) -> None:
+    transport = CognitoTransport(pool_id="eu-west-1_aBcDeFgHi", client_id="1example")
+    auth = OncegateAuth(web_for(transport, account=account))
     with opened(install(auth)) as client:
         own = client.get("/auth/openapi.json").json()
         host = client.get("/openapi.json").json()
@@ -563,6 +567,8 @@ def test_openapi_describes_the_same_schemas_as_the_api_itself(auth: OncegateAuth
         assert shown == without_none(schema), name
     ours = {path.removeprefix("/auth") for path in host["paths"]}
     assert ours == set(own["paths"])
+    assert ("/account/events" in ours) is account
+    validate(host)
 
 
 def test_names_of_the_routes_make_addresses() -> None:

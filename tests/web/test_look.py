@@ -480,7 +480,7 @@ def test_mistake_after_a_wrong_password_is_described_by_what_is_on_the_page(fram
     described = {
         one for ids in re.findall('aria-describedby="([^"]*)"', html) for one in ids.split()
     }
-    assert described == {"field-password-error"}
+    assert described == {"field-password-error", "field-password-label"}
     assert 'id="note"' not in html
 
 

@@ -245,8 +245,8 @@ export class Store {
 
   /** Return the browser's passkey. A second click joins the dialog that is open. @param {Step | null} step */
   promptFor(step) {
-    const text = this.connection.texts.no_passkey;
-    this.prompt ??= passkey(step?.passkey_options ?? "", text).finally(() => (this.prompt = null));
+    const { texts } = this.connection;
+    this.prompt ??= passkey(step?.passkey_options ?? "", texts).finally(() => (this.prompt = null));
     return this.prompt;
   }
 
@@ -261,17 +261,18 @@ export class Store {
 }
 
 /**
- * Ask the browser for a passkey: the value of a field of type `passkey`. If the user declines, or has
- * no passkey here, it is a problem.
+ * Ask the browser for a passkey, or for a new one: the value of a field of type `passkey`. If the user
+ * declines, or has none here, it is a problem.
  *
  * @param {string} options
  * @returns {Promise<string>}
  */
-export const passkey = async (options, message = OWN_TEXTS.no_passkey) => {
+export const passkey = async (options, texts = OWN_TEXTS) => {
   try {
     return await ask(options);
   } catch (cause) {
-    throw new Problem(0, { code: "no_passkey", message, detail: String(cause) }, { cause });
+    const code = options.includes('"pubKeyCredParams"') ? "no_new_passkey" : "no_passkey";
+    throw new Problem(0, { code, message: texts[code], detail: String(cause) }, { cause });
   }
 };
 

@@ -1,4 +1,4 @@
-// The requests of one browser to one sign-in. oncegate.js and client.js are built on it.
+// The requests of one browser to one sign-in. oncegate.js, client.js and account.js are built on it.
 
 /**
  * @import { ClientOptions, ListedSession, OwnTexts, SignInEvent, Step, User } from "oncegate"
@@ -16,7 +16,7 @@ const LOCK_TIMEOUT_MS = 3000; // For another tab.
 const STORAGE_PAUSE_MS = 20; // Until other tabs see what one has stored.
 const REQUEST_TIMEOUT_MS = 60_000;
 const REPOST_PAUSE_MS = 300; // Before an event without an answer is sent once more.
-const SECOND_CLICK_MS = 1000; // After an answer, in which an equal event is a second click.
+export const SECOND_CLICK_MS = 1000; // After an answer, in which an equal event is a second click.
 const NOT_WORKING = "Sign-in isn’t working right now. Try again in a few minutes.";
 
 /** English texts of the problems that the module finds itself. @type {OwnTexts} */
@@ -25,6 +25,7 @@ export const OWN_TEXTS = {
   not_oncegate: NOT_WORKING,
   bad_answer: NOT_WORKING,
   no_passkey: "Your browser didn’t use a passkey. Try again, or sign in another way.",
+  no_new_passkey: "Your browser didn’t create a passkey. Try again, or go back.",
 };
 
 /** States with a call to Cognito under way. @type {ReadonlySet<string>} */
@@ -62,8 +63,8 @@ export class Problem extends Error {
 /** @param {number} milliseconds */
 const sleep = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
-const isObject = (value) => typeof value === "object" && value !== null && !Array.isArray(value);
-const isStep = (value) =>
+export const isObject = (value) => typeof value === "object" && value !== null && !Array.isArray(value);
+export const isStep = (value) =>
   isObject(value) && typeof value.flow_id === "string" && Number.isInteger(value.version)
   && typeof value.state === "string"
   && [value.actions, value.events, value.fields].every(Array.isArray);
@@ -77,7 +78,7 @@ const isNothing = (value) => value === NOTHING;
 const isEnd = (value) => isNothing(value) || (isObject(value) && typeof value.logout_url === "string");
 
 /** Return a value as JSON with sorted members, so that equal values are equal text. */
-const canonical = (value) =>
+export const canonical = (value) =>
   JSON.stringify(value, (_, part) =>
     isObject(part) ? Object.fromEntries(Object.entries(part).sort(([a], [b]) => (a < b ? -1 : 1))) : part);
 
@@ -179,7 +180,7 @@ export class Connection {
     this.ticks = 0;
     this.latest = new LatestStep(); // Whichever object asked for it.
     this.signedOutAt = 0; // The tick at which the server last knew of no user.
-    /** @type {Map<string, Promise<StatusAnswer>>} */
+    /** @type {Map<string, Promise<any>>} */
     this.reads = new Map();
     /** @type {{ name: string, answer: Promise<any> }[]} */
     this.writes = [];
@@ -191,6 +192,8 @@ export class Connection {
     this.lastSent = null; // The last event that was answered.
     /** @type {import("./client.js").Store | null} */
     this.store = null;
+    /** @type {import("./account.js").Requests | null} */
+    this.account = null;
   }
 
   /** @param {ClientOptions} options */
@@ -276,18 +279,30 @@ export class Connection {
     return answer;
   }
 
-  /** Return the status; several that are asked for at once share one request. @param {number} wait */
+  /** Return the status. @param {number} wait @returns {Promise<StatusAnswer>} */
   read(wait) {
-    const key = `${wait} ${this.writesDone}`; // Not one that was asked for before a write ended.
-    const underWay = this.reads.get(key);
-    if (underWay) return underWay;
-    const ask = async () => {
-      const path = wait ? `/status?wait=${wait}` : "/status";
+    return this.shared("/status", wait, async (path) => {
       const { value, ...times } = await this.ask("GET", path, isStatus);
       return this.receive({ ...value, ...times });
-    };
-    // A status can begin a flow: one tab after the other. Those that wait for a call hold no lock.
-    const reading = (wait ? ask() : this.locked(ask))
+    });
+  }
+
+  /**
+   * Run a read. Several that are asked for at once share one request.
+   *
+   * @template T
+   * @param {string} name
+   * @param {number} wait
+   * @param {(path: string) => Promise<T>} run
+   * @returns {Promise<T>}
+   */
+  shared(name, wait, run) {
+    const path = wait ? `${name}?wait=${wait}` : name;
+    const key = `${path} ${this.writesDone}`; // Not one that was asked for before a write ended.
+    const underWay = this.reads.get(key);
+    if (underWay) return underWay;
+    // A read can begin a flow: one tab after the other. Those that wait for a call hold no lock.
+    const reading = (wait ? run(path) : this.locked(() => run(path)))
       .finally(() => this.reads.delete(key));
     this.reads.set(key, reading);
     return reading;
@@ -301,15 +316,16 @@ export class Connection {
   /**
    * Wait until no call to Cognito is under way.
    *
-   * @template {Answer} T
+   * @template {{ step: Step }} T
    * @param {T} answer
+   * @param {(wait: number) => Promise<any>} read
    * @returns {Promise<T>}
    */
-  async settled(answer) {
+  async settled(answer, read = (wait) => this.read(wait)) {
     let settled = answer;
     for (let polls = 0; isInFlight(settled.step) && polls < MAX_POLLS; polls += 1) {
       const began = Date.now();
-      settled = /** @type {T} */ (await this.read(LONGEST_POLL));
+      settled = await read(LONGEST_POLL);
       const isEarly = isInFlight(settled.step) && Date.now() - began < POLL_PAUSE_MS;
       if (isEarly) await sleep(POLL_PAUSE_MS);
     }
@@ -409,23 +425,36 @@ export class Connection {
   }
 
   /**
-   * Post an event. If no answer arrives, post it once more: the server recognises it by its version,
-   * and an accepted answer has to be repeated to receive the session.
+   * Post an event.
    *
    * @param {Step} step
    * @param {SignInEvent} event
    */
   async post(step, event) {
-    const path = `/flows/${step.flow_id || "current"}/events`;
     const context = event.context ?? (await this.contextOf(event));
+    const { value, ...times } = await this.postEvent(`/flows/${step.flow_id || "current"}`, step, event, context);
+    return this.receive({ step: value, ...times });
+  }
+
+  /**
+   * Post an event. If no answer arrives, post it once more: the server recognises it by its version,
+   * and an accepted answer has to be repeated to receive the session.
+   *
+   * @param {string} path
+   * @param {{ version: number }} step
+   * @param {object} event
+   * @param {object | undefined} context
+   */
+  async postEvent(path, step, event, context) {
     const body = { ...event, ...(context && { context }), version: step.version };
+    const ask = () => this.ask("POST", `${path}/events`, isStep, body);
     try {
-      return await this.askForStep("POST", path, body);
+      return await ask();
     } catch (problem) {
       if (problem.code !== "no_answer") throw problem;
     }
     await sleep(REPOST_PAUSE_MS);
-    return this.askForStep("POST", path, body);
+    return ask();
   }
 
   /**

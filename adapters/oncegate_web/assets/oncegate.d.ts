@@ -48,6 +48,8 @@ export interface OwnTexts {
   bad_answer: string;
   /** The user declined to use a passkey, or has none in this browser. */
   no_passkey: string;
+  /** The user declined to create a passkey, or this browser cannot, or has one of this account. */
+  no_new_passkey: string;
 }
 
 /** A factor of the user pool, by Cognito's name. */
@@ -350,28 +352,52 @@ interface AccountFieldNames {
 export type AccountEventType = keyof AccountFieldNames;
 
 /** Something that the user can do with the account; a union, by `event`. */
-export type AccountAction = {
-  [Type in AccountEventType]: Omit<Action, "event" | "fields"> & {
+export type AccountAction<Types extends AccountEventType = AccountEventType> = {
+  [Type in Types]: Omit<Action, "event" | "fields"> & {
     readonly event: Type;
     readonly fields: readonly Field<AccountFieldNames[Type]>[];
   };
-}[AccountEventType];
+}[Types];
 
-/** Where a change of the account is. Those of the last line have a call to Cognito under way. */
-export type AccountState =
-  | "managing" | "confirming_authenticator" | "confirming_address" | "registering_passkey"
-  | "offering_factor" | "closed"
-  | "requesting_setup" | "checking_setup" | "changing" | "finding_factors";
-
-/** The current step of a change of the account. */
-export interface AccountStep extends StepParts {
-  readonly state: AccountState;
-  readonly actions: readonly AccountAction[];
+interface AccountStepIn<In extends string, Types extends AccountEventType> extends StepParts {
+  readonly state: In;
+  /** The user's possible actions. */
+  readonly actions: readonly AccountAction<Types>[];
+  /** The events of the actions. `includes` takes any event. */
   readonly events: readonly AccountEventType[];
 }
 
-/** What the user does with the account: `POST <prefix>/account/events`, with the step's `version`. */
-export type AccountEvent = { version: number; context?: EventContext } & (
+/** A call to Cognito is under way. The module waits for it. */
+type AccountInFlight = "requesting_setup" | "checking_setup" | "changing" | "finding_factors";
+
+/**
+ * The current step of a change of the account; a union, by `state`. If its `reason` has the code
+ * `sign_in_again`, the user has to sign in again first: `signInAgainUrl()`, or `start()` of the sign-in.
+ */
+export type AccountStep =
+  | AccountStepIn<
+      "managing",
+      | "add_authenticator" | "submit_address" | "add_passkey" | "use_factor" | "change_password"
+      | "remove_passkey" | "forget_device" | "sign_out_everywhere" | "delete_account"
+    >
+  | (AccountStepIn<"confirming_authenticator", "submit_code" | "cancel"> & {
+      readonly totp: { readonly secret: string; readonly uri: string };
+    })
+  | AccountStepIn<"confirming_address", "submit_code" | "request_new_code" | "cancel">
+  | (AccountStepIn<"registering_passkey", "submit_passkey" | "cancel"> & {
+      readonly passkey_creation: string;
+    })
+  /** A second factor is offered; `cancel` is "Not now". */
+  | AccountStepIn<"offering_factor", "add_authenticator" | "add_passkey" | "cancel">
+  /** The session has ended, as its `message` says. */
+  | AccountStepIn<"closed", never>
+  | AccountStepIn<AccountInFlight, never>;
+
+/** Where a change of the account is. */
+export type AccountState = AccountStep["state"];
+
+/** What the user does with the account, for `send`; a union, by `type`. */
+export type AccountEvent = { context?: EventContext } & (
   | { type: "submit_code"; code: string; remember_device?: boolean }
   | { type: "submit_passkey"; credential: string }
   | { type: "request_new_code" }
@@ -391,6 +417,9 @@ export type AccountEvent = { version: number; context?: EventContext } & (
   | { type: "offer_factor"; factors?: ("authenticator" | "passkey")[] }
   | { type: "cancel" }
 );
+
+/** The event of one type, for the account. */
+export type AccountEventOf<Type extends AccountEventType> = Extract<AccountEvent, { type: Type }>;
 
 /** What an account has. */
 export interface AccountOverview {
@@ -414,8 +443,8 @@ export interface AccountOverview {
   readonly has_password: boolean | null;
 }
 
-/** The answer to `GET <prefix>/account`. */
-export interface Account {
+/** What the account has, and the step of its change. */
+export interface AccountStatus {
   readonly account: AccountOverview;
   readonly step: AccountStep;
 }
@@ -470,7 +499,9 @@ export interface ClientOptions {
   /** Texts of the module's own problems. */
   texts?: Partial<OwnTexts>;
   /** Returns what goes with an event that has no `context` of its own, each time that it is sent. */
-  context?: (event: SignInEvent) => EventContext | undefined | Promise<EventContext | undefined>;
+  context?: (
+    event: SignInEvent | AccountEvent,
+  ) => EventContext | undefined | Promise<EventContext | undefined>;
 }
 
 /** One user's sign-in. Objects with the same prefix and the same `fetch` share what is under way. */
@@ -500,6 +531,38 @@ export class SignIn {
   endSession(name: string): Promise<void>;
   /** End all sessions of the user: here, and wherever else this user pool is used. Returns as `signOut`. */
   signOutEverywhere(): Promise<string | null>;
+}
+
+/**
+ * The account of the user who is signed in, if the application has `account=True`. Objects with the same
+ * prefix and the same `fetch` share what is under way, with those of the sign-in.
+ */
+export class Account {
+  /** @param prefix Where the sign-in is mounted. Default: `/auth`. */
+  constructor(prefix?: string, options?: ClientOptions);
+  /** The step that this object received last, which is what its user saw; null before that. */
+  get step(): AccountStep | null;
+  /** Return what the account has, and the step. Waits for a call under way. Sends nothing. */
+  status(): Promise<AccountStatus>;
+  /**
+   * Send an event for the step that the user saw. A double click is one request: an equal event joins
+   * the one under way, and its answer for a second.
+   */
+  send(event: AccountEvent): Promise<AccountStep>;
+  /**
+   * Send the event of an action, with the values that the user entered: `eventOf` and `send`. If it needs
+   * a new passkey, the browser asks for it; throws a `Problem` (`no_new_passkey`) if there is none.
+   */
+  submit(
+    action: { readonly event: AccountEventType; readonly fields: readonly Field[] },
+    values: Values,
+  ): Promise<AccountStep>;
+  /**
+   * Return the URL at which the user signs in again.
+   *
+   * @param next Where the user comes back to: a path of the same origin. Default: this page.
+   */
+  signInAgainUrl(next?: string): string;
 }
 
 interface SnapshotParts {
@@ -601,8 +664,16 @@ export function eventOf<Type extends EventType>(
   action: { readonly event: Type; readonly fields: readonly Field[] },
   values: Values,
 ): EventOf<Type>;
+/** Return the event of an action of the account. */
+export function eventOf<Type extends AccountEventType>(
+  action: { readonly event: Type; readonly fields: readonly Field[] },
+  values: Values,
+): AccountEventOf<Type>;
 
-/** Ask the browser for a passkey: the value of a field of type `passkey`. Throws a `Problem` (`no_passkey`). */
+/**
+ * Ask the browser for a passkey (`passkey_options`), or for a new one (`passkey_creation`): the value of a
+ * field of type `passkey`. Throws a `Problem` (`no_passkey`, `no_new_passkey`).
+ */
 export function passkey(options: string): Promise<string>;
 
 // Only what says `export` is exported.

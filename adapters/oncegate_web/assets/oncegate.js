@@ -2,6 +2,7 @@
 
 import { LatestStep, connectionTo, isSignedIn } from "./connection.js";
 
+export { Account } from "./account.js";
 export { Problem } from "./connection.js";
 export { createOncegate, eventOf, passkey } from "./client.js";
 

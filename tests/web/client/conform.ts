@@ -7,9 +7,11 @@ import { type Same, check } from "./same";
 export const createOncegate: typeof types.createOncegate = module.createOncegate;
 export const passkey: typeof types.passkey = module.passkey;
 export const signIn: types.SignIn = new module.SignIn("/auth", {} as types.ClientOptions);
+export const account: types.Account = new module.Account("/auth", {} as types.ClientOptions);
 export const problem: types.Problem = new module.Problem(0);
 
 // Nothing else.
 check<Same<keyof typeof module, keyof typeof types>>();
 check<Same<keyof module.SignIn, keyof types.SignIn>>();
+check<Same<keyof module.Account, keyof types.Account>>();
 check<Same<keyof module.Problem, keyof types.Problem>>();

@@ -1,7 +1,7 @@
 // The types of oncegate.d.ts and those made of the OpenAPI document say the same.
 
 import type {
-  Account, AccountAction, AccountEvent, AccountOverview, AccountState, Action, Choice, EventContext, EventOf, EventType, Field, ListedSession, Medium, Message, OwnTexts, PasswordRule, Problem,
+  AccountAction, AccountEvent, AccountEventOf, AccountEventType, AccountOverview, AccountState, AccountStatus, AccountStep, Action, Choice, EventContext, EventOf, EventType, Field, ListedSession, Medium, Message, OwnTexts, PasswordRule, Problem,
   ProblemCode, SignInEvent, Status, Step, User,
 } from "oncegate";
 import type { components, paths } from "./schema";
@@ -72,11 +72,19 @@ check<Agree<EventContext, Schemas["EventContext"]>>();
 check<Same<SameMembers, { [Type in EventType]: true }>>();
 
 // The account.
-check<Agree<Account["account"], Schemas["AccountOverview"]>>();
+check<Agree<AccountStatus["account"], Schemas["AccountOverview"]>>();
 check<Same<AccountOverview["verified"][number], Schemas["AccountOverview"]["verified"][number]>>();
 check<Same<AccountOverview["preferred"], Schemas["AccountOverview"]["preferred"]>>();
 check<Same<AccountState, Schemas["AccountState"]>>();
-check<Agree<Omit<Account["step"], "actions">, Omit<Schemas["AccountStep"], "actions">>>();
+check<Agree<AnyOf<AccountStep>, Schemas["AccountStep"]>>();
+check<Same<keyof AccountStatus, keyof Schemas["Account"]>>();
 check<Same<AccountAction["event"], Schemas["AccountEvent"]["type"]>>();
-declare const change: AccountEvent;
+declare const change: WithVersion<AccountEvent>;
 export const changed: Schemas["AccountEvent"] = change;
+type ChangeAs<Type extends AccountEventType> = Extract<Schemas["AccountEvent"], { type: Type }>;
+type SameMembersOfChanges = {
+  [Type in AccountEventType]:
+    Same<keyof WithVersion<AccountEventOf<Type>>, keyof ChangeAs<Type>> extends true
+      ? Same<RequiredIn<WithVersion<AccountEventOf<Type>>>, RequiredIn<ChangeAs<Type>>> : false;
+};
+check<Same<SameMembersOfChanges, { [Type in AccountEventType]: true }>>();

@@ -6,6 +6,11 @@ const ACTIONS = {
   awaiting_mfa: ["submit_code", "request_new_code", "cancel"],
   offering_device: ["remember_device"],
 };
+const CHANGES = {
+  managing: ["submit_address", "add_passkey", "delete_account"],
+  confirming_address: ["submit_code", "cancel"],
+  registering_passkey: ["submit_passkey", "cancel"],
+};
 
 export const sleep = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
@@ -29,6 +34,7 @@ export class FakeServer {
     this.flows = new Map(); // Those that were stored.
     this.cookie = null; // Of the browser; all tabs have the same.
     this.user = null;
+    this.change = { id: "change1", version: 0, state: "managing" }; // Of the account.
     this.texts = 0;
     this.made = 0;
     this.requests = [];
@@ -87,6 +93,10 @@ export class FakeServer {
       return answer(204, null);
     }
     if (path === "/sessions" && method === "GET") return answer(200, { sessions: [] });
+    if (path.startsWith("/account")) {
+      if (!this.user) return answer(401, { code: "not_signed_in", title: "Unauthorized" });
+      return method === "POST" ? this.changeAccount(event) : answer(200, this.account());
+    }
     const id = path.split("/")[2];
     const isOwn = this.cookie !== null && (id === this.cookie || !this.flows.has(id));
     return isOwn ? this.send(event) : answer(404, { code: "no_such_flow", title: "Not Found" });
@@ -126,14 +136,38 @@ export class FakeServer {
     return answer(200, this.step(this.cookie, flow.version, flow.state, reason));
   }
 
+  account() {
+    const { id, version, state } = this.change;
+    return { account: { username: "ana", addresses: {} }, step: this.step(id, version, state) };
+  }
+
+  changeAccount({ type, version, code }) {
+    const { change } = this;
+    if (version !== change.version || !(CHANGES[change.state] ?? []).includes(type)) {
+      return answer(200, this.step(change.id, change.version, change.state, "stale"));
+    }
+    let reason = null;
+    if (type === "submit_address") {
+      this.texts += 1;
+      change.state = "confirming_address";
+    } else if (type === "add_passkey") change.state = "registering_passkey";
+    else if (type === "delete_account") Object.assign(this, { user: null, cookie: null, isClosed: true });
+    else if (type === "submit_code" && code !== "123456") reason = "wrong_code";
+    else change.state = "managing";
+    if (this.isClosed) change.state = "closed";
+    change.version += 2;
+    return answer(200, this.step(change.id, change.version, change.state, reason));
+  }
+
   step(flow_id, version, state, reason = null) {
-    const events = ACTIONS[state] ?? [];
+    const events = ACTIONS[state] ?? CHANGES[state] ?? [];
     const actions = events.map((event) => ({
       event, label: event, fields: (FIELDS[event] ?? []).map((name) => ({ name })),
       is_main: event === events[0], available_at: null, available_in: null,
     }));
     return {
       flow_id, version, state, title: state, actions, events, fields: actions[0]?.fields ?? [],
+      passkey_creation: state === "registering_passkey" ? '{"challenge":"AAAA","pubKeyCredParams":[]}' : null,
       expires_in: null, message: null, reason: reason && { code: reason, text: reason, detail: "" },
     };
   }

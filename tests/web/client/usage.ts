@@ -1,8 +1,8 @@
 // A program that uses the types as pages do. Each @ts-expect-error is a mistake that has to be found.
 
 import {
-  Problem, SignIn, createOncegate, eventOf, passkey,
-  type Action, type Choice, type ClientOptions, type EventContext, type EventOf, type Factor, type Field, type ListedSession, type Medium,
+  Account, Problem, SignIn, createOncegate, eventOf, passkey,
+  type AccountEvent, type AccountOverview, type AccountStep, type Action, type Choice, type ClientOptions, type EventContext, type EventOf, type Factor, type Field, type ListedSession, type Medium,
   type Message, type MessageCode, type News, type Oncegate, type OncegateOptions, type OwnTexts, type ProblemCode, type SignInEvent,
   type Snapshot, type State, type Status, type Step, type StepOf, type User,
 } from "oncegate";
@@ -157,4 +157,49 @@ export async function provider(): Promise<void> {
   if (logoutUrl) location.assign(logoutUrl);
   // @ts-expect-error: the name is required
   await signIn.send({ type: "sign_up", password: "x" });
+}
+
+const own = new Account("/auth", { fetch: (...request) => fetch(...request) });
+
+export async function account(data: FormData): Promise<string> {
+  const { account: has, step: first } = await own.status();
+  const overview: AccountOverview = has;
+  if (first.state !== "managing") return overview.preferred ?? "";
+  let step: AccountStep = await own.send({ type: "add_authenticator", name: "Phone" });
+  if (step.reason?.code === "sign_in_again") location.assign(own.signInAgainUrl());
+  switch (step.state) {
+    case "confirming_authenticator":
+      return step.totp.uri; // not null here
+    case "registering_passkey": {
+      const event: AccountEvent = { type: "submit_passkey", credential: await passkey(step.passkey_creation) };
+      step = await own.send(event);
+      break;
+    }
+    case "confirming_address":
+      for (const action of step.actions) await own.submit(action, data);
+      // @ts-expect-error: no such action at this step
+      if (step.actions[0]?.event === "delete_account") return "";
+      break;
+    case "closed":
+      // @ts-expect-error: nothing can be done any more
+      return step.actions[0]?.event.length;
+    default:
+      // @ts-expect-error: null in some states
+      return step.passkey_creation.length;
+  }
+  for (const action of first.actions) await own.send(eventOf(action, data));
+  return has.passkeys.map(({ key }) => key).join();
+}
+
+export async function mistakesWithTheAccount(): Promise<void> {
+  // @ts-expect-error: an event of the sign-in
+  await own.send({ type: "forgot_password" });
+  // @ts-expect-error: a factor that is no second one
+  await own.send({ type: "use_factor", factor: "PASSWORD" });
+  // @ts-expect-error: the new password is missing
+  await own.send({ type: "change_password", password: "p" });
+  // @ts-expect-error: the module adds the version
+  await own.send({ type: "add_passkey", version: 3 });
+  // @ts-expect-error: set by the module alone
+  own.step = null;
 }
