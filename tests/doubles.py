@@ -137,7 +137,8 @@ class InProcessClient:
         )
 
     def __getattr__(self, method: str) -> Callable[..., Any]:
-        operation = "".join(word.capitalize() for word in method.split("_"))
+        # As botocore names it (SetUserMFAPreference).
+        operation = "".join(word.capitalize() for word in method.split("_")).replace("Mfa", "MFA")
         return lambda **request: self._request(operation, request)
 
     def _request(self, operation: str, request: Mapping[str, Any]) -> Any:

@@ -67,7 +67,9 @@ from oncegate.challenges import (
     ChangePassword,
     DeleteAccount,
     Delivery,
+    FactorOffer,
     ForgetDevice,
+    OfferFactor,
     PasskeyRegistration,
     RemovePasskey,
     SignOutEverywhere,
@@ -297,10 +299,11 @@ TRIGGERS: dict[str, Any] = {
 # ── the account of a signed-in user ──
 
 OWNER = "7d4c2a0e-sub"
-OWN_INPUTS = GuardInputs(owner=OWNER, sign_in_is_recent=True)
+OWN_INPUTS = GuardInputs(owner=OWNER, sign_in_is_recent=True, offer_is_due=True)
 NEW_ADDRESS = SubmitAddress(attribute="email", address="new@example.com")
 APP_SETUP = asks(AuthenticatorSetup, secret="ABC", uri="otpauth://totp/x")
 PASSKEY_SETUP = asks(PasskeyRegistration, options="{}")
+OFFER = asks(FactorOffer, factors=("authenticator", "passkey"))
 ADDRESS_CODE = asks(
     AddressVerification,
     attribute="email",
@@ -323,6 +326,8 @@ CONFIRMING = {
 ACCOUNT_FLOWS: dict[str, Flow] = {
     "managing": MANAGING,
     **CONFIRMING,
+    "offering_factor": change(OfferFactor(), OFFER),
+    "finding factors": change(OfferFactor()),
     "requesting an app": change(AddAuthenticator()),
     "requesting an address": change(NEW_ADDRESS),
     "requesting another code": change(RequestNewCode(), flow=CONFIRMING["confirming_address"]),
@@ -348,10 +353,12 @@ ACCOUNT_TRIGGERS: dict[str, Any] = {
     "forget_device": ForgetDevice(key=KEY),
     "sign_out_everywhere": SignOutEverywhere(),
     "delete_account": DeleteAccount(),
+    "offer_factor": OfferFactor(),
     "cancel": Cancel(),
     "app is asked": APP_SETUP,
     "address code is asked": ADDRESS_CODE,
     "passkey is asked": PASSKEY_SETUP,
+    "factor is offered": OFFER,
     "code of a sign-in is asked": a_text(),
     "confirmed": Confirmed(),
     "not_sent": NotSent(cause="throttled"),

@@ -21,6 +21,7 @@ from oncegate.adapters import (
     DeletePasskey,
     DeleteUser,
     EndSessions,
+    FindFactors,
     Finding,
     Outcome,
     OutcomeUnknown,
@@ -54,7 +55,7 @@ if TYPE_CHECKING:
 _OF_A_USER = (
     *(StartAuthenticator, ConfirmAuthenticator, ChangeAddress, SendAddressCode, ConfirmAddress),
     *(StartPasskey, RegisterPasskey, SetFactor, ReplacePassword, DeletePasskey, DeleteDevice),
-    *(EndSessions, DeleteUser),
+    *(EndSessions, DeleteUser, FindFactors),
 )
 """The calls that an access token authorises."""
 

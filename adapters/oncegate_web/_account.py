@@ -12,28 +12,24 @@ from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import replace
 from inspect import signature
-from typing import Any, Final, Literal
+from typing import Any, Final, get_args
 
 from oncegate import InvalidInput, Misconfigured, OncegateError, SignedOut, Step, StepRef
-from oncegate.account import Account, AccountEvent, AccountOverview, AccountState, ChangePassword
-from oncegate.adapters import FlowId, Transition, kind_of, message, next_row, open_row
+from oncegate.account import (
+    Account,
+    AccountEvent,
+    AccountOverview,
+    AccountState,
+    ChangePassword,
+    OfferedFactor,
+    OfferFactor,
+)
+from oncegate.adapters import FlowId, Transition, kind_of, message
 from oncegate_web._context import BrowserContext, context_of
 from oncegate_web._signals import AccountChanged, note
 from oncegate_web._user import Session, User
 from oncegate_web.http import Request, Response
 from oncegate_web.site import Site
-
-Offer = Literal["authenticator", "passkey"]
-"""What a user without a second factor can have offered."""
-
-OFFERS: Final[dict[Offer, str]] = {
-    "authenticator": "add_authenticator",
-    "passkey": "add_passkey",
-}
-"""The event that takes an offer."""
-
-OFFER_EVERY: Final = 30 * 86400.0
-"""Seconds between two offers to a user."""
 
 _DONE: Final = {AccountState.MANAGING.value, AccountState.CLOSED.value}
 
@@ -55,8 +51,8 @@ class AccountSite(Site):
         self,
         *,
         recent_within: float,
-        offer: Iterable[Offer] = (),
-        offer_every: float = OFFER_EVERY,
+        offer: Iterable[OfferedFactor] = (),
+        offer_every: float,
         **more: Any,
     ) -> None:
         self.offer = _checked_offer(offer)
@@ -68,13 +64,13 @@ class AccountSite(Site):
             store=more["store"],
             keys=self._keys,
             recent_within=recent_within,
+            offer_every=offer_every,
             **{
                 **{name: value for name, value in driver.items() if name in known},
                 "listeners": [*driver["listeners"], _note_change],
             },
         )
         self.recent_within = recent_within
-        self._offer_every = offer_every
 
     # ── flows ──
 
@@ -140,6 +136,11 @@ class AccountSite(Site):
         own = self._account_flow_of(request, user)
         if own is None:
             raise InvalidInput("this browser has no flow of this user")
+        if isinstance(event, OfferFactor):
+            offer = tuple(one for one in event.factors if one in self.offer)
+            if not (offer and self._may_offer(user)):
+                return self._account.get(own.text)
+            event = OfferFactor(factors=offer)
         context = self.contexts.of(request, browser)
         with self._waiting.place(own.key) as has_place:
             if not has_place:
@@ -186,6 +187,10 @@ class AccountSite(Site):
         if step.message and step.message.code != "signed_out_elsewhere" and user.sub:
             self._sessions.end_user(user.sub)
         self.end_session(request, response)
+
+    def end_session(self, request: Request, response: Response) -> None:
+        """See `Site.end_session`. What was begun, or offered, ends with the session."""
+        super().end_session(request, response)
         for name in self._account_names(request):
             response.cookies.append(self._cookie(name, None, request))
 
@@ -229,29 +234,32 @@ class AccountSite(Site):
 
     # ── offers ──
 
-    def offers(self, request: Request, user: User) -> tuple[Offer, ...]:
-        """Return what to offer to a user now; nothing if there was an offer a short time ago.
+    def offered(self, request: Request, response: Response, user: User) -> Step | None:
+        """Offer a second factor after a sign-in, and return what the user has to answer, if anything.
 
-        When a user was asked is stored on the server, by the user: a cookie would ask again in each
-        browser. In the session that it was made in, the offer stands, so that a reload shows it again.
+        A user who comes back before the offer, or a setup, is answered returns to it.
+
+        Args:
+            request: the browser's request.
+            response: gets the cookie of a new flow.
+            user: who is signed in.
         """
-        if not (self.offer and user.sub and self._keys.can_seal) or "identities" in user.claims:
-            return ()
-        key = self._keys.row_keys("offered to", user.sub)[0]
-        row, name = self._store.load(key), self._session_name(request)
-        stands = row is not None and row.expires_at > self.now()
-        if stands and open_row(key, row, self._keys) != name:
-            return ()
         try:
-            has = self._account.overview(user.tokens.access_token)
+            step = self.account_step(request, response, user)
+            if step.state is AccountState.MANAGING and self._may_offer(user):
+                step = self._account.send(
+                    step,
+                    OfferFactor(factors=self.offer),
+                    user.tokens.access_token,
+                    context=self.contexts.of(request, BrowserContext()),
+                )
         except OncegateError:
-            return ()  # an offer is not worth an error
-        if not stands:
-            ends = self.now() + self._offer_every
-            made = next_row(key, row, name, ends, self._keys)
-            if not self._store.swap(key, row.version if row else 0, made):
-                return ()  # offered in another browser at this moment
-        return () if has.second_factors or has.passkeys else self.offer
+            return None  # an offer is not worth an error
+        return None if step.state in _DONE else step
+
+    def _may_offer(self, user: User) -> bool:
+        """Whether anything is offered to a user: those of other identity providers have no factors."""
+        return bool(self.offer) and "identities" not in user.claims
 
 
 def _note_change(transition: Transition, /) -> None:
@@ -280,8 +288,8 @@ def _is_done(step: Step, code: str) -> bool:
     return step.reason is None and step.message is not None and step.message.code == code
 
 
-def _checked_offer(offer: Iterable[Offer]) -> tuple[Offer, ...]:
+def _checked_offer(offer: Iterable[OfferedFactor]) -> tuple[OfferedFactor, ...]:
     found = () if isinstance(offer, str) else tuple(offer)
-    if isinstance(offer, str) or any(one not in OFFERS for one in found):
+    if isinstance(offer, str) or any(one not in get_args(OfferedFactor) for one in found):
         raise Misconfigured('offer is a list of "authenticator" and "passkey"')
     return found

@@ -7,7 +7,7 @@ from typing import Any
 from oncegate import InvalidInput, InvalidToken, Step
 from oncegate.account import AccountEvent, AccountOverview
 from oncegate.adapters import InvalidEvent, message, parse_account_event
-from oncegate_web._account import OFFERS, AccountSite
+from oncegate_web._account import AccountSite
 from oncegate_web._context import BrowserContext
 from oncegate_web._openapi import document
 from oncegate_web._user import User
@@ -31,7 +31,6 @@ class AccountApi(Api):
         """Answer one request. Errors are problems (RFC 9457)."""
         methods = {
             "/account": {"GET": self._account},
-            "/account/offer": {"GET": self._offer},
             "/account/events": {"POST": self._change},
         }.get(request.path)
         if methods is None:
@@ -60,9 +59,6 @@ class AccountApi(Api):
             response = as_json({"account": _overview(has), "step": self._as_json(request, step)})
         response.cookies = made.cookies
         return response
-
-    def _offer(self, request: Request, user: User) -> Response:
-        return as_json({"offers": [OFFERS[one] for one in self._site.offers(request, user)]})
 
     def _change(self, request: Request, user: User) -> Response:
         if request.headers.get("content-type", "").partition(";")[0].strip().lower() != JSON:

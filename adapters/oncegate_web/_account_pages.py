@@ -29,7 +29,7 @@ from oncegate.adapters import (
     message,
     parse_account_event,
 )
-from oncegate_web._account import OFFERS, AccountSite
+from oncegate_web._account import AccountSite
 from oncegate_web._context import FRAMEWORK_FIELDS
 from oncegate_web._session_list import ListedSession
 from oncegate_web._static import static_url
@@ -192,27 +192,24 @@ class AccountPages(PageBuilder):
             page = replace(page, lead=self._translate.parts("hint.passkey_creation"))
         return page
 
-    def offer(self, step: Step, offered: tuple[str, ...], onward: str) -> Page:
-        """Return the page that offers a second factor.
-
-        Args:
-            step: the step at which a change is chosen.
-            offered: events of what is offered.
-            onward: URL to go on to.
-        """
+    def offer(self, step: Step) -> Page:
+        """Return the page that offers a second factor."""
         text = self._translate
-        forms = [
-            self._button(step, event, {}, kind="buttons")
-            for event in offered
-            if event in step.events
-        ]
-        page = self._page(
-            state="offering_factor",
-            heading=text("title.offer"),
-            lead=text.parts("hint.offer"),
-            pages=(Link(text("choice.not_now"), onward),),
+        kinds = {step.events[0]: "main", "cancel": "link"}
+        forms = tuple(
+            self._button(
+                step,
+                one.event,
+                {},
+                label=text(one.label_code),
+                kind=kinds.get(one.event, "buttons"),
+            )
+            for one in step.actions
         )
-        return self._with_sections(page, Section("", forms=tuple(forms)))
+        page = self._page(
+            state=str(step.state), heading=text(step.title_code), lead=text.parts("hint.offer")
+        )
+        return self._with_sections(page, Section("", forms=forms))
 
     def _with_sections(self, page: Page, *sections: Section) -> Page:
         ours, *of_application = page.styles
@@ -382,6 +379,8 @@ class AccountHtml(Html):
         step = self._site.account_step(request, response, user)
         builder = self._account_builder(request, step)
         own, notice = _own(request), request.query.get("notice", "")
+        if step.state is AccountState.OFFERING_FACTOR:
+            return self._rendered(builder.offer(step), response)
         if step.state is not AccountState.MANAGING:
             return self._rendered(builder.setup(step, notice=notice), response)
         if step.message and (step.message.code in _NEWS_OF_TIME or "waited" in request.query):
@@ -441,18 +440,12 @@ class AccountHtml(Html):
         return str(user.claims.get(claim) or user.username)
 
     def _show_offer(self, request: Request) -> Response:
-        onward = request.onward or self._home
+        """Offer a second factor, and lead the user to the offer, or on if there is none."""
+        onward, response = request.onward or self._home, Response()
         user = self._site.user_of(request)
-        offered = self._site.offers(request, user) if user else ()
-        if user is None or not offered:
-            return redirect(onward)
-        response = Response()
-        step = self._site.account_step(request, response, user)
-        if step.state is not AccountState.MANAGING:
-            return redirect(_account_url(request, then=onward), response)
-        builder = self._account_builder(request, step)
-        events = tuple(OFFERS[one] for one in offered)
-        return self._rendered(builder.offer(step, events, onward), response)
+        if user is None or self._site.offered(request, response, user) is None:
+            return redirect(onward, response)
+        return redirect(_account_url(request, then=onward), response)
 
     # ── forms ──
 

@@ -7,12 +7,10 @@ from typing import Annotated, Any
 from pydantic import Field, TypeAdapter
 
 from oncegate.account import AccountEvent, AccountState
-from oncegate_web._account import OFFERS
 
 PATHS = {
     "/account": "account",
     "/account/events": "account-events",
-    "/account/offer": "account-offer",
 }
 """Names of the paths."""
 
@@ -62,13 +60,6 @@ def schemas(step: dict[str, Any], events: dict[str, Any]) -> dict[str, Any]:
             has_password={"anyOf": [{"type": "boolean"}, {"type": "null"}]},
         ),
         "Account": _object(account=_ref("AccountOverview"), step=_ref("AccountStep")),
-        "Offers": _object(
-            offers={
-                "type": "array",
-                "items": {"type": "string", "enum": list(OFFERS.values())},
-                "description": "Events that take an offer, best first; empty for no offer.",
-            }
-        ),
     }
 
 
@@ -103,16 +94,6 @@ def paths(wait: dict[str, Any], answer: Any, problems: Any) -> dict[str, Any]:
                 "responses": {
                     "200": answer("AccountStep", "The step after it."),
                     **problems(401, 403, 404, 413, 415, 422, 429, 503),
-                },
-            }
-        },
-        "/account/offer": {
-            "get": {
-                "operationId": "getOffer",
-                "summary": "What to offer to the user after the sign-in. The offer counts as made.",
-                "responses": {
-                    "200": answer("Offers", "What to offer."),
-                    **problems(401, 403, 503),
                 },
             }
         },

@@ -23,10 +23,10 @@ from oncegate import (
     Tokens,
     Unreachable,
 )
-from oncegate.account import RECENT_WITHIN
+from oncegate.account import OFFER_EVERY, RECENT_WITHIN, OfferedFactor
 from oncegate.adapters import AuditLog, Finding, RecordStore, Transport, WaysIn, logger
 from oncegate_web._about import about
-from oncegate_web._account import OFFER_EVERY, AccountSite, Offer
+from oncegate_web._account import AccountSite
 from oncegate_web._account_api import AccountApi
 from oncegate_web._account_pages import ACCOUNT, AccountHtml
 from oncegate_web._context import Contexts, MetadataHook, context_of
@@ -218,7 +218,7 @@ class WebSignIn:
         on_code_sent: Callable[[CodeSent, Request], object] | None = None,
         on_account_changed: Callable[[AccountChanged, Request], object] | None = None,
         account: bool = False,
-        offer: Iterable[Offer] = (),
+        offer: Iterable[OfferedFactor] = (),
         offer_every: float = OFFER_EVERY,
         audit: bool = False,
         **driver: Any,

@@ -6,6 +6,7 @@ that verifies an address is sent once per wish, whatever is clicked, reloaded or
 Applications import from here.
 """
 
+from oncegate.budget import OFFER_EVERY
 from oncegate.challenges import (
     AccountEvent,
     AddAuthenticator,
@@ -14,6 +15,8 @@ from oncegate.challenges import (
     ChangePassword,
     DeleteAccount,
     ForgetDevice,
+    OfferedFactor,
+    OfferFactor,
     RemovePasskey,
     RequestNewCode,
     SignOutEverywhere,
@@ -27,6 +30,7 @@ from oncegate.overview import AccountOverview, ListedDevice, ListedPasskey
 from oncegate.states import AccountState
 
 __all__ = [
+    "OFFER_EVERY",
     "RECENT_WITHIN",
     "Account",
     "AccountEvent",
@@ -41,6 +45,8 @@ __all__ = [
     "ForgetDevice",
     "ListedDevice",
     "ListedPasskey",
+    "OfferFactor",
+    "OfferedFactor",
     "RemovePasskey",
     "RequestNewCode",
     "SignOutEverywhere",

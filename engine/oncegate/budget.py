@@ -49,6 +49,10 @@ _REMEMBERED_ROWS: Final = 256
 """Rows whose values are kept. A row of a busy source has hundreds of times."""
 
 
+OFFER_EVERY: Final = 30 * 86400.0
+"""Seconds between two offers of a second factor to one user."""
+
+
 class UserName(NamedTuple):
     """A user's name, as limits count it.
 
@@ -249,6 +253,17 @@ class Alias(NamedTuple):
         users = [user, *(other for other in self.users(row) if other != user)][:_MOST_SPELLINGS]
         written = next_row(self.key, row, users, now + ALIAS_SECONDS, self.keys)
         return written._replace(related=related)
+
+
+def offers_to(owner: str, every: float, keys: SealingKeys) -> Account:
+    """Return the account that counts the offers of a second factor to a user: one in each window.
+
+    Args:
+        owner: the user's ID (sub).
+        every: the window, in seconds.
+        keys: the application's.
+    """
+    return Account(_row_key(keys, "offers to user", owner), 1, every, keys)
 
 
 @lru_cache(maxsize=_REMEMBERED)

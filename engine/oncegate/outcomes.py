@@ -134,7 +134,8 @@ class NotSent(_Outcome):
         cause: ``"unreachable"``, ``"throttled"``, or ``"limit_exceeded"`` for a limit of about an
             hour, which is not repeated at once. The driver's own are ``"stalled"`` if it did not
             make the call because its worker had been suspended, and ``"too_many_codes"`` or
-            ``"too_many_guesses"`` if parallel flows had reached a limit first.
+            ``"too_many_guesses"`` if parallel flows had reached a limit first, ``"too_soon"`` if one had
+            made the same offer.
     """
 
     machine_event: ClassVar[str] = "not_sent"
@@ -146,6 +147,7 @@ class NotSent(_Outcome):
         "stalled",
         "too_many_codes",
         "too_many_guesses",
+        "too_soon",
     ]
     detail: str = ""
 

@@ -52,6 +52,7 @@ class AccountState(StrEnum):
     CONFIRMING_AUTHENTICATOR = "confirming_authenticator"
     CONFIRMING_ADDRESS = "confirming_address"
     REGISTERING_PASSKEY = "registering_passkey"
+    OFFERING_FACTOR = "offering_factor"
 
     # Final.
     CLOSED = "closed"
@@ -60,6 +61,7 @@ class AccountState(StrEnum):
     REQUESTING_SETUP = "requesting_setup"
     CHECKING_SETUP = "checking_setup"
     CHANGING = "changing"
+    FINDING_FACTORS = "finding_factors"
 
     # The junction: passed through within one transition, never stored.
     SETTLING = "settling"
@@ -81,6 +83,7 @@ IN_FLIGHT: frozenset[AnyState] = frozenset(
         AccountState.REQUESTING_SETUP,
         AccountState.CHECKING_SETUP,
         AccountState.CHANGING,
+        AccountState.FINDING_FACTORS,
     }
 )
 """The states in which a call to Cognito is under way, or was when its worker died."""

@@ -24,7 +24,10 @@ def changes(*triggers: AccountEvent | Outcome, flow: Flow = MANAGING) -> Flow:
     """Return a flow after triggers of its own user, who has just signed in."""
     last = next((one for one in reversed(triggers) if hasattr(one, "can_be_repeated")), None)
     inputs = GuardInputs(
-        owner="sub-1", sign_in_is_recent=True, answer_event=last.type if last else ""
+        owner="sub-1",
+        sign_in_is_recent=True,
+        offer_is_due=True,
+        answer_event=last.type if last else "",
     )
     return walk(*triggers, flow=flow, inputs=inputs)
 

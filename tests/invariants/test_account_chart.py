@@ -29,9 +29,9 @@ CREDENTIAL_EVENTS = {
 
 OTHER_EVENTS = {
     *("submit_code", "submit_passkey", "request_new_code", "cancel"),
-    *("forget_device", "sign_out_everywhere"),
+    *("forget_device", "sign_out_everywhere", "offer_factor"),
 }
-"""What goes on with a change that was begun, gives it up, or only takes rights away."""
+"""What goes on with a change that was begun, gives it up, asks, or only takes rights away."""
 
 SIGNED_IN = SignedIn(
     access_token=SecretStr("token"), username="u", sub=OWNER, signed_in_at=NOW, is_recent=True

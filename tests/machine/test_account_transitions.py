@@ -12,6 +12,8 @@ import pytest
 from tests.flows import ACCOUNT_FLOWS, ACCOUNT_TRIGGERS, NOW, OWN_INPUTS, POLICY
 
 import oncegate.machine.advance as advance_module
+from oncegate.account import OfferedFactor
+from oncegate.adapters import FactorOffer
 from oncegate.machine.account import AccountMachine
 from oncegate.machine.advance import ACCOUNT_CHART, NotAllowed, advance
 from oncegate.machine.context import GuardInputs
@@ -138,6 +140,50 @@ registering_passkey      | cancel              | another user        | ! not_thi
 registering_passkey      | cancel              | of nobody           | ! not_this_user
 registering_passkey      | delete_account      |                     | ! not_allowed
 registering_passkey      | submit_address      |                     | ! not_allowed
+
+# ── the application has a second factor offered ──
+managing                 | offer_factor        |                     | finding_factors
+managing                 | offer_factor        | late                | ! stale
+managing                 | offer_factor        | another user        | ! not_this_user
+managing                 | offer_factor        | of nobody           | ! not_this_user
+managing                 | offer_factor        | offered before      | ! too_soon
+managing                 | offer_factor        | signed in long ago  | finding_factors
+managing                 | offer_factor        | no budget           | finding_factors
+confirming_address       | offer_factor        |                     | ! not_allowed
+offering_factor          | offer_factor        |                     | ! not_allowed
+finding factors          | offer_factor        |                     | ! in_flight
+finding factors          | cancel              |                     | ! in_flight
+offering_factor          | submit_code         |                     | ! not_allowed
+offering_factor          | submit_address      |                     | ! not_allowed
+offering_factor          | change_password     |                     | ! not_allowed
+offering_factor          | add_authenticator   |                     | requesting_setup
+offering_factor          | add_authenticator   | late                | ! stale
+offering_factor          | add_authenticator   | another user        | ! not_this_user
+offering_factor          | add_authenticator   | of nobody           | ! not_this_user
+offering_factor          | add_authenticator   | signed in long ago  | ! sign_in_again
+offering_factor          | add_authenticator   | no app offered      | ! not_offered
+offering_factor          | add_passkey         |                     | requesting_setup
+offering_factor          | add_passkey         | late                | ! stale
+offering_factor          | add_passkey         | another user        | ! not_this_user
+offering_factor          | add_passkey         | of nobody           | ! not_this_user
+offering_factor          | add_passkey         | signed in long ago  | ! sign_in_again
+offering_factor          | add_passkey         | no passkey offered  | ! not_offered
+offering_factor          | cancel              |                     | managing
+offering_factor          | cancel              | late                | ! stale
+offering_factor          | cancel              | another user        | ! not_this_user
+offering_factor          | cancel              | of nobody           | ! not_this_user
+finding factors          | factor is offered   |                     | offering_factor: None
+finding factors          | confirmed           |                     | managing: None
+finding factors          | signed_out          |                     | closed: signed_out_elsewhere
+finding factors          | refused             |                     | managing: None
+finding factors          | misconfigured       |                     | managing: None
+finding factors          | locked              |                     | managing: None
+finding factors          | not_sent            |                     | managing: None
+finding factors          | unknown             |                     | managing: None
+finding factors          | time_passed         |                     | ! in_flight
+finding factors          | time_passed         | due                 | managing: None
+offering_factor          | time_passed         |                     | ! not_allowed
+offering_factor          | time_passed         | due                 | managing: None
 
 # ── a call is in flight, or the flow has ended ──
 requesting an app        | cancel              |                     | ! in_flight
@@ -296,6 +342,10 @@ def _inputs(**fields: Any) -> Callable[[Situation], Situation]:
     return lambda it: it._replace(inputs=it.inputs._replace(**fields))
 
 
+def _offer_of(factor: OfferedFactor) -> FactorOffer:
+    return FactorOffer(username="u", factors=(factor,))
+
+
 GIVEN: dict[str, Callable[[Situation], Situation]] = {
     "late": lambda it: it._replace(lateness=1),
     "due": lambda it: it._replace(now=NOW + 1e6),
@@ -304,6 +354,9 @@ GIVEN: dict[str, Callable[[Situation], Situation]] = {
         flow=it.flow.model_copy(update={"owner": None}), inputs=it.inputs._replace(owner=None)
     ),
     "signed in long ago": _inputs(sign_in_is_recent=False),
+    "offered before": _inputs(offer_is_due=False),
+    "no app offered": _flow(challenge=_offer_of("passkey")),
+    "no passkey offered": _flow(challenge=_offer_of("authenticator")),
     "attempted": _flow(attempted_digests=(DIGEST,)),
     "cooling": _flow(new_code_at=NOW + 1),
     "no new codes": _flow(new_codes_left=0),

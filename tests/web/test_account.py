@@ -656,6 +656,9 @@ def test_wrong_answers_are_no_failed_sign_in(framework: str) -> None:
 # ── offers ──
 
 
+OFFERED = f"{PAGE}?next=/orders"
+
+
 def _offered(framework: str, **more: Any) -> Any:
     return account_of(framework, offer=("authenticator", "passkey"), **more)
 
@@ -666,19 +669,24 @@ def _to_offer(account: Account, after: str = "/orders") -> str:
     visit.open()
     form = visit.page.forms["submit-password"]
     answer = visit.post(form.action, {**form.values, **FAY})
-    location = account.client.get(answer.headers["location"])
     assert answer.headers["location"] == f"{PAGE}/offer?next={after}"
-    account.visit.response, account.visit.page = location, PageReader(location.text)
-    return str(location.headers.get("location", ""))
+    location = account.client.get(answer.headers["location"]).headers["location"]
+    if location == f"{PAGE}?next={after}":
+        shown = account.client.get(location)
+        account.visit.response, account.visit.page = shown, PageReader(shown.text)
+    return str(location)
 
 
 def test_offer_is_made_once_and_leads_on(framework: str) -> None:
     with _offered(framework) as account:
-        assert _to_offer(account) == ""
+        assert _to_offer(account) == OFFERED
         assert account.page.heading == "Add a second step?"
-        assert account.page.links["Not now"] == "/orders"
-        again = account.client.get(f"{PAGE}/offer?next=/orders")  # a reload
-        assert "Add a second step?" in again.text
+        again = account.client.get(f"{PAGE}/offer?next=/orders")  # the way back, or a reload
+        assert again.headers["location"] == OFFERED
+        form = account.page.forms["cancel"]
+        for _ in range(2):  # a double click
+            assert account.visit.post(form.action, form.values).headers["location"] == "/orders"
+        assert account.client.get(f"{PAGE}/offer?next=/orders").headers["location"] == "/orders"
         account.client.delete("/auth/session")
         assert _to_offer(account) == "/orders"
         browser = another_browser(account)
@@ -697,14 +705,35 @@ def test_offer_that_is_taken_leads_on(framework: str) -> None:
         assert account.client.get(f"{PAGE}/offer?next=/orders").headers["location"] == "/orders"
 
 
+def test_offer_that_was_not_answered_ends_with_the_session(framework: str) -> None:
+    with _offered(framework) as account:
+        assert _to_offer(account) == OFFERED
+        account.client.delete("/auth/session")
+        assert _to_offer(account) == "/orders"
+
+
+def test_program_makes_the_offer_by_an_event_and_is_offered_what_the_application_says(
+    framework: str,
+) -> None:
+    with account_of(framework, offer=("passkey",)) as account:
+        account.sign_in()
+        step = account.client.get(PAGE, headers=JSON).json()["step"]
+        for factors in (["authenticator"], ["authenticator", "passkey"]):
+            offer = {"type": "offer_factor", "version": step["version"], "factors": factors}
+            answer = account.client.post(f"{PAGE}/events", json=offer, headers=JSON).json()
+            assert answer["reason"] is None
+            assert answer["state"] == ("offering_factor" if "passkey" in factors else "managing")
+        assert answer["events"] == ["add_passkey", "cancel"]
+
+
 def test_offer_is_made_again_after_the_time(framework: str) -> None:
     clock = Later()
     with _offered(framework, offer_every=86400, clock=clock) as account:
-        assert _to_offer(account) == ""
+        assert _to_offer(account) == OFFERED
         account.client.delete("/auth/session")
         clock.ahead = 86500
         account.sandbox.advance(86500)
-        assert _to_offer(account) == ""
+        assert _to_offer(account) == OFFERED
 
 
 def test_user_with_a_second_factor_is_offered_nothing(framework: str) -> None:

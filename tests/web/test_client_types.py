@@ -187,7 +187,7 @@ def test_types_have_the_literals_of_the_engine(modules: Path, tmp_path: Path) ->
     compile_types(tmp_path, modules, "typescript-latest", "literals.ts")
 
 
-NOT_TYPED = {"type", "access_token", "remember_device", "error", "error_description"}
+NOT_TYPED = {"type", "access_token", "remember_device", "error", "error_description", "factors"}
 """Members of events that no input has."""
 
 

@@ -32,7 +32,7 @@ export const OWN_TEXTS = {
 export const IN_FLIGHT = new Set([
   "checking_password", "requesting_challenge", "checking_answer", "setting_password",
   "creating_account", "exchanging_code", "checking_device", "registering_device",
-  "remembering_device", "requesting_setup", "checking_setup", "changing",
+  "remembering_device", "requesting_setup", "checking_setup", "changing", "finding_factors",
 ]);
 
 /** Return whether a call to Cognito is under way at a step. @param {Step | null} step */

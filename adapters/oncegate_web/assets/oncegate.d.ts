@@ -343,6 +343,7 @@ interface AccountFieldNames {
   forget_device: "key";
   sign_out_everywhere: never;
   delete_account: never;
+  offer_factor: never;
   cancel: never;
 }
 
@@ -366,7 +367,7 @@ interface AccountStepIn<In extends string, Types extends AccountEventType> exten
 }
 
 /** A call to Cognito is under way. The module waits for it. */
-type AccountInFlight = "requesting_setup" | "checking_setup" | "changing";
+type AccountInFlight = "requesting_setup" | "checking_setup" | "changing" | "finding_factors";
 
 /**
  * The current step of a change of the account; a union, by `state`. If its `reason` has the code
@@ -376,7 +377,7 @@ export type AccountStep =
   | AccountStepIn<
       "managing",
       | "add_authenticator" | "submit_address" | "add_passkey" | "use_factor" | "change_password"
-      | "remove_passkey" | "forget_device" | "sign_out_everywhere" | "delete_account"
+      | "remove_passkey" | "forget_device" | "sign_out_everywhere" | "delete_account" | "offer_factor"
     >
   | (AccountStepIn<"confirming_authenticator", "submit_code" | "cancel"> & {
       readonly totp: { readonly secret: string; readonly uri: string };
@@ -385,6 +386,8 @@ export type AccountStep =
   | (AccountStepIn<"registering_passkey", "submit_passkey" | "cancel"> & {
       readonly passkey_creation: string;
     })
+  /** A user without a second factor can add one; `cancel` is "Not now". */
+  | AccountStepIn<"offering_factor", "add_authenticator" | "add_passkey" | "cancel">
   /** The session has ended, as its `message` says. */
   | AccountStepIn<"closed", never>
   | AccountStepIn<AccountInFlight, never>;
@@ -410,6 +413,7 @@ export type AccountEvent = { context?: EventContext } & (
   | { type: "forget_device"; key: string }
   | { type: "sign_out_everywhere" }
   | { type: "delete_account" }
+  | { type: "offer_factor"; factors?: ("authenticator" | "passkey")[] }
   | { type: "cancel" }
 );
 

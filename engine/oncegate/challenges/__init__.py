@@ -71,6 +71,13 @@ from oncegate.challenges.device import (
 )
 from oncegate.challenges.email_setup import SubmitEmail
 from oncegate.challenges.factor_choice import ChooseFactor, FactorChoice, RequestCode
+from oncegate.challenges.factor_offer import (
+    OFFER_SECONDS,
+    FactorOffer,
+    FindFactors,
+    OfferedFactor,
+    OfferFactor,
+)
 from oncegate.challenges.new_password import NewPasswordChallenge, SetPassword, SubmitNewPassword
 from oncegate.challenges.passkey import CheckPasskey, PasskeyChallenge, SubmitPasskey
 from oncegate.challenges.passkey_registration import (
@@ -115,6 +122,7 @@ __all__ = [
     "CHALLENGE_KINDS",
     "EVENT_TYPES",
     "NAMING_EVENTS",
+    "OFFER_SECONDS",
     "SECOND_FACTORS",
     "AccountChange",
     "AccountEvent",
@@ -155,6 +163,8 @@ __all__ = [
     "ExchangeCode",
     "Factor",
     "FactorChoice",
+    "FactorOffer",
+    "FindFactors",
     "ForgetDevice",
     "ForgotPassword",
     "FormField",
@@ -162,6 +172,8 @@ __all__ = [
     "InvalidEvent",
     "MarkRemembered",
     "NewPasswordChallenge",
+    "OfferFactor",
+    "OfferedFactor",
     "PasskeyChallenge",
     "PasskeyRegistration",
     "PasswordChallenge",
@@ -229,6 +241,7 @@ Challenge = Annotated[
     | AuthenticatorSetup
     | AddressVerification
     | PasskeyRegistration
+    | FactorOffer
     | UnknownChallenge,
     Field(discriminator="kind"),
 ]
@@ -266,6 +279,7 @@ AccountEvent = (
     | ForgetDevice
     | SignOutEverywhere
     | DeleteAccount
+    | OfferFactor
     | Cancel
 )
 """What a signed-in user does with the account."""
@@ -296,6 +310,7 @@ Call = (
     | ConfirmAddress
     | StartPasskey
     | RegisterPasskey
+    | FindFactors
     | SetFactor
     | ReplacePassword
     | DeletePasskey
@@ -352,6 +367,7 @@ class InMemory(BaseModel):
         username: the pool's own name for the user, once it is known.
         budget_remains: whether user and source may cause another code.
         guesses_remain: whether a code of this user is taken now.
+        offer_is_due: whether a second factor may be offered to this user now.
         from_known_browser: whether the user has signed in before in the browser of the event.
         signed_in: the user who changes the account; None in a sign-in.
     """
@@ -366,6 +382,7 @@ class InMemory(BaseModel):
     username: str = ""
     budget_remains: bool = True
     guesses_remain: bool = True
+    offer_is_due: bool = False
     from_known_browser: bool = False
     signed_in: SignedIn | None = None
 
@@ -391,7 +408,7 @@ def call_for(flow: Flow, memory: InMemory) -> Call:
         case FlowState.REMEMBERING_DEVICE:
             return remember_call(flow, memory)
     if flow.challenge is None and isinstance(flow.state, AccountState):
-        assert isinstance(memory.event, (AddAuthenticator, AddPasskey, AccountChange))
+        assert isinstance(memory.event, (AddAuthenticator, AddPasskey, AccountChange, OfferFactor))
         return memory.event.call(flow, memory)
     if flow.challenge is None:
         return start_call(flow, memory)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from oncegate.challenges._base import EventBase
+from oncegate.states import AccountState
 
 if TYPE_CHECKING:
     from oncegate.record import Flow
@@ -19,4 +20,6 @@ class Cancel(EventBase):
 
     @classmethod
     def label_code(cls, flow: Flow) -> str:
+        if flow.state is AccountState.OFFERING_FACTOR:
+            return "choice.not_now"
         return "action.cancel_setup" if flow.owner else "action.cancel"

@@ -18,12 +18,14 @@ from typing import Any, Final, Literal, NamedTuple
 from oncegate._seal import SealingKeys
 from oncegate._watched import STORE_FAILURES
 from oncegate.budget import (
+    OFFER_EVERY,
     Account,
     Alias,
     CodeBudget,
     Guesses,
     GuessLimit,
     UserName,
+    offers_to,
     password_tag,
     same_name,
 )
@@ -48,7 +50,9 @@ from oncegate.challenges import (
     CustomChallenge,
     Factor,
     FactorChoice,
+    FindFactors,
     ForgotPassword,
+    OfferFactor,
     PasskeyChallenge,
     PasswordChallenge,
     RecoveryChallenge,
@@ -96,7 +100,7 @@ _WRONG: Final = frozenset(
 
 Result = Generator[Effect, Any, bool]
 CodesRemain = Generator[Effect, Any, tuple[bool, bool]]
-Refusal = Literal["too_many_codes", "too_many_guesses", "unreachable"]
+Refusal = Literal["too_many_codes", "too_many_guesses", "too_soon", "unreachable"]
 Updated = Callable[[StoredRecord | None], StoredRecord]
 
 
@@ -147,6 +151,7 @@ class Charge(NamedTuple):
         charged: returns the row with one more.
         refusal: cause of `NotSent` if the row has none left.
         account: the budget, with the time of the charge; None for a guess.
+        is_offer: whether it is an offer of a second factor.
     """
 
     key: str
@@ -155,6 +160,7 @@ class Charge(NamedTuple):
     charged: Updated
     refusal: Refusal
     account: tuple[Account, float] | None = None
+    is_offer: bool = False
 
 
 class Plan(NamedTuple):
@@ -182,16 +188,20 @@ class Reserved(NamedTuple):
         accounts: each with the time of its charge, in seconds since the epoch.
         names: users that the accounts are of.
         is_guess: whether a guess was counted.
+        offer: the account of an offer, with the time of its charge.
     """
 
     accounts: tuple[tuple[Account, float], ...] = ()
     names: tuple[UserName, ...] = ()
     is_guess: bool = False
+    offer: tuple[Account, float] | None = None
 
     def with_charge(self, charge: Charge) -> Reserved:
         """Return what is charged after one more charge."""
         if charge.account is None:
             return self._replace(is_guess=True)
+        if charge.is_offer:
+            return self._replace(offer=charge.account)
         return self._replace(accounts=(*self.accounts, charge.account))
 
 
@@ -257,7 +267,12 @@ class Limits:
         keys: the application's.
         clock: tells the time.
         reveals_existing_users: whether signing up tells that a name is taken.
+
+    Attributes:
+        offer_every: seconds between two offers of a second factor to one user.
     """
+
+    offer_every = OFFER_EVERY
 
     def __init__(
         self,
@@ -285,16 +300,18 @@ class Limits:
     def keys_for(
         self, event: AnyEvent, context: RequestContext, rows: Rows, typed: str = ""
     ) -> tuple[str, ...]:
-        """Return the keys of the rows that a named user's event needs, as far as the name tells.
+        """Return the keys of the rows that an event needs, as far as it tells the user.
 
         They are the same whether or not there is such a user.
 
         Args:
-            event: the event. Only one that can name a user needs any.
+            event: the event. Only one that can name a user, and an offer, need any.
             context: the user's request.
             rows: the event's.
             typed: the name as the machine takes it. Default: the one in the event.
         """
+        if isinstance(event, OfferFactor) and context.signed_in:
+            return (self._offers_to(context.signed_in.sub).key,)
         if not isinstance(event, NAMING_EVENTS):
             return ()
         typed = typed or event.username or ""
@@ -358,6 +375,8 @@ class Limits:
         guesses = self._guesses_of(flow)
         if guesses is not None and _is_guess(call):
             charges.append(self._guess(guesses))
+        if isinstance(call, FindFactors) and flow.owner:
+            charges.append(self._offer(flow.owner))
         return Plan(tuple(charges), names)
 
     def take(
@@ -406,6 +425,7 @@ class Limits:
         """
         return [
             *(self._settle_guess(flow, outcome) if reserved.is_guess else ()),
+            *self._settle_offer(reserved, outcome),
             *self._settle_code(reserved, flow, outcome, source, rows),
         ]
 
@@ -633,6 +653,39 @@ class Limits:
             name = UserName.typed(flow.username)  # it may be an alias
         return self._guesses.of_user(name, kind, self._keys)
 
+    # ── offers ──
+
+    def offer_is_due(self, event: AnyEvent, context: RequestContext, rows: Rows) -> bool:
+        """Return whether a second factor may be offered to the user; its row is loaded."""
+        if not isinstance(event, OfferFactor) or context.signed_in is None:
+            return False
+        account = self._offers_to(context.signed_in.sub)
+        return account.remains(rows.get(account.key), self._clock.now())
+
+    def _offer(self, owner: str) -> Charge:
+        account, at = self._offers_to(owner), self._clock.now()
+        return Charge(
+            account.key,
+            account.limit,
+            partial(account.remains, now=at),
+            partial(account.charged, now=at),
+            "too_soon",
+            (account, at),
+            is_offer=True,
+        )
+
+    def _settle_offer(self, reserved: Reserved, outcome: Outcome) -> Iterable[Adjustment]:
+        """Give an offer back that could not be made, so that the next sign-in makes it."""
+        if reserved.offer is None or isinstance(outcome, (ChallengeIssued, Confirmed)):
+            return
+        account, at = reserved.offer
+        now = self._clock.now()
+        yield Adjustment(account.key, partial(account.refunded, charged_at=at, now=now))
+
+    def _offers_to(self, owner: str) -> Account:
+        """Return the account of the offers to a user, by the user's ID (sub)."""
+        return offers_to(owner, self.offer_every, self._keys)
+
     # ── rows ──
 
     def _look_up(self, keys: Iterable[str], rows: Rows) -> Generator[Effect, Any, None]:
@@ -739,7 +792,7 @@ def _can_cause_a_code(flow: Flow, event: AnyEvent) -> bool:
         return begins or event.factor not in _NOT_SENT
     if isinstance(event, SubmitCode):
         return isinstance(flow.challenge, RecoveryChallenge)  # a sign-in follows
-    if isinstance(event, (AddAuthenticator, AddPasskey, AccountChange)):
+    if isinstance(event, (AddAuthenticator, AddPasskey, AccountChange, OfferFactor)):
         return False
     return not isinstance(
         event,

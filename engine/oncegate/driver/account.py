@@ -9,7 +9,13 @@ from typing import Any, Final
 from pydantic import SecretStr
 
 from oncegate._seal import SealingKeys
-from oncegate.budget import DEFAULT_BUDGET, DEFAULT_GUESS_LIMIT, CodeBudget, GuessLimit
+from oncegate.budget import (
+    DEFAULT_BUDGET,
+    DEFAULT_GUESS_LIMIT,
+    OFFER_EVERY,
+    CodeBudget,
+    GuessLimit,
+)
 from oncegate.challenges import ACCOUNT_EVENT_TYPES, AccountEvent, SignedIn
 from oncegate.context import RequestContext, StepRef
 from oncegate.driver.asyncio import AsyncRunner
@@ -44,6 +50,7 @@ class AccountDriver(Driver):
         budget: limits of codes for one user over all flows; None for no limit.
         guess_limit: limits of consecutive wrong codes of one user over all flows; None for no limit.
         keys: the application's, to seal records in addition to each flow's own key.
+        offer_every: seconds between two offers of a second factor to one user (`OfferFactor`).
 
     Raises:
         Misconfigured: the transport has no token service, or cannot change accounts.
@@ -70,6 +77,7 @@ class AccountDriver(Driver):
         budget: CodeBudget | None = DEFAULT_BUDGET,
         guess_limit: GuessLimit | None = DEFAULT_GUESS_LIMIT,
         keys: SealingKeys | None = None,
+        offer_every: float = OFFER_EVERY,
     ) -> None:
         super().__init__(
             transport=transport,
@@ -91,6 +99,7 @@ class AccountDriver(Driver):
         self._tokens: TokenService = service
         self._accounts: AccountService = service
         self._recent_within = recent_within
+        self._limits.offer_every = offer_every
         self._unsaved = self._unsaved.model_copy(update={"state": AccountState.MANAGING})
 
     def changing(

@@ -305,6 +305,7 @@ class Driver:
             device=device,
             budget_remains=codes_remain,
             guesses_remain=(yield from self._limits.guesses_remain(flow, event, rows)),
+            offer_is_due=self._limits.offer_is_due(event, context, rows),
             from_known_browser=is_known,
             signed_in=context.signed_in,
         )
@@ -571,6 +572,7 @@ class Driver:
             password=memory.password,
             budget_remains=memory.budget_remains,
             guesses_remain=memory.guesses_remain,
+            offer_is_due=memory.offer_is_due,
             account_tag=self._limits.tag_of(memory.event, rows),
             from_known_browser=memory.from_known_browser,
             tokens=memory.tokens,

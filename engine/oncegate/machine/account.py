@@ -3,8 +3,9 @@
 A flow rests in `managing`. A change that takes one call goes through `changing` and back. One that has
 to be confirmed goes through `requesting_setup` to the state in which its challenge waits, and through
 `checking_setup` back: the first code of an authenticator app, the code that Cognito sends to a new
-address, the passkey that a browser creates. What decides, and in which order the driver saves and calls,
-is the same as for a sign-in, and so are the guards: they are the same functions.
+address, the passkey that a browser creates. An offer of a second factor goes through `finding_factors`,
+and waits in `offering_factor` if the user has none. What decides, and in which order the driver saves
+and calls, is the same as for a sign-in, and so are the guards: they are the same functions.
 
 Why a code is only ever sent once per wish:
 
@@ -39,6 +40,7 @@ class AccountMachine(AccountGuards, AccountEffects, StateChart[TransitionContext
     confirming_authenticator = State(value=AccountState.CONFIRMING_AUTHENTICATOR)
     confirming_address = State(value=AccountState.CONFIRMING_ADDRESS)
     registering_passkey = State(value=AccountState.REGISTERING_PASSKEY)
+    offering_factor = State(value=AccountState.OFFERING_FACTOR)
     closed = State(value=AccountState.CLOSED, final=True)
 
     # ── states in flight ──
@@ -46,6 +48,7 @@ class AccountMachine(AccountGuards, AccountEffects, StateChart[TransitionContext
     requesting_setup = State(value=AccountState.REQUESTING_SETUP)
     checking_setup = State(value=AccountState.CHECKING_SETUP)
     changing = State(value=AccountState.CHANGING)
+    finding_factors = State(value=AccountState.FINDING_FACTORS)
 
     # ── the junction ──
 
@@ -76,7 +79,14 @@ class AccountMachine(AccountGuards, AccountEffects, StateChart[TransitionContext
             requesting_setup, cond=[*_code, *_new_code], on="write_new_code_ahead"
         )
     )
-    add_authenticator = Event(managing.to(requesting_setup, cond=[*_credential], on="write_ahead"))
+    add_authenticator = Event(
+        managing.to(requesting_setup, cond=[*_credential], on="write_ahead")
+        | offering_factor.to(
+            requesting_setup,
+            cond=[*_credential, "authenticator_is_offered"],
+            on="write_accepted_offer_ahead",
+        )
+    )
     submit_address = Event(
         managing.to(
             requesting_setup,
@@ -84,23 +94,37 @@ class AccountMachine(AccountGuards, AccountEffects, StateChart[TransitionContext
             on="write_address_ahead",
         )
     )
-    add_passkey = Event(managing.to(requesting_setup, cond=[*_credential], on="write_ahead"))
+    add_passkey = Event(
+        managing.to(requesting_setup, cond=[*_credential], on="write_ahead")
+        | offering_factor.to(
+            requesting_setup,
+            cond=[*_credential, "passkey_is_offered"],
+            on="write_accepted_offer_ahead",
+        )
+    )
+    offer_factor = Event(
+        managing.to(finding_factors, cond=[*_own, "offer_is_due"], on="write_ahead")
+    )
     use_factor = Event(managing.to(changing, cond=[*_credential], on="write_ahead"))
     change_password = Event(managing.to(changing, cond=[*_credential], on="write_ahead"))
     remove_passkey = Event(managing.to(changing, cond=[*_credential], on="write_ahead"))
     forget_device = Event(managing.to(changing, cond=[*_own], on="write_ahead"))
     sign_out_everywhere = Event(managing.to(changing, cond=[*_own], on="write_ahead"))
     delete_account = Event(managing.to(changing, cond=[*_credential], on="write_ahead"))
-    cancel = Event(managing.from_(*_challenged, cond=[*_own], on="give_up_setup"))
+    cancel = Event(managing.from_(*_challenged, offering_factor, cond=[*_own], on="give_up_setup"))
 
     # ── outcomes ──
 
-    accepted = Event(settling.from_(requesting_setup, checking_setup, changing, on="record_change"))
+    accepted = Event(
+        settling.from_(requesting_setup, checking_setup, changing, on="record_change")
+        | settling.from_(finding_factors, on="offer_factors")
+    )
     rejected = Event(
         closed.from_(
             requesting_setup,
             checking_setup,
             changing,
+            finding_factors,
             cond="access_has_ended",
             on="close_signed_out",
         )
@@ -111,14 +135,17 @@ class AccountMachine(AccountGuards, AccountEffects, StateChart[TransitionContext
             settling, cond="address_code_can_be_requested_again", on="note_rejection"
         )
         | managing.from_(requesting_setup, checking_setup, changing, on="give_up_rejected")
+        | finding_factors.to(managing, on="withdraw_offer")
     )
     not_sent = Event(
         checking_setup.to(settling, on=["note_not_sent", "forget_answer"])
         | settling.from_(requesting_setup, changing, on="note_change_not_sent")
+        | finding_factors.to(managing, on="withdraw_offer")
     )
     unknown = Event(
         requesting_setup.to(settling, cond="address_code_was_requested", on="expect_address_code")
         | managing.from_(requesting_setup, checking_setup, changing, on="give_up_unknown")
+        | finding_factors.to(managing, on="withdraw_offer")
     )
 
     # ── time ──
@@ -137,6 +164,9 @@ class AccountMachine(AccountGuards, AccountEffects, StateChart[TransitionContext
             on="give_up_unknown",
         )
         | managing.from_(*_challenged, cond="deadline_has_passed", on="give_up_expired")
+        | managing.from_(
+            finding_factors, offering_factor, cond="deadline_has_passed", on="withdraw_offer"
+        )
     )
 
     # ── out of the junction ──
@@ -144,5 +174,6 @@ class AccountMachine(AccountGuards, AccountEffects, StateChart[TransitionContext
     settling.to(confirming_address, cond="challenge_waits_there")
     settling.to(confirming_authenticator, cond="challenge_waits_there")
     settling.to(registering_passkey, cond="challenge_waits_there")
+    settling.to(offering_factor, cond="challenge_waits_there")
     settling.to(closed, cond="account_is_closed")
     settling.to(managing, cond="nothing_is_asked")

@@ -56,6 +56,21 @@ class AccountEffects(Effects):
         self._set_challenge(wish, self.model.now)
         self.write_new_code_ahead()
 
+    def write_accepted_offer_ahead(self) -> None:
+        """Write ahead the setup of what was offered, and drop the offer."""
+        self._drop_challenge()
+        self.write_ahead()
+
+    def offer_factors(self) -> None:
+        """Offer a second factor to a user who has none."""
+        trigger = self.model.trigger
+        if isinstance(trigger, ChallengeIssued):
+            self._set_challenge(trigger.challenge, self.model.flow.saved_at)
+
+    def withdraw_offer(self) -> None:
+        """Go back without a word: the user has asked for nothing."""
+        self._drop_challenge(message=None, detail="")
+
     def record_change(self) -> None:
         """Record what is to be confirmed, or that the change was made."""
         context, trigger = self.model, self.model.trigger

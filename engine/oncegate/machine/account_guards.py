@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from oncegate.challenges import AddressVerification
+from oncegate.challenges import AddressVerification, FactorOffer
 from oncegate.machine.guards import Guards
 from oncegate.outcomes import Confirmed, RejectionReason
 
@@ -23,6 +23,20 @@ class AccountGuards(Guards):
     def sign_in_is_recent(self) -> bool:
         """The user has signed in recently enough to change a credential."""
         return self.model.inputs.sign_in_is_recent
+
+    def offer_is_due(self) -> bool:
+        """No second factor was offered to this user within the time that the application says."""
+        return self.model.inputs.offer_is_due
+
+    def authenticator_is_offered(self) -> bool:
+        """The offer has an authenticator app in it."""
+        challenge = self.model.challenge
+        return isinstance(challenge, FactorOffer) and "authenticator" in challenge.factors
+
+    def passkey_is_offered(self) -> bool:
+        """The offer has a passkey in it."""
+        challenge = self.model.challenge
+        return isinstance(challenge, FactorOffer) and "passkey" in challenge.factors
 
     # ── on outcomes ──
 

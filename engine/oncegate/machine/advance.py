@@ -59,9 +59,14 @@ _STANDING = frozenset(
         "password_is_retained",
         "code_is_first_factor",
         "new_codes_remain",
+        "authenticator_is_offered",
+        "passkey_is_offered",
+        "offer_is_due",
     }
 )
-"""Guards that depend on the flow and the settings: while one is closed, the event is not offered."""
+"""Guards that depend on the flow and the settings: while one is closed, the event is not offered.
+
+`offer_is_due` is closed here: the application sends that event, and not the user."""
 
 _REASONS: Final = {
     "code_not_sent": "stale",
@@ -85,6 +90,9 @@ _REASONS: Final = {
     "guesses_remain": "too_many_guesses",
     "user_is_the_same": "not_this_user",
     "sign_in_is_recent": "sign_in_again",
+    "offer_is_due": "too_soon",
+    "authenticator_is_offered": "not_offered",
+    "passkey_is_offered": "not_offered",
 }
 """What the user is told if a guard is closed."""
 
@@ -97,10 +105,13 @@ _OFFERED: Final[Mapping[AnyState, Any]] = {
                 for transition in chart.transitions(state, event)
             ),
         )
-        for event in EVENTS
+        for event in dict.fromkeys(kind.machine_event for kind in kinds)
         if chart.transitions(state, event)
     )
-    for chart, states in ((CHART, FlowState), (ACCOUNT_CHART, AccountState))
+    for chart, states, kinds in (
+        (CHART, FlowState, EVENT_TYPES),
+        (ACCOUNT_CHART, AccountState, ACCOUNT_EVENT_TYPES),
+    )
     for state in states
 }
 """For each state, its events in order, each with standing guards and target of its transitions."""

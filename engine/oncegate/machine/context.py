@@ -61,6 +61,7 @@ class GuardInputs(NamedTuple):
         password: first factor that the event brought, which may be used once more.
         budget_remains: whether this user and this source may cause another code.
         guesses_remain: whether a code of this user is taken now.
+        offer_is_due: whether a second factor may be offered to this user now.
         account_tag: tag of the password in the event (`oncegate.budget.password_tag`).
         from_known_browser: whether the user whose name the event brought has signed in before in this
             browser.
@@ -78,6 +79,7 @@ class GuardInputs(NamedTuple):
     password: SecretStr | None = None
     budget_remains: bool = True
     guesses_remain: bool = True
+    offer_is_due: bool = False
     account_tag: str = ""
     from_known_browser: bool = False
     tokens: Tokens | None = None
