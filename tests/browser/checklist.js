@@ -231,7 +231,7 @@ window.checklist = (() => {
     const isEnd = (one) => /^(cancel|sign_out)$/.test(eventOf(one));
     const isWaiting = document.querySelector("main[aria-busy]:not([data-refresh='0'])");
     const isWithoutScript = document.querySelector("[data-passkey]") && all("noscript > *").length;
-    const isList = document.querySelector(".og-part"); // of what can be changed: each has a link
+    const isList = document.querySelector(".og-what"); // of what can be changed: each has a link
     const wanted = isWaiting || isWithoutScript || isList ? 0 : 1;
     return [
       ...(main.length === wanted ? [] : [`${main.length} main buttons`]),

@@ -296,6 +296,7 @@ ACCOUNT: dict[str, Callable[[AccountPages], Page]] = {
     ),
     "account-first-password": _change("change_password", has_password=False),
     "account-delete": _change("delete_account"),
+    "account-offer": lambda pages: pages.offer(_step(ACCOUNT_FLOWS["offering_factor"])),
     "account-waiting": _setup(ACCOUNT_FLOWS["checking an address"]),
 }
 """Pages of the account."""

@@ -378,7 +378,7 @@ export type AccountStep =
   | AccountStepIn<
       "managing",
       | "add_authenticator" | "submit_address" | "add_passkey" | "use_factor" | "change_password"
-      | "remove_passkey" | "forget_device" | "sign_out_everywhere" | "delete_account"
+      | "remove_passkey" | "forget_device" | "sign_out_everywhere" | "delete_account" | "offer_factor"
     >
   | (AccountStepIn<"confirming_authenticator", "submit_code" | "cancel"> & {
       readonly totp: { readonly secret: string; readonly uri: string };
@@ -387,7 +387,7 @@ export type AccountStep =
   | (AccountStepIn<"registering_passkey", "submit_passkey" | "cancel"> & {
       readonly passkey_creation: string;
     })
-  /** A second factor is offered; `cancel` is "Not now". */
+  /** A user without a second factor can add one; `cancel` is "Not now". */
   | AccountStepIn<"offering_factor", "add_authenticator" | "add_passkey" | "cancel">
   /** The session has ended, as its `message` says. */
   | AccountStepIn<"closed", never>
