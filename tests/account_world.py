@@ -14,9 +14,9 @@ import jwt
 from tests.doubles import DictStore, InProcessClient, ManualClock
 from tests.world import _KEY, PoolClock
 
-from oncegate import InvalidToken, Step
+from oncegate import InvalidToken, RequestContext, Step
 from oncegate.account import Account, AccountEvent, AccountOverview, AsyncAccount
-from oncegate.adapters import RecordStore
+from oncegate.adapters import Call, Outcome, RecordStore
 from oncegate.driver.effects import Effect, Sleep
 from oncegate_cognito import CognitoTransport
 from oncegate_sandbox import DEMO_SEED, PoolSeed, Seed, UserSeed
@@ -65,13 +65,25 @@ class LocalTokens:
 
 
 class LocalTransport(CognitoTransport):
-    """A transport with such a token service."""
+    """A transport with such a token service, which can answer what no such call has as its answer.
+
+    Attributes:
+        clock: the test's.
+        odd: reported instead of the outcome of the next call, which is made all the same.
+    """
 
     clock: ManualClock
+    odd: Outcome | None = None
 
     @property
     def token_service(self) -> Any:
         return LocalTokens(self.clock)
+
+    def perform(self, call: Call, context: RequestContext) -> Outcome:
+        outcome = super().perform(call, context)
+        if self.odd is not None:
+            outcome, self.odd = self.odd, None
+        return outcome
 
 
 @dataclass(eq=False)

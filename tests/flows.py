@@ -353,6 +353,7 @@ ACCOUNT_TRIGGERS: dict[str, Any] = {
     "address code is asked": ADDRESS_CODE,
     "passkey is asked": PASSKEY_SETUP,
     "code of a sign-in is asked": a_text(),
+    "tokens": the_tokens(),
     "confirmed": Confirmed(),
     "not_sent": NotSent(cause="throttled"),
     "unknown": OutcomeUnknown(),

@@ -73,6 +73,7 @@ from oncegate.machine.guards import answer_was_wrong, is_imitated
 from oncegate.outcomes import (
     ChallengeIssued,
     Confirmed,
+    NotSent,
     Outcome,
     OutcomeUnknown,
     Rejected,
@@ -521,6 +522,9 @@ class Limits:
         if is_imitated(flow.challenge, reason, reveals_existing_users=self._reveals):
             challenge, is_sent = flow.challenge, True  # counts like a code that was sent
         may_be_sent = isinstance(outcome, OutcomeUnknown) and outcome.can_have_sent
+        if isinstance(flow.challenge, AddressVerification):
+            # An answer of another call does not say that no code was sent.
+            may_be_sent = not isinstance(outcome, (Confirmed, Rejected, NotSent))
         now = self._clock.now()
         if not (is_sent or may_be_sent):
             for account, at in reserved.accounts:

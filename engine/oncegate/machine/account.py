@@ -95,7 +95,18 @@ class AccountMachine(AccountGuards, AccountEffects, StateChart[TransitionContext
 
     # ── outcomes ──
 
-    accepted = Event(settling.from_(requesting_setup, checking_setup, changing, on="record_change"))
+    accepted = Event(
+        settling.from_(
+            requesting_setup,
+            checking_setup,
+            changing,
+            cond="answer_fits_the_call",
+            on="record_change",
+        )
+        # The call arrived, and the answer does not say what it did.
+        | requesting_setup.to(settling, cond="address_code_was_requested", on="expect_address_code")
+        | managing.from_(requesting_setup, checking_setup, changing, on="give_up_unknown")
+    )
     rejected = Event(
         closed.from_(
             requesting_setup,
@@ -145,4 +156,4 @@ class AccountMachine(AccountGuards, AccountEffects, StateChart[TransitionContext
     settling.to(confirming_authenticator, cond="challenge_waits_there")
     settling.to(registering_passkey, cond="challenge_waits_there")
     settling.to(closed, cond="account_is_closed")
-    settling.to(managing, cond="nothing_is_asked")
+    settling.to(managing)
