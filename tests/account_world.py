@@ -6,20 +6,49 @@ the real ones; the network is left out, and so is the fetch of the pool's public
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple, cast
 
 import jwt
 from tests.doubles import DictStore, InProcessClient, ManualClock
-from tests.world import _KEY, PoolClock
+from tests.world import _KEY, Broken, PoolClock, World, faults_of_call
+from tests.world import Worker as PlannedWorker
 
-from oncegate import InvalidToken, RequestContext, Step
-from oncegate.account import Account, AccountEvent, AccountOverview, AsyncAccount
-from oncegate.adapters import Call, Outcome, RecordStore
+from oncegate import InvalidToken, RequestContext, Step, StepRef
+from oncegate.account import (
+    RECENT_WITHIN,
+    Account,
+    AccountEvent,
+    AccountOverview,
+    AccountState,
+    AddAuthenticator,
+    AsyncAccount,
+    Cancel,
+    ChangePassword,
+    DeleteAccount,
+    SubmitAddress,
+)
+from oncegate.adapters import (
+    Call,
+    ConfirmAddress,
+    ConfirmAuthenticator,
+    Confirmed,
+    DeleteUser,
+    EndSessions,
+    NotSent,
+    Outcome,
+    RecordStore,
+    RegisterPasskey,
+    Rejected,
+    ReplacePassword,
+)
+from oncegate.challenges import AnyEvent
 from oncegate.driver.effects import Effect, Sleep
+from oncegate.record import Flow
 from oncegate_cognito import CognitoTransport
 from oncegate_sandbox import DEMO_SEED, PoolSeed, Seed, UserSeed
+from oncegate_sandbox.errors import CognitoError
 from oncegate_sandbox.pool import Pool
 
 FAY, GIL = "fay", "gil"
@@ -86,6 +115,20 @@ class LocalTransport(CognitoTransport):
         return outcome
 
 
+def token_of(pool: Pool, user: str) -> str:
+    """Sign a user in, and return the access token."""
+    answer = pool.perform(
+        "InitiateAuth",
+        {
+            "AuthFlow": "USER_PASSWORD_AUTH",
+            "ClientId": DEMO_SEED.pool.client_id,
+            "AuthParameters": {"USERNAME": user, "PASSWORD": PASSWORDS[user]},
+        },
+    )
+    token: str = answer["AuthenticationResult"]["AccessToken"]
+    return token
+
+
 @dataclass(eq=False)
 class Worker:
     """One run of `Account.send`, and how far it has come.
@@ -148,16 +191,7 @@ class AccountWorld:
 
     def token(self, user: str = FAY) -> str:
         """Sign a user in, and return the access token."""
-        answer = self.pool.perform(
-            "InitiateAuth",
-            {
-                "AuthFlow": "USER_PASSWORD_AUTH",
-                "ClientId": DEMO_SEED.pool.client_id,
-                "AuthParameters": {"USERNAME": user, "PASSWORD": PASSWORDS[user]},
-            },
-        )
-        token: str = answer["AuthenticationResult"]["AccessToken"]
-        return token
+        return token_of(self.pool, user)
 
     def click(self, step: Step, event: AccountEvent, token: str) -> Worker:
         """Send an event to a new worker, which has performed no effect yet."""
@@ -169,7 +203,7 @@ class AccountWorld:
         """Let a worker perform its next effect."""
         assert worker.effect is not None
         if fault is not None:
-            self.client.faults.append(fault)
+            self.client.faults.extend(faults_of_call(fault))
         result = self.account.perform(worker.effect)
         self.client.faults.clear()
         worker.done += 1
@@ -207,3 +241,234 @@ class AccountWorld:
             worker.effect = worker.script.send(result)
         except StopIteration as end:
             worker.effect, worker.step = None, end.value
+
+
+class Outside(NamedTuple):
+    """What another program does to the user in the pool meanwhile: an effect of no driver."""
+
+    act: Callable[[], object]
+
+
+ANSWERS = (ConfirmAddress, ConfirmAuthenticator, RegisterPasskey)
+OF_CREDENTIALS = (AddAuthenticator, SubmitAddress, ChangePassword, DeleteAccount)
+TOLD: dict[type[Any], str] = {
+    ConfirmAddress: "address_verified",
+    ConfirmAuthenticator: "authenticator_added",
+    ReplacePassword: "password_was_changed",
+    EndSessions: "signed_out_everywhere",
+    DeleteUser: "account_deleted",
+}
+"""What a user is told once a call has made its change."""
+
+LONG_AGO = 301.0
+"""Seconds after a sign-in within which no credential can be changed any more."""
+
+
+class CheckedAccountWorld(World):
+    """`Account` on a store, for the explorer. Everything that happens is checked, as for a sign-in.
+
+    Args:
+        store: the store under test.
+        new_code_cooldown: seconds between a code and the earliest request for the next.
+        signed_in_ago: seconds since the users have signed in.
+        more: further arguments of `Account`.
+
+    Attributes:
+        tokens: each user's access token.
+    """
+
+    unsaved = Flow(state=AccountState.MANAGING)
+
+    def __init__(
+        self,
+        store: RecordStore,
+        *,
+        new_code_cooldown: float = 30.0,
+        signed_in_ago: float = 0.0,
+        **more: Any,
+    ) -> None:
+        self._begin(store, _SEED, new_code_cooldown)
+        client: Any = self.client
+        transport = LocalTransport(
+            pool_id=DEMO_SEED.pool.id,
+            client_id=DEMO_SEED.pool.client_id,
+            auth_flow="USER_PASSWORD_AUTH",
+            client=client,
+        )
+        transport.clock = self.clock
+        self.account = Account(
+            transport=transport,
+            store=self.store,
+            clock=self.clock,
+            listeners=[],
+            new_code_cooldown=new_code_cooldown,
+            **{"guess_limit": None, **more},
+        )
+        self.sign_in = cast(Any, self.account)
+        self.tokens = {user: token_of(self.pool, user) for user in PASSWORDS}
+        self._subs = {user: self._user(user).sub for user in PASSWORDS}
+        self._signed_in_at = self.clock.now()
+        self.clock.advance(signed_in_ago)
+        self._of_other = self._facts_of(GIL)
+        self._before: object = None
+        self._made: set[tuple[str, str]] = set()
+
+    def click(
+        self, flow_id: str, event: AnyEvent, version: int | None = None, *, user: str = FAY
+    ) -> PlannedWorker:
+        """See `World.click`.
+
+        Args:
+            flow_id: ID of the flow.
+            event: what the user did.
+            version: version of the step that the event answers. None: the step that the browser shows.
+            user: whose access token comes with the event.
+        """
+        shown = self.steps[flow_id].version if version is None else version
+        script = self.account.changing(
+            StepRef(flow_id, shown), cast(AccountEvent, event), self.tokens[user]
+        )
+        worker = PlannedWorker(flow_id, event, shown, script)
+        self.workers.append(worker)
+        self._resume(worker, None)
+        return worker
+
+    def outside(self, flow_id: str, act: Callable[[], object]) -> PlannedWorker:
+        """Return a worker that is another program, and does one thing to the pool."""
+
+        def script() -> Generator[Any, Any, Step]:
+            yield Outside(act)
+            return self.steps[flow_id]
+
+        worker = PlannedWorker(flow_id, Cancel(), 0, script())
+        self.workers.append(worker)
+        self._resume(worker, None)
+        return worker
+
+    def do_one_thing(self, worker: PlannedWorker, fault: str | None = None) -> None:
+        """See `World.do_one_thing`."""
+        if isinstance(worker.effect, Outside):
+            worker.effect.act()
+            self._resume(worker, None)
+        else:
+            super().do_one_thing(worker, fault)
+
+    def facts(self) -> object:
+        """See `World.facts`."""
+        return self._facts_of(FAY)
+
+    # ── what must hold ──
+
+    def _a_call_leaves(self, worker: PlannedWorker, call: Any) -> None:
+        self.calls.append(call)
+        flow = self.flow(worker.flow_id)
+        if not (flow.is_in_flight or self._has_lost):
+            raise Broken("P1: sent before it was saved")
+        if self.clock.now() < self._under_way.get(worker.flow_id, 0):
+            raise Broken("P2: two calls of one flow at once")
+        self._under_way[worker.flow_id] = flow.lease_until or self.clock.now() + self.account.lease
+        if worker.outcome is not None:
+            raise Broken("P1: a second call for one event")
+        token = call.access_token.get_secret_value()
+        if flow.owner and token != next(
+            self.tokens[user] for user, sub in self._subs.items() if sub == flow.owner
+        ):
+            raise Broken("P7: a call with the token of another user")
+        is_old = self.clock.now() - self._signed_in_at > RECENT_WITHIN
+        if is_old and isinstance(worker.event, OF_CREDENTIALS):
+            raise Broken("P8: a credential is changed long after the sign-in")
+        if isinstance(call, ANSWERS):
+            answer = _answer(worker.flow_id, flow, call)
+            self._answers[answer] += 1
+            if self._answers[answer] > 1:
+                raise Broken("P2: one answer left twice")
+        cooled = self._sent_at.get(worker.flow_id, 0.0) + self._cooldown - 1
+        if call.can_send and self.clock.now() < cooled:
+            raise Broken("P1: a new code during the cooldown")
+        if worker.version < flow.version - 1:
+            raise Broken("P2: sent for an earlier step")
+        self._left[worker.flow_id, worker.version] += 1
+        if self._left[worker.flow_id, worker.version] > 1:
+            promise = "P1" if call.can_send else "P2"
+            raise Broken(f"{promise}: two requests, both from step {worker.version}")
+        self._before = self.facts()
+
+    def _a_call_returned(self, worker: PlannedWorker, call: Any, outcome: Outcome) -> None:
+        if isinstance(outcome, NotSent) and isinstance(call, ANSWERS):
+            flow = self.flow(worker.flow_id)
+            self._answers.subtract([_answer(worker.flow_id, flow, call)])
+        if isinstance(outcome, (NotSent, Rejected)) and self.facts() != self._before:
+            raise Broken(f"{type(call).__name__} was not made, and has changed the account")
+        if isinstance(outcome, Confirmed):
+            self._is_whole(call)
+            if type(call) in TOLD:
+                self._made.add((worker.flow_id, TOLD[type(call)]))
+
+    def _is_whole(self, call: Any) -> None:
+        """Check that a change that Cognito confirmed is there, and all of it."""
+        user = self.pool.users.find(FAY)
+        match call:
+            case DeleteUser():
+                is_whole = user is None
+            case ConfirmAddress():
+                name = call.challenge.attribute
+                sent = [one for one in self.pool.inbox.messages() if one.code == _code(call)]
+                is_whole = user is not None and (
+                    user.attributes[f"{name}_verified"] == "true"
+                    and user.attributes[name] in {one.destination for one in sent}
+                )
+            case ConfirmAuthenticator():
+                is_whole = user is not None and bool(user.totp_secret and user.factors)
+            case _:
+                is_whole = True
+        if not is_whole:
+            raise Broken(f"half of {type(call).__name__} was made")
+
+    def _a_step_is_shown(self, flow_id: str, step: Step) -> None:
+        self.steps[flow_id] = step
+        if step.tokens is not None:
+            raise Broken("P3: the step of an account has tokens")
+        told = step.message.code if step.message else ""
+        if told in TOLD.values() and (flow_id, told) not in self._made:
+            raise Broken(f"the user is told {told}, and it was not made")
+
+    def check(self, *, secrets: bool = True) -> None:
+        """Check also that no other user's account has changed."""
+        super().check(secrets=secrets)
+        if self._facts_of(GIL) != self._of_other:
+            raise Broken("P7: the account of another user has changed")
+
+    def _user(self, name: str) -> Any:
+        return self.pool.users.find(name)
+
+    def _facts_of(self, name: str) -> object:
+        """Return what an account is. Secrets and codes differ in each world."""
+        user = self._user(name)
+        if user is None:
+            return None
+        try:
+            self.pool.perform("GetUser", {"AccessToken": self.tokens[name]})
+            has_access = True
+        except CognitoError:
+            has_access = False
+        return (
+            has_access,
+            user.password,
+            tuple(sorted(user.attributes.items())),
+            tuple(user.pending.items()),
+            user.factors,
+            user.preferred,
+            user.totp_secret is not None,
+            tuple(user.passkeys),
+        )
+
+
+def _code(call: Any) -> str:
+    code: str = call.code.get_secret_value()
+    return code
+
+
+def _answer(flow_id: str, flow: Flow, call: Any) -> tuple[str, ...]:
+    is_code = isinstance(call, (ConfirmAddress, ConfirmAuthenticator))
+    given = _code(call) if is_code else call.credential.get_secret_value()
+    return flow_id, str(flow.challenge_id), given

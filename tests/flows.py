@@ -75,6 +75,7 @@ from oncegate.challenges import (
     UseFactor,
 )
 from oncegate.machine.advance import advance
+from oncegate.machine.account import AccountMachine
 from oncegate.machine.chart import SignInMachine
 from oncegate.machine.context import TIME_PASSED, GuardInputs, Policy
 from oncegate.machine.engine import CompiledChart
@@ -366,6 +367,12 @@ ACCOUNT_TRIGGERS: dict[str, Any] = {
 def chart_with(**guards: Callable[..., bool]) -> CompiledChart[SignInMachine]:
     """Return the compiled chart with some guards replaced, by name."""
     changed: Any = StateMachineMetaclass("Changed", (SignInMachine,), dict(guards))
+    return CompiledChart(changed)
+
+
+def account_chart_with(**guards: Callable[..., bool]) -> CompiledChart[AccountMachine]:
+    """Return the compiled chart of the account with some guards replaced, by name."""
+    changed: Any = StateMachineMetaclass("Changed", (AccountMachine,), dict(guards))
     return CompiledChart(changed)
 
 
