@@ -6,6 +6,7 @@ the real ones; the network is left out, and so is the fetch of the pool's public
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import Any, NamedTuple, cast
@@ -48,7 +49,6 @@ from oncegate.driver.effects import Effect, Sleep
 from oncegate.record import Flow
 from oncegate_cognito import CognitoTransport
 from oncegate_sandbox import DEMO_SEED, PoolSeed, Seed, UserSeed
-from oncegate_sandbox.errors import CognitoError
 from oncegate_sandbox.pool import Pool
 
 FAY, GIL = "fay", "gil"
@@ -69,6 +69,12 @@ _SEED = Seed(
 )
 
 
+@functools.lru_cache
+def _claims(token: str) -> dict[str, Any]:
+    options: Any = dict.fromkeys(("verify_exp", "verify_iat", "verify_aud"), False)
+    return jwt.decode(token, _KEY.public_key(), algorithms=["RS256"], options=options)
+
+
 class LocalTokens:
     """A token service that has the pool's public key and the test's clock.
 
@@ -83,9 +89,8 @@ class LocalTokens:
         raise NotImplementedError
 
     def verify(self, token: str, use: Any = "access", **_: Any) -> dict[str, Any]:
-        options: Any = dict.fromkeys(("verify_exp", "verify_iat", "verify_aud"), False)
         try:
-            claims = jwt.decode(token, _KEY.public_key(), algorithms=["RS256"], options=options)
+            claims = _claims(token)
         except jwt.PyJWTError:
             raise InvalidToken("signature") from None
         if claims["token_use"] != use or claims["exp"] <= self.clock.now():
@@ -272,9 +277,6 @@ class CheckedAccountWorld(World):
         new_code_cooldown: seconds between a code and the earliest request for the next.
         signed_in_ago: seconds since the users have signed in.
         more: further arguments of `Account`.
-
-    Attributes:
-        tokens: each user's access token.
     """
 
     unsaved = Flow(state=AccountState.MANAGING)
@@ -305,13 +307,20 @@ class CheckedAccountWorld(World):
             **{"guess_limit": None, **more},
         )
         self.sign_in = cast(Any, self.account)
-        self.tokens = {user: token_of(self.pool, user) for user in PASSWORDS}
-        self._subs = {user: self._user(user).sub for user in PASSWORDS}
+        self._tokens = {FAY: token_of(self.pool, FAY)}
+        self._subs = {self._user(user).sub: user for user in PASSWORDS}
         self._signed_in_at = self.clock.now()
         self.clock.advance(signed_in_ago)
         self._of_other = self._facts_of(GIL)
         self._before: object = None
         self._made: set[tuple[str, str]] = set()
+        self._acts = 0
+
+    def token(self, user: str = FAY) -> str:
+        """Return a user's access token."""
+        if user not in self._tokens:
+            self._tokens[user] = token_of(self.pool, user)
+        return self._tokens[user]
 
     def click(
         self, flow_id: str, event: AnyEvent, version: int | None = None, *, user: str = FAY
@@ -326,7 +335,7 @@ class CheckedAccountWorld(World):
         """
         shown = self.steps[flow_id].version if version is None else version
         script = self.account.changing(
-            StepRef(flow_id, shown), cast(AccountEvent, event), self.tokens[user]
+            StepRef(flow_id, shown), cast(AccountEvent, event), self.token(user)
         )
         worker = PlannedWorker(flow_id, event, shown, script)
         self.workers.append(worker)
@@ -349,13 +358,15 @@ class CheckedAccountWorld(World):
         """See `World.do_one_thing`."""
         if isinstance(worker.effect, Outside):
             worker.effect.act()
+            self._acts += 1
             self._resume(worker, None)
         else:
             super().do_one_thing(worker, fault)
 
     def facts(self) -> object:
         """See `World.facts`."""
-        return self._facts_of(FAY)
+        users = tuple(self._facts_of(user) for user in PASSWORDS)
+        return users, self._acts, self.asked("GlobalSignOut")
 
     # ── what must hold ──
 
@@ -370,9 +381,7 @@ class CheckedAccountWorld(World):
         if worker.outcome is not None:
             raise Broken("P1: a second call for one event")
         token = call.access_token.get_secret_value()
-        if flow.owner and token != next(
-            self.tokens[user] for user, sub in self._subs.items() if sub == flow.owner
-        ):
+        if flow.owner and token != self.token(self._subs[flow.owner]):
             raise Broken("P7: a call with the token of another user")
         is_old = self.clock.now() - self._signed_in_at > RECENT_WITHIN
         if is_old and isinstance(worker.event, OF_CREDENTIALS):
@@ -433,10 +442,14 @@ class CheckedAccountWorld(World):
             raise Broken(f"the user is told {told}, and it was not made")
 
     def check(self, *, secrets: bool = True) -> None:
-        """Check also that no other user's account has changed."""
+        """Check also that the account of another user, who does nothing, stays as it is."""
         super().check(secrets=secrets)
-        if self._facts_of(GIL) != self._of_other:
+        if GIL not in self._tokens and self._facts_of(GIL) != self._of_other:
             raise Broken("P7: the account of another user has changed")
+
+    def asked(self, operation: str) -> int:
+        """Return how many requests of an operation reached the pool."""
+        return sum(name == operation for name, _ in self.client.requests)
 
     def _user(self, name: str) -> Any:
         return self.pool.users.find(name)
@@ -446,13 +459,7 @@ class CheckedAccountWorld(World):
         user = self._user(name)
         if user is None:
             return None
-        try:
-            self.pool.perform("GetUser", {"AccessToken": self.tokens[name]})
-            has_access = True
-        except CognitoError:
-            has_access = False
         return (
-            has_access,
             user.password,
             tuple(sorted(user.attributes.items())),
             tuple(user.pending.items()),

@@ -139,7 +139,8 @@ class InProcessClient:
         )
 
     def __getattr__(self, method: str) -> Callable[..., Any]:
-        operation = "".join(word.capitalize() for word in method.split("_"))
+        words = ("MFA" if word == "mfa" else word.capitalize() for word in method.split("_"))
+        operation = "".join(words)
         return lambda **request: self._request(operation, request)
 
     def _request(self, operation: str, request: Mapping[str, Any]) -> Any:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import pyotp
-
 from tests.account_world import FAY, GIL, LONG_AGO, PASSWORDS, CheckedAccountWorld, PlannedWorker
 from tests.doubles import code
 from tests.explorer.explorer import Script
@@ -79,7 +78,7 @@ def revoked(*events: AccountEvent, before: tuple[AccountEvent, ...] = ()) -> Acc
 
     def script(world: CheckedAccountWorld) -> list[PlannedWorker]:
         workers = with_clicks(world)
-        request = {"AccessToken": world.tokens[FAY]}
+        request = {"AccessToken": world.token(FAY)}
         sign_out = world.outside(
             workers[0].flow_id, lambda: world.pool.perform("GlobalSignOut", request)
         )
