@@ -306,7 +306,7 @@ class CheckedAccountWorld(World):
             new_code_cooldown=new_code_cooldown,
             **{"guess_limit": None, **more},
         )
-        self.sign_in = cast(Any, self.account)
+        self.sign_in = cast("Any", self.account)
         self._tokens = {FAY: token_of(self.pool, FAY)}
         self._subs = {self._user(user).sub: user for user in PASSWORDS}
         self._signed_in_at = self.clock.now()
@@ -335,7 +335,7 @@ class CheckedAccountWorld(World):
         """
         shown = self.steps[flow_id].version if version is None else version
         script = self.account.changing(
-            StepRef(flow_id, shown), cast(AccountEvent, event), self.token(user)
+            StepRef(flow_id, shown), cast("AccountEvent", event), self.token(user)
         )
         worker = PlannedWorker(flow_id, event, shown, script)
         self.workers.append(worker)
@@ -380,12 +380,7 @@ class CheckedAccountWorld(World):
         self._under_way[worker.flow_id] = flow.lease_until or self.clock.now() + self.account.lease
         if worker.outcome is not None:
             raise Broken("P1: a second call for one event")
-        token = call.access_token.get_secret_value()
-        if flow.owner and token != self.token(self._subs[flow.owner]):
-            raise Broken("P7: a call with the token of another user")
-        is_old = self.clock.now() - self._signed_in_at > RECENT_WITHIN
-        if is_old and isinstance(worker.event, OF_CREDENTIALS):
-            raise Broken("P8: a credential is changed long after the sign-in")
+        self._is_its_users(worker, call, flow)
         if isinstance(call, ANSWERS):
             answer = _answer(worker.flow_id, flow, call)
             self._answers[answer] += 1
@@ -401,6 +396,14 @@ class CheckedAccountWorld(World):
             promise = "P1" if call.can_send else "P2"
             raise Broken(f"{promise}: two requests, both from step {worker.version}")
         self._before = self.facts()
+
+    def _is_its_users(self, worker: PlannedWorker, call: Any, flow: Flow) -> None:
+        token = call.access_token.get_secret_value()
+        if flow.owner and token != self.token(self._subs[flow.owner]):
+            raise Broken("P7: a call with the token of another user")
+        is_old = self.clock.now() - self._signed_in_at > RECENT_WITHIN
+        if is_old and isinstance(worker.event, OF_CREDENTIALS):
+            raise Broken("P8: a credential is changed long after the sign-in")
 
     def _a_call_returned(self, worker: PlannedWorker, call: Any, outcome: Outcome) -> None:
         if isinstance(outcome, NotSent) and isinstance(call, ANSWERS):

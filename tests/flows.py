@@ -74,8 +74,8 @@ from oncegate.challenges import (
     SubmitAddress,
     UseFactor,
 )
-from oncegate.machine.advance import advance
 from oncegate.machine.account import AccountMachine
+from oncegate.machine.advance import advance
 from oncegate.machine.chart import SignInMachine
 from oncegate.machine.context import TIME_PASSED, GuardInputs, Policy
 from oncegate.machine.engine import CompiledChart
