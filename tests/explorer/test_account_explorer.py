@@ -38,8 +38,20 @@ TWICE = "an address twice"
 LONG = ("three addresses", "two codes and a code again")
 """Searched in a soak only."""
 
+ALIKE = {
+    "two addresses",
+    "a code again too soon",
+    "a wrong code and the right one",
+    "two wrong codes",
+    "an app twice",
+    "a new password twice",
+    "an address, and a sign-out everywhere",
+}
+"""With a fault these take the paths of other scripts, so without a soak they have none."""
+
 SEARCHES: list[tuple[str, str]] = [
-    *((name, "faults") for name in TWO),
+    *((name, "faults") for name in TWO if IS_SOAK or name not in ALIKE),
+    *((name, "nothing") for name in TWO if name in ALIKE and not IS_SOAK),
     *((name, "crashes") for name in TWO if IS_SOAK or name == TWICE or "revoked" in name),
     *((name, "power cuts") for name in TWO if IS_SOAK or name == TWICE),
     *((name, "losses") for name in TWO if IS_SOAK or name == TWICE),
@@ -47,6 +59,7 @@ SEARCHES: list[tuple[str, str]] = [
 BOUNDS: dict[str, dict[str, Any]] = {
     "crashes": EVERYTHING if IS_SOAK else CRASHES,
     "faults": FAULTS,
+    "nothing": NOTHING,
     "power cuts": POWER_CUTS,
     "losses": LOSSES,
 }

@@ -73,14 +73,13 @@ def serve(setup: Setup, orders: Connection) -> None:
     )
     store = store_from_url(setup.store)
     sign_in = SignIn(transport=transport, store=store, budget=None, patience=setup.patience)
-    # Its own client, for the pool's public keys: the other one has no endpoint that it shows.
-    of_account = CognitoTransport(
-        pool_id=setup.pool_id,
-        client_id=setup.client_id,
-        endpoint_url=setup.endpoint,
-        call_timeout=5,
+    account = Account(
+        transport=transport,
+        store=store,
+        budget=None,
+        patience=setup.patience,
+        new_code_cooldown=0,  # so that a code is held back by nothing else
     )
-    account = Account(transport=of_account, store=store, budget=None, patience=setup.patience)
     orders.send({"ready": sign_in.lease})
     while True:
         try:
@@ -110,7 +109,9 @@ def _change(account: Account, order: dict[str, Any]) -> dict[str, Any]:
     if "event" not in order:
         flow_id = order.get("flow_id")
         return _shown(account.get(flow_id) if flow_id else account.start())
-    kinds: dict[str, Any] = {kind.model_fields["type"].default: kind for kind in ACCOUNT_EVENT_TYPES}
+    kinds: dict[str, Any] = {
+        kind.model_fields["type"].default: kind for kind in ACCOUNT_EVENT_TYPES
+    }
     event = kinds[order["event"]["type"]].model_validate(order["event"])
     script = account.changing(
         StepRef(order["flow_id"], order["version"]), event, order["access_token"]
