@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import pyotp
-from tests.account_world import FAY, GIL, LONG_AGO, PASSWORDS, CheckedAccountWorld, PlannedWorker
+from tests.account_world import FAY, GIL, LONG_AGO, PASSWORDS, CheckedAccountWorld
 from tests.doubles import code
 from tests.explorer.explorer import Script
+from tests.world import Worker
 
 from oncegate import RequestNewCode
 from oncegate.account import (
@@ -53,7 +54,7 @@ def clicks(
     """
     planned = [one if isinstance(one, Click) else Click(one, before=before) for one in events]
 
-    def script(world: CheckedAccountWorld) -> list[PlannedWorker]:
+    def script(world: CheckedAccountWorld) -> list[Worker]:
         tabs: dict[int, str] = {}
         for one in planned:
             if one.tab not in tabs:
@@ -76,7 +77,7 @@ def revoked(*events: AccountEvent, before: tuple[AccountEvent, ...] = ()) -> Acc
     """Return a script in which the user's tokens are revoked elsewhere meanwhile."""
     with_clicks = clicks(*events, before=before)
 
-    def script(world: CheckedAccountWorld) -> list[PlannedWorker]:
+    def script(world: CheckedAccountWorld) -> list[Worker]:
         workers = with_clicks(world)
         request = {"AccessToken": world.token(FAY)}
         sign_out = world.outside(

@@ -224,7 +224,7 @@ def test_code_of_a_killed_worker_is_waited_for() -> None:
 def test_answer_of_another_call_leaves_no_flow_in_the_junction(
     click: str, odd: Outcome, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Taken out, the flow would rest where nothing leads on, or the user be told of a change."""
+    """Otherwise the flow would stop for good, or the user would be told of a change that was not made."""
     caplog.set_level(logging.INFO)
     world = AccountWorld(listeners=None)
     token = world.token()

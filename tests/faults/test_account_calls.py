@@ -28,7 +28,7 @@ from oncegate.account import (
 )
 
 ARRIVED = ("lost", "reset", "broken")
-"""Faults after which nobody knows whether the call had its effect: here it had."""
+"""Faults after which the worker does not know whether the call had its effect: here it had."""
 
 NOT_ARRIVED = ("unreachable", "no connection", "throttled", "blocked")
 """Faults of a request that had no effect."""
@@ -83,7 +83,7 @@ def _user(world: AccountWorld) -> Any:
 def _has_access(world: AccountWorld, token: str) -> bool:
     try:
         world.pool.perform("GetUser", {"AccessToken": token})
-    except Exception:  # noqa: BLE001 - whatever the pool says, the token is of no use
+    except Exception:  # noqa: BLE001 - whatever the pool says, the token is invalid
         return False
     return True
 
@@ -249,7 +249,7 @@ def test_fault_after_an_address_changed_sends_no_second_code(
 ) -> None:
     """The pool verifies no address by itself, so the call reads the user and requests the code."""
     world = AccountWorld()
-    verifies = {"AutoVerifiedAttributes": []}
+    verifies: dict[str, list[str]] = {"AutoVerifiedAttributes": []}
     world.pool.configure({**world.pool.configuration, **verifies})
     token = world.token()
     start, event = world.account.start(), SubmitAddress(attribute="email", address="n@example.com")
