@@ -23,6 +23,8 @@ __all__ = ["ScriptedTransport"]
 USERNAME = "ana"
 PASSWORD = "Correct-horse-1"
 EPOCH = "00000000"
+REPEATED = frozenset({"throttled", "unreachable", "no connection"})
+"""Faults of `InProcessClient` after which the transport sends the request once more."""
 
 
 class ManualClock:
@@ -119,8 +121,8 @@ class InProcessClient:
 
     Attributes:
         faults: faults of the next requests, one for each: ``lost`` (the response), ``throttled``,
-            ``unreachable``, ``broken`` (HTTP 500), ``blocked`` (by a firewall in front of Cognito);
-            None for no fault.
+            ``unreachable``, ``no connection`` (in time), ``reset`` (after the request left), ``broken``
+            (HTTP 500), ``blocked`` (by a firewall in front of Cognito); None for no fault.
         requests: requests that reached the pool.
     """
 
@@ -137,14 +139,16 @@ class InProcessClient:
         )
 
     def __getattr__(self, method: str) -> Callable[..., Any]:
-        # As botocore names it (SetUserMFAPreference).
-        operation = "".join(word.capitalize() for word in method.split("_")).replace("Mfa", "MFA")
+        words = ("MFA" if word == "mfa" else word.capitalize() for word in method.split("_"))
+        operation = "".join(words)
         return lambda **request: self._request(operation, request)
 
     def _request(self, operation: str, request: Mapping[str, Any]) -> Any:
         fault = self.faults.popleft() if self.faults else None
         if fault == "unreachable":
             raise aws.EndpointConnectionError(endpoint_url="http://nowhere")
+        if fault == "no connection":
+            raise aws.ConnectTimeoutError(endpoint_url="http://nowhere")
         if fault == "throttled":
             raise _client_error(operation, "TooManyRequestsException", "Rate exceeded", 400)
         if fault == "blocked":
@@ -156,6 +160,8 @@ class InProcessClient:
             raise _client_error(operation, error.code, error.message, error.status) from None
         if fault == "lost":
             raise aws.ReadTimeoutError(endpoint_url="http://nowhere")
+        if fault == "reset":
+            raise aws.ConnectionClosedError(endpoint_url="http://nowhere")
         if fault == "broken":
             raise _client_error(operation, "InternalErrorException", "Something went wrong", 500)
         return response

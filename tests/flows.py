@@ -76,6 +76,7 @@ from oncegate.challenges import (
     SubmitAddress,
     UseFactor,
 )
+from oncegate.machine.account import AccountMachine
 from oncegate.machine.advance import advance
 from oncegate.machine.chart import SignInMachine
 from oncegate.machine.context import TIME_PASSED, GuardInputs, Policy
@@ -360,6 +361,7 @@ ACCOUNT_TRIGGERS: dict[str, Any] = {
     "passkey is asked": PASSKEY_SETUP,
     "factor is offered": OFFER,
     "code of a sign-in is asked": a_text(),
+    "tokens": the_tokens(),
     "confirmed": Confirmed(),
     "not_sent": NotSent(cause="throttled"),
     "unknown": OutcomeUnknown(),
@@ -372,6 +374,12 @@ ACCOUNT_TRIGGERS: dict[str, Any] = {
 def chart_with(**guards: Callable[..., bool]) -> CompiledChart[SignInMachine]:
     """Return the compiled chart with some guards replaced, by name."""
     changed: Any = StateMachineMetaclass("Changed", (SignInMachine,), dict(guards))
+    return CompiledChart(changed)
+
+
+def account_chart_with(**guards: Callable[..., bool]) -> CompiledChart[AccountMachine]:
+    """Return the compiled chart of the account with some guards replaced, by name."""
+    changed: Any = StateMachineMetaclass("Changed", (AccountMachine,), dict(guards))
     return CompiledChart(changed)
 
 

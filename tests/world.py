@@ -18,7 +18,7 @@ from typing import Any, Literal
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.hashes import SHA1
 from cryptography.hazmat.primitives.twofactor.totp import TOTP
-from tests.doubles import DictStore, InProcessClient, ManualClock
+from tests.doubles import REPEATED, DictStore, InProcessClient, ManualClock
 
 from oncegate import (
     Event,
@@ -58,6 +58,7 @@ from oncegate.adapters import (
     Transition,
     parse_event,
 )
+from oncegate.challenges import AnyEvent
 from oncegate.driver.effects import CallTransport, Effect, Notify, Swap
 from oncegate.machine.advance import NotAllowed, advance, allowed_events
 from oncegate.machine.context import TIME_PASSED
@@ -128,7 +129,7 @@ class Worker:
     """
 
     flow_id: str
-    event: Event
+    event: AnyEvent
     version: int
     script: Generator[Effect, Any, Step]
     effect: Effect | None = None
@@ -283,6 +284,9 @@ class World:
         heard: the transitions that listeners received.
     """
 
+    unsaved = Flow()
+    """A flow that nothing was saved for."""
+
     def __init__(
         self,
         store: RecordStore,
@@ -296,14 +300,8 @@ class World:
         ways_in: WaysIn = WAYS_IN,
         **more: Any,
     ) -> None:
-        self.clock = ManualClock()
-        self.store = RecordingStore(store)
         tracking: Any = "opt_in" if with_devices is True else with_devices or "off"
-        seed = _seed(tracking, first_factors)
-        # One key for all worlds: generating it takes longer than the rest, and there are thousands.
-        self.pool = Pool(seed, "http://issuer", PoolClock(self.clock), signing_key=_KEY)
-        self.vault = RecordingVault()
-        self.client = InProcessClient(self.pool)
+        self._begin(store, _seed(tracking, first_factors), new_code_cooldown)
         client: Any = self.client
         self.transport = TransportWithTokenEndpoint(
             pool_id=DEMO_SEED.pool.id,
@@ -314,7 +312,6 @@ class World:
             managed_login=MANAGED_LOGIN if with_providers else None,
         )
         self.transport.client, self.transport.taken = self.client, set()
-        self.heard: list[Transition] = []
         self.sign_in = SignIn(
             transport=self.transport,
             store=self.store,
@@ -325,13 +322,23 @@ class World:
             new_code_cooldown=new_code_cooldown,
             **{"guess_limit": None, **more},
         )
-        self._cooldown = new_code_cooldown
+
+    def _begin(self, store: RecordStore, seed: Seed, cooldown: float) -> None:
+        """Make all but the driver and its transport."""
+        self.clock = ManualClock()
+        self.store = RecordingStore(store)
+        # One key for all worlds: generating it takes longer than the rest, and there are thousands.
+        self.pool = Pool(seed, "http://issuer", PoolClock(self.clock), signing_key=_KEY)
+        self.vault = RecordingVault()
+        self.client = InProcessClient(self.pool)
+        self.heard: list[Transition] = []
+        self._cooldown = cooldown
         self.workers: list[Worker] = []
         self.steps: dict[str, Step] = {}
         self.calls: list[Call] = []
         self.results: list[TokensIssued] = []
         self._left: Counter[tuple[str, int]] = Counter()
-        self._answers: Counter[tuple[str, str]] = Counter()
+        self._answers: Counter[tuple[str, ...]] = Counter()
         self._under_way: dict[str, float] = {}
         self._sent_at: dict[str, float] = {}
         self._issued_to: set[str] = set()
@@ -420,7 +427,7 @@ class World:
 
         Args:
             worker: the worker.
-            fault: fault of the call, if there is one (`tests.doubles.InProcessClient`).
+            fault: fault of the call, if there is one (`faults_of_call`).
         """
         assert worker.effect is not None
         result = self.sign_in.perform(worker.effect)
@@ -439,8 +446,7 @@ class World:
         if isinstance(worker.effect, CallTransport):
             self._a_call_leaves(worker, worker.effect.call)
             before = len(self.pool.inbox.messages())
-            twice = fault in {"throttled", "unreachable"}  # the transport retries these once
-            self.client.faults.extend([fault] * (2 if twice else 1))
+            self.client.faults.extend(faults_of_call(fault))
             worker.outcome = self.sign_in.perform(worker.effect)
             self.client.faults.clear()
             worker.codes += len(self.pool.inbox.messages()) - before
@@ -450,12 +456,7 @@ class World:
                 self._sent_at[worker.flow_id] = self.clock.now()
             if worker.codes > 1:
                 raise Broken("P1: two codes for one event")
-            if isinstance(worker.outcome, NotSent) and isinstance(worker.effect.call, ANSWERS):
-                # The answer did not arrive, so it may be sent again.
-                self._answers.subtract([_answer(worker.effect.call)])
-            if isinstance(worker.outcome, TokensIssued):
-                self._issued_to.add(worker.flow_id)
-                self.results.append(worker.outcome)
+            self._a_call_returned(worker, worker.effect.call, worker.outcome)
             self._resume(worker, worker.outcome)
 
     def run(self, worker: Worker, fault: str | None = None) -> Step:
@@ -531,6 +532,14 @@ class World:
             promise = "P2" if isinstance(call, ANSWERS) else "P1"
             raise Broken(f"{promise}: two requests, both from step {worker.version}")
 
+    def _a_call_returned(self, worker: Worker, call: Call, outcome: Outcome) -> None:
+        if isinstance(outcome, NotSent) and isinstance(call, ANSWERS):
+            # The answer did not arrive, so it may be sent again.
+            self._answers.subtract([_answer(call)])
+        if isinstance(outcome, TokensIssued):
+            self._issued_to.add(worker.flow_id)
+            self.results.append(outcome)
+
     def _hear(self, transition: Transition, worker: Worker) -> None:
         self.heard.append(transition)
         is_its_event = transition.cause == worker.event.type and not transition.suppressed
@@ -552,7 +561,11 @@ class World:
         """Return a flow as it is stored."""
         parsed = _parsed(flow_id)
         row = self.store.load(parsed.key)
-        return parsed.unseal(row.sealed, row.version) if row else Flow()
+        return parsed.unseal(row.sealed, row.version) if row else self.unsaved
+
+    def facts(self) -> object:
+        """Return what of the pool decides what can happen next, beside what was sent."""
+        return None
 
     def check(self, *, secrets: bool = True) -> None:
         """Check P1, P4 and P5 on the present state.
@@ -622,6 +635,20 @@ def _may_go_on(outcome: Outcome, call: Call) -> None:
 
 
 NO_EFFECT = {RejectionReason.DEVICE_FORGOTTEN}
+
+
+def faults_of_call(fault: str | None) -> list[str | None]:
+    """Return the faults of a call's requests (`tests.doubles.InProcessClient`).
+
+    Args:
+        fault: fault of its first request; after ``second``, of the next one; None for none.
+    """
+    if fault is None:
+        return [None]
+    name = fault.removeprefix("second ")
+    # The transport repeats a request that had no effect, once.
+    faults: list[str | None] = [name] * (2 if name in REPEATED else 1)
+    return faults if name == fault else [None, *faults]
 
 
 def _is_not_stuck(flow: Flow) -> None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from tests.world import Broken, ForgetfulStore, LosingStore, Worker, World
 
@@ -26,6 +26,8 @@ from oncegate.driver.effects import (
     StoreDevice,
     Swap,
 )
+from oncegate.record import Flow
+from oncegate.states import FINAL
 from oncegate_stores import MemoryStore
 
 LEASE = 200.0
@@ -60,7 +62,8 @@ class Happening(NamedTuple):
 
 
 Schedule = tuple[Happening, ...]
-Script = Callable[[World], list[Worker]]
+W = TypeVar("W", bound=World)
+Script = Callable[[W], list[Worker]]
 """Prepares a flow, and returns workers that have performed no effect yet."""
 
 
@@ -94,12 +97,13 @@ class Explorer:
         kinds: kinds of faults (`tests.doubles.InProcessClient`).
         most: maximum number of schedules.
         new_store: makes the store of each world.
-        world: further arguments of `World`.
+        new_world: makes each world, from its store and the arguments of a driver.
+        world: further arguments of each world.
     """
 
     def __init__(
         self,
-        script: Script,
+        script: Script[Any],
         *,
         crashes: int = 1,
         faults: int = 1,
@@ -109,6 +113,7 @@ class Explorer:
         kinds: tuple[str, ...] = FAULTS,
         most: int = 200_000,
         new_store: Callable[[], RecordStore] = MemoryStore,
+        new_world: Callable[..., World] = World,
         **world: Any,
     ) -> None:
         self._script = script
@@ -122,6 +127,7 @@ class Explorer:
         self._kinds = kinds
         self._most = most
         self._new_store = new_store
+        self._new_world = new_world
         self._world = world
 
     def explore(self) -> Covered:
@@ -157,7 +163,8 @@ class Explorer:
     # ── one schedule ──
 
     def _play(self, schedule: Schedule) -> tuple[World, list[Worker]]:
-        world = World(self._new_store(), **{"budget": None, "patience": 0.0, **self._world})
+        settings = {"budget": None, "patience": 0.0, **self._world}
+        world = self._new_world(self._new_store(), **settings)
         try:
             workers = self._script(world)
             if isinstance(world.store.store, ForgetfulStore):
@@ -220,21 +227,12 @@ class Explorer:
 
     def _state(self, world: World, workers: list[Worker]) -> object:
         """Return what determines the rest of a schedule. IDs, sessions and codes differ in each world."""
-        flow = world.flow([*world.steps][-1])
         return (
-            flow.state,
-            flow.version,
-            flow.challenge_id,
-            flow.attempts_left,
-            len(flow.attempted_digests),
-            flow.new_codes_left,
-            flow.message,
-            flow.device_key is not None,
-            flow.lease_until is not None and world.clock.now() >= flow.lease_until,
-            flow.challenge_ends is not None and world.clock.now() >= flow.challenge_ends,
+            tuple(_state_of_flow(world.flow(flow_id), world) for flow_id in world.steps),
             len(world.pool.inbox.messages()),
             len(world.calls),
             world.store.epoch("") if self._bounds["loss"] else None,
+            world.facts(),
             tuple(_state_of(worker, world) for worker in workers),
         )
 
@@ -246,7 +244,7 @@ class Explorer:
                 step = world.sign_in.get(flow_id)
             except Broken as broken:
                 raise Violation(str(broken), schedule) from None
-            is_final = step.state in {"authenticated", "failed"}
+            is_final = step.state in FINAL
             if not (is_final or step.events):
                 raise Violation(f"P4: {step.state} is a dead end", schedule)
 
@@ -266,6 +264,21 @@ def _skip(world: World, worker: Worker) -> None:
     """Perform the effects that no other worker can observe; interleaving them makes no difference."""
     while isinstance(worker.effect, (GetEpoch, FindDevice, StoreDevice)):
         world.do_one_thing(worker)
+
+
+def _state_of_flow(flow: Flow, world: World) -> object:
+    return (
+        flow.state,
+        flow.version,
+        flow.challenge_id,
+        flow.attempts_left,
+        len(flow.attempted_digests),
+        flow.new_codes_left,
+        flow.message,
+        flow.device_key is not None,
+        flow.lease_until is not None and world.clock.now() >= flow.lease_until,
+        flow.challenge_ends is not None and world.clock.now() >= flow.challenge_ends,
+    )
 
 
 def _state_of(worker: Worker, world: World) -> object:

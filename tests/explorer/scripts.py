@@ -26,7 +26,7 @@ from oncegate import (
 from oncegate.budget import GuessLimit
 
 
-def clicks(*events: Event, before: tuple[Event, ...] = (), later: int = 0) -> Script:
+def clicks(*events: Event, before: tuple[Event, ...] = (), later: int = 0) -> Script[World]:
     """Return a script that sends each event to another worker, from the step after `before`.
 
     Args:
@@ -48,7 +48,7 @@ def clicks(*events: Event, before: tuple[Event, ...] = (), later: int = 0) -> Sc
     return script
 
 
-def continues(who: str, steps: int, *last: Event) -> Script:
+def continues(who: str, steps: int, *last: Event) -> Script[World]:
     """Return a script in which a well-meaning user has passed some steps, and a worker takes the next.
 
     Args:
@@ -102,7 +102,7 @@ FORGOT = ForgotPassword(username="ana")
 JOIN = SignUp(username="new", password="Better-horse-9", attributes={"email": "new@example.com"})
 BY_CHOICE: dict[str, object] = {"auth_flow": "USER_AUTH"}
 
-TWO: dict[str, tuple[Script, dict[str, object]]] = {
+TWO: dict[str, tuple[Script[World], dict[str, object]]] = {
     "the password twice": (clicks(ANA, ANA), {}),
     "the password twice, once after a reload": (clicks(ANA, ANA, later=2), {}),
     "the factor twice": (clicks(SMS, SMS, before=(DORA,)), {}),
@@ -139,7 +139,7 @@ TWO: dict[str, tuple[Script, dict[str, object]]] = {
     ),
 }
 
-THREE: dict[str, tuple[Script, dict[str, object]]] = {
+THREE: dict[str, tuple[Script[World], dict[str, object]]] = {
     "the password three times": (clicks(ANA, ANA, ANA), {}),
     "two codes and a cancel": (clicks(WRONG, RIGHT, Cancel(), before=(ANA,)), {}),
 }
@@ -153,7 +153,7 @@ PROVIDERS: dict[str, object] = {"with_providers": True}
 NO_WAYS_IN: dict[str, object] = {"ways_in": WaysIn(password_reset=False)}
 DEVICES: dict[str, object] = {"with_devices": True}
 
-CHOOSING: dict[str, tuple[Script, dict[str, object]]] = {
+CHOOSING: dict[str, tuple[Script[World], dict[str, object]]] = {
     "recovery_is_required": (clicks(WRONG, before=(ANA,)), {}),
     "recovery_is_imitated": (continues("dora", 1, SMS), BLOCKED),
     "sign_in_was_rejected": (clicks(ConfirmAccount()), {}),

@@ -9,6 +9,12 @@ from typing import Any
 import pytest
 from tests.doubles import UnconditionalStore
 from tests.explorer.explorer import Explorer, Violation
+from tests.explorer.faulty_stores import (
+    NeverDurableStore,
+    StoreThatNoticesNoLoss,
+    StoreThatSavesUnderAnyEpoch,
+    StoreWithoutWriteAhead,
+)
 from tests.explorer.scripts import CHOOSING, THREE, TWO
 from tests.flows import GUARDS, chart_with, constant
 from tests.world import Broken, ForgetfulStore, LosingStore
@@ -16,7 +22,7 @@ from tests.world import Broken, ForgetfulStore, LosingStore
 import oncegate.driver.script as script_module
 import oncegate.machine.advance as advance_module
 import oncegate.machine.guards as guards_module
-from oncegate.adapters import RecordStore, StoredRecord
+from oncegate.adapters import RecordStore
 from oncegate.machine.advance import NotAllowed, advance
 from oncegate.record import Flow
 
@@ -184,36 +190,6 @@ def test_removed_safeguard_breaks_a_promise(name: str, monkeypatch: pytest.Monke
         # The default lease depends on the margin, so the world gets the usual one.
         world = {**world, "lease": 60.0}
     _assert_violation(name, Explorer(script, **world))  # type: ignore[arg-type]
-
-
-class StoreWithoutWriteAhead(UnconditionalStore):
-    """A store that loses the first save of each flow. The call leaves, as in most clients, unsaved."""
-
-    def swap(self, key: str, expected: int, row: StoredRecord) -> bool:
-        return expected == 0 or super().swap(key, expected, row)
-
-
-class NeverDurableStore(ForgetfulStore):
-    """A store that treats no write as durable."""
-
-    def swap(self, key: str, expected: int, row: StoredRecord) -> bool:
-        return super().swap(key, expected, row._replace(durable=False))
-
-
-class StoreThatNoticesNoLoss(LosingStore):
-    """A store that keeps its epoch when it loses writes."""
-
-    def lose(self, writes: int) -> None:
-        epoch = self.now_epoch
-        super().lose(writes)
-        self.now_epoch = epoch
-
-
-class StoreThatSavesUnderAnyEpoch(LosingStore):
-    """A store that knows its epoch, and does not compare it when it saves."""
-
-    def swap(self, key: str, expected: int, row: StoredRecord) -> bool:
-        return super().swap(key, expected, row._replace(epoch=None))
 
 
 FAULTY_STORES: dict[str, tuple[Callable[[], RecordStore], str, dict[str, Any]]] = {

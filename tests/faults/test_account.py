@@ -5,13 +5,15 @@ A code that verifies an address is sent once per wish.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 
 import pytest
 from tests.account_world import FAY, AccountWorld, Worker
+from tests.doubles import a_text, the_tokens
 from tests.world import LosingStore
 
-from oncegate import Step
+from oncegate import CodeBudget, Step
 from oncegate.account import (
     AccountEvent,
     AddAuthenticator,
@@ -20,6 +22,7 @@ from oncegate.account import (
     SubmitAddress,
     SubmitCode,
 )
+from oncegate.adapters import Outcome
 from oncegate.driver.effects import CallTransport, Sleep
 
 NEW = SubmitAddress(attribute="email", address="new@example.com")
@@ -208,4 +211,49 @@ def test_code_of_a_killed_worker_is_waited_for() -> None:
     done = world.account.send(step, SubmitCode(code=world.sent()[0]), token)
     assert done.state == "managing"
     assert world.attributes(FAY)["email"] == "new@example.com"
+    assert len(world.sent()) == 1
+
+
+# ── answers that no such call can have ──
+
+
+@pytest.mark.parametrize(
+    "odd", [a_text(), a_text(delivery=None), the_tokens()], ids=["code", "unsent", "tokens"]
+)
+@pytest.mark.parametrize("click", CLICKS)
+def test_answer_of_another_call_leaves_no_flow_in_the_junction(
+    click: str, odd: Outcome, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Otherwise the flow would stop for good, or the user would be told of a change that was not made."""
+    caplog.set_level(logging.INFO)
+    world = AccountWorld(listeners=None)
+    token = world.token()
+    step, event, codes = _before(world, click, token)
+    world.transport.odd = odd
+    after = world.account.send(step, event, token)
+    is_answer = click == "submit_code"
+    assert after.state == ("managing" if is_answer else "confirming_address")
+    assert after.message is not None
+    told = "change_outcome_unknown" if is_answer else "address_outcome_unknown"
+    assert after.message.code == told
+    assert after.events
+    came = "no state waits for the challenge SMS_MFA" if "SMS" in repr(odd) else "tokens_issued"
+    assert came in caplog.text
+    assert len(world.sent()) == codes
+    assert world.account.get(after.flow_id).version == after.version
+    if not is_answer:
+        done = world.account.send(after, SubmitCode(code=world.sent()[-1]), token)
+        assert done.message
+        assert done.message.code == "address_verified"
+
+
+def test_code_that_an_odd_answer_hides_counts_against_the_budget() -> None:
+    world = AccountWorld(budget=CodeBudget(per_user=1))
+    token = world.token()
+    world.transport.odd = a_text(delivery=None)
+    world.account.send(world.account.start(), NEW, token)
+    assert len(world.sent()) == 1
+    again = world.account.send(world.account.start(), NEW, token)
+    assert again.reason
+    assert again.reason.code == "too_many_codes"
     assert len(world.sent()) == 1

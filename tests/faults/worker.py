@@ -7,6 +7,8 @@ about ten times faster than starting an interpreter for each.
 from __future__ import annotations
 
 import multiprocessing
+import os
+import signal
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerProcess
 from typing import Any, NamedTuple
@@ -15,8 +17,10 @@ import botocore
 import botocore.session
 from botocore.config import Config
 
-from oncegate import OncegateError, SignIn, SignUpForm, StepRef, WaysIn
+from oncegate import OncegateError, SignIn, SignUpForm, Step, StepRef, WaysIn
+from oncegate.account import Account
 from oncegate.adapters import parse_event
+from oncegate.challenges import ACCOUNT_EVENT_TYPES
 from oncegate_cognito import CognitoTransport
 from oncegate_sandbox import Sandbox
 from oncegate_stores import store_from_url
@@ -69,10 +73,19 @@ def serve(setup: Setup, orders: Connection) -> None:
     )
     store = store_from_url(setup.store)
     sign_in = SignIn(transport=transport, store=store, budget=None, patience=setup.patience)
+    account = Account(
+        transport=transport,
+        store=store,
+        budget=None,
+        patience=setup.patience,
+        new_code_cooldown=0,  # so that a code is held back by nothing else
+    )
     orders.send({"ready": sign_in.lease})
     while True:
         try:
-            orders.send(_carry_out(sign_in, orders.recv()))
+            order = orders.recv()
+            is_change = "access_token" in order
+            orders.send(_change(account, order) if is_change else _carry_out(sign_in, order))
         except (EOFError, BrokenPipeError):
             return
 
@@ -89,6 +102,34 @@ def _carry_out(sign_in: SignIn, order: dict[str, Any]) -> dict[str, Any]:
     except OncegateError as error:
         return {"error": type(error).__name__}
     return {**step.model_dump(mode="json"), "signed_in": step.tokens is not None}
+
+
+def _change(account: Account, order: dict[str, Any]) -> dict[str, Any]:
+    """Carry out an order for an account; one with ``kill_at`` kills this process before that effect."""
+    if "event" not in order:
+        flow_id = order.get("flow_id")
+        return _shown(account.get(flow_id) if flow_id else account.start())
+    kinds: dict[str, Any] = {
+        kind.model_fields["type"].default: kind for kind in ACCOUNT_EVENT_TYPES
+    }
+    event = kinds[order["event"]["type"]].model_validate(order["event"])
+    script = account.changing(
+        StepRef(order["flow_id"], order["version"]), event, order["access_token"]
+    )
+    result, done = None, 0
+    while True:
+        try:
+            effect = script.send(result)
+        except StopIteration as end:
+            return {**_shown(end.value), "effects": done}
+        if done == order.get("kill_at"):
+            os.kill(os.getpid(), signal.SIGKILL)
+        result, done = account.perform(effect), done + 1
+
+
+def _shown(step: Step) -> dict[str, Any]:
+    secret = step.totp.secret if step.totp else None
+    return {**step.model_dump(mode="json"), "secret": secret}
 
 
 class Process:

@@ -141,6 +141,13 @@ def states_without_a_way_on() -> list[AccountState]:
     ]
 
 
+def junctions_that_can_be_rested_in() -> list[AccountState]:
+    """A junction is never stored, so its last transition has no condition."""
+    junction = next(one for one in AccountMachine.states if one.value is AccountState.SETTLING)
+    ways_out = [t for t in junction.transitions if not events(t)]
+    return [] if ways_out and not guards(ways_out[-1]) else [AccountState.SETTLING]
+
+
 RULES: list[Callable[[], list[Any]]] = [
     events_of_any_user,
     events_of_any_step,
@@ -150,6 +157,7 @@ RULES: list[Callable[[], list[Any]]] = [
     outcomes_that_start_a_call,
     outcomes_not_handled,
     states_without_a_way_on,
+    junctions_that_can_be_rested_in,
 ]
 
 
@@ -191,6 +199,16 @@ def test_state_that_ignores_an_outcome_is_noticed() -> None:
         assert outcomes_not_handled() == [(AccountState.CHANGING, "unknown")]
     finally:
         state.transitions.transitions[:] = before
+
+
+def test_junction_whose_last_transition_has_a_condition_is_noticed() -> None:
+    junction = next(one for one in AccountMachine.states if one.value is AccountState.SETTLING)
+    before = [*junction.transitions]
+    junction.transitions.transitions[:] = before[:-1]
+    try:
+        assert junctions_that_can_be_rested_in() == [AccountState.SETTLING]
+    finally:
+        junction.transitions.transitions[:] = before
 
 
 def test_every_event_is_of_one_kind() -> None:

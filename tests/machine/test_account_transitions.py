@@ -174,6 +174,9 @@ offering_factor          | cancel              | another user        | ! not_thi
 offering_factor          | cancel              | of nobody           | ! not_this_user
 finding factors          | factor is offered   |                     | offering_factor: None
 finding factors          | confirmed           |                     | managing: None
+finding factors          | code of a sign-in is asked |                     | managing: None
+finding factors          | app is asked        |                     | managing: None
+requesting an app        | factor is offered   |                     | managing: change_outcome_unknown
 finding factors          | signed_out          |                     | closed: signed_out_elsewhere
 finding factors          | refused             |                     | managing: None
 finding factors          | misconfigured       |                     | managing: None
@@ -223,7 +226,24 @@ changing                 | confirmed           | by remove_passkey   | managing:
 changing                 | confirmed           | by forget_device    | managing: device_was_forgotten
 changing                 | confirmed           | by sign_out_everywhere | closed: signed_out_everywhere
 changing                 | confirmed           | by delete_account   | closed: account_deleted
-changing                 | code of a sign-in is asked | by use_factor       | settling
+
+# ── outcomes: accepted, with an answer that the call cannot have ──
+changing                 | code of a sign-in is asked | by use_factor  | managing: change_outcome_unknown
+changing                 | tokens              | by use_factor       | managing: change_outcome_unknown
+changing                 | app is asked        | by use_factor       | managing: change_outcome_unknown
+requesting an app        | code of a sign-in is asked |              | managing: change_outcome_unknown
+requesting an app        | address code is asked |                   | managing: change_outcome_unknown
+requesting an app        | confirmed           |                     | managing: change_outcome_unknown
+requesting a passkey     | code of a sign-in is asked |              | managing: change_outcome_unknown
+requesting a passkey     | confirmed           |                     | managing: change_outcome_unknown
+requesting an address    | code of a sign-in is asked |              | confirming_address: address_outcome_unknown
+requesting an address    | app is asked        |                     | confirming_address: address_outcome_unknown
+requesting another code  | code of a sign-in is asked |              | confirming_address: address_outcome_unknown
+requesting another code  | tokens              |                     | confirming_address: address_outcome_unknown
+checking an app          | code of a sign-in is asked |              | managing: change_outcome_unknown
+checking an app          | app is asked        |                     | managing: change_outcome_unknown
+checking an address      | code of a sign-in is asked |              | managing: change_outcome_unknown
+checking a passkey       | tokens              |                     | managing: change_outcome_unknown
 
 # ── outcomes: rejected ──
 requesting an app        | signed_out          |                     | closed: signed_out_elsewhere

@@ -52,6 +52,44 @@ class Authenticator:
             "signCount": 1,
         }
 
+    def register(self, options: str, *, origin: str = "http://localhost:8000") -> dict[str, Any]:
+        """Return the RegistrationResponseJSON for a PublicKeyCredentialCreationOptionsJSON.
+
+        Without an attestation statement (WebAuthn, 6.5.1).
+        """
+        point = self._key.public_key().public_numbers()
+        # A COSE EC2 key for ES256: RFC 9052, RFC 9053.
+        cose = {
+            1: 2,
+            3: -7,
+            -1: 1,
+            -2: point.x.to_bytes(32, "big"),
+            -3: point.y.to_bytes(32, "big"),
+        }
+        flags = b"\x45"  # the user was present and verified; attested credential data is included
+        data = sha256(self._rp.encode()).digest() + flags + bytes(4)
+        data += bytes(16) + len(self._id).to_bytes(2, "big") + self._id + cbor2.dumps(cose)
+        client_data = json.dumps(
+            {
+                "type": "webauthn.create",
+                "challenge": json.loads(options)["challenge"],
+                "origin": origin,
+            }
+        )
+        attestation = cbor2.dumps({"fmt": "none", "attStmt": {}, "authData": data})
+        credential_id = bytes_to_base64url(self._id)
+        return {
+            "id": credential_id,
+            "rawId": credential_id,
+            "type": "public-key",
+            "clientExtensionResults": {},
+            "response": {
+                "clientDataJSON": bytes_to_base64url(client_data.encode()),
+                "attestationObject": bytes_to_base64url(attestation),
+                "transports": ["internal"],
+            },
+        }
+
     def answer(
         self,
         options: str,

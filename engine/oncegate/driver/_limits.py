@@ -77,6 +77,7 @@ from oncegate.machine.guards import answer_was_wrong, is_imitated
 from oncegate.outcomes import (
     ChallengeIssued,
     Confirmed,
+    NotSent,
     Outcome,
     OutcomeUnknown,
     Rejected,
@@ -540,9 +541,8 @@ class Limits:
         reason = outcome.reason if isinstance(outcome, Rejected) else None
         if is_imitated(flow.challenge, reason, reveals_existing_users=self._reveals):
             challenge, is_sent = flow.challenge, True  # counts like a code that was sent
-        may_be_sent = isinstance(outcome, OutcomeUnknown) and outcome.can_have_sent
         now = self._clock.now()
-        if not (is_sent or may_be_sent):
+        if not (is_sent or _may_be_sent(flow, outcome)):
             for account, at in reserved.accounts:
                 yield Adjustment(account.key, partial(account.refunded, charged_at=at, now=now))
             return
@@ -814,6 +814,14 @@ def _is_guess(call: Call) -> bool:
             *(ConfirmAuthenticator, ConfirmAddress),
         ),
     )
+
+
+def _may_be_sent(flow: Flow, outcome: Outcome) -> bool:
+    """Whether a call that can send may have sent a code, though its outcome does not say so."""
+    if isinstance(flow.challenge, AddressVerification):
+        # An answer of another call does not say that no code was sent.
+        return not isinstance(outcome, (Confirmed, Rejected, NotSent))
+    return isinstance(outcome, OutcomeUnknown) and outcome.can_have_sent
 
 
 def _is_wrong(flow: Flow, outcome: Outcome) -> bool:

@@ -34,6 +34,7 @@ from oncegate.challenges import (
     FactorChoice,
     InMemory,
     SignedIn,
+    UnknownChallenge,
     call_for,
 )
 from oncegate.context import RequestContext, StepRef
@@ -716,7 +717,7 @@ class Driver:
                     version=after.version,
                     at=after.saved_at,
                     message=after.message,
-                    detail=getattr(outcome, "detail", detail),
+                    detail=_detail_of(outcome, after) or detail,
                     delivered=_delivered(outcome),
                     context=context,
                     user=_user_of(after, before),
@@ -868,6 +869,17 @@ def _is_choice(outcome: Outcome) -> TypeGuard[ChallengeIssued]:
 
 def _is_version(version: object) -> bool:
     return type(version) is int and version >= 0
+
+
+def _detail_of(outcome: Outcome | None, after: Flow) -> str:
+    """What an outcome says for the log: its own words, or the challenge that no state waits for."""
+    if not isinstance(outcome, ChallengeIssued):
+        return getattr(outcome, "detail", "")
+    came = outcome.challenge
+    if after.challenge is not None and after.challenge.kind == came.kind:
+        return ""
+    name = came.name if isinstance(came, UnknownChallenge) else came.kind
+    return f"no state waits for the challenge {name}"
 
 
 def _delivered(outcome: Outcome | None) -> str:

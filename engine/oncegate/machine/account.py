@@ -116,8 +116,18 @@ class AccountMachine(AccountGuards, AccountEffects, StateChart[TransitionContext
     # ── outcomes ──
 
     accepted = Event(
-        settling.from_(requesting_setup, checking_setup, changing, on="record_change")
-        | settling.from_(finding_factors, on="offer_factors")
+        settling.from_(
+            requesting_setup,
+            checking_setup,
+            changing,
+            cond="answer_fits_the_call",
+            on="record_change",
+        )
+        | finding_factors.to(settling, cond="answer_fits_the_call", on="offer_factors")
+        # The call arrived, and the answer does not say what it did.
+        | requesting_setup.to(settling, cond="address_code_was_requested", on="expect_address_code")
+        | managing.from_(requesting_setup, checking_setup, changing, on="give_up_unknown")
+        | finding_factors.to(managing, on="withdraw_offer")
     )
     rejected = Event(
         closed.from_(
@@ -176,4 +186,4 @@ class AccountMachine(AccountGuards, AccountEffects, StateChart[TransitionContext
     settling.to(registering_passkey, cond="challenge_waits_there")
     settling.to(offering_factor, cond="challenge_waits_there")
     settling.to(closed, cond="account_is_closed")
-    settling.to(managing, cond="nothing_is_asked")
+    settling.to(managing)

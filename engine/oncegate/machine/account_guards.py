@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from oncegate.challenges import AddressVerification, FactorOffer
 from oncegate.machine.guards import Guards
-from oncegate.outcomes import Confirmed, RejectionReason
+from oncegate.outcomes import ChallengeIssued, Confirmed, RejectionReason
+from oncegate.states import AccountState
 
 ENDS_ACCESS = frozenset({"sign_out_everywhere", "delete_account"})
 """The events after which the user's access token is of no more use."""
@@ -39,6 +40,26 @@ class AccountGuards(Guards):
         return isinstance(challenge, FactorOffer) and "passkey" in challenge.factors
 
     # ── on outcomes ──
+
+    def answer_fits_the_call(self) -> bool:
+        """Cognito made the change, or the answer is what this call asks for.
+
+        Only a change of an address can be done at once and can need a code for that address. Any other
+        answer, such as a challenge of a sign-in, comes from a transport that is at fault.
+        """
+        is_request = self.model.state is AccountState.REQUESTING_SETUP
+        is_of_address = self.address_code_was_requested()
+        trigger = self.model.trigger
+        if isinstance(trigger, ChallengeIssued):
+            challenge = trigger.challenge
+            if isinstance(challenge, FactorOffer):
+                return self.model.state is AccountState.FINDING_FACTORS
+            return (
+                is_request
+                and isinstance(challenge.waits_in, AccountState)
+                and isinstance(challenge, AddressVerification) is is_of_address
+            )
+        return isinstance(trigger, Confirmed) and (is_of_address or not is_request)
 
     def access_has_ended(self) -> bool:
         """The access token was revoked, or the user was deleted, meanwhile."""
