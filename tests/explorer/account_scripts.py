@@ -106,8 +106,8 @@ RIGHT, WRONG, WRONG_TOO = code("000000"), code("111111"), code("222222")
 PASSWORD = ChangePassword(password=PASSWORDS[FAY], new_password="Better-horse-6")
 OUT, DELETE = SignOutEverywhere(), DeleteAccount()
 AT_ONCE: dict[str, Any] = {"new_code_cooldown": 0}
-SECOND = {"kinds": ("lost", "second lost", "second throttled")}
-"""Faults of a call of two requests."""
+SECOND = {"kinds": ("second lost", "second throttled")}
+"""Faults of the second request of a call that makes two."""
 
 TWO: dict[str, tuple[AccountScript, dict[str, Any]]] = {
     "an address twice": (clicks(NEW, NEW), {}),
