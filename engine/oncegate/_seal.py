@@ -114,7 +114,8 @@ class _ApplicationKey:
         what = b"oncegate sealing key 1" if label is None else f"oncegate key 2 {label}".encode()
         derived = _derive(_KEY_ID + 64, secret, what)
         self.is_bound = label is not None
-        self.id, self._sealing, self._naming = derived[:4], derived[4:36], derived[36:]
+        self.id, self._sealing = derived[:4], derived[4:36]
+        self._naming = hmac.new(derived[36:], digestmod="sha256")
 
     def seal(self, plain: bytes, place: bytes) -> bytes:
         if not self.is_bound:
@@ -130,7 +131,9 @@ class _ApplicationKey:
 
     def name(self, what: bytes) -> bytes:
         """Return the HMAC of something, 32 bytes."""
-        return hmac.digest(self._naming, what, "sha256")
+        named = self._naming.copy()  # the key is prepared in it
+        named.update(what)
+        return named.digest()
 
     def _cipher_of(self, salt: bytes) -> _Cipher:
         return _Cipher(_derive(32, self._sealing, b"oncegate message", salt))
@@ -330,15 +333,16 @@ class FlowId:
         """
         is_keyed = keys is not None and keys.issues_ids
         issued_at = int(now).to_bytes(_TIME, "big")
+        derived = None
         if epoch_of is None:
             raw = issued_at + secrets.token_bytes(_RANDOM if is_keyed else _RANDOM_UNKEYED)
         else:
             rest = secrets.token_bytes(_RANDOM if is_keyed else _RANDOM_UNKEYED_WITH_EPOCH)
-            key = _derive_with_epoch(issued_at, rest)[:16].hex()
-            raw = issued_at + bytes.fromhex(epoch_of(key)) + rest
+            derived = _derive_with_epoch(issued_at, rest)
+            raw = issued_at + bytes.fromhex(epoch_of(_key_in(derived))) + rest
         if keys is not None and is_keyed:
             raw += keys.issue(raw)
-        return cls.parse(base64.urlsafe_b64encode(raw).decode().rstrip("="))
+        return cls._of(base64.urlsafe_b64encode(raw).decode().rstrip("="), raw, derived)
 
     @classmethod
     def parse(cls, given: str | FlowId, keys: SealingKeys | None = None) -> FlowId:
@@ -356,23 +360,33 @@ class FlowId:
         if not isinstance(text, str) or not _FORM.fullmatch(text):
             raise InvalidInput("not a flow ID: start a new flow and use the ID of its step")
         raw = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
-        has_epoch, has_mac = _HAS_EPOCH_HAS_MAC[len(raw)]
+        _, has_mac = _HAS_EPOCH_HAS_MAC[len(raw)]
         issued, mac = (raw[:-_MAC], raw[-_MAC:]) if has_mac else (raw, b"")
         if keys is not None and not _is_accepted(issued, mac, keys):
             raise InvalidInput("not a flow ID of this application: start a new flow")
-        if isinstance(given, FlowId):
-            return given
-        if has_epoch:
-            epoch = issued[_TIME : _TIME + _EPOCH].hex()
+        return given if isinstance(given, FlowId) else cls._of(text, raw)
+
+    @classmethod
+    def _of(cls, text: str, raw: bytes, derived: bytes | None = None) -> FlowId:
+        """Return the ID of a text.
+
+        Args:
+            text: the ID itself.
+            raw: its bytes.
+            derived: what `_derive_with_epoch` has returned for it, if that is known.
+        """
+        has_epoch, has_mac = _HAS_EPOCH_HAS_MAC[len(raw)]
+        issued = raw[:-_MAC] if has_mac else raw
+        epoch = issued[_TIME : _TIME + _EPOCH].hex() if has_epoch else None
+        if derived is None and has_epoch:
             derived = _derive_with_epoch(issued[:_TIME], issued[_TIME + _EPOCH :])
-        else:
-            epoch = None
+        elif derived is None:
             derived = _derive(80, raw, b"oncegate flow id 1")
         return cls(
             text=text,
             issued_at=float(int.from_bytes(raw[:_TIME], "big")),
             epoch=epoch,
-            key=derived[:16].hex(),
+            key=_key_in(derived),
             _cipher=_Cipher(derived[16:48]),
             _digesting=derived[48:],
         )
@@ -432,6 +446,10 @@ class FlowId:
 def _derive_with_epoch(issued_at: bytes, rest: bytes) -> bytes:
     # Not from the epoch: the node that has the epoch depends on the store's key, which is derived here.
     return _derive(80, issued_at + rest, b"oncegate flow id 2")
+
+
+def _key_in(derived: bytes) -> str:
+    return derived[:16].hex()
 
 
 def _is_accepted(issued: bytes, mac: bytes, keys: SealingKeys) -> bool:
