@@ -23,7 +23,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from copy import copy
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
@@ -40,6 +40,9 @@ if TYPE_CHECKING:
 _TIME, _EPOCH, _RANDOM, _MAC = 4, 4, 16, 12
 _RANDOM_UNKEYED, _RANDOM_UNKEYED_WITH_EPOCH = 20, 19
 _NONCE, _KEY_ID, _SALT = 12, 4, 16
+MESSAGES_OF_A_SALT = 1024
+"""Messages that one of the keys seals which are derived from the application's."""
+_REMEMBERED_SALTS = 64
 _FORMAT, _FORMAT_2 = b"\x01", b"\x02"
 # 24, 32, 27 or 36 bytes in URL-safe base64, without padding and with one spelling for each ID: the last
 # of 43 characters has two bits to spare, which are zero.
@@ -102,8 +105,8 @@ class _ApplicationKey:
     """One key of the application, for one label: seals, opens, and recognises what it issued.
 
     Without a label it is a key of 0.1, which sealed everything under one AES-GCM key. Random nonces
-    limit such a key to 2^32 messages (NIST SP 800-38D, 8.3), so a labelled key derives another one
-    for each message.
+    limit such a key to 2^32 messages (NIST SP 800-38D, 8.3), so a labelled key derives another one,
+    by a random salt, for `MESSAGES_OF_A_SALT` messages.
 
     Args:
         secret: the application's key.
@@ -116,11 +119,17 @@ class _ApplicationKey:
         self.is_bound = label is not None
         self.id, self._sealing = derived[:4], derived[4:36]
         self._naming = hmac.new(derived[36:], digestmod="sha256")
+        self._salt, self._messages_left = b"", 0
+        # An event opens and seals several rows, most of which this process has sealed.
+        self._cipher_of = lru_cache(maxsize=_REMEMBERED_SALTS)(self._new_cipher)
 
     def seal(self, plain: bytes, place: bytes) -> bytes:
         if not self.is_bound:
             return _FORMAT + self.id + _Cipher(self._sealing).seal(plain, place)
-        salt = os.urandom(_SALT)
+        if self._messages_left <= 0:
+            self._salt, self._messages_left = os.urandom(_SALT), MESSAGES_OF_A_SALT
+        self._messages_left -= 1  # threads that do so at once are a few messages more
+        salt = self._salt
         return _FORMAT_2 + self.id + salt + self._cipher_of(salt).seal(plain, place)
 
     def unseal(self, sealed: bytes, place: bytes) -> bytes:
@@ -135,7 +144,7 @@ class _ApplicationKey:
         named.update(what)
         return named.digest()
 
-    def _cipher_of(self, salt: bytes) -> _Cipher:
+    def _new_cipher(self, salt: bytes) -> _Cipher:
         return _Cipher(_derive(32, self._sealing, b"oncegate message", salt))
 
 
