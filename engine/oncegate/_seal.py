@@ -140,9 +140,7 @@ class _ApplicationKey:
 
     def name(self, what: bytes) -> bytes:
         """Return the HMAC of something, 32 bytes."""
-        named = self._naming.copy()  # the key is prepared in it
-        named.update(what)
-        return named.digest()
+        return _hmac(self._naming, what)
 
     def _new_cipher(self, salt: bytes) -> _Cipher:
         return _Cipher(_derive(32, self._sealing, b"oncegate message", salt))
@@ -218,6 +216,7 @@ class SealingKeys:
             for label in labels
         ]
         self._keys = {key.id: key for key in keys}
+        self._unkeyed = hmac.new((self._label or "").encode(), digestmod="sha256")
         self._sealing = keys[0] if self._can_seal else None
 
     @property
@@ -291,9 +290,13 @@ class SealingKeys:
         return [self._row_key(key, what) for key in keys]
 
     def _row_key(self, key: _ApplicationKey | None, what: bytes) -> str:
-        if key is None:
-            return hmac.digest((self._label or "").encode(), what, "sha256")[:16].hex()
-        return key.name(what)[:16].hex()
+        return (_hmac(self._unkeyed, what) if key is None else key.name(what))[:16].hex()
+
+
+def _hmac(keyed: hmac.HMAC, what: bytes) -> bytes:
+    copied = keyed.copy()  # preparing the key takes as long as the rest
+    copied.update(what)
+    return copied.digest()
 
 
 def _row(names: Sequence[str]) -> bytes:

@@ -571,7 +571,8 @@ class Driver:
     def _inputs(
         self, flow_id: FlowId, memory: InMemory, vault: DeviceVault | None, rows: Rows
     ) -> GuardInputs:
-        answer = memory.event.answered_with
+        # It is recorded with tokens alone.
+        answer = memory.event.answered_with if memory.tokens else ()
         return GuardInputs(
             device_key=memory.device.key if memory.device else None,
             has_vault=vault is not None,
