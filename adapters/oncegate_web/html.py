@@ -437,9 +437,9 @@ class Html:
 
     @cached_property
     def _jinja(self) -> Renderer:
-        from oncegate_web._jinja import JinjaRenderer
+        from oncegate_web._jinja import default_renderer
 
-        return JinjaRenderer()
+        return default_renderer()
 
 
 def _is_chosen(event: Event, step: Step) -> bool:
