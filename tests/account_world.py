@@ -32,11 +32,13 @@ from oncegate.account import (
 )
 from oncegate.adapters import (
     Call,
+    ChallengeIssued,
     ConfirmAddress,
     ConfirmAuthenticator,
     Confirmed,
     DeleteUser,
     EndSessions,
+    FindFactors,
     NotSent,
     Outcome,
     RecordStore,
@@ -314,6 +316,7 @@ class CheckedAccountWorld(World):
         self._of_other = self._facts_of(GIL)
         self._before: object = None
         self._made: set[tuple[str, str]] = set()
+        self._offers = 0
         self._acts = 0
 
     def token(self, user: str = FAY) -> str:
@@ -366,7 +369,7 @@ class CheckedAccountWorld(World):
     def facts(self) -> object:
         """See `World.facts`."""
         users = tuple(self._facts_of(user) for user in PASSWORDS)
-        return users, self._acts, self.asked("GlobalSignOut")
+        return users, self._acts, self._offers, self.asked("GlobalSignOut")
 
     # ── what must hold ──
 
@@ -411,6 +414,10 @@ class CheckedAccountWorld(World):
             self._answers.subtract([_answer(worker.flow_id, flow, call)])
         if isinstance(outcome, (NotSent, Rejected)) and self.facts() != self._before:
             raise Broken(f"{type(call).__name__} was not made, and has changed the account")
+        if isinstance(call, FindFactors) and isinstance(outcome, ChallengeIssued):
+            self._offers += 1
+            if self._offers > 1 and not self._has_lost:
+                raise Broken("a second factor is offered twice")
         if isinstance(outcome, Confirmed):
             self._is_whole(call)
             if type(call) in TOLD:
