@@ -31,6 +31,7 @@ from oncegate.account import (
     SubmitAddress,
 )
 from oncegate.adapters import (
+    AccountService,
     Call,
     ChallengeIssued,
     ConfirmAddress,
@@ -82,13 +83,14 @@ class LocalTokens:
 
     Args:
         clock: the test's.
+        reads: reads accounts.
     """
 
-    def __init__(self, clock: ManualClock) -> None:
-        self.clock = clock
+    def __init__(self, clock: ManualClock, reads: AccountService) -> None:
+        self.clock, self._reads = clock, reads
 
     def overview(self, access_token: str) -> AccountOverview:
-        raise NotImplementedError
+        return self._reads.overview(access_token)
 
     def verify(self, token: str, use: Any = "access", **_: Any) -> dict[str, Any]:
         try:
@@ -113,7 +115,7 @@ class LocalTransport(CognitoTransport):
 
     @property
     def token_service(self) -> Any:
-        return LocalTokens(self.clock)
+        return LocalTokens(self.clock, super().token_service)
 
     def perform(self, call: Call, context: RequestContext) -> Outcome:
         outcome = super().perform(call, context)

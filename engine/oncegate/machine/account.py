@@ -174,9 +174,7 @@ class AccountMachine(AccountGuards, AccountEffects, StateChart[TransitionContext
             on="give_up_unknown",
         )
         | managing.from_(*_challenged, cond="deadline_has_passed", on="give_up_expired")
-        | managing.from_(
-            finding_factors, offering_factor, cond="deadline_has_passed", on="go_back"
-        )
+        | managing.from_(finding_factors, offering_factor, cond="deadline_has_passed", on="go_back")
     )
 
     # ── out of the junction ──

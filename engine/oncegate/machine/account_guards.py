@@ -63,7 +63,9 @@ class AccountGuards(Guards):
             return False
         if state is AccountState.FINDING_FACTORS:
             return isinstance(trigger.challenge, FactorOffer)
-        asked = (AddressVerification,) if is_of_address else (AuthenticatorSetup, PasskeyRegistration)
+        asked = (
+            (AddressVerification,) if is_of_address else (AuthenticatorSetup, PasskeyRegistration)
+        )
         return state is AccountState.REQUESTING_SETUP and isinstance(trigger.challenge, asked)
 
     def access_has_ended(self) -> bool:
