@@ -9,7 +9,6 @@ from typing import Any
 import httpx
 import pyotp
 import pytest
-from tests.sandbox.test_passkeys import _credential
 from tests.walks.authenticator import Authenticator
 from tests.web.django_project import Project, click, project_of
 from tests.web.example_apps import client_of, web_at
@@ -77,8 +76,8 @@ def _new_address(program: Program) -> None:
 
 
 def _passkey(program: Program) -> None:
-    options = json.loads(program.send("add_passkey")["passkey_creation"])
-    _, made = _credential(options["challenge"], "http://localhost:3000", options["rp"]["id"])
+    options = program.send("add_passkey")["passkey_creation"]
+    made = Authenticator().register(options, origin="http://localhost:3000")
     program.send("submit_passkey", credential=json.dumps(made))
 
 
