@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from pydantic import SecretStr
 
-from oncegate._seal import FlowId, SealingKeys
+from oncegate._seal import SealingKeys
 from oncegate.budget import (
     DEFAULT_BUDGET,
     DEFAULT_GUESS_LIMIT,
@@ -116,10 +116,10 @@ class AccountDriver(Driver):
         context: RequestContext | None = None,
     ) -> Script:
         """The script of `Account.send`."""
+        flow_id = self._flow_of(step, event, context)
         signed_in = self._signed_in(access_token)
         context = replace(context or RequestContext(), signed_in=signed_in)
         if reason := self._why_kept(event, access_token):
-            flow_id = FlowId.parse(step.flow_id, self._keys)
             flow = yield from self._current(flow_id)
             return (yield from self._suppress(flow_id, flow, event, context, reason))
         return (yield from self.sending(step, event, context))
