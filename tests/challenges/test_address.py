@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+import pyotp
 import pytest
+from tests.account_world import AccountWorld
 from tests.challenges.account_helpers import TOKEN, account_call, changes
 from tests.challenges.helpers import assert_hidden, step
 from tests.doubles import code
 
 from oncegate import RequestNewCode
-from oncegate.account import AccountState, SubmitAddress
+from oncegate.account import AccountState, AddAuthenticator, SubmitAddress
 from oncegate.adapters import (
     AddressVerification,
     ChallengeIssued,
@@ -21,6 +25,7 @@ from oncegate.adapters import (
     RejectionReason,
     SendAddressCode,
 )
+from oncegate.budget import GuessLimit
 from oncegate.challenges import Delivery
 
 PHONE = SubmitAddress(attribute="phone_number", address="+1 (555) 000-1234")
@@ -45,7 +50,14 @@ def test_phone_number_is_sent_as_cognito_takes_it() -> None:
 
 
 @pytest.mark.parametrize(
-    "fields", [{"address": "a@b.c"}, {"attribute": "custom:role", "address": "x@y.z"}]
+    "fields",
+    [
+        {"address": "a@b.c"},
+        {"attribute": "custom:role", "address": "x@y.z"},
+        # Cognito takes a blank value for the wish to delete the address.
+        *({"attribute": "email", "address": blank} for blank in ("", "   ", "\t \r\n")),
+        *({"attribute": "phone_number", "address": blank} for blank in (" - - ", "( )", "...")),
+    ],
 )
 def test_other_attributes_are_refused(fields: dict[str, str]) -> None:
     with pytest.raises(InvalidEvent):
@@ -89,3 +101,44 @@ def test_address_of_another_user_is_refused_and_forgotten() -> None:
         "address_taken",
         None,
     )
+
+
+# ── against a pool ──
+
+
+def _with_app(world: AccountWorld, token: str) -> None:
+    """Have the user confirm an authenticator app of their own."""
+    step = world.account.send(world.account.start(), AddAuthenticator(), token)
+    assert step.totp is not None
+    app = pyotp.TOTP(step.totp.secret).at(int(world.clock.now()))
+    step = world.account.send(step, code(app), token)
+    assert step.message is not None
+    assert step.message.code == "authenticator_added"
+
+
+def _with_own_address(world: AccountWorld, token: str) -> None:
+    """Have the user confirm an address of their own."""
+    own = SubmitAddress(attribute="email", address="own@example.com")
+    step = world.account.send(world.account.start(), own, token)
+    step = world.account.send(step, code(world.sent()[-1]), token)
+    assert step.message is not None
+    assert step.message.code == "address_verified"
+
+
+@pytest.mark.parametrize("with_right_code", [_with_app, _with_own_address])
+def test_right_code_of_another_kind_gives_no_guesses_back(
+    with_right_code: Callable[[AccountWorld, str], None],
+) -> None:
+    """Otherwise a user could guess the code for an address that is not theirs."""
+    world = AccountWorld(guess_limit=GuessLimit(free=2))
+    token = world.token()
+    step = world.account.send(world.account.start(), PHONE, token)
+    wrong = (f"{number:06}" for number in range(10) if f"{number:06}" not in world.sent())
+    for _ in range(2):
+        step = world.account.send(step, code(next(wrong)), token)
+        assert step.reason is None
+    with_right_code(world, token)
+    step = world.account.send(step, code(next(wrong)), token)
+    assert step.reason is not None
+    assert step.reason.code == "too_many_guesses"
+    assert world.asked("VerifyUserAttribute") == 2 + (with_right_code is _with_own_address)

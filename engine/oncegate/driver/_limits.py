@@ -642,8 +642,12 @@ class Limits:
                 kind = "custom after a password" if flow.account_tag else f"custom{tag}"
             case RecoveryChallenge():
                 kind = f"recovery{tag}"
-            case AuthenticatorSetup() | AddressVerification():
+            case AuthenticatorSetup():
                 kind = "account"
+            case AddressVerification(attribute=attribute, address=address):
+                # Of each address apart: a right code for an own one, or of an own app, must not give
+                # back the guesses at a code that was sent to another user's address.
+                kind = f"{attribute} {same_name(address)}"
             case _:
                 return None
         if self._guesses is None:

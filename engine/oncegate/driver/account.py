@@ -19,7 +19,7 @@ from oncegate.budget import (
 from oncegate.challenges import ACCOUNT_EVENT_TYPES, AccountEvent, SignedIn, UseFactor
 from oncegate.context import RequestContext, StepRef
 from oncegate.driver.asyncio import AsyncRunner
-from oncegate.driver.script import Driver, Script
+from oncegate.driver.script import EXPIRED, Driver, Script
 from oncegate.driver.sync import Runner
 from oncegate.errors import InvalidInput, InvalidToken, Misconfigured, SignedOut, Unreachable
 from oncegate.overview import AccountOverview
@@ -120,7 +120,7 @@ class AccountDriver(Driver):
         context = replace(context or RequestContext(), signed_in=signed_in)
         if reason := self._why_kept(event, access_token):
             flow_id = FlowId.parse(step.flow_id, self._keys)
-            flow = yield from self._current(flow_id)
+            flow = self._claimed((yield from self._current(flow_id)), context)
             return (yield from self._suppress(flow_id, flow, event, context, reason))
         return (yield from self.sending(step, event, context))
 
@@ -144,8 +144,18 @@ class AccountDriver(Driver):
         # The code for an address outlives the lifetime: it has to be taken as long as Cognito does.
         return max(flow.saved_at, flow.challenge_ends or 0.0)
 
+    def getting(self, flow_id: str, patience: float = 0.0, owner: str | None = None) -> Script:
+        """The script of `Account.get`."""
+        parsed = FlowId.parse(flow_id, self._keys)
+        flow = yield from self._at_rest(parsed, RequestContext(patience=patience))
+        is_foreign = owner is not None and flow.owner not in {None, owner}
+        return self._step(parsed.text, EXPIRED if is_foreign else flow)
+
     def _claimed(self, flow: Flow, context: RequestContext) -> Flow:
         user = context.signed_in
+        if user is not None and flow.owner not in {None, user.sub}:
+            # Not even its step is for this user: it can have the secret of an authenticator app.
+            return EXPIRED
         if user is None or flow.version or flow.owner:
             return flow
         return flow.model_copy(update={"owner": user.sub, "own_name": user.username})
@@ -181,14 +191,20 @@ class Account(AccountDriver, Runner):
         """Begin a flow. Nothing is stored and nothing is sent before its first event."""
         return self.starting()
 
-    def get(self, flow_id: str, *, patience: float = 0.0) -> Step:
+    def get(self, flow_id: str, *, patience: float = 0.0, owner: str | None = None) -> Step:
         """Return the current step of a flow; see `SignIn.get`.
 
         It takes no access token: a caller that has the flow's ID sees the step, and with it the secret
         of an authenticator app that is being set up. So treat the ID as a secret of the user's browser,
-        and show the step only while the same user is signed in. To change anything takes the token.
+        and pass the user who is signed in there. To change anything takes the token.
+
+        Args:
+            flow_id: the flow.
+            patience: seconds to wait while a call is under way.
+            owner: claim ``sub`` of the user who is signed in. A flow of another user is shown as one
+                that has expired. None: whosever it is.
         """
-        return self._run(self.getting(flow_id, patience))
+        return self._run(self.getting(flow_id, patience, owner))
 
     def send(
         self,
@@ -233,9 +249,11 @@ class AsyncAccount(AccountDriver, AsyncRunner):
         """See `Account.start`."""
         return await self._on_a_thread(self.starting)
 
-    async def get(self, flow_id: str, *, patience: float = 0.0) -> Step:
+    async def get(
+        self, flow_id: str, *, patience: float = 0.0, owner: str | None = None
+    ) -> Step:
         """See `Account.get`."""
-        return await self._run(self.getting(flow_id, patience))
+        return await self._run(self.getting(flow_id, patience, owner))
 
     async def send(
         self,
