@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, cast
 
 import jwt
+from pydantic import SecretStr
 from tests.doubles import DictStore, InProcessClient, ManualClock
 from tests.world import _KEY, Broken, PoolClock, World, faults_of_call
 from tests.world import Worker as PlannedWorker
@@ -200,7 +201,7 @@ class AccountWorld:
 
     def click(self, step: Step, event: AccountEvent, token: str) -> Worker:
         """Send an event to a new worker, which has performed no effect yet."""
-        worker = Worker(self.account.changing(step, event, token))
+        worker = Worker(self.account.changing(step, event, SecretStr(token)))
         self._resume(worker, None)
         return worker
 
@@ -335,7 +336,7 @@ class CheckedAccountWorld(World):
         """
         shown = self.steps[flow_id].version if version is None else version
         script = self.account.changing(
-            StepRef(flow_id, shown), cast("AccountEvent", event), self.token(user)
+            StepRef(flow_id, shown), cast("AccountEvent", event), SecretStr(self.token(user))
         )
         worker = PlannedWorker(flow_id, event, shown, script)
         self.workers.append(worker)

@@ -112,7 +112,7 @@ class AccountDriver(Driver):
         self,
         step: Step | StepRef,
         event: AccountEvent,
-        access_token: str | SecretStr,
+        access_token: SecretStr,
         context: RequestContext | None = None,
     ) -> Script:
         """The script of `Account.send`."""
@@ -124,7 +124,7 @@ class AccountDriver(Driver):
             return (yield from self._suppress(flow_id, flow, event, context, reason))
         return (yield from self.sending(step, event, context))
 
-    def _why_kept(self, event: AccountEvent, access_token: str | SecretStr) -> str:
+    def _why_kept(self, event: AccountEvent, access_token: SecretStr) -> str:
         """Return why a second factor is not turned off; empty if nothing speaks against the event."""
         if not (self._mfa_required and isinstance(event, UseFactor) and event.use == "off"):
             return ""
@@ -136,9 +136,9 @@ class AccountDriver(Driver):
             return ""  # the change itself says so
         return "last_factor" if has.second_factors == (event.factor,) else ""
 
-    def reading(self, access_token: str | SecretStr) -> AccountOverview:
+    def reading(self, access_token: SecretStr) -> AccountOverview:
         """Return what `Account.overview` does."""
-        return self._accounts.overview(_text(access_token))
+        return self._accounts.overview(access_token.get_secret_value())
 
     def _used_until(self, flow: Flow) -> float:
         # The code for an address outlives the lifetime: it has to be taken as long as Cognito does.
@@ -160,16 +160,15 @@ class AccountDriver(Driver):
             return flow
         return flow.model_copy(update={"owner": user.sub, "own_name": user.username})
 
-    def _signed_in(self, access_token: str | SecretStr) -> SignedIn:
-        token = _text(access_token)
-        claims = self._tokens.verify(token, "access")
+    def _signed_in(self, access_token: SecretStr) -> SignedIn:
+        claims = self._tokens.verify(access_token.get_secret_value(), "access")
         try:
             at = float(claims["auth_time"])
             username, sub = str(claims["username"]), str(claims["sub"])
         except (KeyError, TypeError, ValueError):
             raise InvalidToken("claims") from None
         return SignedIn(
-            access_token=SecretStr(token),
+            access_token=access_token,
             username=username,
             sub=sub,
             signed_in_at=at,
@@ -229,7 +228,9 @@ class Account(AccountDriver, Runner):
             StoreUnavailable: the store did not answer.
             Unreachable: the pool's public keys could not be fetched.
         """
-        return self._run(self.changing(step, event, access_token, context))
+        token = _hidden(access_token)
+        del access_token  # error reporters store the local variables of a traceback
+        return self._run(self.changing(step, event, token, context))
 
     def overview(self, access_token: str | SecretStr) -> AccountOverview:
         """Return what the account has: factors, addresses, passkeys and devices.
@@ -239,7 +240,9 @@ class Account(AccountDriver, Runner):
             Unreachable: Cognito did not answer.
             Misconfigured: Cognito refused because of the set-up.
         """
-        return self.reading(access_token)
+        token = _hidden(access_token)
+        del access_token
+        return self.reading(token)
 
 
 class AsyncAccount(AccountDriver, AsyncRunner):
@@ -266,16 +269,19 @@ class AsyncAccount(AccountDriver, AsyncRunner):
         """See `Account.send`."""
         # Here, because a generator starts late: `request_id` is in force now.
         own = context or RequestContext()
-        return await self._run(self.changing(step, event, access_token, own))
+        token = _hidden(access_token)
+        del access_token
+        return await self._run(self.changing(step, event, token, own))
 
     async def overview(self, access_token: str | SecretStr) -> AccountOverview:
         """See `Account.overview`."""
-        return await self._on_a_thread(lambda: self.reading(access_token))
+        token = _hidden(access_token)
+        del access_token
+        return await self._on_a_thread(lambda: self.reading(token))
 
 
-def _text(token: Any) -> str:
-    if isinstance(token, SecretStr):
-        token = token.get_secret_value()
-    if not isinstance(token, str) or not token:
+def _hidden(token: Any) -> SecretStr:
+    hidden = SecretStr(token) if isinstance(token, str) else token
+    if not isinstance(hidden, SecretStr) or not hidden.get_secret_value():
         raise InvalidInput("access_token has to be the user's access token")
-    return token
+    return hidden
