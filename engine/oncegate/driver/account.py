@@ -252,9 +252,7 @@ class AsyncAccount(AccountDriver, AsyncRunner):
         """See `Account.start`."""
         return await self._on_a_thread(self.starting)
 
-    async def get(
-        self, flow_id: str, *, patience: float = 0.0, owner: str | None = None
-    ) -> Step:
+    async def get(self, flow_id: str, *, patience: float = 0.0, owner: str | None = None) -> Step:
         """See `Account.get`."""
         return await self._run(self.getting(flow_id, patience, owner))
 
