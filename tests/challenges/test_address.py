@@ -12,7 +12,7 @@ from tests.challenges.helpers import assert_hidden, step
 from tests.doubles import code
 
 from oncegate import RequestNewCode
-from oncegate.account import AccountState, AddAuthenticator, SubmitAddress
+from oncegate.account import AccountState, AddAuthenticator, Cancel, SubmitAddress
 from oncegate.adapters import (
     AddressVerification,
     ChallengeIssued,
@@ -104,6 +104,49 @@ def test_address_of_another_user_is_refused_and_forgotten() -> None:
 
 
 # ── against a pool ──
+
+
+@pytest.mark.parametrize("is_budgeted", [True, False])
+def test_flow_of_an_earlier_address_causes_no_code_for_a_later_one(*, is_budgeted: bool) -> None:
+    """Cognito would send it to the later one, and it would count against the budget of the earlier."""
+    world = AccountWorld(**({} if is_budgeted else {"budget": None, "guess_limit": None}))
+    token = world.token()
+    earlier, later = (
+        world.account.send(
+            world.account.start(), SubmitAddress(attribute="email", address=address), token
+        )
+        for address in ("one@example.com", "two@example.com")
+    )
+    world.clock.advance(31)
+    earlier = world.account.send(earlier, RequestNewCode(), token)
+    assert earlier.message is not None
+    assert (earlier.state, earlier.message.code) == (
+        AccountState.CONFIRMING_ADDRESS,
+        "address_replaced",
+    )
+    assert len(world.sent()) == 2
+    earlier = world.account.send(earlier, code(world.sent()[-1]), token)
+    assert earlier.message is not None
+    assert earlier.message.code == "address_replaced"
+    assert world.attributes()["email_verified"] == "false"
+    assert world.account.send(earlier, Cancel(), token).state is AccountState.MANAGING
+    later = world.account.send(later, RequestNewCode(), token)
+    assert len(world.sent()) == 3
+    later = world.account.send(later, code(world.sent()[-1]), token)
+    assert later.message is not None
+    assert later.message.code == "address_verified"
+    assert world.attributes()["email"] == "two@example.com"
+
+
+def test_flow_of_one_kind_of_address_goes_on_beside_that_of_the_other() -> None:
+    world = AccountWorld()
+    token = world.token()
+    mail = SubmitAddress(attribute="email", address="one@example.com")
+    first = world.account.send(world.account.start(), mail, token)
+    world.account.send(world.account.start(), PHONE, token)
+    first = world.account.send(first, code(world.sent()[0]), token)
+    assert first.message is not None
+    assert first.message.code == "address_verified"
 
 
 def _with_app(world: AccountWorld, token: str) -> None:

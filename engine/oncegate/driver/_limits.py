@@ -24,6 +24,7 @@ from oncegate.budget import (
     CodeBudget,
     Guesses,
     GuessLimit,
+    LatestAddress,
     UserName,
     offers_to,
     password_tag,
@@ -39,6 +40,7 @@ from oncegate.challenges import (
     AuthenticatorSetup,
     Call,
     Cancel,
+    ChangeAddress,
     CheckAnswer,
     CheckCode,
     ChooseFactor,
@@ -101,7 +103,9 @@ _WRONG: Final = frozenset(
 
 Result = Generator[Effect, Any, bool]
 CodesRemain = Generator[Effect, Any, tuple[bool, bool]]
-Refusal = Literal["too_many_codes", "too_many_guesses", "too_soon", "unreachable"]
+Refusal = Literal[
+    "too_many_codes", "too_many_guesses", "too_soon", "address_replaced", "unreachable"
+]
 Updated = Callable[[StoredRecord | None], StoredRecord]
 
 
@@ -153,6 +157,7 @@ class Charge(NamedTuple):
         refusal: cause of `NotSent` if the row has none left.
         account: the budget, with the time of the charge; None for a guess.
         is_offer: whether it is an offer of a second factor.
+        is_note: whether it counts nothing, so that nothing of it is settled.
     """
 
     key: str
@@ -162,6 +167,7 @@ class Charge(NamedTuple):
     refusal: Refusal
     account: tuple[Account, float] | None = None
     is_offer: bool = False
+    is_note: bool = False
 
 
 class Plan(NamedTuple):
@@ -199,6 +205,8 @@ class Reserved(NamedTuple):
 
     def with_charge(self, charge: Charge) -> Reserved:
         """Return what is charged after one more charge."""
+        if charge.is_note:
+            return self
         if charge.account is None:
             return self._replace(is_guess=True)
         if charge.is_offer:
@@ -354,6 +362,8 @@ class Limits:
                 related.append(account.key)
         if guesses := self._guesses_of(flow):
             related.append(guesses.key)
+        if isinstance(flow.challenge, AddressVerification):
+            related.append(self._latest_address(flow, flow.challenge.attribute).key)
         return tuple(related)
 
     def plan(self, flow: Flow, call: Call, rows: Rows) -> Generator[Effect, Any, Plan]:
@@ -376,6 +386,8 @@ class Limits:
         guesses = self._guesses_of(flow)
         if guesses is not None and _is_guess(call):
             charges.append(self._guess(guesses))
+        if isinstance(flow.challenge, AddressVerification):
+            charges.append(self._note_of_address(flow, flow.challenge, call))
         if isinstance(call, FindFactors) and flow.owner:
             charges.append(self._offer(flow.owner))
         return Plan(tuple(charges), names)
@@ -656,6 +668,24 @@ class Limits:
         if isinstance(flow.challenge, RecoveryChallenge) and name.text == flow.username:
             name = UserName.typed(flow.username)  # it may be an alias
         return self._guesses.of_user(name, kind, self._keys)
+
+    # ── addresses ──
+
+    def _note_of_address(self, flow: Flow, wish: AddressVerification, call: Call) -> Charge:
+        """Note the address that a user changes to, and refuse a call about an earlier one."""
+        latest, now = self._latest_address(flow, wish.attribute), self._clock.now()
+        is_new = isinstance(call, ChangeAddress)
+        return Charge(
+            latest.key,
+            1,
+            lambda row: is_new or latest.allows(row, address=wish.address, now=now),
+            partial(latest.written, address=wish.address, now=now),
+            "address_replaced",
+            is_note=True,
+        )
+
+    def _latest_address(self, flow: Flow, attribute: str) -> LatestAddress:
+        return LatestAddress.of_user(flow.owner or "", attribute, self._keys)
 
     # ── offers ──
 
