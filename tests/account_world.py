@@ -158,15 +158,22 @@ class AccountWorld:
     Args:
         store: the store under test.
         verified_before_update: whether the pool keeps an address until the next one is verified.
+        pool: settings of the pool.
         more: further arguments of `Account`.
     """
 
     def __init__(
-        self, store: RecordStore | None = None, *, verified_before_update: bool = False, **more: Any
+        self,
+        store: RecordStore | None = None,
+        *,
+        verified_before_update: bool = False,
+        pool: PoolSeed | None = None,
+        **more: Any,
     ) -> None:
         self.clock = ManualClock()
         self.store = store or DictStore()
-        self.pool = Pool(_SEED, "http://issuer", PoolClock(self.clock), signing_key=_KEY)
+        seed = _SEED.model_copy(update={"pool": pool or _SEED.pool})
+        self.pool = Pool(seed, "http://issuer", PoolClock(self.clock), signing_key=_KEY)
         if verified_before_update:
             kept = {"AttributesRequireVerificationBeforeUpdate": ["email"]}
             self.pool.configure({**self.pool.configuration, "UserAttributeUpdateSettings": kept})

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pyotp
 import pytest
-from tests.account_world import AccountWorld
+from tests.account_world import GIL, TAKEN, AccountWorld
 from tests.challenges.account_helpers import TOKEN, account_call, changes
 from tests.challenges.helpers import assert_hidden, step
 from tests.doubles import code
@@ -25,8 +25,9 @@ from oncegate.adapters import (
     RejectionReason,
     SendAddressCode,
 )
-from oncegate.budget import GuessLimit
+from oncegate.budget import DEFAULT_BUDGET, GuessLimit
 from oncegate.challenges import Delivery
+from oncegate_sandbox import PoolSeed
 
 PHONE = SubmitAddress(attribute="phone_number", address="+1 (555) 000-1234")
 IN_FLIGHT = changes(PHONE)
@@ -136,6 +137,26 @@ def test_flow_of_an_earlier_address_causes_no_code_for_a_later_one(*, is_budgete
     assert later.message is not None
     assert later.message.code == "address_verified"
     assert world.attributes()["email"] == "two@example.com"
+
+
+def test_addresses_that_are_taken_cannot_be_tried_without_end() -> None:
+    """Each answer tells whether an address has an account. Its own budget is left to its owner."""
+    by_email = PoolSeed(username_attributes=("email",))
+    world = AccountWorld(pool=by_email)
+    token, told = world.token(), list[str]()
+    for _ in range(DEFAULT_BUDGET.per_user + 1):
+        taken = SubmitAddress(attribute="email", address=TAKEN)
+        step = world.account.send(world.account.start(), taken, token)
+        said = step.message or step.reason
+        assert said is not None
+        told.append(said.code)
+    assert told == ["address_taken"] * DEFAULT_BUDGET.per_user + ["too_many_codes"]
+    assert world.sent() == []
+    other = AccountWorld(store=world.store)
+    again = other.account.send(
+        other.account.start(), SubmitAddress(attribute="email", address=TAKEN), other.token(GIL)
+    )
+    assert again.reason is None
 
 
 def test_flow_of_one_kind_of_address_goes_on_beside_that_of_the_other() -> None:

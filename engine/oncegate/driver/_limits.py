@@ -555,8 +555,11 @@ class Limits:
             challenge, is_sent = flow.challenge, True  # counts like a code that was sent
         now = self._clock.now()
         if not (is_sent or _may_be_sent(flow, outcome)):
+            # The user's own stays charged: each address that is tried tells whether it has an account.
+            kept = self._code(UserName.own(flow.own_name), flow).key if _is_taken(outcome) else ""
             for account, at in reserved.accounts:
-                yield Adjustment(account.key, partial(account.refunded, charged_at=at, now=now))
+                if account.key != kept:
+                    yield Adjustment(account.key, partial(account.refunded, charged_at=at, now=now))
             return
         if challenge is not None:
             name = UserName.own(challenge.username)
@@ -856,6 +859,11 @@ def _may_be_sent(flow: Flow, outcome: Outcome) -> bool:
         # An answer of another call does not say that no code was sent.
         return not isinstance(outcome, (Confirmed, Rejected, NotSent))
     return isinstance(outcome, OutcomeUnknown) and outcome.can_have_sent
+
+
+def _is_taken(outcome: Outcome) -> bool:
+    """Whether a new address is another account's."""
+    return isinstance(outcome, Rejected) and outcome.message == "address_taken"
 
 
 def _is_wrong(flow: Flow, outcome: Outcome) -> bool:
