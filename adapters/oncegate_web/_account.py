@@ -23,6 +23,7 @@ from oncegate import (
     Step,
     StepRef,
     StoreUnavailable,
+    Unreachable,
 )
 from oncegate.account import (
     OFFER_EVERY,
@@ -228,7 +229,7 @@ class AccountSite(Site):
         )
         try:
             step = change()
-        except InvalidInput:  # nothing was sent
+        except (InvalidInput, Unreachable):  # nothing was sent: the token could not be verified
             if is_expected:
                 self._sessions.expect_no_end_of_others(session_id)
             raise

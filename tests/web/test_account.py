@@ -21,7 +21,7 @@ from tests.walks.authenticator import Authenticator
 from tests.web.example_apps import FRAMEWORKS, client_of, web_at, web_for
 from tests.web.pages import PageReader, Visit
 
-from oncegate import InvalidToken, Misconfigured, PasswordPolicy, StoreUnavailable
+from oncegate import InvalidToken, Misconfigured, PasswordPolicy, StoreUnavailable, Unreachable
 from oncegate.adapters import FlowId, SystemClock
 from oncegate.driver.account import AccountDriver
 from oncegate.testing import ScriptedTransport
@@ -56,6 +56,10 @@ def _too_busy(*given: Any) -> Any:
 
 def _invalid_token(*given: Any) -> Any:
     raise InvalidToken("expired")
+
+
+def _without_keys(*given: Any) -> Any:
+    raise Unreachable("the pool's public keys could not be fetched")
 
 
 class Later(SystemClock):
@@ -528,7 +532,7 @@ def test_other_sessions_end_later_if_the_store_fails_after_the_password_was_chan
         assert not is_signed_in(other)
 
 
-@pytest.mark.parametrize("refused", ["wrong_password", "sign_in_again", "invalid_token"])
+@pytest.mark.parametrize("refused", ["wrong_password", "sign_in_again", "invalid_token", "no_keys"])
 def test_password_that_has_not_changed_ends_no_session(
     refused: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -549,8 +553,11 @@ def test_password_that_has_not_changed_ends_no_session(
                 event = {"type": "change_password", "version": 0, "new_password": NEW}
                 posted = account.client.post(f"{PAGE}/events", json=event, headers=JSON)
                 assert (posted.status_code, posted.json()["code"]) == (401, "not_signed_in")
+            if refused == "no_keys":
+                patch.setattr(AccountDriver, "_signed_in", _without_keys)
             answer = account.visit.post(form.action, values)
-        assert ("again=1" if refused != "wrong_password" else refused) in answer.headers["location"]
+        told = {"wrong_password": "wrong_password", "no_keys": "request_failed"}
+        assert told.get(refused, "again=1") in answer.headers["location"]
         clock.ahead += 60
         assert is_signed_in(account)
         assert is_signed_in(other)
