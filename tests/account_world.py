@@ -32,12 +32,15 @@ from oncegate.account import (
     SubmitAddress,
 )
 from oncegate.adapters import (
+    AccountService,
     Call,
+    ChallengeIssued,
     ConfirmAddress,
     ConfirmAuthenticator,
     Confirmed,
     DeleteUser,
     EndSessions,
+    FindFactors,
     NotSent,
     Outcome,
     RecordStore,
@@ -81,13 +84,14 @@ class LocalTokens:
 
     Args:
         clock: the test's.
+        reads: reads accounts.
     """
 
-    def __init__(self, clock: ManualClock) -> None:
-        self.clock = clock
+    def __init__(self, clock: ManualClock, reads: AccountService) -> None:
+        self.clock, self._reads = clock, reads
 
     def overview(self, access_token: str) -> AccountOverview:
-        raise NotImplementedError
+        return self._reads.overview(access_token)
 
     def verify(self, token: str, use: Any = "access", **_: Any) -> dict[str, Any]:
         try:
@@ -112,7 +116,7 @@ class LocalTransport(CognitoTransport):
 
     @property
     def token_service(self) -> Any:
-        return LocalTokens(self.clock)
+        return LocalTokens(self.clock, super().token_service)
 
     def perform(self, call: Call, context: RequestContext) -> Outcome:
         outcome = super().perform(call, context)
@@ -322,6 +326,7 @@ class CheckedAccountWorld(World):
         self._of_other = self._facts_of(GIL)
         self._before: object = None
         self._made: set[tuple[str, str]] = set()
+        self._offers = 0
         self._acts = 0
 
     def token(self, user: str = FAY) -> str:
@@ -374,7 +379,7 @@ class CheckedAccountWorld(World):
     def facts(self) -> object:
         """See `World.facts`."""
         users = tuple(self._facts_of(user) for user in PASSWORDS)
-        return users, self._acts, self.asked("GlobalSignOut")
+        return users, self._acts, self._offers, self.asked("GlobalSignOut")
 
     # ── what must hold ──
 
@@ -419,6 +424,10 @@ class CheckedAccountWorld(World):
             self._answers.subtract([_answer(worker.flow_id, flow, call)])
         if isinstance(outcome, (NotSent, Rejected)) and self.facts() != self._before:
             raise Broken(f"{type(call).__name__} was not made, and has changed the account")
+        if isinstance(call, FindFactors) and isinstance(outcome, ChallengeIssued):
+            self._offers += 1
+            if self._offers > 1 and not self._has_lost:
+                raise Broken("a second factor is offered twice")
         if isinstance(outcome, Confirmed):
             self._is_whole(call)
             if type(call) in TOLD:

@@ -55,7 +55,8 @@ _KEPT_SECONDS: Final = 3600.0
 _KEPT_IN: Final = {AccountState.MANAGING, AccountState.CONFIRMING_ADDRESS}
 """States that decide how long the browser has a flow."""
 
-_DONE: Final = {AccountState.MANAGING.value, AccountState.CLOSED.value}
+_SETTLED: Final = {AccountState.MANAGING.value, AccountState.CLOSED.value}
+"""States in which no change is under way."""
 
 _ACTING: ContextVar[Session | None] = ContextVar("oncegate_acting", default=None)
 """Whose account the current request changes."""
@@ -363,7 +364,7 @@ class AccountSite(Site):
                 )
         except OncegateError:
             return None  # an offer is not worth an error
-        return None if step.state in _DONE else step
+        return None if step.state in _SETTLED else step
 
     def _may_offer(self, user: User) -> bool:
         """Whether anything is offered to a user: those of other identity providers have no factors."""
@@ -373,7 +374,7 @@ class AccountSite(Site):
 def _note_change(transition: Transition, /) -> None:
     """Note a change that Cognito accepted. A listener (`oncegate.adapters.Listener`)."""
     acting, message = _ACTING.get(), transition.message
-    is_change = not transition.suppressed and transition.target in _DONE and message
+    is_change = not transition.suppressed and transition.target in _SETTLED and message
     if acting and is_change and kind_of(f"message.{message}") == "good":
         note(AccountChanged(acting.name, acting.user, str(message)))
 

@@ -7,13 +7,14 @@ import traceback
 from collections.abc import Callable
 from typing import NoReturn
 
+import pyotp
 import pytest
 from tests.account_world import AccountWorld, LocalTokens
 from tests.challenges.account_helpers import TOKEN, account_call, changes
 from tests.challenges.helpers import assert_hidden
 from tests.doubles import DictStore
 
-from oncegate import Factor, StoreUnavailable
+from oncegate import Factor, InvalidInput, StoreUnavailable
 from oncegate.account import (
     AccountState,
     ChangePassword,
@@ -92,6 +93,23 @@ def test_passwords_are_hidden() -> None:
     call = account_call(changes(PASSWORDS), PASSWORDS)
     for secret in ("Correct-horse-1", "Better-horse-1"):
         assert_hidden(secret, call, PASSWORDS)
+
+
+def test_what_is_no_step_is_refused_before_the_users_factors_are_read() -> None:
+    world = AccountWorld(mfa_required=True)
+    token = world.token()
+    secret = world.pool.perform("AssociateSoftwareToken", {"AccessToken": token})["SecretCode"]
+    code = pyotp.TOTP(secret).at(int(world.clock.now()))
+    world.pool.perform("VerifySoftwareToken", {"AccessToken": token, "UserCode": code})
+    start, off = world.account.start(), UseFactor(factor=Factor.TOTP, use="off")
+    world.account.send(start, UseFactor(factor=Factor.TOTP), token)
+    kept = world.account.send(start, off, token)
+    assert kept.reason
+    assert kept.reason.code == "last_factor"
+    asked = world.asked("GetUser")
+    with pytest.raises(InvalidInput, match="pass the step"):
+        world.account.send(start.flow_id, off, token)  # type: ignore[arg-type]
+    assert world.asked("GetUser") == asked
 
 
 @pytest.mark.parametrize("failure", [StoreUnavailable("down"), ValueError("a fault")], ids=repr)

@@ -24,6 +24,8 @@ import oncegate.machine.advance as advance_module
 import oncegate.machine.guards as guards_module
 from oncegate import RequestContext
 from oncegate.adapters import RecordStore
+from oncegate.budget import offers_to
+from oncegate.driver._limits import Limits
 from oncegate.driver.account import AccountDriver
 from oncegate.record import Flow
 
@@ -131,6 +133,10 @@ def _without_lease(patch: pytest.MonkeyPatch) -> None:
         patch.setattr(module, "is_due", lambda flow, now: flow.is_in_flight)
 
 
+def _without_charge_of_offers(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Limits, "_offers_to", lambda self, owner: offers_to(owner, 0.0, self._keys))
+
+
 REMOVED: dict[str, tuple[Callable[[pytest.MonkeyPatch], None], str]] = {
     "code_not_sent": (_without("code_not_sent", "cooldown_is_over"), "a code again, twice"),
     "cooldown_is_over": (_without("cooldown_is_over"), "a code again too soon"),
@@ -141,6 +147,7 @@ REMOVED: dict[str, tuple[Callable[[pytest.MonkeyPatch], None], str]] = {
     ),
     "user_is_the_same": (_without_owner, "the code, and another user's"),
     "sign_in_is_recent": (_without("sign_in_is_recent"), "an address long after the sign-in"),
+    "the count of offers": (_without_charge_of_offers, "an offer in two browsers"),
     "the lease": (_without_lease, "an address twice, once after a reload"),
 }
 """For each safeguard: what removes it, and a script that breaks a promise without it."""

@@ -379,7 +379,7 @@ export type AccountStep =
   | AccountStepIn<
       "managing",
       | "add_authenticator" | "submit_address" | "add_passkey" | "use_factor" | "change_password"
-      | "remove_passkey" | "forget_device" | "sign_out_everywhere" | "delete_account" | "offer_factor"
+      | "remove_passkey" | "forget_device" | "sign_out_everywhere" | "delete_account"
     >
   | (AccountStepIn<"confirming_authenticator", "submit_code" | "cancel"> & {
       readonly totp: { readonly secret: string; readonly uri: string };

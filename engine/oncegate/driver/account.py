@@ -116,10 +116,10 @@ class AccountDriver(Driver):
         context: RequestContext | None = None,
     ) -> Script:
         """The script of `Account.send`."""
+        flow_id = self._flow_of(step, event, context)
         signed_in = self._signed_in(access_token)
         context = replace(context or RequestContext(), signed_in=signed_in)
         if reason := self._why_kept(event, access_token):
-            flow_id = FlowId.parse(step.flow_id, self._keys)
             flow = self._claimed((yield from self._current(flow_id)), context)
             return (yield from self._suppress(flow_id, flow, event, context, reason))
         return (yield from self.sending(step, event, context))
