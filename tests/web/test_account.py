@@ -875,8 +875,11 @@ def test_link_does_not_tell_of_a_change_that_was_not_made() -> None:
     with account_of() as account:
         account.sign_in()
         for name in good:
-            page = account.open(f"?notice={name.removeprefix('message.')}")
-            assert TEXTS[name] not in page, name
+            account.open(f"?notice={name.removeprefix('message.')}")
+            assert TEXTS[name] not in account.page.text, name
+        account.visit.follow("Change password")
+        account.do("change-password", password=FAY["password"], new_password=NEW)
+        assert TEXTS["message.password_was_changed"] in account.page.text
 
 
 def test_two_tabs_share_one_flow(account: Account) -> None:
