@@ -21,6 +21,7 @@ from oncegate.adapters import (
     Action,
     FlowId,
     InvalidEvent,
+    kind_of,
     message,
     parse_account_event,
 )
@@ -401,6 +402,10 @@ class AccountHtml(Html):
         step = self._site.account_step(request, response, user)
         builder = self._account_builder(request, step)
         own, notice = _own(request), request.query.get("notice", "")
+        if f"message.{notice}" in TEXTS and kind_of(f"message.{notice}") == "good":
+            # Another site's link must not tell the user of a change that was not made.
+            is_told = step.message is not None and step.message.code == notice
+            notice = notice if is_told else ""
         if step.state is AccountState.OFFERING_FACTOR:
             return self._rendered(builder.offer(step), response)
         if step.state is not AccountState.MANAGING:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import traceback
+from collections.abc import Callable
 from typing import NoReturn
 
 import pyotp
@@ -127,12 +128,17 @@ def test_frames_of_an_error_have_no_token(
     monkeypatch.setattr(DictStore, "swap", failing)
     monkeypatch.setattr(DictStore, "load", failing)
     monkeypatch.setattr(LocalTokens, "overview", failing)
-    sends = [lambda one=one: world.account.send(step, one, token) for one in (PASSWORDS, ADDRESS)]
-    reads = [lambda: world.account.overview(token)]
+    attempts: list[Callable[[], object]] = [
+        lambda: world.account.send(step, PASSWORDS, token),
+        lambda: world.account.send(step, ADDRESS, token),
+        lambda: world.account.overview(token),
+    ]
     if is_async:
-        sends = [lambda: asyncio.run(other.send(step, PASSWORDS, token))]
-        reads = [lambda: asyncio.run(other.overview(token))]
-    for attempt in (*sends, *reads):
+        attempts = [
+            lambda: asyncio.run(other.send(step, PASSWORDS, token)),
+            lambda: asyncio.run(other.overview(token)),
+        ]
+    for attempt in attempts:
         with pytest.raises(type(failure)) as raised:
             attempt()
         frames = [frame for frame, _ in traceback.walk_tb(raised.value.__traceback__)]

@@ -23,7 +23,7 @@ from tests.web.example_apps import FRAMEWORKS, client_of, web_at, web_for
 from tests.web.pages import PageReader, Visit
 
 from oncegate import InvalidToken, Misconfigured, PasswordPolicy, StoreUnavailable, Unreachable
-from oncegate.adapters import FlowId, SystemClock
+from oncegate.adapters import TEXTS, FlowId, SystemClock, kind_of
 from oncegate.driver.account import AccountDriver
 from oncegate.testing import ScriptedTransport
 from oncegate_cognito import CognitoTransport
@@ -296,6 +296,21 @@ def test_last_second_factor_stays_while_cognito_does_not_say_which_there_are() -
         account.sandbox.order(Fault(operation="GetUser", kind="http_500", times=9))
         step = account.client.post(f"{PAGE}/events", json=off, headers=JSON).json()
         assert (step["state"], step["reason"]["code"]) == ("managing", "unreachable")
+        assert account.sandbox.calls().get("SetUserMFAPreference", 0) == 0
+
+
+def test_last_second_factor_stays_if_the_pool_cannot_be_asked_which_there_are() -> None:
+    """Part of what the account has needs a set-up that the change itself does without."""
+    with account_of(who=WITH_SMS, pool={"mfa": "on"}, mfa_required=True) as account:
+        account.sign_in_by_sms()
+        off = {"type": "use_factor", "factor": "SMS_MFA", "use": "off", "version": 0}
+        account.client.get(PAGE, headers=JSON)
+        refused = "OperationNotEnabledException"
+        account.sandbox.order(
+            Fault(operation="ListWebAuthnCredentials", kind="error", code=refused, times=9)
+        )
+        step = account.client.post(f"{PAGE}/events", json=off, headers=JSON).json()
+        assert (step["state"], step["reason"]["code"]) == ("managing", "change_unavailable")
         assert account.sandbox.calls().get("SetUserMFAPreference", 0) == 0
 
 
@@ -852,6 +867,19 @@ def test_late_click_on_what_ended_all_sessions_ends_no_later_one(account: Accoun
     assert is_signed_in(account)
     assert is_signed_in(other)
     assert account.sandbox.calls()["GlobalSignOut"] == 1
+
+
+def test_link_does_not_tell_of_a_change_that_was_not_made() -> None:
+    good = [name for name in TEXTS if name.startswith("message.") and kind_of(name) == "good"]
+    assert len(good) > 9
+    with account_of() as account:
+        account.sign_in()
+        for name in good:
+            account.open(f"?notice={name.removeprefix('message.')}")
+            assert TEXTS[name] not in account.page.text, name
+        account.visit.follow("Change password")
+        account.do("change-password", password=FAY["password"], new_password=NEW)
+        assert TEXTS["message.password_was_changed"] in account.page.text
 
 
 def test_two_tabs_share_one_flow(account: Account) -> None:

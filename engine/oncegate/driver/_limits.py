@@ -555,11 +555,7 @@ class Limits:
             challenge, is_sent = flow.challenge, True  # counts like a code that was sent
         now = self._clock.now()
         if not (is_sent or _may_be_sent(flow, outcome)):
-            # The user's own stays charged: each address that is tried tells whether it has an account.
-            kept = self._code(UserName.own(flow.own_name), flow).key if _is_taken(outcome) else ""
-            for account, at in reserved.accounts:
-                if account.key != kept:
-                    yield Adjustment(account.key, partial(account.refunded, charged_at=at, now=now))
+            yield from self._refunds(reserved, flow, outcome, now)
             return
         if challenge is not None:
             name = UserName.own(challenge.username)
@@ -575,6 +571,16 @@ class Limits:
         source_account = self._source(flow, source, None)
         if source_account is not None:
             yield Adjustment(source_account.key, partial(source_account.charged, now=now))
+
+    def _refunds(
+        self, reserved: Reserved, flow: Flow, outcome: Outcome, now: float
+    ) -> Iterable[Adjustment]:
+        """Give back what a call was charged that sent nothing."""
+        # The user's own stays charged: each address that is tried tells whether it has an account.
+        kept = self._code(UserName.own(flow.own_name), flow).key if _is_taken(outcome) else ""
+        for account, at in reserved.accounts:
+            if account.key != kept:
+                yield Adjustment(account.key, partial(account.refunded, charged_at=at, now=now))
 
     def _names(
         self, typed: str, flow: Flow, rows: Rows

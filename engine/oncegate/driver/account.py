@@ -132,8 +132,11 @@ class AccountDriver(Driver):
             has = self.reading(access_token)
         except Unreachable:
             return "unreachable"
-        except (SignedOut, Misconfigured):
+        except SignedOut:
             return ""  # the change itself says so
+        except Misconfigured:
+            # Of more than the change needs, so the change could go through.
+            return "change_unavailable"
         return "last_factor" if has.second_factors == (event.factor,) else ""
 
     def reading(self, access_token: SecretStr) -> AccountOverview:
