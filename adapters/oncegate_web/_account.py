@@ -169,7 +169,7 @@ class AccountSite(Site):
         if isinstance(event, OfferFactor):
             offer = tuple(one for one in event.factors if one in self.offer)
             if not (offer and self._may_offer(user)):
-                return self._account.get(own.text)
+                return self.account_step(request, response, user)
             event = OfferFactor(factors=offer)
         change = partial(self._change, request, user, own, event, version, browser)
         if isinstance(event, ChangePassword):
