@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, cast
 
 import jwt
+from pydantic import SecretStr
 from tests.doubles import DictStore, InProcessClient, ManualClock
 from tests.world import _KEY, Broken, PoolClock, World, faults_of_call
 from tests.world import Worker as PlannedWorker
@@ -161,15 +162,22 @@ class AccountWorld:
     Args:
         store: the store under test.
         verified_before_update: whether the pool keeps an address until the next one is verified.
+        pool: settings of the pool.
         more: further arguments of `Account`.
     """
 
     def __init__(
-        self, store: RecordStore | None = None, *, verified_before_update: bool = False, **more: Any
+        self,
+        store: RecordStore | None = None,
+        *,
+        verified_before_update: bool = False,
+        pool: PoolSeed | None = None,
+        **more: Any,
     ) -> None:
         self.clock = ManualClock()
         self.store = store or DictStore()
-        self.pool = Pool(_SEED, "http://issuer", PoolClock(self.clock), signing_key=_KEY)
+        seed = _SEED.model_copy(update={"pool": pool or _SEED.pool})
+        self.pool = Pool(seed, "http://issuer", PoolClock(self.clock), signing_key=_KEY)
         if verified_before_update:
             kept = {"AttributesRequireVerificationBeforeUpdate": ["email"]}
             self.pool.configure({**self.pool.configuration, "UserAttributeUpdateSettings": kept})
@@ -204,7 +212,7 @@ class AccountWorld:
 
     def click(self, step: Step, event: AccountEvent, token: str) -> Worker:
         """Send an event to a new worker, which has performed no effect yet."""
-        worker = Worker(self.account.changing(step, event, token))
+        worker = Worker(self.account.changing(step, event, SecretStr(token)))
         self._resume(worker, None)
         return worker
 
@@ -340,7 +348,7 @@ class CheckedAccountWorld(World):
         """
         shown = self.steps[flow_id].version if version is None else version
         script = self.account.changing(
-            StepRef(flow_id, shown), cast("AccountEvent", event), self.token(user)
+            StepRef(flow_id, shown), cast("AccountEvent", event), SecretStr(self.token(user))
         )
         worker = PlannedWorker(flow_id, event, shown, script)
         self.workers.append(worker)

@@ -23,6 +23,7 @@ from oncegate import (
     Step,
     StepRef,
     StoreUnavailable,
+    Unreachable,
 )
 from oncegate.account import (
     OFFER_EVERY,
@@ -116,7 +117,9 @@ class AccountSite(Site):
         own = self._account_flow_of(request, user)
         if own is not None:
             with suppress(InvalidInput), self._waiting.place(own.key) as has_place:
-                step = self._account.get(own.text, patience=patience if has_place else 0.0)
+                patience = patience if has_place else 0.0
+                # Not by the cookie alone: the browser's next user could change it.
+                step = self._account.get(own.text, patience=patience, owner=user.sub or None)
                 if isinstance(step.state, AccountState) and step.state is not AccountState.CLOSED:
                     if step.state is AccountState.CONFIRMING_ADDRESS:
                         response.cookies.append(self._account_flow_cookie(request, step, user))
@@ -176,7 +179,9 @@ class AccountSite(Site):
             step = self._ending_others(request, user, change)
         else:
             step = change()
-        if not isinstance(step.state, AccountState):  # the flow has expired
+        is_late = step.state is AccountState.CLOSED and step.reason is not None
+        if not isinstance(step.state, AccountState) or (is_late and self._goes_on(user)):
+            # The flow has expired, or was closed before this session began.
             step = self._account.start()
             self._set_account_flow(request, response, step, user)
             return step.model_copy(update={"reason": message("not_allowed")})
@@ -185,6 +190,16 @@ class AccountSite(Site):
         if step.state is AccountState.CLOSED:
             self._close(request, response, user, step)
         return step
+
+    def _goes_on(self, user: User) -> bool:
+        """Return whether Cognito takes the user's tokens: a closed flow does not tell of new ones."""
+        try:
+            self._account.overview(user.tokens.access_token)
+        except SignedOut:
+            return False
+        except OncegateError:
+            return True  # an outage ends no session
+        return True
 
     def _change(
         self,
@@ -215,7 +230,7 @@ class AccountSite(Site):
         )
         try:
             step = change()
-        except InvalidInput:  # nothing was sent
+        except (InvalidInput, Unreachable):  # nothing was sent: the token could not be verified
             if is_expected:
                 self._sessions.expect_no_end_of_others(session_id)
             raise

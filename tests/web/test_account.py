@@ -22,8 +22,8 @@ from tests.walks.authenticator import Authenticator
 from tests.web.example_apps import FRAMEWORKS, client_of, web_at, web_for
 from tests.web.pages import PageReader, Visit
 
-from oncegate import InvalidToken, Misconfigured, PasswordPolicy, StoreUnavailable
-from oncegate.adapters import SystemClock
+from oncegate import InvalidToken, Misconfigured, PasswordPolicy, StoreUnavailable, Unreachable
+from oncegate.adapters import FlowId, SystemClock
 from oncegate.driver.account import AccountDriver
 from oncegate.testing import ScriptedTransport
 from oncegate_cognito import CognitoTransport
@@ -59,6 +59,10 @@ def _too_busy(*given: Any) -> Any:
 
 def _invalid_token(*given: Any) -> Any:
     raise InvalidToken("expired")
+
+
+def _without_keys(*given: Any) -> Any:
+    raise Unreachable("the pool's public keys could not be fetched")
 
 
 class Later(SystemClock):
@@ -528,7 +532,7 @@ def test_other_sessions_end_later_if_the_store_fails_after_the_password_was_chan
         assert not is_signed_in(other)
 
 
-@pytest.mark.parametrize("refused", ["wrong_password", "sign_in_again", "invalid_token"])
+@pytest.mark.parametrize("refused", ["wrong_password", "sign_in_again", "invalid_token", "no_keys"])
 def test_password_that_has_not_changed_ends_no_session(
     refused: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -548,8 +552,11 @@ def test_password_that_has_not_changed_ends_no_session(
                 event = {"type": "change_password", "version": 0, "new_password": NEW}
                 posted = account.client.post(f"{PAGE}/events", json=event, headers=JSON)
                 assert (posted.status_code, posted.json()["code"]) == (401, "not_signed_in")
+            if refused == "no_keys":
+                patch.setattr(AccountDriver, "_signed_in", _without_keys)
             answer = account.visit.post(*form)
-        assert ("again=1" if refused != "wrong_password" else refused) in answer.headers["location"]
+        told = {"wrong_password": "wrong_password", "no_keys": "request_failed"}
+        assert told.get(refused, "again=1") in answer.headers["location"]
         clock.ahead += 60
         assert is_signed_in(account)
         assert is_signed_in(other)
@@ -799,6 +806,52 @@ def test_flow_of_another_user_of_the_browser_is_not_taken_up(account: Account) -
     account.open()
     assert account.page.state == "managing"
     assert account.messages == 1
+
+
+def test_flow_that_another_user_binds_to_an_own_session_shows_nothing(account: Account) -> None:
+    """The cookie of a flow outlives the session: the browser's next user can read it."""
+    account.open("?for=add_authenticator")
+    account.do("add-authenticator")
+    secret = account.secret
+    (left,) = [one for one in account.client.cookies.jar if "_account." in one.name]
+    flow = FlowId.parse(str(left.value).partition(".")[0])
+    other = another_browser(account)
+    other.sign_in(**GIL)
+    sub = other.client.get("/auth/session", headers=JSON).json()["claims"]["sub"]
+    kept = {one.name: one.value for one in other.client.cookies.jar if "_account." not in one.name}
+    other.client.cookies.clear()
+    kept[left.name] = f"{flow.text}.{flow.digest('account of', sub)}"
+    cookies = {"cookie": "; ".join(f"{name}={value}" for name, value in kept.items())}
+    event = {"type": "cancel", "version": 2}
+    for answer in (
+        other.client.get(PAGE, headers=cookies),
+        other.client.get(PAGE, headers=JSON | cookies),
+        other.client.post(f"{PAGE}/events", json=event, headers=JSON | cookies),
+        other.client.post(f"{PAGE}/events", json=event | {"version": 0}, headers=JSON | cookies),
+    ):
+        assert answer.status_code == 200
+        assert secret not in answer.text
+        assert "managing" in answer.text
+    account.open()
+    assert account.secret == secret
+
+
+def test_late_click_on_what_ended_all_sessions_ends_no_later_one(account: Account) -> None:
+    form = account.page.forms["sign-out-everywhere"]
+    kept = [one for one in account.client.cookies.jar if "_account." in one.name]
+    account.visit.post(form.action, form.values)
+    for one in kept:  # the browser has not received the answer
+        account.client.cookies.jar.set_cookie(one)
+    account.visit.open()
+    sign_in = account.page.forms["submit-password"]
+    account.visit.post(sign_in.action, {**sign_in.values, **FAY})
+    other = another_browser(account)
+    other.sign_in()
+    answer = account.visit.post(form.action, form.values)
+    assert answer.headers["location"] == f"{PAGE}?notice=page_outdated"
+    assert is_signed_in(account)
+    assert is_signed_in(other)
+    assert account.sandbox.calls()["GlobalSignOut"] == 1
 
 
 def test_two_tabs_share_one_flow(account: Account) -> None:
