@@ -13,7 +13,7 @@ import boto3
 import pyotp
 import pytest
 from pydantic import SecretStr
-from tests.sandbox.test_passkeys import _credential as credential_for
+from tests.walks.authenticator import Authenticator
 
 from oncegate import Factor, RememberDevice, SignIn, SubmitCode, SubmitPasskey, SubmitPassword
 from oncegate.account import (
@@ -66,9 +66,8 @@ class Managed:
         step = self.send(step, SubmitCode(code=self.sandbox.messages()[-1].code))
         step = self.send(step, UseFactor(factor=Factor.SMS, use="preferred"))
         step = self.send(step, AddPasskey())
-        challenge = json.loads(step.passkey_creation)["challenge"]
-        _, credential = credential_for(challenge, "http://localhost:3000", "localhost")
-        step = self.send(step, SubmitPasskey(credential=json.dumps(credential)))
+        made = Authenticator().register(step.passkey_creation, origin="http://localhost:3000")
+        step = self.send(step, SubmitPasskey(credential=json.dumps(made)))
         assert step.state is AccountState.MANAGING
         assert step.message.code == "passkey_added"
 

@@ -1074,6 +1074,19 @@ def test_event_of_a_flow_that_has_expired_leads_to_a_new_one() -> None:
         assert account.changes == []
 
 
+def test_offer_that_is_not_to_be_made_leads_from_an_expired_flow_to_a_new_one() -> None:
+    clock = Later()
+    with account_of(clock=clock) as account:
+        account.sign_in()
+        before = account.client.get(PAGE, headers=JSON).json()["step"]
+        clock.ahead = 5000
+        account.sandbox.advance(5000)
+        offer = {"type": "offer_factor", "version": before["version"]}
+        after = account.client.post(f"{PAGE}/events", json=offer, headers=JSON).json()
+        assert (after["state"], after["version"]) == ("managing", 0)
+        assert account.client.get(PAGE, headers=JSON).json()["step"]["flow_id"] == after["flow_id"]
+
+
 @IN_EACH_FRAMEWORK
 def test_wrong_method_says_which_are_right(account: Account) -> None:
     answer = account.client.delete(f"{PAGE}", headers=JSON)
