@@ -739,7 +739,7 @@ def test_sign_out_everywhere_ends_all_sessions(account: Account) -> None:
     assert [one.name for one in account.client.cookies.jar if "account" in one.name] == []
 
 
-def test_account_is_deleted_once(account: Account) -> None:
+def test_account_is_deleted_once(account: Account, caplog: pytest.LogCaptureFixture) -> None:
     account.visit.follow("Delete account")
     form = account.page.forms["delete-account"]
     answer = account.visit.post(form.action, form.values)
@@ -750,6 +750,7 @@ def test_account_is_deleted_once(account: Account) -> None:
     assert not is_signed_in(account)
     assert account.changes == ["account_deleted"]
     assert account.sandbox.calls()["DeleteUser"] == 1
+    assert [line.message for line in caplog.records if line.levelno >= logging.ERROR] == []
 
 
 def test_second_click_without_the_first_answer_tells_the_same(framework: str) -> None:
