@@ -93,15 +93,18 @@ table.insert(answer, string.match(memory, '[\\r\\n]maxmemory:(%d+)') or '0')
 table.insert(answer, string.match(memory, 'maxmemory_policy:(%S+)') or 'noeviction')
 return answer
 """
-# ARGV after the mark, of each row: key, expected version, version, sealed, expires_at as text, in ms,
-# epoch, related keys. A missing row has version 0. If this very row is stored, the answer was lost: it
-# is written again, so that WAIT waits for it. The sorted set loses up to 10 expired keys for each that
-# it gains; "swept" is one of them at times.
+# ARGV after the mark and the first key, of each row: sealed, and a text of key, expected version,
+# version, expires_at as text, in ms, epoch and related keys, because redis-py takes its time for each
+# argument. A missing row has version 0. If this very row is stored, the answer was lost: it is written
+# again, so that WAIT waits for it. The sorted set loses up to 10 expired keys for each that it gains;
+# "swept" is one of them at times.
 _SWAP = f"""{_EPOCH}
-for i = 2, #ARGV, 8 do
-  local key, expected, version, sealed, expires_at, until_ms, wanted, related = unpack(ARGV, i, i + 7)
-  local name = KEYS[(i - 2) / 8 + 2]
-  if i > 2 then row = redis.call('HMGET', name, 'version', 'sealed') end
+for i = 3, #ARGV, 2 do
+  local sealed = ARGV[i]
+  local key, expected, version, expires_at, until_ms, wanted, related = string.match(
+    ARGV[i + 1], '^(%S+) (%S+) (%S+) (%S+) (%S+) (%S*) (.*)$')
+  local name = KEYS[(i + 1) / 2]
+  if i > 3 then row = redis.call('HMGET', name, 'version', 'sealed') end
   local is_stored = row[1] == version and row[2] == sealed
   local saves = (wanted == '' or wanted == epoch) and (is_stored or (row[1] or '0') == expected)
   table.insert(answer, saves and 1 or 0)
@@ -119,7 +122,7 @@ for i = 2, #ARGV, 8 do
         end
       end
     end
-  elseif i == 2 then
+  elseif i == 3 then
     return answer
   end
 end
@@ -240,7 +243,7 @@ class RedisStore:
     def _swap(self, changes: Sequence[Change]) -> list[bool]:
         self._check(changes[0].key)
         keys = [change.key for change in changes]
-        columns = [column for change in changes for column in _columns(*change)]
+        columns = [keys[0], *(column for change in changes for column in _columns(*change))]
         is_durable = any(change.row.durable for change in changes)
         _, *saved = self._run(_SWAP, keys, columns, is_durable=is_durable)
         # The script stops at the first row if it is not saved.
@@ -306,7 +309,7 @@ class RedisStore:
         self,
         script: str,
         keys: Sequence[str],
-        columns: Sequence[int | str | bytes],
+        columns: Sequence[str | bytes],
         *,
         is_durable: bool = False,
     ) -> list[Any]:
@@ -398,12 +401,12 @@ class RedisStore:
             pool.disconnect(inuse_connections=False)
 
 
-def _columns(key: str, expected: int, row: StoredRecord) -> tuple[int | str | bytes, ...]:
+def _columns(key: str, expected: int, row: StoredRecord) -> tuple[bytes, str]:
     """Return what the script for swaps takes of each row."""
     until = int(row.expires_at * 1000)
-    related = " ".join(row.related)
-    text = repr(row.expires_at)
-    return key, expected, row.version, row.sealed, text, until, row.epoch or "", related
+    epoch, related = row.epoch or "", " ".join(row.related)
+    facts = f"{key} {expected} {row.version} {row.expires_at!r} {until} {epoch} {related}"
+    return row.sealed, facts
 
 
 def _typed(error: Exception) -> StoreUnavailable | Misconfigured:

@@ -23,7 +23,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from copy import copy
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
@@ -40,6 +40,9 @@ if TYPE_CHECKING:
 _TIME, _EPOCH, _RANDOM, _MAC = 4, 4, 16, 12
 _RANDOM_UNKEYED, _RANDOM_UNKEYED_WITH_EPOCH = 20, 19
 _NONCE, _KEY_ID, _SALT = 12, 4, 16
+MESSAGES_OF_A_SALT = 1024
+"""Messages that one of the keys seals which are derived from the application's."""
+_REMEMBERED_SALTS = 64
 _FORMAT, _FORMAT_2 = b"\x01", b"\x02"
 # 24, 32, 27 or 36 bytes in URL-safe base64, without padding and with one spelling for each ID: the last
 # of 43 characters has two bits to spare, which are zero.
@@ -102,8 +105,8 @@ class _ApplicationKey:
     """One key of the application, for one label: seals, opens, and recognises what it issued.
 
     Without a label it is a key of 0.1, which sealed everything under one AES-GCM key. Random nonces
-    limit such a key to 2^32 messages (NIST SP 800-38D, 8.3), so a labelled key derives another one
-    for each message.
+    limit such a key to 2^32 messages (NIST SP 800-38D, 8.3), so a labelled key derives another one,
+    by a random salt, for `MESSAGES_OF_A_SALT` messages.
 
     Args:
         secret: the application's key.
@@ -114,12 +117,19 @@ class _ApplicationKey:
         what = b"oncegate sealing key 1" if label is None else f"oncegate key 2 {label}".encode()
         derived = _derive(_KEY_ID + 64, secret, what)
         self.is_bound = label is not None
-        self.id, self._sealing, self._naming = derived[:4], derived[4:36], derived[36:]
+        self.id, self._sealing = derived[:4], derived[4:36]
+        self._naming = hmac.new(derived[36:], digestmod="sha256")
+        self._salt, self._messages_left = b"", 0
+        # An event opens and seals several rows, most of which this process has sealed.
+        self._cipher_of = lru_cache(maxsize=_REMEMBERED_SALTS)(self._new_cipher)
 
     def seal(self, plain: bytes, place: bytes) -> bytes:
         if not self.is_bound:
             return _FORMAT + self.id + _Cipher(self._sealing).seal(plain, place)
-        salt = os.urandom(_SALT)
+        if self._messages_left <= 0:
+            self._salt, self._messages_left = os.urandom(_SALT), MESSAGES_OF_A_SALT
+        self._messages_left -= 1  # threads that do so at once are a few messages more
+        salt = self._salt
         return _FORMAT_2 + self.id + salt + self._cipher_of(salt).seal(plain, place)
 
     def unseal(self, sealed: bytes, place: bytes) -> bytes:
@@ -130,9 +140,9 @@ class _ApplicationKey:
 
     def name(self, what: bytes) -> bytes:
         """Return the HMAC of something, 32 bytes."""
-        return hmac.digest(self._naming, what, "sha256")
+        return _hmac(self._naming, what)
 
-    def _cipher_of(self, salt: bytes) -> _Cipher:
+    def _new_cipher(self, salt: bytes) -> _Cipher:
         return _Cipher(_derive(32, self._sealing, b"oncegate message", salt))
 
 
@@ -206,6 +216,7 @@ class SealingKeys:
             for label in labels
         ]
         self._keys = {key.id: key for key in keys}
+        self._unkeyed = hmac.new((self._label or "").encode(), digestmod="sha256")
         self._sealing = keys[0] if self._can_seal else None
 
     @property
@@ -279,9 +290,13 @@ class SealingKeys:
         return [self._row_key(key, what) for key in keys]
 
     def _row_key(self, key: _ApplicationKey | None, what: bytes) -> str:
-        if key is None:
-            return hmac.digest((self._label or "").encode(), what, "sha256")[:16].hex()
-        return key.name(what)[:16].hex()
+        return (_hmac(self._unkeyed, what) if key is None else key.name(what))[:16].hex()
+
+
+def _hmac(keyed: hmac.HMAC, what: bytes) -> bytes:
+    copied = keyed.copy()  # preparing the key takes as long as the rest
+    copied.update(what)
+    return copied.digest()
 
 
 def _row(names: Sequence[str]) -> bytes:
@@ -330,15 +345,16 @@ class FlowId:
         """
         is_keyed = keys is not None and keys.issues_ids
         issued_at = int(now).to_bytes(_TIME, "big")
+        derived = None
         if epoch_of is None:
             raw = issued_at + secrets.token_bytes(_RANDOM if is_keyed else _RANDOM_UNKEYED)
         else:
             rest = secrets.token_bytes(_RANDOM if is_keyed else _RANDOM_UNKEYED_WITH_EPOCH)
-            key = _derive_with_epoch(issued_at, rest)[:16].hex()
-            raw = issued_at + bytes.fromhex(epoch_of(key)) + rest
+            derived = _derive_with_epoch(issued_at, rest)
+            raw = issued_at + bytes.fromhex(epoch_of(_key_in(derived))) + rest
         if keys is not None and is_keyed:
             raw += keys.issue(raw)
-        return cls.parse(base64.urlsafe_b64encode(raw).decode().rstrip("="))
+        return cls._of(base64.urlsafe_b64encode(raw).decode().rstrip("="), raw, derived)
 
     @classmethod
     def parse(cls, given: str | FlowId, keys: SealingKeys | None = None) -> FlowId:
@@ -356,23 +372,33 @@ class FlowId:
         if not isinstance(text, str) or not _FORM.fullmatch(text):
             raise InvalidInput("not a flow ID: start a new flow and use the ID of its step")
         raw = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
-        has_epoch, has_mac = _HAS_EPOCH_HAS_MAC[len(raw)]
+        _, has_mac = _HAS_EPOCH_HAS_MAC[len(raw)]
         issued, mac = (raw[:-_MAC], raw[-_MAC:]) if has_mac else (raw, b"")
         if keys is not None and not _is_accepted(issued, mac, keys):
             raise InvalidInput("not a flow ID of this application: start a new flow")
-        if isinstance(given, FlowId):
-            return given
-        if has_epoch:
-            epoch = issued[_TIME : _TIME + _EPOCH].hex()
+        return given if isinstance(given, FlowId) else cls._of(text, raw)
+
+    @classmethod
+    def _of(cls, text: str, raw: bytes, derived: bytes | None = None) -> FlowId:
+        """Return the ID of a text.
+
+        Args:
+            text: the ID itself.
+            raw: its bytes.
+            derived: what `_derive_with_epoch` has returned for it, if that is known.
+        """
+        has_epoch, has_mac = _HAS_EPOCH_HAS_MAC[len(raw)]
+        issued = raw[:-_MAC] if has_mac else raw
+        epoch = issued[_TIME : _TIME + _EPOCH].hex() if has_epoch else None
+        if derived is None and has_epoch:
             derived = _derive_with_epoch(issued[:_TIME], issued[_TIME + _EPOCH :])
-        else:
-            epoch = None
+        elif derived is None:
             derived = _derive(80, raw, b"oncegate flow id 1")
         return cls(
             text=text,
             issued_at=float(int.from_bytes(raw[:_TIME], "big")),
             epoch=epoch,
-            key=derived[:16].hex(),
+            key=_key_in(derived),
             _cipher=_Cipher(derived[16:48]),
             _digesting=derived[48:],
         )
@@ -432,6 +458,10 @@ class FlowId:
 def _derive_with_epoch(issued_at: bytes, rest: bytes) -> bytes:
     # Not from the epoch: the node that has the epoch depends on the store's key, which is derived here.
     return _derive(80, issued_at + rest, b"oncegate flow id 2")
+
+
+def _key_in(derived: bytes) -> str:
+    return derived[:16].hex()
 
 
 def _is_accepted(issued: bytes, mac: bytes, keys: SealingKeys) -> bool:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.doubles import a_text, password
 
 from oncegate import InvalidInput, RecordUnreadable, SealingKeys
+from oncegate._seal import MESSAGES_OF_A_SALT
 from oncegate.adapters import FlowId
 from oncegate.machine.advance import advance
 from oncegate.machine.context import Policy
@@ -121,11 +124,16 @@ def test_keys_of_one_application_open_nothing_of_another() -> None:
     assert one.row_key("a", "b") != one.row_key("a\0b", "") != one.row_key("ab")
 
 
-def test_each_message_has_a_key_of_its_own() -> None:
+def test_derived_key_seals_few_messages() -> None:
     """Random nonces allow 2^32 messages under one AES-GCM key (NIST SP 800-38D, 8.3)."""
     keys = KEYS.bound_to("pool/client")
-    salts = {keys.seal(b"", b"")[5:21] for _ in range(100)}
-    assert len(salts) == 100
+    sealed = [keys.seal(b"plain", b"place") for _ in range(2 * MESSAGES_OF_A_SALT + 1)]
+    used = Counter(message[5:21] for message in sealed)
+    assert sorted(used.values()) == [1, MESSAGES_OF_A_SALT, MESSAGES_OF_A_SALT]
+    assert len({message[21:33] for message in sealed}) == len(sealed)  # nonces
+    other = KEYS.bound_to("pool/client")
+    assert other.seal(b"", b"")[5:21] not in used
+    assert other.unseal(sealed[0], b"place") == b"plain"
 
 
 def test_keys_beside_workers_of_0_1_seal_for_both_and_issue_ids_without_a_mac() -> None:

@@ -17,6 +17,7 @@ from oncegate.account import (
     Cancel,
     ChangePassword,
     DeleteAccount,
+    OfferFactor,
     SignOutEverywhere,
     SubmitAddress,
     SubmitCode,
@@ -104,10 +105,10 @@ OTHER = SubmitAddress(attribute="email", address="other@example.com")
 APP, AGAIN, STOP = AddAuthenticator(), RequestNewCode(), Cancel()
 RIGHT, WRONG, WRONG_TOO = code("000000"), code("111111"), code("222222")
 PASSWORD = ChangePassword(password=PASSWORDS[FAY], new_password="Better-horse-6")
-OUT, DELETE = SignOutEverywhere(), DeleteAccount()
+OUT, DELETE, OFFER = SignOutEverywhere(), DeleteAccount(), OfferFactor()
 AT_ONCE: dict[str, Any] = {"new_code_cooldown": 0}
-SECOND = {"kinds": ("lost", "second lost", "second throttled")}
-"""Faults of a call of two requests."""
+SECOND = {"kinds": ("second lost", "second throttled")}
+"""Faults of the second request of a call that makes two."""
 
 TWO: dict[str, tuple[AccountScript, dict[str, Any]]] = {
     "an address twice": (clicks(NEW, NEW), {}),
@@ -125,6 +126,9 @@ TWO: dict[str, tuple[AccountScript, dict[str, Any]]] = {
         {},
     ),
     "the code and a cancel": (clicks(RIGHT, STOP, before=(NEW,)), {}),
+    "an offer twice": (clicks(OFFER, OFFER), {}),
+    "an offer in two browsers": (clicks(Click(OFFER), Click(OFFER, tab=1)), {}),
+    "an offer accepted and declined": (clicks(APP, STOP, before=(OFFER,)), {}),
     "an app twice": (clicks(APP, APP), {}),
     "the app's code twice": (clicks(RIGHT, RIGHT, before=(APP,)), SECOND),
     "the app's code and a new app in another tab": (

@@ -67,7 +67,7 @@ class GuardInputs(NamedTuple):
             browser.
         tokens: those that wait with the flow for the user's answer about the device.
         answer_event: type of the event that the worker processes.
-        answer_digest: keyed digest of the answer in it; empty if it brought none.
+        answer_digest: keyed digest of the answer in it; empty if it brought none, or without tokens.
         worker: name of the process that will make the call, if one follows; may be empty.
         worker_is_gone: whether the process that made the call of this flow has ended.
         owner: ID (sub) of the signed-in user whose event it is; None in a sign-in.
