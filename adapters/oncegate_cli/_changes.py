@@ -383,7 +383,7 @@ def delete(account: Account, *, is_sure: bool, as_json: bool) -> Exit:
 
 
 def _no_key(kind: str, command: str, *, as_json: bool) -> Exit:
-    """Say that a key is unknown: for a mistyped one, "removed" would be taken for the right one."""
+    """Say that a key is unknown: for a mistyped one, "removed" would be treated as success."""
     if as_json:
         print(json.dumps({"state": AccountState.MANAGING, "message": None}), flush=True)
     say(f"There is no {kind} with this key. List the keys: oncegate account {command}")

@@ -426,7 +426,7 @@ class AccountHtml(Html):
             step,
             has,
             self._site.sessions(request) or ("", []),
-            name=user.display_name,
+            name=_name(user, has),
             notice=notice,
         )
         return self._rendered(page, response)
@@ -636,6 +636,12 @@ class AccountHtml(Html):
 
 
 _CONFIRMING = {AccountState.CONFIRMING_ADDRESS, AccountState.CONFIRMING_AUTHENTICATOR}
+
+
+def _name(user: User, has: AccountOverview) -> str:
+    """Return what the user is called. The claims have the old email address until a renewal."""
+    name, email = user.display_name, has.addresses.get("email")
+    return email if email and "email" in has.verified and name == user.claims.get("email") else name
 
 
 def _own(request: Request) -> str:

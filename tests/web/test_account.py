@@ -367,6 +367,17 @@ def test_code_for_an_address_works_as_long_as_cognito_takes_it(sessions: str) ->
         assert account.messages == 1
 
 
+def test_account_names_the_new_email_address_at_once() -> None:
+    with account_of("flask", who={**FAY, "email": "old@example.com"}) as account:
+        account.sign_in()
+        assert account.page.text.count("old@example.com") == 2
+        account.visit.follow("Change")
+        account.do("submit-address", address="new@example.com")
+        account.do("submit-code", code=account.code)
+        assert "old@example.com" not in account.page.text
+        assert account.page.text.count("new@example.com") == 2
+
+
 def test_code_for_an_address_that_has_expired_is_named(framework: str) -> None:
     clock = Later()
     with account_of(framework, clock=clock) as account:
