@@ -175,6 +175,8 @@ class _Changes:
             say(told.text)
             if told.detail:
                 say(told.detail)
+        elif step.state is AccountState.MANAGING:
+            say("Cancelled.")
         if code is Exit.SIGN_IN_FIRST:
             again = " --again" if told and told.code == "sign_in_again" else ""
             say(f"sign in again: {login_of(self.account)}{again}")

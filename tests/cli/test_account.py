@@ -188,6 +188,8 @@ class TestAddresses:
         done = account("set-phone", PHONE, "--json", lines=("cancel",))
         assert done.code == Exit.REFUSED
         assert done.json() == {"state": "managing", "message": None}
+        assert done.err.endswith("Cancelled.\n")
+        assert "╭─ Cancel" not in done.err, "no empty frame"
 
     def test_lost_response_sends_one_code_which_the_next_command_takes(
         self, account: Shell
