@@ -174,6 +174,11 @@ def is_signed_in(account: Account) -> bool:
     return account.client.get("/orders").status_code == 200
 
 
+def test_transport_that_cannot_read_accounts_is_refused_with_the_cure() -> None:
+    with pytest.raises(Misconfigured, match=r"use CognitoTransport, or one whose token_service"):
+        web_for(ScriptedTransport(), account=True)
+
+
 def test_without_an_account_page_there_is_none(framework: str) -> None:
     web = web_for(ScriptedTransport())
     with client_of(framework, web) as client:
