@@ -174,11 +174,6 @@ def is_signed_in(account: Account) -> bool:
     return account.client.get("/orders").status_code == 200
 
 
-def test_transport_that_cannot_read_accounts_is_refused_with_the_cure() -> None:
-    with pytest.raises(Misconfigured, match=r"use CognitoTransport, or one whose token_service"):
-        web_for(ScriptedTransport(), account=True)
-
-
 def test_without_an_account_page_there_is_none(framework: str) -> None:
     web = web_for(ScriptedTransport())
     with client_of(framework, web) as client:
@@ -1199,9 +1194,13 @@ def test_nobody_is_offered_anything(framework: str) -> None:
         ({"mfa_required": True}, "need account=True"),
         ({"place_of": "Zurich"}, "place_of is a function"),
         ({"account": True, "offer": "passkey"}, "offer is a list"),
+        (
+            {"account": True, "offer": ("passkey",), "mfa_required": True},
+            "leave out offer or mfa_req",
+        ),
         ({"account": True, "offer": ("sms",)}, "offer is a list"),
         ({"account": True, "offer_every": 0}, "offer_every is a number"),
-        ({"account": True}, "no token service"),
+        ({"account": True}, "use CognitoTransport, or one whose token_service"),
     ],
 )
 def test_settings_that_cannot_be_are_refused(wrong: dict[str, Any], why: str) -> None:
