@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, cast
 
 import jwt
+from pydantic import SecretStr
 from tests.doubles import DictStore, InProcessClient, ManualClock
 from tests.world import _KEY, Broken, PoolClock, World, faults_of_call
 from tests.world import Worker as PlannedWorker
@@ -31,12 +32,15 @@ from oncegate.account import (
     SubmitAddress,
 )
 from oncegate.adapters import (
+    AccountService,
     Call,
+    ChallengeIssued,
     ConfirmAddress,
     ConfirmAuthenticator,
     Confirmed,
     DeleteUser,
     EndSessions,
+    FindFactors,
     NotSent,
     Outcome,
     RecordStore,
@@ -80,13 +84,14 @@ class LocalTokens:
 
     Args:
         clock: the test's.
+        reads: reads accounts.
     """
 
-    def __init__(self, clock: ManualClock) -> None:
-        self.clock = clock
+    def __init__(self, clock: ManualClock, reads: AccountService) -> None:
+        self.clock, self._reads = clock, reads
 
     def overview(self, access_token: str) -> AccountOverview:
-        raise NotImplementedError
+        return self._reads.overview(access_token)
 
     def verify(self, token: str, use: Any = "access", **_: Any) -> dict[str, Any]:
         try:
@@ -111,7 +116,7 @@ class LocalTransport(CognitoTransport):
 
     @property
     def token_service(self) -> Any:
-        return LocalTokens(self.clock)
+        return LocalTokens(self.clock, super().token_service)
 
     def perform(self, call: Call, context: RequestContext) -> Outcome:
         outcome = super().perform(call, context)
@@ -157,15 +162,22 @@ class AccountWorld:
     Args:
         store: the store under test.
         verified_before_update: whether the pool keeps an address until the next one is verified.
+        pool: settings of the pool.
         more: further arguments of `Account`.
     """
 
     def __init__(
-        self, store: RecordStore | None = None, *, verified_before_update: bool = False, **more: Any
+        self,
+        store: RecordStore | None = None,
+        *,
+        verified_before_update: bool = False,
+        pool: PoolSeed | None = None,
+        **more: Any,
     ) -> None:
         self.clock = ManualClock()
         self.store = store or DictStore()
-        self.pool = Pool(_SEED, "http://issuer", PoolClock(self.clock), signing_key=_KEY)
+        seed = _SEED.model_copy(update={"pool": pool or _SEED.pool})
+        self.pool = Pool(seed, "http://issuer", PoolClock(self.clock), signing_key=_KEY)
         if verified_before_update:
             kept = {"AttributesRequireVerificationBeforeUpdate": ["email"]}
             self.pool.configure({**self.pool.configuration, "UserAttributeUpdateSettings": kept})
@@ -200,7 +212,7 @@ class AccountWorld:
 
     def click(self, step: Step, event: AccountEvent, token: str) -> Worker:
         """Send an event to a new worker, which has performed no effect yet."""
-        worker = Worker(self.account.changing(step, event, token))
+        worker = Worker(self.account.changing(step, event, SecretStr(token)))
         self._resume(worker, None)
         return worker
 
@@ -314,6 +326,7 @@ class CheckedAccountWorld(World):
         self._of_other = self._facts_of(GIL)
         self._before: object = None
         self._made: set[tuple[str, str]] = set()
+        self._offers = 0
         self._acts = 0
 
     def token(self, user: str = FAY) -> str:
@@ -335,7 +348,7 @@ class CheckedAccountWorld(World):
         """
         shown = self.steps[flow_id].version if version is None else version
         script = self.account.changing(
-            StepRef(flow_id, shown), cast("AccountEvent", event), self.token(user)
+            StepRef(flow_id, shown), cast("AccountEvent", event), SecretStr(self.token(user))
         )
         worker = PlannedWorker(flow_id, event, shown, script)
         self.workers.append(worker)
@@ -366,7 +379,7 @@ class CheckedAccountWorld(World):
     def facts(self) -> object:
         """See `World.facts`."""
         users = tuple(self._facts_of(user) for user in PASSWORDS)
-        return users, self._acts, self.asked("GlobalSignOut")
+        return users, self._acts, self._offers, self.asked("GlobalSignOut")
 
     # ── what must hold ──
 
@@ -411,6 +424,10 @@ class CheckedAccountWorld(World):
             self._answers.subtract([_answer(worker.flow_id, flow, call)])
         if isinstance(outcome, (NotSent, Rejected)) and self.facts() != self._before:
             raise Broken(f"{type(call).__name__} was not made, and has changed the account")
+        if isinstance(call, FindFactors) and isinstance(outcome, ChallengeIssued):
+            self._offers += 1
+            if self._offers > 1 and not self._has_lost:
+                raise Broken("a second factor is offered twice")
         if isinstance(outcome, Confirmed):
             self._is_whole(call)
             if type(call) in TOLD:

@@ -123,14 +123,17 @@ _EVENTS: Final = tuple(
 _ACCOUNT_CAPTION = (
     "blue: waits for the user     dashed: a call to Cognito is in flight, saved before it left     "
     "diamond: junction, never stored",
-    "Not drawn: cancel, an expired deadline, an unknown outcome and a rejection lead to managing; a "
-    "token that has ended leads to closed.",
+    "Not drawn: cancel, an expired deadline, an unknown outcome, a rejection, an answer that does not "
+    "fit the call, and an offer that was not sent lead to managing; a token that has ended "
+    "leads to closed.",
     "Not shown, the same at each event of the user: user_is_the_same; and step_is_current, unless "
     "code_not_sent is shown.",
 )
 OF_EACH_EVENT: Final = frozenset({"step_is_current", "user_is_the_same"})
 """Guards that the picture of the account leaves out."""
-_GIVES_UP: Final = frozenset({"cancel", "rejected", "unknown", "time_passed"})
+_GIVES_UP: Final = frozenset(
+    {"accepted", "cancel", "not_sent", "rejected", "time_passed", "unknown"}
+)
 
 FILES: Final = {
     Format.MERMAID: "sign_in.mmd",
@@ -212,7 +215,7 @@ def full() -> Picture:
 
 def full_account() -> Picture:
     """Return the picture of every state of the account, without the ways to give a change up."""
-    # The events between two states, by what they are guarded with beside what all are.
+    # The events between two states, by the guards that not every event has.
     events: dict[tuple[str, str], dict[tuple[str, ...], list[str]]] = {}
     for one in (one for state in AccountState for one in transitions(state)):
         if is_drawn_of_account(one):
@@ -227,7 +230,7 @@ def full_account() -> Picture:
         for guards, names in by_guards.items():
             lines += [f"{name}," for name in names[:-1]]
             lines += [one for one in (names[-1], *guards) if one]
-        edges.append(Edge(source, target, tuple(lines)))
+        edges.append(Edge(source, target, tuple(lines) or ("otherwise",)))
     nodes = tuple(Node(state, _kind(state), (state.value,)) for state in AccountState)
     return Picture("account", nodes, tuple(edges), _ACCOUNT_CAPTION)
 

@@ -23,6 +23,7 @@ from oncegate import (
     Step,
     StepRef,
     StoreUnavailable,
+    Unreachable,
 )
 from oncegate.account import (
     OFFER_EVERY,
@@ -54,7 +55,8 @@ _KEPT_SECONDS: Final = 3600.0
 _KEPT_IN: Final = {AccountState.MANAGING, AccountState.CONFIRMING_ADDRESS}
 """States that decide how long the browser has a flow."""
 
-_DONE: Final = {AccountState.MANAGING.value, AccountState.CLOSED.value}
+_SETTLED: Final = {AccountState.MANAGING.value, AccountState.CLOSED.value}
+"""States in which no change is under way."""
 
 _ACTING: ContextVar[Session | None] = ContextVar("oncegate_acting", default=None)
 """Whose account the current request changes."""
@@ -115,7 +117,9 @@ class AccountSite(Site):
         own = self._account_flow_of(request, user)
         if own is not None:
             with suppress(InvalidInput), self._waiting.place(own.key) as has_place:
-                step = self._account.get(own.text, patience=patience if has_place else 0.0)
+                patience = patience if has_place else 0.0
+                # Not by the cookie alone: the browser's next user could change it.
+                step = self._account.get(own.text, patience=patience, owner=user.sub or None)
                 if isinstance(step.state, AccountState) and step.state is not AccountState.CLOSED:
                     if step.state is AccountState.CONFIRMING_ADDRESS:
                         response.cookies.append(self._account_flow_cookie(request, step, user))
@@ -168,14 +172,16 @@ class AccountSite(Site):
         if isinstance(event, OfferFactor):
             offer = tuple(one for one in event.factors if one in self.offer)
             if not (offer and self._may_offer(user)):
-                return self._account.get(own.text)
+                return self.account_step(request, response, user)
             event = OfferFactor(factors=offer)
         change = partial(self._change, request, user, own, event, version, browser)
         if isinstance(event, ChangePassword):
             step = self._ending_others(request, user, change)
         else:
             step = change()
-        if not isinstance(step.state, AccountState):  # the flow has expired
+        is_late = step.state is AccountState.CLOSED and step.reason is not None
+        if not isinstance(step.state, AccountState) or (is_late and self._goes_on(user)):
+            # The flow has expired, or was closed before this session began.
             step = self._account.start()
             self._set_account_flow(request, response, step, user)
             return step.model_copy(update={"reason": message("not_allowed")})
@@ -184,6 +190,16 @@ class AccountSite(Site):
         if step.state is AccountState.CLOSED:
             self._close(request, response, user, step)
         return step
+
+    def _goes_on(self, user: User) -> bool:
+        """Return whether Cognito takes the user's tokens: a closed flow does not tell of new ones."""
+        try:
+            self._account.overview(user.tokens.access_token)
+        except SignedOut:
+            return False
+        except OncegateError:
+            return True  # an outage ends no session
+        return True
 
     def _change(
         self,
@@ -214,7 +230,7 @@ class AccountSite(Site):
         )
         try:
             step = change()
-        except InvalidInput:  # nothing was sent
+        except (InvalidInput, Unreachable):  # nothing was sent: the token could not be verified
             if is_expected:
                 self._sessions.expect_no_end_of_others(session_id)
             raise
@@ -348,7 +364,7 @@ class AccountSite(Site):
                 )
         except OncegateError:
             return None  # an offer is not worth an error
-        return None if step.state in _DONE else step
+        return None if step.state in _SETTLED else step
 
     def _may_offer(self, user: User) -> bool:
         """Whether anything is offered to a user: those of other identity providers have no factors."""
@@ -358,7 +374,7 @@ class AccountSite(Site):
 def _note_change(transition: Transition, /) -> None:
     """Note a change that Cognito accepted. A listener (`oncegate.adapters.Listener`)."""
     acting, message = _ACTING.get(), transition.message
-    is_change = not transition.suppressed and transition.target in _DONE and message
+    is_change = not transition.suppressed and transition.target in _SETTLED and message
     if acting and is_change and kind_of(f"message.{message}") == "good":
         note(AccountChanged(acting.name, acting.user, str(message)))
 

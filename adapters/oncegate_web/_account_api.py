@@ -19,7 +19,7 @@ from oncegate_web.api import (
     event_data,
     invalid_event,
 )
-from oncegate_web.http import JSON, Request, Response, as_json, problem
+from oncegate_web.http import Request, Response, as_json, has_json, not_json, wrong_method
 
 
 class AccountApi(Api):
@@ -37,9 +37,7 @@ class AccountApi(Api):
             return super().respond(request)
         answer = methods.get("GET" if request.method == "HEAD" else request.method)
         if answer is None:
-            response = problem(405, "wrong_method", "Method Not Allowed")
-            response.headers["Allow"] = ", ".join(methods)
-            return response
+            return wrong_method(methods)
         user = self._site.user_of(request)
         if user:
             return answer(request, user)
@@ -61,8 +59,8 @@ class AccountApi(Api):
         return response
 
     def _change(self, request: Request, user: User) -> Response:
-        if request.headers.get("content-type", "").partition(";")[0].strip().lower() != JSON:
-            return problem(415, "not_json", "Unsupported Media Type", f"send {JSON}")
+        if not has_json(request):
+            return not_json()
         made = Response()
         try:
             event, version, browser = self._account_event_of(request.body.bytes)

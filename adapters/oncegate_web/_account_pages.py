@@ -14,15 +14,10 @@ from oncegate.account import (
     AccountEvent,
     AccountOverview,
     AccountState,
-    ChangePassword,
-    DeleteAccount,
-    ForgetDevice,
-    RemovePasskey,
-    SignOutEverywhere,
-    UseFactor,
 )
 from oncegate.adapters import (
     TEXTS,
+    AccountChange,
     Action,
     FlowId,
     InvalidEvent,
@@ -57,10 +52,8 @@ _WITHOUT_NOTICE = {"in_flight", "finished"}
 _NAMES = {name for kind in get_args(AccountEvent) for name in kind.model_fields}
 _DONE: Final = {
     kind.machine_event: kind.done
-    for kind in (
-        *(UseFactor, ChangePassword, RemovePasskey, ForgetDevice),
-        *(SignOutEverywhere, DeleteAccount),
-    )
+    for kind in get_args(AccountEvent)
+    if issubclass(kind, AccountChange)
 }
 """What is told once a change was made, by its event."""
 

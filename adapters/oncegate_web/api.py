@@ -20,7 +20,16 @@ from oncegate_web._context import BrowserContext
 from oncegate_web._openapi import document
 from oncegate_web._session_list import ListedSession
 from oncegate_web._user import User
-from oncegate_web.http import JSON, Request, Response, as_json, problem
+from oncegate_web.http import (
+    JSON,
+    Request,
+    Response,
+    as_json,
+    has_json,
+    not_json,
+    problem,
+    wrong_method,
+)
 from oncegate_web.site import Site, begins_sign_in, is_over, misconfigured_step
 
 _AGAIN = "the sign-in is too long ago: go to <mount>/?again=1&next=…"
@@ -89,9 +98,7 @@ class Api:
             return problem(404, "not_found", "Not Found")
         respond = methods.get("GET" if request.method == "HEAD" else request.method)
         if respond is None:
-            response = problem(405, "wrong_method", "Method Not Allowed")
-            response.headers["Allow"] = ", ".join(methods)
-            return response
+            return wrong_method(methods)
         return respond(request, *parts[1:2])
 
     def _openapi(self, request: Request) -> Response:
@@ -116,8 +123,8 @@ class Api:
         return self._step(request, self._site.shown(request, step))
 
     def _send(self, request: Request, name: str) -> Response:
-        if request.headers.get("content-type", "").partition(";")[0].strip().lower() != JSON:
-            return problem(415, "not_json", "Unsupported Media Type", f"send {JSON}")
+        if not has_json(request):
+            return not_json()
         own = self._site.own_flow(request)
         is_named = own is not None and name in {own.key, "current"}
         if own is None or not (is_named or self._site.is_not_stored(name)):

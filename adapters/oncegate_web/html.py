@@ -29,8 +29,8 @@ from oncegate_web.http import (
     Request,
     Response,
     local_path,
-    problem,
     redirect,
+    wrong_method,
 )
 from oncegate_web.pages import (
     OPTIONAL,
@@ -123,9 +123,7 @@ class Html:
         if request.method == "HEAD" and request.path == CALLBACK:
             return redirect(f"{request.prefix}/")  # it would use the code up
         if method not in methods:
-            response = problem(405, "wrong_method", "Method Not Allowed")
-            response.headers["Allow"] = ", ".join(methods)
-            return response
+            return wrong_method(methods)
         return methods[method](request)
 
     def _pages(self) -> dict[str, dict[str, Callable[[Request], Response]]]:
@@ -437,9 +435,9 @@ class Html:
 
     @cached_property
     def _jinja(self) -> Renderer:
-        from oncegate_web._jinja import JinjaRenderer
+        from oncegate_web._jinja import default_renderer
 
-        return JinjaRenderer()
+        return default_renderer()
 
 
 def _is_chosen(event: Event, step: Step) -> bool:

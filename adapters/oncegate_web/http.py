@@ -514,6 +514,23 @@ def problem(
     return response
 
 
+def wrong_method(methods: Iterable[str]) -> Response:
+    """Return the problem of a method that a path does not have."""
+    response = problem(405, "wrong_method", "Method Not Allowed")
+    response.headers["Allow"] = ", ".join(methods)
+    return response
+
+
+def has_json(request: Request) -> bool:
+    """Return whether a request says that its body is JSON, which no form of another site can."""
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower() == JSON
+
+
+def not_json() -> Response:
+    """Return the problem of a body that is not JSON."""
+    return problem(415, "not_json", "Unsupported Media Type", f"send {JSON}")
+
+
 def translated_problem(response: Response, translate: Callable[[str], str]) -> Response:
     """Add texts for the user to a problem: what happened, and one for each field.
 

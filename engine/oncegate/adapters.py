@@ -20,6 +20,7 @@ from oncegate.audit import AuditLog
 from oncegate.challenges import (
     EVENT_TYPES,
     SECOND_FACTORS,
+    AccountChange,
     AccountEvent,
     AddAuthenticator,
     AddPasskey,
@@ -145,6 +146,7 @@ __all__ = [
     "SECOND_FACTORS",
     "TEXTS",
     "THREADS",
+    "AccountChange",
     "AccountEvent",
     "AccountOverview",
     "AccountService",

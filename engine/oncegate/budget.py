@@ -42,6 +42,9 @@ _MOST_SPELLINGS = 4
 ALIAS_SECONDS = 90 * 86400.0
 """How long it is stored which user a typed name stands for."""
 
+LATEST_ADDRESS_SECONDS: Final = 2 * 86400.0
+"""How long it is stored which address a user wants to have verified: longer than the code is valid."""
+
 _REMEMBERED: Final = 1024
 """Results of a computation on names that are kept: an event, and the user's next one, repeat it."""
 
@@ -253,6 +256,49 @@ class Alias(NamedTuple):
         users = [user, *(other for other in self.users(row) if other != user)][:_MOST_SPELLINGS]
         written = next_row(self.key, row, users, now + ALIAS_SECONDS, self.keys)
         return written._replace(related=related)
+
+
+class LatestAddress(NamedTuple):
+    """Which address of a kind a user has asked to have verified last, in whatever flow.
+
+    Cognito has one for each user, and sends a further code there. An earlier flow, with another address
+    in another browser, must not cause a code that counts against the budget of its own address.
+
+    Attributes:
+        key: the row's key in the store.
+    """
+
+    key: str
+    keys: SealingKeys
+
+    @classmethod
+    def of_user(cls, owner: str, attribute: str, keys: SealingKeys) -> LatestAddress:
+        """Return the row of a user.
+
+        Args:
+            owner: the user's ID (sub).
+            attribute: Cognito's name of the address.
+            keys: the application's.
+        """
+        return cls(_row_key(keys, "latest address of user", owner, attribute), keys)
+
+    def allows(self, row: StoredRecord | None, *, address: str, now: float) -> bool:
+        """Return whether no other address was asked for since."""
+        if row is None or row.expires_at <= now:
+            return True
+        try:
+            latest = open_row(self.key, row, self.keys)
+        except (TypeError, ValueError):
+            return True
+        return latest in {None, self._mark(address)}
+
+    def written(self, row: StoredRecord | None, *, address: str, now: float) -> StoredRecord:
+        """Return the row with an address."""
+        ends = now + LATEST_ADDRESS_SECONDS
+        return next_row(self.key, row, self._mark(address), ends, self.keys)
+
+    def _mark(self, address: str) -> str:
+        return _row_key(self.keys, "latest address", address)
 
 
 def offers_to(owner: str, every: float, keys: SealingKeys) -> Account:

@@ -435,6 +435,9 @@ TEXTS: Final = MappingProxyType(
         "message.address_outcome_unknown": (
             "The connection broke off. If a code arrives, enter it here. Otherwise, request a new one."
         ),
+        "message.address_replaced": (
+            "You’ve asked for a code at another address since. Go back, and start again."
+        ),
         "message.setup_expired": "That took too long. Start again.",
         "message.setup_ended": "Too many incorrect codes. Start again.",
         "message.wrong_password": "Your current password is incorrect.",

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+import traceback
+from typing import NoReturn
+
+import pyotp
 import pytest
+from tests.account_world import AccountWorld, LocalTokens
 from tests.challenges.account_helpers import MANAGING, TOKEN, account_call, changes
 from tests.challenges.helpers import action, assert_hidden
+from tests.doubles import DictStore
 
-from oncegate import Factor, InvalidInput
+from oncegate import Factor, InvalidInput, StoreUnavailable
 from oncegate.account import (
     AccountState,
     ChangePassword,
@@ -14,6 +21,7 @@ from oncegate.account import (
     ForgetDevice,
     RemovePasskey,
     SignOutEverywhere,
+    SubmitAddress,
     UseFactor,
 )
 from oncegate.adapters import (
@@ -34,6 +42,7 @@ from oncegate.adapters import (
 
 _CALLS = (SetFactor, ReplacePassword, DeletePasskey, DeleteDevice, EndSessions, DeleteUser)
 PASSWORDS = ChangePassword(password="Correct-horse-1", new_password="Better-horse-1")
+ADDRESS = SubmitAddress(attribute="email", address="new@example.com")
 CASES = [
     (UseFactor(factor=Factor.SMS, use="off"), SetFactor, "factor_changed", "managing"),
     (PASSWORDS, ReplacePassword, "password_was_changed", "managing"),
@@ -101,3 +110,52 @@ def test_value_that_does_not_exist_is_answered_with_those_that_do() -> None:
 def test_password_to_change_is_labelled_as_the_current_one() -> None:
     change = action(MANAGING, "change_password")
     assert [one.label for one in change.fields] == ["Current password", "New password"]
+
+
+def test_what_is_no_step_is_refused_before_the_users_factors_are_read() -> None:
+    world = AccountWorld(mfa_required=True)
+    token = world.token()
+    secret = world.pool.perform("AssociateSoftwareToken", {"AccessToken": token})["SecretCode"]
+    code = pyotp.TOTP(secret).at(int(world.clock.now()))
+    world.pool.perform("VerifySoftwareToken", {"AccessToken": token, "UserCode": code})
+    start, off = world.account.start(), UseFactor(factor=Factor.TOTP, use="off")
+    world.account.send(start, UseFactor(factor=Factor.TOTP), token)
+    kept = world.account.send(start, off, token)
+    assert kept.reason
+    assert kept.reason.code == "last_factor"
+    asked = world.asked("GetUser")
+    with pytest.raises(InvalidInput, match="pass the step"):
+        world.account.send(start.flow_id, off, token)  # type: ignore[arg-type]
+    assert world.asked("GetUser") == asked
+
+
+@pytest.mark.parametrize("failure", [StoreUnavailable("down"), ValueError("a fault")], ids=repr)
+@pytest.mark.parametrize("is_async", [False, True])
+def test_frames_of_an_error_have_no_token(
+    failure: Exception, monkeypatch: pytest.MonkeyPatch, *, is_async: bool
+) -> None:
+    """Error reporters store the local variables of a traceback."""
+    world = AccountWorld()
+    token, other = world.token(), world.asynchronous()
+    step = world.account.start()
+
+    def failing(*_: object, **__: object) -> NoReturn:
+        raise failure
+
+    monkeypatch.setattr(DictStore, "swap", failing)
+    monkeypatch.setattr(DictStore, "load", failing)
+    monkeypatch.setattr(LocalTokens, "overview", failing)
+    sends = [lambda one=one: world.account.send(step, one, token) for one in (PASSWORDS, ADDRESS)]
+    reads = [lambda: world.account.overview(token)]
+    if is_async:
+        sends = [lambda: asyncio.run(other.send(step, PASSWORDS, token))]
+        reads = [lambda: asyncio.run(other.overview(token))]
+    for attempt in (*sends, *reads):
+        with pytest.raises(type(failure)) as raised:
+            attempt()
+        frames = [frame for frame, _ in traceback.walk_tb(raised.value.__traceback__)]
+        ours = [one for one in frames if "/engine/oncegate/" in one.f_code.co_filename]
+        assert ours
+        for frame in ours:
+            shown = repr(frame.f_locals)
+            assert not any(one in shown for one in (token, "Better-horse-1")), frame.f_code

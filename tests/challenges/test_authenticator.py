@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+
+import pytest
+from tests.account_world import FAY, GIL, AccountWorld
 from tests.challenges.account_helpers import TOKEN, account_call, changes
 from tests.challenges.helpers import SECRET, action, assert_hidden, step
 from tests.doubles import code
 from tests.flows import asks
 
-from oncegate.account import AccountState, AddAuthenticator
+from oncegate import Factor, FlowState
+from oncegate.account import AccountEvent, AccountState, AddAuthenticator, Cancel, UseFactor
 from oncegate.adapters import (
     AuthenticatorSetup,
     ConfirmAuthenticator,
@@ -60,3 +65,33 @@ def test_wrong_code_can_be_corrected() -> None:
 
 def test_cancel_is_labelled_for_an_account() -> None:
     assert action(WAITING, "cancel").label == "Cancel"
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        *(Cancel(), AddAuthenticator(), code("987654")),
+        UseFactor(factor=Factor.TOTP, use="off"),
+    ],
+    ids=lambda event: event.type,
+)
+def test_another_user_with_the_id_of_the_flow_does_not_get_the_secret(event: AccountEvent) -> None:
+    world = AccountWorld()
+    mine = world.account.send(world.account.start(), ADD, world.token(FAY))
+    assert mine.totp is not None
+    theirs = world.account.send(mine, event, world.token(GIL))
+    assert (theirs.state, theirs.totp, theirs.username) == (FlowState.FAILED, None, "")
+    assert world.account.get(mine.flow_id) == mine
+
+
+def test_step_is_for_the_owner_of_the_flow_alone() -> None:
+    world = AccountWorld()
+    mine = world.account.send(world.account.start(), ADD, world.token(FAY))
+    subs = [world.pool.users.find(name) for name in (FAY, GIL)]
+    fay, gil = [user.sub for user in subs if user is not None]
+    assert world.account.get(mine.flow_id, owner=fay).totp == mine.totp
+    assert world.account.get(mine.flow_id, owner=gil).state is FlowState.FAILED
+    shown = asyncio.run(world.asynchronous().get(mine.flow_id, owner=gil))
+    assert (shown.state, shown.totp) == (FlowState.FAILED, None)
+    new = world.account.start()
+    assert world.account.get(new.flow_id, owner=gil).state is AccountState.MANAGING

@@ -98,7 +98,7 @@ def test_user_with_a_second_factor_is_not_asked() -> None:
     assert (asked.state, asked.reason, asked.message) == (AccountState.MANAGING, None, None)
 
 
-@pytest.mark.parametrize("fault", ["lost", "broken"])
+@pytest.mark.parametrize("fault", ["lost", "broken", "blocked"])
 def test_offer_that_could_not_be_made_is_made_at_the_next_sign_in(fault: str) -> None:
     world = AccountWorld()
     worker = world.click(world.account.start(), OfferFactor(), world.token())

@@ -3,15 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
-from unittest import mock
 
 import pytest
-from botocore.loaders import JSONFileLoader
-
-LOADER = JSONFileLoader()
 
 
 @pytest.fixture(autouse=True)
@@ -23,15 +17,6 @@ def app_folder(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Mon
     config = tmp_path_factory.mktemp("config")
     monkeypatch.setenv("XDG_CONFIG_HOME", str(config))
     return config / "oncegate"
-
-
-@pytest.fixture(autouse=True, scope="module")
-def models_read_once() -> Iterator[None]:
-    """Read botocore's files once: each command makes a client, which reads half a megabyte."""
-    read = JSONFileLoader.load_file
-    cached = cache(read)
-    with mock.patch.object(JSONFileLoader, "load_file", lambda _, path: cached(LOADER, path)):
-        yield
 
 
 @pytest.fixture(autouse=True)

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import botocore
 import botocore.session
 from botocore.config import Config
+from pydantic import SecretStr
 
 from oncegate import OncegateError, SignIn, SignUpForm, Step, StepRef, WaysIn
 from oncegate.account import Account
@@ -114,7 +115,7 @@ def _change(account: Account, order: dict[str, Any]) -> dict[str, Any]:
     }
     event = kinds[order["event"]["type"]].model_validate(order["event"])
     script = account.changing(
-        StepRef(order["flow_id"], order["version"]), event, order["access_token"]
+        StepRef(order["flow_id"], order["version"]), event, SecretStr(order["access_token"])
     )
     result, done = None, 0
     while True:

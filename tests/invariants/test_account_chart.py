@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, get_args
 
 import pytest
@@ -21,6 +22,10 @@ USER_EVENTS = {event.machine_event for event in ACCOUNT_EVENT_TYPES}
 OUTCOMES = {"accepted", "rejected", "not_sent", "unknown"}
 STEP_GUARDS = {"step_is_current", "code_not_sent"}
 SENDING_GUARDS = {"code_not_sent", "cooldown_is_over", "new_codes_remain", "budget_remains"}
+OFFER_GUARDS = {"authenticator_is_offered", "passkey_is_offered"}
+NOT_WAITING = {AccountState.MANAGING, AccountState.SETTLING}
+"""States in which no challenge waits for the user."""
+
 CREDENTIAL_EVENTS = {
     *("add_authenticator", "add_passkey", "remove_passkey", "use_factor"),
     *("submit_address", "change_password", "delete_account"),
@@ -141,6 +146,39 @@ def states_without_a_way_on() -> list[AccountState]:
     ]
 
 
+def offers_without_their_guards() -> list[Transition]:
+    """An offer has to be due, and what is set up from one has to be in it."""
+    offering = AccountState.OFFERING_FACTOR
+    return [
+        t
+        for t in transitions()
+        if (starts_a_call(t) and t.source.value is offering and not guards(t) & OFFER_GUARDS)
+        or ("offer_factor" in events(t) and "offer_is_due" not in guards(t))
+    ]
+
+
+def setups_that_cannot_be_left() -> list[tuple[AccountState, str]]:
+    """A challenge that waits for the user can be given up, and ends in time."""
+    waiting = {one for one in AccountState if one not in {*FINAL, *IN_FLIGHT, *NOT_WAITING}}
+    return [
+        (state.value, event)
+        for state in AccountMachine.states
+        for event in ("cancel", "time_passed")
+        if state.value in waiting and not any(event in events(t) for t in state.transitions)
+    ]
+
+
+def revoked_tokens_not_noticed() -> list[AccountState]:
+    """Whatever call Cognito rejects because the token has ended, the flow is closed first of all."""
+    return [
+        state.value
+        for state in AccountMachine.states
+        if state.value in IN_FLIGHT
+        and guards(next(t for t in state.transitions if "rejected" in events(t)))
+        != {"access_has_ended"}
+    ]
+
+
 def junctions_that_can_be_rested_in() -> list[AccountState]:
     """A junction is never stored, so its last transition has no condition."""
     junction = next(one for one in AccountMachine.states if one.value is AccountState.SETTLING)
@@ -157,6 +195,9 @@ RULES: list[Callable[[], list[Any]]] = [
     outcomes_that_start_a_call,
     outcomes_not_handled,
     states_without_a_way_on,
+    offers_without_their_guards,
+    setups_that_cannot_be_left,
+    revoked_tokens_not_noticed,
     junctions_that_can_be_rested_in,
 ]
 
@@ -175,6 +216,8 @@ def test_account_chart_keeps_the_rule(rule: Callable[[], list[Any]]) -> None:
         (sending_calls_without_their_guards, "managing", "requesting_setup", "submit_address"),
         (unknown_calls, "confirming_authenticator", "requesting_setup", "request_new_code"),
         (outcomes_that_start_a_call, "requesting_setup", "changing", "unknown"),
+        (offers_without_their_guards, "offering_factor", "requesting_setup", "add_passkey"),
+        (offers_without_their_guards, "managing", "finding_factors", "offer_factor"),
     ],
 )
 def test_transition_that_breaks_the_rule_is_noticed(
@@ -191,24 +234,37 @@ def test_transition_that_breaks_the_rule_is_noticed(
     assert rule() == []
 
 
-def test_state_that_ignores_an_outcome_is_noticed() -> None:
-    state = next(one for one in AccountMachine.states if one.id == "changing")
+@contextmanager
+def _only(state_id: str, keep: Callable[[Transition], bool]) -> Iterator[None]:
+    """Take transitions out of a state."""
+    state = next(one for one in AccountMachine.states if one.id == state_id)
     before = [*state.transitions]
-    state.transitions.transitions[:] = [t for t in before if "unknown" not in events(t)]
+    state.transitions.transitions[:] = [t for t in before if keep(t)]
     try:
-        assert outcomes_not_handled() == [(AccountState.CHANGING, "unknown")]
+        yield
     finally:
         state.transitions.transitions[:] = before
 
 
+def test_state_that_ignores_an_outcome_is_noticed() -> None:
+    with _only("changing", lambda t: "unknown" not in events(t)):
+        assert outcomes_not_handled() == [(AccountState.CHANGING, "unknown")]
+
+
+@pytest.mark.parametrize("event", ["cancel", "time_passed"])
+def test_offer_that_cannot_be_left_is_noticed(event: str) -> None:
+    with _only("offering_factor", lambda t: event not in events(t)):
+        assert setups_that_cannot_be_left() == [(AccountState.OFFERING_FACTOR, event)]
+
+
+def test_state_that_does_not_notice_a_revoked_token_is_noticed() -> None:
+    with _only("finding_factors", lambda t: "access_has_ended" not in guards(t)):
+        assert revoked_tokens_not_noticed() == [AccountState.FINDING_FACTORS]
+
+
 def test_junction_whose_last_transition_has_a_condition_is_noticed() -> None:
-    junction = next(one for one in AccountMachine.states if one.value is AccountState.SETTLING)
-    before = [*junction.transitions]
-    junction.transitions.transitions[:] = before[:-1]
-    try:
+    with _only("settling", lambda t: bool(guards(t))):
         assert junctions_that_can_be_rested_in() == [AccountState.SETTLING]
-    finally:
-        junction.transitions.transitions[:] = before
 
 
 def test_every_event_is_of_one_kind() -> None:

@@ -7,14 +7,10 @@ ListWebAuthnCredentials and DeleteWebAuthnCredential; WebAuthn Level 2 for the c
 from __future__ import annotations
 
 import json
-import os
-from hashlib import sha256
 from typing import Any
 
-import cbor2
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ec
-from webauthn.helpers import bytes_to_base64url
+from tests.walks.authenticator import Authenticator
 
 from oncegate_sandbox import CognitoError, Pool, PoolSeed, SandboxClock, Seed, UserSeed
 
@@ -56,9 +52,10 @@ class SignedIn:
         relying_party: str = "localhost",
     ) -> str:
         """Register a passkey, and return its ID."""
-        challenge = challenge or self.options()["challenge"]
-        key, credential = _credential(challenge, origin, relying_party)
+        options = json.dumps({"challenge": challenge or self.options()["challenge"]})
+        credential = Authenticator(relying_party).register(options, origin=origin)
         self.call("CompleteWebAuthnRegistration", Credential=credential)
+        key: str = credential["id"]
         return key
 
     def passkeys(self) -> Any:
@@ -68,31 +65,6 @@ class SignedIn:
         with pytest.raises(CognitoError) as error:
             operation(*arguments, **request)
         return error.value.code
-
-
-def _credential(challenge: str, origin: str, relying_party: str) -> tuple[str, dict[str, Any]]:
-    """Return a RegistrationResponseJSON without an attestation statement (WebAuthn, 6.5.1)."""
-    key = ec.generate_private_key(ec.SECP256R1()).public_key().public_numbers()
-    cose = {1: 2, 3: -7, -1: 1, -2: key.x.to_bytes(32, "big"), -3: key.y.to_bytes(32, "big")}
-    raw = os.urandom(16)
-    flags = b"\x45"  # the user was present and verified; attested credential data is included
-    data = sha256(relying_party.encode()).digest() + flags + bytes(4)
-    data += bytes(16) + len(raw).to_bytes(2, "big") + raw + cbor2.dumps(cose)
-    attestation = cbor2.dumps({"fmt": "none", "attStmt": {}, "authData": data})
-    client_data = {"type": "webauthn.create", "challenge": challenge, "origin": origin}
-    name = bytes_to_base64url(raw)
-    return name, {
-        "id": name,
-        "rawId": name,
-        "type": "public-key",
-        "authenticatorAttachment": "platform",
-        "clientExtensionResults": {},
-        "response": {
-            "clientDataJSON": bytes_to_base64url(json.dumps(client_data).encode()),
-            "attestationObject": bytes_to_base64url(attestation),
-            "transports": ["internal"],
-        },
-    }
 
 
 @pytest.fixture

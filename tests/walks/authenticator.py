@@ -27,17 +27,22 @@ class Authenticator:
         self._count = 0
 
     def seed(self) -> PasskeySeed:
-        point = self._key.public_key().public_numbers()
-        # A COSE EC2 key for ES256: RFC 9052, RFC 9053.
-        cose = {
-            1: 2,
-            3: -7,
-            -1: 1,
-            -2: point.x.to_bytes(32, "big"),
-            -3: point.y.to_bytes(32, "big"),
-        }
+        """Return the passkey as a pool has it."""
         return PasskeySeed(
-            id=bytes_to_base64url(self._id), public_key=bytes_to_base64url(cbor2.dumps(cose))
+            id=bytes_to_base64url(self._id), public_key=bytes_to_base64url(self._public_key())
+        )
+
+    def _public_key(self) -> bytes:
+        """Return a COSE EC2 key for ES256: RFC 9052, RFC 9053."""
+        point = self._key.public_key().public_numbers()
+        return cbor2.dumps(
+            {
+                1: 2,
+                3: -7,
+                -1: 1,
+                -2: point.x.to_bytes(32, "big"),
+                -3: point.y.to_bytes(32, "big"),
+            }
         )
 
     def for_devtools(self) -> dict[str, Any]:
@@ -57,18 +62,9 @@ class Authenticator:
 
         Without an attestation statement (WebAuthn, 6.5.1).
         """
-        point = self._key.public_key().public_numbers()
-        # A COSE EC2 key for ES256: RFC 9052, RFC 9053.
-        cose = {
-            1: 2,
-            3: -7,
-            -1: 1,
-            -2: point.x.to_bytes(32, "big"),
-            -3: point.y.to_bytes(32, "big"),
-        }
         flags = b"\x45"  # the user was present and verified; attested credential data is included
         data = sha256(self._rp.encode()).digest() + flags + bytes(4)
-        data += bytes(16) + len(self._id).to_bytes(2, "big") + self._id + cbor2.dumps(cose)
+        data += bytes(16) + len(self._id).to_bytes(2, "big") + self._id + self._public_key()
         client_data = json.dumps(
             {
                 "type": "webauthn.create",
@@ -82,6 +78,7 @@ class Authenticator:
             "id": credential_id,
             "rawId": credential_id,
             "type": "public-key",
+            "authenticatorAttachment": "platform",
             "clientExtensionResults": {},
             "response": {
                 "clientDataJSON": bytes_to_base64url(client_data.encode()),

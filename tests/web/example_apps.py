@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx
 from fastapi import Request
+from jinja2.bccache import Bucket, BytecodeCache
 from tests.doubles import ManualClock
 
 from oncegate.adapters import SystemClock, Transport
@@ -22,6 +23,23 @@ from oncegate_web import WebSignIn
 KEY = "q3Fh0pL8vJ2xTnC5sWbY7uKdE1rGmA9zXoQf6iHtVw4"
 FRAMEWORKS = ("fastapi", "flask", "django")
 DJANGO_DATABASE = "file:django?mode=memory&cache=shared"
+
+
+class Compiled(BytecodeCache):
+    """Templates of Flask's applications, compiled once: each application has an environment of its own."""
+
+    def __init__(self) -> None:
+        self._codes: dict[str, bytes] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        if bucket.key in self._codes:
+            bucket.bytecode_from_string(self._codes[bucket.key])
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        self._codes[bucket.key] = bucket.bytecode_to_string()
+
+
+COMPILED = Compiled()
 
 
 def web_for(transport: Transport, **more: Any) -> WebSignIn:
@@ -76,6 +94,7 @@ def flask_app(web: WebSignIn, *, csrf: bool = True) -> Any:
 
     app = Flask(__name__)
     app.secret_key = KEY
+    app.jinja_options = {"bytecode_cache": COMPILED}
     if csrf:
         CSRFProtect(app)
     mount(app, web, prefix="/auth")

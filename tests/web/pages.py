@@ -82,10 +82,14 @@ class Visit:
         """Follow the link with this text."""
         return self._shown(self.client.get(self.page.links[text]))
 
+    def filled(self, form: str, **fields: str) -> tuple[str, dict[str, str]]:
+        """Return the URL of a form and its values, filled in."""
+        found = self.page.forms[form]
+        assert found.method == "post"
+        return found.action, {**found.values, **fields}
+
     def say(self, event: str, **fields: str) -> str:
-        form = self.page.forms[event.replace("_", "-")]
-        assert form.method == "post"
-        self.last = form.action, {**form.values, **fields}
+        self.last = self.filled(event.replace("_", "-"), **fields)
         return self.say_again()
 
     def say_again(self) -> str:

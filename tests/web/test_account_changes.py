@@ -9,7 +9,6 @@ from typing import Any
 import httpx
 import pyotp
 import pytest
-from tests.sandbox.test_passkeys import _credential
 from tests.walks.authenticator import Authenticator
 from tests.web.django_project import Project, click, project_of
 from tests.web.example_apps import client_of, web_at
@@ -77,8 +76,8 @@ def _new_address(program: Program) -> None:
 
 
 def _passkey(program: Program) -> None:
-    options = json.loads(program.send("add_passkey")["passkey_creation"])
-    _, made = _credential(options["challenge"], "http://localhost:3000", options["rp"]["id"])
+    options = program.send("add_passkey")["passkey_creation"]
+    made = Authenticator().register(options, origin="http://localhost:3000")
     program.send("submit_passkey", credential=json.dumps(made))
 
 
@@ -150,14 +149,9 @@ def project() -> Iterator[Project]:
 def _signed_in(client: httpx.Client) -> Visit:
     visit = Visit(client, PAGE)
     visit.open()
-    click(client, _filled(visit, "submit-password", **FAY))
+    click(client, visit.filled("submit-password", **FAY))
     visit.open()
     return visit
-
-
-def _filled(visit: Visit, form: str, **fields: str) -> tuple[str, dict[str, str]]:
-    found = visit.page.forms[form]
-    return found.action, {**found.values, **fields}
 
 
 def test_django_sends_a_signal_once_for_each_change(project: Project) -> None:
@@ -175,14 +169,14 @@ def test_django_sends_a_signal_once_for_each_change(project: Project) -> None:
         with project.browser() as client:
             visit = _signed_in(client)
             visit.follow("Change password")
-            form = _filled(visit, "change-password", password=FAY["password"], new_password=NEW)
+            form = visit.filled("change-password", password=FAY["password"], new_password=NEW)
             for _ in range(2):
                 click(client, form)
             assert told == [("password_was_changed", "fay", "fay")]
             assert project.names == ["in"]
             visit.open()
             visit.follow("Delete account")
-            form = _filled(visit, "delete-account")
+            form = visit.filled("delete-account")
             for _ in range(2):
                 click(client, form)
             assert client.get("/who").json()["user"] == ""

@@ -3,6 +3,7 @@
 /** Code of a message: stable, for programs. Texts may change, and are in the user's language. */
 export type MessageCode =
   | "account_deleted" | "address_changed" | "address_outcome_unknown" | "address_refused"
+  | "address_replaced"
   | "address_taken" | "address_verified" | "administrator_must_act" | "already_tried"
   | "answer_already_tried" | "answer_failed" | "answer_outcome_unknown" | "answer_refused"
   | "attribute_refused" | "attributes_missing" | "authenticator_added" | "blocked" | "cancelled"
@@ -378,7 +379,7 @@ export type AccountStep =
   | AccountStepIn<
       "managing",
       | "add_authenticator" | "submit_address" | "add_passkey" | "use_factor" | "change_password"
-      | "remove_passkey" | "forget_device" | "sign_out_everywhere" | "delete_account" | "offer_factor"
+      | "remove_passkey" | "forget_device" | "sign_out_everywhere" | "delete_account"
     >
   | (AccountStepIn<"confirming_authenticator", "submit_code" | "cancel"> & {
       readonly totp: { readonly secret: string; readonly uri: string };

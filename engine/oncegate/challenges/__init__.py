@@ -72,7 +72,6 @@ from oncegate.challenges.device import (
 from oncegate.challenges.email_setup import SubmitEmail
 from oncegate.challenges.factor_choice import ChooseFactor, FactorChoice, RequestCode
 from oncegate.challenges.factor_offer import (
-    OFFER_SECONDS,
     FactorOffer,
     FindFactors,
     OfferedFactor,
@@ -122,7 +121,6 @@ __all__ = [
     "CHALLENGE_KINDS",
     "EVENT_TYPES",
     "NAMING_EVENTS",
-    "OFFER_SECONDS",
     "SECOND_FACTORS",
     "AccountChange",
     "AccountEvent",

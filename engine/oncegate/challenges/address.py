@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Final, Literal
 
 from pydantic import Field as ModelField
 from pydantic import SecretStr, ValidationInfo, field_validator
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from oncegate.ways_in import WaysIn
 
 AddressName = Literal["email", "phone_number"]
+
+_SHORTEST: Final = 3
 
 
 class AddressVerification(ChallengeBase):
@@ -78,13 +80,17 @@ class SubmitAddress(EventBase):
     machine_event: ClassVar[str] = "submit_address"
     type: Literal["submit_address"] = "submit_address"
     attribute: AddressName
-    address: AttributeValue = ModelField(min_length=3, repr=False)
+    address: AttributeValue = ModelField(repr=False)
 
     @field_validator("address", mode="after")
     @classmethod
     def _as_cognito_takes_it(cls, address: str, info: ValidationInfo) -> str:
         is_phone = info.data.get("attribute") == "phone_number"
-        return plain_phone_number(address) if is_phone else address.strip()
+        plain = plain_phone_number(address) if is_phone else address.strip()
+        # Of what is sent: a blank value deletes the address (API reference, UpdateUserAttributes).
+        if len(plain) < _SHORTEST:
+            raise ValueError("an address has three characters or more")
+        return plain
 
     @classmethod
     def fields(cls, flow: Flow, ways_in: WaysIn) -> tuple[Field, ...]:

@@ -24,6 +24,7 @@ from oncegate.budget import (
     CodeBudget,
     Guesses,
     GuessLimit,
+    LatestAddress,
     UserName,
     offers_to,
     password_tag,
@@ -39,6 +40,7 @@ from oncegate.challenges import (
     AuthenticatorSetup,
     Call,
     Cancel,
+    ChangeAddress,
     CheckAnswer,
     CheckCode,
     ChooseFactor,
@@ -101,7 +103,9 @@ _WRONG: Final = frozenset(
 
 Result = Generator[Effect, Any, bool]
 CodesRemain = Generator[Effect, Any, tuple[bool, bool]]
-Refusal = Literal["too_many_codes", "too_many_guesses", "too_soon", "unreachable"]
+Refusal = Literal[
+    "too_many_codes", "too_many_guesses", "too_soon", "address_replaced", "unreachable"
+]
 Updated = Callable[[StoredRecord | None], StoredRecord]
 
 
@@ -153,6 +157,7 @@ class Charge(NamedTuple):
         refusal: cause of `NotSent` if the row has none left.
         account: the budget, with the time of the charge; None for a guess.
         is_offer: whether it is an offer of a second factor.
+        is_note: whether it counts nothing, so that nothing of it is settled.
     """
 
     key: str
@@ -162,6 +167,7 @@ class Charge(NamedTuple):
     refusal: Refusal
     account: tuple[Account, float] | None = None
     is_offer: bool = False
+    is_note: bool = False
 
 
 class Plan(NamedTuple):
@@ -199,6 +205,8 @@ class Reserved(NamedTuple):
 
     def with_charge(self, charge: Charge) -> Reserved:
         """Return what is charged after one more charge."""
+        if charge.is_note:
+            return self
         if charge.account is None:
             return self._replace(is_guess=True)
         if charge.is_offer:
@@ -354,6 +362,8 @@ class Limits:
                 related.append(account.key)
         if guesses := self._guesses_of(flow):
             related.append(guesses.key)
+        if isinstance(flow.challenge, AddressVerification):
+            related.append(self._latest_address(flow, flow.challenge.attribute).key)
         return tuple(related)
 
     def plan(self, flow: Flow, call: Call, rows: Rows) -> Generator[Effect, Any, Plan]:
@@ -376,6 +386,8 @@ class Limits:
         guesses = self._guesses_of(flow)
         if guesses is not None and _is_guess(call):
             charges.append(self._guess(guesses))
+        if isinstance(flow.challenge, AddressVerification):
+            charges.append(self._note_of_address(flow, flow.challenge, call))
         if isinstance(call, FindFactors) and flow.owner:
             charges.append(self._offer(flow.owner))
         return Plan(tuple(charges), names)
@@ -543,8 +555,11 @@ class Limits:
             challenge, is_sent = flow.challenge, True  # counts like a code that was sent
         now = self._clock.now()
         if not (is_sent or _may_be_sent(flow, outcome)):
+            # The user's own stays charged: each address that is tried tells whether it has an account.
+            kept = self._code(UserName.own(flow.own_name), flow).key if _is_taken(outcome) else ""
             for account, at in reserved.accounts:
-                yield Adjustment(account.key, partial(account.refunded, charged_at=at, now=now))
+                if account.key != kept:
+                    yield Adjustment(account.key, partial(account.refunded, charged_at=at, now=now))
             return
         if challenge is not None:
             name = UserName.own(challenge.username)
@@ -642,8 +657,12 @@ class Limits:
                 kind = "custom after a password" if flow.account_tag else f"custom{tag}"
             case RecoveryChallenge():
                 kind = f"recovery{tag}"
-            case AuthenticatorSetup() | AddressVerification():
+            case AuthenticatorSetup():
                 kind = "account"
+            case AddressVerification(attribute=attribute, address=address):
+                # Of each address apart: a right code for an own one, or of an own app, must not give
+                # back the guesses at a code that was sent to another user's address.
+                kind = f"{attribute} {same_name(address)}"
             case _:
                 return None
         if self._guesses is None:
@@ -652,6 +671,24 @@ class Limits:
         if isinstance(flow.challenge, RecoveryChallenge) and name.text == flow.username:
             name = UserName.typed(flow.username)  # it may be an alias
         return self._guesses.of_user(name, kind, self._keys)
+
+    # ── addresses ──
+
+    def _note_of_address(self, flow: Flow, wish: AddressVerification, call: Call) -> Charge:
+        """Note the address that a user changes to, and refuse a call about an earlier one."""
+        latest, now = self._latest_address(flow, wish.attribute), self._clock.now()
+        is_new = isinstance(call, ChangeAddress)
+        return Charge(
+            latest.key,
+            1,
+            lambda row: is_new or latest.allows(row, address=wish.address, now=now),
+            partial(latest.written, address=wish.address, now=now),
+            "address_replaced",
+            is_note=True,
+        )
+
+    def _latest_address(self, flow: Flow, attribute: str) -> LatestAddress:
+        return LatestAddress.of_user(flow.owner or "", attribute, self._keys)
 
     # ── offers ──
 
@@ -822,6 +859,11 @@ def _may_be_sent(flow: Flow, outcome: Outcome) -> bool:
         # An answer of another call does not say that no code was sent.
         return not isinstance(outcome, (Confirmed, Rejected, NotSent))
     return isinstance(outcome, OutcomeUnknown) and outcome.can_have_sent
+
+
+def _is_taken(outcome: Outcome) -> bool:
+    """Whether a new address is another account's."""
+    return isinstance(outcome, Rejected) and outcome.message == "address_taken"
 
 
 def _is_wrong(flow: Flow, outcome: Outcome) -> bool:

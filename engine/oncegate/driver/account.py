@@ -19,7 +19,7 @@ from oncegate.budget import (
 from oncegate.challenges import ACCOUNT_EVENT_TYPES, AccountEvent, SignedIn, UseFactor
 from oncegate.context import RequestContext, StepRef
 from oncegate.driver.asyncio import AsyncRunner
-from oncegate.driver.script import Driver, Script
+from oncegate.driver.script import EXPIRED, Driver, Script
 from oncegate.driver.sync import Runner
 from oncegate.errors import InvalidInput, InvalidToken, Misconfigured, SignedOut, Unreachable
 from oncegate.overview import AccountOverview
@@ -115,19 +115,19 @@ class AccountDriver(Driver):
         self,
         step: Step | StepRef,
         event: AccountEvent,
-        access_token: str | SecretStr,
+        access_token: SecretStr,
         context: RequestContext | None = None,
     ) -> Script:
         """The script of `Account.send`."""
+        flow_id = self._flow_of(step, event, context)
         signed_in = self._signed_in(access_token)
         context = replace(context or RequestContext(), signed_in=signed_in)
         if reason := self._why_kept(event, access_token):
-            flow_id = FlowId.parse(step.flow_id, self._keys)
-            flow = yield from self._current(flow_id)
+            flow = self._claimed((yield from self._current(flow_id)), context)
             return (yield from self._suppress(flow_id, flow, event, context, reason))
         return (yield from self.sending(step, event, context))
 
-    def _why_kept(self, event: AccountEvent, access_token: str | SecretStr) -> str:
+    def _why_kept(self, event: AccountEvent, access_token: SecretStr) -> str:
         """Return why a second factor is not turned off; empty if nothing speaks against the event."""
         if not (self._mfa_required and isinstance(event, UseFactor) and event.use == "off"):
             return ""
@@ -139,30 +139,39 @@ class AccountDriver(Driver):
             return ""  # the change itself says so
         return "last_factor" if has.second_factors == (event.factor,) else ""
 
-    def reading(self, access_token: str | SecretStr) -> AccountOverview:
+    def reading(self, access_token: SecretStr) -> AccountOverview:
         """Return what `Account.overview` does."""
-        return self._accounts.overview(_text(access_token))
+        return self._accounts.overview(access_token.get_secret_value())
 
     def _used_until(self, flow: Flow) -> float:
         # The code for an address outlives the lifetime: it has to be taken as long as Cognito does.
         return max(flow.saved_at, flow.challenge_ends or 0.0)
 
+    def getting(self, flow_id: str, patience: float = 0.0, owner: str | None = None) -> Script:
+        """The script of `Account.get`."""
+        parsed = FlowId.parse(flow_id, self._keys)
+        flow = yield from self._at_rest(parsed, RequestContext(patience=patience))
+        is_foreign = owner is not None and flow.owner not in {None, owner}
+        return self._step(parsed.text, EXPIRED if is_foreign else flow)
+
     def _claimed(self, flow: Flow, context: RequestContext) -> Flow:
         user = context.signed_in
+        if user is not None and flow.owner not in {None, user.sub}:
+            # Not even its step is for this user: it can have the secret of an authenticator app.
+            return EXPIRED
         if user is None or flow.version or flow.owner:
             return flow
         return flow.model_copy(update={"owner": user.sub, "own_name": user.username})
 
-    def _signed_in(self, access_token: str | SecretStr) -> SignedIn:
-        token = _text(access_token)
-        claims = self._tokens.verify(token, "access")
+    def _signed_in(self, access_token: SecretStr) -> SignedIn:
+        claims = self._tokens.verify(access_token.get_secret_value(), "access")
         try:
             at = float(claims["auth_time"])
             username, sub = str(claims["username"]), str(claims["sub"])
         except (KeyError, TypeError, ValueError):
             raise InvalidToken("claims") from None
         return SignedIn(
-            access_token=SecretStr(token),
+            access_token=access_token,
             username=username,
             sub=sub,
             signed_in_at=at,
@@ -184,14 +193,20 @@ class Account(AccountDriver, Runner):
         """Begin a flow. Nothing is stored and nothing is sent before its first event."""
         return self.starting()
 
-    def get(self, flow_id: str, *, patience: float = 0.0) -> Step:
+    def get(self, flow_id: str, *, patience: float = 0.0, owner: str | None = None) -> Step:
         """Return the current step of a flow; see `SignIn.get`.
 
         It takes no access token: a caller that has the flow's ID sees the step, and with it the secret
         of an authenticator app that is being set up. So treat the ID as a secret of the user's browser,
-        and show the step only while the same user is signed in. To change anything takes the token.
+        and pass the user who is signed in there. To change anything takes the token.
+
+        Args:
+            flow_id: the flow.
+            patience: seconds to wait while a call is under way.
+            owner: claim ``sub`` of the user who is signed in. A flow of another user is shown as one
+                that has expired. None: whosever it is.
         """
-        return self._run(self.getting(flow_id, patience))
+        return self._run(self.getting(flow_id, patience, owner))
 
     def send(
         self,
@@ -216,7 +231,9 @@ class Account(AccountDriver, Runner):
             StoreUnavailable: the store did not answer.
             Unreachable: the pool's public keys could not be fetched.
         """
-        return self._run(self.changing(step, event, access_token, context))
+        token = _hidden(access_token)
+        del access_token  # error reporters store the local variables of a traceback
+        return self._run(self.changing(step, event, token, context))
 
     def overview(self, access_token: str | SecretStr) -> AccountOverview:
         """Return what the account has: factors, addresses, passkeys and devices.
@@ -226,7 +243,9 @@ class Account(AccountDriver, Runner):
             Unreachable: Cognito did not answer.
             Misconfigured: Cognito refused because of the set-up.
         """
-        return self.reading(access_token)
+        token = _hidden(access_token)
+        del access_token
+        return self.reading(token)
 
 
 class AsyncAccount(AccountDriver, AsyncRunner):
@@ -236,9 +255,9 @@ class AsyncAccount(AccountDriver, AsyncRunner):
         """See `Account.start`."""
         return await self._on_a_thread(self.starting)
 
-    async def get(self, flow_id: str, *, patience: float = 0.0) -> Step:
+    async def get(self, flow_id: str, *, patience: float = 0.0, owner: str | None = None) -> Step:
         """See `Account.get`."""
-        return await self._run(self.getting(flow_id, patience))
+        return await self._run(self.getting(flow_id, patience, owner))
 
     async def send(
         self,
@@ -251,16 +270,19 @@ class AsyncAccount(AccountDriver, AsyncRunner):
         """See `Account.send`."""
         # Here, because a generator starts late: `request_id` is in force now.
         own = context or RequestContext()
-        return await self._run(self.changing(step, event, access_token, own))
+        token = _hidden(access_token)
+        del access_token
+        return await self._run(self.changing(step, event, token, own))
 
     async def overview(self, access_token: str | SecretStr) -> AccountOverview:
         """See `Account.overview`."""
-        return await self._on_a_thread(lambda: self.reading(access_token))
+        token = _hidden(access_token)
+        del access_token
+        return await self._on_a_thread(lambda: self.reading(token))
 
 
-def _text(token: Any) -> str:
-    if isinstance(token, SecretStr):
-        token = token.get_secret_value()
-    if not isinstance(token, str) or not token:
+def _hidden(token: Any) -> SecretStr:
+    hidden = SecretStr(token) if isinstance(token, str) else token
+    if not isinstance(hidden, SecretStr) or not hidden.get_secret_value():
         raise InvalidInput("access_token has to be the user's access token")
-    return token
+    return hidden

@@ -256,15 +256,7 @@ class Driver:
         self, step: Step | StepRef, event: AnyEvent, context: RequestContext | None = None
     ) -> Script:
         """The script of `SignIn.send`."""
-        if not isinstance(event, self._event_types):
-            raise InvalidInput(
-                f"{type(event).__name__} is not an event: see oncegate.{self._events}"
-            )
-        if not isinstance(step, (Step, StepRef)) or not _is_version(step.version):
-            raise InvalidInput("pass the step that the event answers, or StepRef(flow_id, version)")
-        if not isinstance(context, RequestContext | None):
-            raise InvalidInput("context must be a RequestContext")
-        flow_id = FlowId.parse(step.flow_id, self._keys)
+        flow_id = self._flow_of(step, event, context)
         result: Step = yield from self._sending(
             flow_id,
             step.version,
@@ -273,6 +265,24 @@ class Driver:
             is_new=step.version == 0 and self._can_be_new(flow_id, self._clock.now()),
         )
         return _with_held(step, result)
+
+    def _flow_of(
+        self, step: Step | StepRef, event: AnyEvent, context: RequestContext | None
+    ) -> FlowId:
+        """Return the flow of a step.
+
+        Raises:
+            InvalidInput: one of the arguments is not what it has to be.
+        """
+        if not isinstance(event, self._event_types):
+            raise InvalidInput(
+                f"{type(event).__name__} is not an event: see oncegate.{self._events}"
+            )
+        if not isinstance(step, (Step, StepRef)) or not _is_version(step.version):
+            raise InvalidInput("pass the step that the event answers, or StepRef(flow_id, version)")
+        if not isinstance(context, RequestContext | None):
+            raise InvalidInput("context must be a RequestContext")
+        return FlowId.parse(step.flow_id, self._keys)
 
     def _sending(
         self,
@@ -350,7 +360,7 @@ class Driver:
         if is_new:
             return (yield from self._loading(flow_id, expected_version, event, context))
         # Another event was saved first: its worker makes the call, and its step is the result.
-        flow = yield from self._current(flow_id)
+        flow = self._claimed((yield from self._current(flow_id)), context)
         return (yield from self._suppress(flow_id, flow, event, context, "stale"))
 
     def _claimed(self, flow: Flow, context: RequestContext) -> Flow:  # noqa: ARG002 - of accounts

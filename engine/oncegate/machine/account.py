@@ -111,7 +111,7 @@ class AccountMachine(AccountGuards, AccountEffects, StateChart[TransitionContext
     forget_device = Event(managing.to(changing, cond=[*_own], on="write_ahead"))
     sign_out_everywhere = Event(managing.to(changing, cond=[*_own], on="write_ahead"))
     delete_account = Event(managing.to(changing, cond=[*_credential], on="write_ahead"))
-    cancel = Event(managing.from_(*_challenged, offering_factor, cond=[*_own], on="give_up_setup"))
+    cancel = Event(managing.from_(*_challenged, offering_factor, cond=[*_own], on="go_back"))
 
     # ── outcomes ──
 
@@ -127,7 +127,7 @@ class AccountMachine(AccountGuards, AccountEffects, StateChart[TransitionContext
         # The call arrived, and the answer does not say what it did.
         | requesting_setup.to(settling, cond="address_code_was_requested", on="expect_address_code")
         | managing.from_(requesting_setup, checking_setup, changing, on="give_up_unknown")
-        | finding_factors.to(managing, on="withdraw_offer")
+        | finding_factors.to(managing, on="go_back")
     )
     rejected = Event(
         closed.from_(
@@ -145,17 +145,17 @@ class AccountMachine(AccountGuards, AccountEffects, StateChart[TransitionContext
             settling, cond="address_code_can_be_requested_again", on="note_rejection"
         )
         | managing.from_(requesting_setup, checking_setup, changing, on="give_up_rejected")
-        | finding_factors.to(managing, on="withdraw_offer")
+        | finding_factors.to(managing, on="go_back")
     )
     not_sent = Event(
         checking_setup.to(settling, on=["note_not_sent", "forget_answer"])
         | settling.from_(requesting_setup, changing, on="note_change_not_sent")
-        | finding_factors.to(managing, on="withdraw_offer")
+        | finding_factors.to(managing, on="go_back")
     )
     unknown = Event(
         requesting_setup.to(settling, cond="address_code_was_requested", on="expect_address_code")
         | managing.from_(requesting_setup, checking_setup, changing, on="give_up_unknown")
-        | finding_factors.to(managing, on="withdraw_offer")
+        | finding_factors.to(managing, on="go_back")
     )
 
     # ── time ──
@@ -174,9 +174,7 @@ class AccountMachine(AccountGuards, AccountEffects, StateChart[TransitionContext
             on="give_up_unknown",
         )
         | managing.from_(*_challenged, cond="deadline_has_passed", on="give_up_expired")
-        | managing.from_(
-            finding_factors, offering_factor, cond="deadline_has_passed", on="withdraw_offer"
-        )
+        | managing.from_(finding_factors, offering_factor, cond="deadline_has_passed", on="go_back")
     )
 
     # ── out of the junction ──

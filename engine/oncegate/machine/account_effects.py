@@ -27,7 +27,6 @@ _DONE: Final = {
 }
 """What is told once a change was made, by its event."""
 
-
 _WORDS: Final = {
     **dict.fromkeys(("refused", "trigger_refused", "firewall", "blocked"), "change_refused"),
     **dict.fromkeys(("factor_unusable", "administrator_must_act"), "change_refused"),
@@ -66,10 +65,6 @@ class AccountEffects(Effects):
         trigger = self.model.trigger
         if isinstance(trigger, ChallengeIssued):
             self._set_challenge(trigger.challenge, self.model.flow.saved_at)
-
-    def withdraw_offer(self) -> None:
-        """Go back without a word: the user has asked for nothing."""
-        self._drop_challenge(message=None, detail="")
 
     def record_change(self) -> None:
         """Record what is to be confirmed, or that the change was made."""
@@ -121,8 +116,8 @@ class AccountEffects(Effects):
         """Go back after the challenge's deadline."""
         self._drop_challenge(message="setup_expired")
 
-    def give_up_setup(self) -> None:
-        """Go back because the user gave up."""
+    def go_back(self) -> None:
+        """Go back without a message: the user gave up, or has asked for nothing."""
         self._drop_challenge(message=None, detail="")
 
     def close_signed_out(self) -> None:

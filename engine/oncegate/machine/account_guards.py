@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from oncegate.challenges import AddressVerification, FactorOffer
+from oncegate.challenges import (
+    AddressVerification,
+    AuthenticatorSetup,
+    FactorOffer,
+    OfferedFactor,
+    PasskeyRegistration,
+)
 from oncegate.machine.guards import Guards
 from oncegate.outcomes import ChallengeIssued, Confirmed, RejectionReason
 from oncegate.states import AccountState
@@ -31,13 +37,15 @@ class AccountGuards(Guards):
 
     def authenticator_is_offered(self) -> bool:
         """The offer has an authenticator app in it."""
-        challenge = self.model.challenge
-        return isinstance(challenge, FactorOffer) and "authenticator" in challenge.factors
+        return self._offers("authenticator")
 
     def passkey_is_offered(self) -> bool:
         """The offer has a passkey in it."""
+        return self._offers("passkey")
+
+    def _offers(self, factor: OfferedFactor) -> bool:
         challenge = self.model.challenge
-        return isinstance(challenge, FactorOffer) and "passkey" in challenge.factors
+        return isinstance(challenge, FactorOffer) and factor in challenge.factors
 
     # ── on outcomes ──
 
@@ -47,19 +55,18 @@ class AccountGuards(Guards):
         Only a change of an address can be done at once and can need a code for that address. Any other
         answer, such as a challenge of a sign-in, comes from a transport that is at fault.
         """
-        is_request = self.model.state is AccountState.REQUESTING_SETUP
+        state, trigger = self.model.state, self.model.trigger
         is_of_address = self.address_code_was_requested()
-        trigger = self.model.trigger
-        if isinstance(trigger, ChallengeIssued):
-            challenge = trigger.challenge
-            if isinstance(challenge, FactorOffer):
-                return self.model.state is AccountState.FINDING_FACTORS
-            return (
-                is_request
-                and isinstance(challenge.waits_in, AccountState)
-                and isinstance(challenge, AddressVerification) is is_of_address
-            )
-        return isinstance(trigger, Confirmed) and (is_of_address or not is_request)
+        if isinstance(trigger, Confirmed):
+            return is_of_address or state is not AccountState.REQUESTING_SETUP
+        if not isinstance(trigger, ChallengeIssued):
+            return False
+        if state is AccountState.FINDING_FACTORS:
+            return isinstance(trigger.challenge, FactorOffer)
+        asked = (
+            (AddressVerification,) if is_of_address else (AuthenticatorSetup, PasskeyRegistration)
+        )
+        return state is AccountState.REQUESTING_SETUP and isinstance(trigger.challenge, asked)
 
     def access_has_ended(self) -> bool:
         """The access token was revoked, or the user was deleted, meanwhile."""
