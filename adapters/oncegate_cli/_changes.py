@@ -175,6 +175,8 @@ class _Changes:
             say(told.text)
             if told.detail:
                 say(told.detail)
+        elif step.state is AccountState.MANAGING:
+            say("Cancelled.")
         if code is Exit.SIGN_IN_FIRST:
             again = " --again" if told and told.code == "sign_in_again" else ""
             say(f"sign in again: {login_of(self.account)}{again}")
@@ -319,7 +321,16 @@ def passkeys(account: Account, *, as_json: bool) -> Exit:
 
 def remove_passkey(account: Account, key: str, *, as_json: bool) -> Exit:
     """Run ``oncegate account remove-passkey``."""
-    return _change(account, _checked("KEY", lambda: RemovePasskey(key=key)), as_json=as_json)
+    event = _checked("KEY", lambda: RemovePasskey(key=key))
+
+    def run(changes: _Changes) -> Exit:
+        is_listed = any(one.key == key for one in changes.overview().passkeys)
+        result = changes.change(event)
+        if not is_listed and result[0] is not Exit.SIGN_IN_FIRST:
+            return _no_key("passkey", "passkeys", as_json=as_json)
+        return changes.report(result, as_json=as_json)
+
+    return _run(account, run)
 
 
 def devices(account: Account, *, as_json: bool) -> Exit:
@@ -341,7 +352,11 @@ def forget_device(account: Account, key: str, *, as_json: bool) -> Exit:
     event = _checked("KEY", lambda: ForgetDevice(key=key))
 
     def run(changes: _Changes) -> Exit:
-        code = changes.report(changes.change(event), as_json=as_json)
+        is_listed = any(one.key == key for one in changes.overview().devices)
+        result = changes.change(event)
+        if not is_listed and result[0] is not Exit.SIGN_IN_FIRST:
+            return _no_key("device", "devices", as_json=as_json)
+        code = changes.report(result, as_json=as_json)
         if code is Exit.SIGNED_IN:
             adapters.forget_device(account, changes.username, key)
         return code
@@ -367,6 +382,14 @@ def delete(account: Account, *, is_sure: bool, as_json: bool) -> Exit:
         return changes.report(changes.change(DeleteAccount()), as_json=as_json)
 
     return _run(account, run)
+
+
+def _no_key(kind: str, command: str, *, as_json: bool) -> Exit:
+    """Say that a key is unknown: for a mistyped one, "removed" would be treated as success."""
+    if as_json:
+        print(json.dumps({"state": AccountState.MANAGING, "message": None}), flush=True)
+    say(f"There is no {kind} with this key. List the keys: oncegate account {command}")
+    return Exit.REFUSED
 
 
 def _change(account: Account, event: AccountEvent, *, as_json: bool) -> Exit:

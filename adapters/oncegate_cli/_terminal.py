@@ -123,7 +123,8 @@ class Terminal:
                 return self._parse({"type": action.event, **_grouped(values)})
             except _Word as typed:
                 action, words = typed.action, {}
-                self._console.print(_panel(_form(action), action.title or action.label))
+                if action.fields:
+                    self._console.print(_panel(_form(action), action.title or action.label))
             except (InvalidInput, UnicodeDecodeError) as error:
                 self._console.print(Text(TEXTS["notice.invalid_input"], style="red"))
                 # Only what is wrong is asked for again: the next line is not for another field.

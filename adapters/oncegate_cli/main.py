@@ -55,7 +55,7 @@ class _ShownByDefault(TyperGroup):
 account_app = typer.Typer(
     cls=_ShownByDefault,
     rich_markup_mode=None,
-    help="Show and change the account of who is signed in.",
+    help="Show and change the account of the user who is signed in.",
 )
 app.add_typer(account_app, name="account")
 
@@ -327,7 +327,7 @@ def set_phone(
     number: Annotated[str, typer.Argument(help="With country code, such as +15550001234.")],
     as_json: JsonOption = False,
 ) -> None:
-    """Change the phone number: Cognito texts a code to it, which the command prompts for.
+    """Change the phone number: Cognito sends a code to it by SMS, which the command prompts for.
 
     The same command again goes on with the code that was sent, and sends none.
     """
@@ -350,7 +350,7 @@ def set_email(
     address: Annotated[str, typer.Argument(help="Such as ana@example.com.")],
     as_json: JsonOption = False,
 ) -> None:
-    """Change the email address: Cognito mails a code to it, which the command prompts for.
+    """Change the email address: Cognito emails a code to it, which the command prompts for.
 
     The same command again goes on with the code that was sent, and sends none.
     """

@@ -82,7 +82,7 @@ class AccountSite(Site):
         mfa_required: bool = False,
         **more: Any,
     ) -> None:
-        self.offer = _checked_offer(offer)
+        self.offer = _checked_offer(offer, mfa_required=mfa_required)
         super().__init__(recent_within=recent_within, **more)
         driver = more["driver"]  # with the clock and the listeners of the sign-in
         known = signature(Account).parameters
@@ -393,8 +393,15 @@ def _bound(flow: FlowId, user: User) -> str:
     return f"{flow.text}.{flow.digest('account of', user.get_id())}"
 
 
-def _checked_offer(offer: Iterable[OfferedFactor]) -> tuple[OfferedFactor, ...]:
+def _checked_offer(
+    offer: Iterable[OfferedFactor], *, mfa_required: bool
+) -> tuple[OfferedFactor, ...]:
     found = () if isinstance(offer, str) else tuple(offer)
     if isinstance(offer, str) or any(one not in get_args(OfferedFactor) for one in found):
         raise Misconfigured('offer is a list of "authenticator" and "passkey"')
+    if found and mfa_required:
+        raise Misconfigured(
+            "offer is for pools whose MFA is optional: if required, each sign-in has a second step; "
+            "leave out offer or mfa_required"
+        )
     return found

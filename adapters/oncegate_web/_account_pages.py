@@ -190,9 +190,6 @@ class AccountPages(PageBuilder):
 
     def setup(self, step: Step, *, notice: str) -> Page:
         """Return the page of what has to be confirmed."""
-        if step.state is AccountState.REGISTERING_PASSKEY and step.actions:
-            main = step.actions[0].model_copy(update={"label_code": step.title_code})
-            step = step.model_copy(update={"actions": (main, *step.actions[1:])})
         page = self.step(step, notice=notice)
         if step.state is AccountState.REGISTERING_PASSKEY:
             page = replace(page, lead=self._translate.parts("hint.passkey_creation"))
@@ -235,6 +232,8 @@ class AccountPages(PageBuilder):
         for factor in factors:
             is_used, is_first = factor in has.second_factors, factor == has.preferred
             state = "preferred" if is_first else "enabled" if is_used else "off"
+            # Cognito asks for the only one of a user, preferred or not.
+            hint = "only" if has.second_factors == (factor,) and not is_first else state
             uses = [use for use in ("preferred", "off") if use != state]
             if has.second_factors == (factor,) and self._mfa_required:
                 uses = [use for use in uses if use != "off"]
@@ -251,9 +250,13 @@ class AccountPages(PageBuilder):
                 if "use_factor" in step.events
             )
             name = text(f"factor.{factor}")
-            rows.append(Row(f"factor-{len(rows)}", name, text(f"hint.factor_{state}"), forms))
+            rows.append(Row(f"factor-{len(rows)}", name, text(f"hint.factor_{hint}"), forms))
+        has_app = Factor.TOTP in has.second_factors  # a user has one at most
+        label = text("action.replace_authenticator") if has_app else ""
         return Section(
-            text("title.account_factors"), tuple(rows), links=self._own(step, "add_authenticator")
+            text("title.account_factors"),
+            tuple(rows),
+            links=self._own(step, "add_authenticator", label),
         )
 
     def _addresses(self, step: Step, has: AccountOverview) -> Section:
@@ -421,7 +424,7 @@ class AccountHtml(Html):
             step,
             has,
             self._site.sessions(request) or ("", []),
-            name=user.display_name,
+            name=_name(user, has),
             notice=notice,
         )
         return self._rendered(page, response)
@@ -631,6 +634,12 @@ class AccountHtml(Html):
 
 
 _CONFIRMING = {AccountState.CONFIRMING_ADDRESS, AccountState.CONFIRMING_AUTHENTICATOR}
+
+
+def _name(user: User, has: AccountOverview) -> str:
+    """Return what the user is called. The claims have the old email address until a renewal."""
+    name, email = user.display_name, has.addresses.get("email")
+    return email if email and "email" in has.verified and name == user.claims.get("email") else name
 
 
 def _own(request: Request) -> str:

@@ -984,6 +984,8 @@ class StoreSessions:
         row = self._store.load(session.key)
         if row is None or row.expires_at <= self._now():
             return 0, None
+        if ended_elsewhere(row):
+            return row.version, None
         record = self._opened(session, row)
         # The row's own time is not sealed.
         is_live = record and not record.is_refused and self._now() < self._end_of(record)

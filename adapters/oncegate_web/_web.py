@@ -174,7 +174,8 @@ class WebSignIn:
         account: whether users change their accounts here: second factors, addresses, passkeys, devices,
             sessions and the password, on the page ``/account`` and by the JSON API. Default: False.
         offer: what a user without a second factor is offered after a sign-in: ``authenticator`` and
-            ``passkey``, best first. It needs ``account``. Default: nothing.
+            ``passkey``, best first. It needs ``account``, and a pool whose MFA is optional. Default:
+            nothing.
         offer_every: seconds between two offers to a user. Default: 30 days.
         mfa_required: whether the pool requires MFA (``ON``). Then a user's only second factor cannot be
             turned off on the account's page. It needs ``account``. Default: False.

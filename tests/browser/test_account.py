@@ -112,7 +112,7 @@ def test_user_adds_factors_signs_in_with_each_loses_one_and_leaves(
     walk.code(app.code, "managing")
     row = page.locator(".og-row", has_text="Text message")
     row.get_by_role("button").first.dblclick(no_wait_after=True)
-    expect(row.get_by_text(re.compile("Asked for first|Another choice"))).to_be_visible()
+    expect(row.get_by_text(re.compile("Asked for first|Another choice|In use"))).to_be_visible()
     assert app.messages == 1
 
     walk.click("Add a passkey", "registering_passkey")
@@ -154,7 +154,7 @@ def test_user_adds_factors_signs_in_with_each_loses_one_and_leaves(
     other.code(_code(app, secret), "managing")
     walk.account()
     walk.follow("Change password")
-    page.get_by_label("Password", exact=True).fill(OLD)
+    page.get_by_label("Current password", exact=True).fill(OLD)
     page.get_by_label("New password", exact=True).fill(NEW)
     walk.click("Change password", "managing")
     expect(page.get_by_role("heading", name="Your account")).to_be_visible()

@@ -10,8 +10,8 @@ from typing import NoReturn
 import pyotp
 import pytest
 from tests.account_world import AccountWorld, LocalTokens
-from tests.challenges.account_helpers import TOKEN, account_call, changes
-from tests.challenges.helpers import assert_hidden
+from tests.challenges.account_helpers import MANAGING, TOKEN, account_call, changes
+from tests.challenges.helpers import action, assert_hidden
 from tests.doubles import DictStore
 
 from oncegate import Factor, InvalidInput, StoreUnavailable
@@ -31,12 +31,14 @@ from oncegate.adapters import (
     DeletePasskey,
     DeleteUser,
     EndSessions,
+    InvalidEvent,
     NotSent,
     OutcomeUnknown,
     Rejected,
     RejectionReason,
     ReplacePassword,
     SetFactor,
+    parse_account_event,
 )
 
 _CALLS = (SetFactor, ReplacePassword, DeletePasskey, DeleteDevice, EndSessions, DeleteUser)
@@ -93,6 +95,22 @@ def test_passwords_are_hidden() -> None:
     call = account_call(changes(PASSWORDS), PASSWORDS)
     for secret in ("Correct-horse-1", "Better-horse-1"):
         assert_hidden(secret, call, PASSWORDS)
+
+
+def test_value_that_does_not_exist_is_answered_with_those_that_do() -> None:
+    given = {"factor": "totp", "use": "on"}
+    with pytest.raises(InvalidInput) as refused:
+        UseFactor(**given)
+    assert "factor: literal_error, expected 'SMS_MFA', 'EMAIL_OTP' or " in str(refused.value)
+    assert "use: literal_error, expected 'preferred', 'enabled' or 'off'" in str(refused.value)
+    with pytest.raises(InvalidEvent) as told:
+        parse_account_event({"type": "use_factor", **given})
+    assert told.value.fields == dict.fromkeys(given, "literal_error")
+
+
+def test_password_to_change_is_labelled_as_the_current_one() -> None:
+    change = action(MANAGING, "change_password")
+    assert [one.label for one in change.fields] == ["Current password", "New password"]
 
 
 def test_what_is_no_step_is_refused_before_the_users_factors_are_read() -> None:

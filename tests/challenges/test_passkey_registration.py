@@ -31,6 +31,7 @@ def test_step_has_the_options_to_create_a_passkey_and_none_to_use_one() -> None:
     shown = step(WAITING)
     assert shown.state is AccountState.REGISTERING_PASSKEY
     assert (shown.passkey_creation, shown.passkey_options) == (OPTIONS, None)
+    assert shown.actions[0].label == "Create a passkey"
 
 
 def test_credential_is_registered_once() -> None:

@@ -181,13 +181,15 @@ class TestAddresses:
     def test_new_code_waits_for_the_cooldown(self, account: Shell) -> None:
         done = account("set-phone", PHONE, lines=("new", lambda: account.code))
         assert done.code == 0, done.err
-        assert "Your code is on its way." in done.err
+        assert "A code was just sent." in done.err
         assert account.sent == 1
 
     def test_given_up_is_refused_and_nothing_is_said_of_success(self, account: Shell) -> None:
         done = account("set-phone", PHONE, "--json", lines=("cancel",))
         assert done.code == Exit.REFUSED
         assert done.json() == {"state": "managing", "message": None}
+        assert done.err.endswith("Cancelled.\n")
+        assert "╭─ Cancel" not in done.err, "no empty frame"
 
     def test_lost_response_sends_one_code_which_the_next_command_takes(
         self, account: Shell
@@ -398,7 +400,13 @@ class TestDevicesAndPasskeys:
     def test_there_are_no_passkeys(self, account: Shell) -> None:
         assert account("passkeys", "--json").json() == []
         assert account("passkeys").code == 0
-        assert account("remove-passkey", "no-such-key").code == 0, "it is not there"
+
+    @pytest.mark.parametrize("kind", ["passkey", "device"])
+    def test_mistyped_key_is_no_success(self, kind: str, account: Shell) -> None:
+        change = {"passkey": "remove-passkey", "device": "forget-device"}[kind]
+        done = account(change, "no-such-key", "--json")
+        assert (done.code, done.json()) == (1, {"state": "managing", "message": None})
+        assert f"There is no {kind} with this key. List the keys: oncegate account" in done.err
 
 
 class TestOutages:
@@ -583,7 +591,7 @@ def test_user_at_a_terminal_sets_up_a_phone_and_an_authenticator(sandbox: Sandbo
     phone.expect("That code is incorrect.")
     phone.expect("Code:")
     phone.sendline(sandbox.messages()[-1].code)
-    phone.expect("Your new address is confirmed.")
+    phone.expect("Your new email address or phone number is confirmed.")
     assert end(phone) == 0
     assert len(sandbox.messages()) == 1
 

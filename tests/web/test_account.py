@@ -249,6 +249,10 @@ def test_authenticator_is_added_once(account: Account) -> None:
     assert account.secret == secret
     assert account.do("submit-code", code=account.totp) == "managing"
     assert "Your authenticator app is set up." in account.page.text
+    assert "In use" in account.page.text, "Cognito asks for the only one"
+    assert "Another choice" not in account.page.text
+    assert "Replace the authenticator app" in account.page.links
+    assert "Add an authenticator app" not in account.page.links
     assert account.has()["second_factors"] == ["SOFTWARE_TOKEN_MFA"]
     assert account.changes == ["authenticator_added"]
     assert account.sandbox.calls()["AssociateSoftwareToken"] == 1
@@ -381,6 +385,17 @@ def test_code_for_an_address_works_as_long_as_cognito_takes_it(sessions: str) ->
         assert "notice=address_verified" in answer.headers["location"]
         assert account.has()["verified"] == ["phone_number"]
         assert account.messages == 1
+
+
+def test_account_names_the_new_email_address_at_once() -> None:
+    with account_of(who={**FAY, "email": "old@example.com"}) as account:
+        account.sign_in()
+        assert account.page.text.count("old@example.com") == 2
+        account.visit.follow("Change")
+        account.do("submit-address", address="new@example.com")
+        account.do("submit-code", code=account.code)
+        assert "old@example.com" not in account.page.text
+        assert account.page.text.count("new@example.com") == 2
 
 
 def test_code_for_an_address_that_has_expired_is_named() -> None:
@@ -765,7 +780,7 @@ def test_sign_out_everywhere_ends_all_sessions(account: Account) -> None:
 
 
 @IN_EACH_FRAMEWORK
-def test_account_is_deleted_once(account: Account) -> None:
+def test_account_is_deleted_once(account: Account, caplog: pytest.LogCaptureFixture) -> None:
     account.visit.follow("Delete account")
     form = account.page.forms["delete-account"]
     answer = account.visit.post(form.action, form.values)
@@ -776,6 +791,7 @@ def test_account_is_deleted_once(account: Account) -> None:
     assert not is_signed_in(account)
     assert account.changes == ["account_deleted"]
     assert account.sandbox.calls()["DeleteUser"] == 1
+    assert [line.message for line in caplog.records if line.levelno >= logging.ERROR] == []
 
 
 def test_second_click_without_the_first_answer_tells_the_same() -> None:
@@ -1271,9 +1287,13 @@ def test_nobody_is_offered_anything() -> None:
         ({"mfa_required": True}, "need account=True"),
         ({"place_of": "Zurich"}, "place_of is a function"),
         ({"account": True, "offer": "passkey"}, "offer is a list"),
+        (
+            {"account": True, "offer": ("passkey",), "mfa_required": True},
+            "leave out offer or mfa_req",
+        ),
         ({"account": True, "offer": ("sms",)}, "offer is a list"),
         ({"account": True, "offer_every": 0}, "offer_every is a number"),
-        ({"account": True}, "no token service"),
+        ({"account": True}, "use CognitoTransport, or one whose token_service"),
     ],
 )
 def test_settings_that_cannot_be_are_refused(wrong: dict[str, Any], why: str) -> None:

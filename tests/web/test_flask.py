@@ -697,6 +697,7 @@ def test_form_in_the_applications_layout_signs_out() -> None:
         assert client.get("/orders").status_code == 303
     with app.test_request_context():
         assert url_for("oncegate.logout", next="/bye") == "/auth/sign-out?next=/bye"
+        assert url_for("oncegate.account") == "/auth/account"
         assert url_for("oncegate.api.session") == "/auth/session"
         assert url_for("oncegate.static", filename="oncegate.js") == "/auth/static/oncegate.js"
 

@@ -22,6 +22,8 @@ from tests.web.test_ways_in import AT_PROVIDER, GOOGLE, NEW_ACCOUNT, SIGN_UP
 
 import oncegate_web
 from oncegate.adapters import EVENT_TYPES, TEXTS
+from oncegate.challenges import ACCOUNT_EVENT_TYPES
+from oncegate.machine.account_effects import _ADDED, _DONE
 from oncegate.testing import ScriptedTransport
 from oncegate_sandbox import PoolSeed, Sandbox, Seed
 from oncegate_sandbox.seed import DEMO_SEED
@@ -288,6 +290,13 @@ def test_sign_in_of_the_guide_works_against_the_sandbox(sandbox: Sandbox) -> Non
             sign_in(client, "ana", "wrong")
 
 
+def test_guide_lists_every_change_that_applications_are_told_of() -> None:
+    guide = STATIC.with_name("README.md").read_text("utf-8")
+    (listed,) = re.findall(r"`changed\.change` is one of (.*?)\. ", guide, re.DOTALL)
+    named = set(re.findall(r"`(\w+)`", listed))
+    assert named == {*_DONE.values(), *_ADDED.values(), "address_changed"}
+
+
 def test_names_in_the_page_on_moving_exist() -> None:
     page = STATIC.with_name("MOVING.md").read_text("utf-8")
     named = set(re.findall(r"`(oncegate_\w+(?:\.\w+)+)`", page))
@@ -304,5 +313,5 @@ def test_names_in_the_page_on_moving_exist() -> None:
         ) or (f'"{attribute}"' in source), name
     settings = set(re.findall(r"`ONCEGATE_(\w+)`", page)) | {"POOL_ID", "CLIENT_ID", "STORE"}
     assert settings <= {name.upper() for name in Settings.model_fields}
-    events = {event.machine_event for event in EVENT_TYPES}
+    events = {event.machine_event for event in (*EVENT_TYPES, *ACCOUNT_EVENT_TYPES)}
     assert set(re.findall(r'type: "(\w+)"', page)) | {"submit_code", "reset_password"} <= events

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -390,6 +391,17 @@ def test_session_ended_during_its_renewal_stays_ended_and_its_new_token_is_revok
     assert own.find(phone) is None
     assert [one.refresh_token for one in service.revoked] == ["rotated", "refresh"]
     assert own.find(phone) is None
+
+
+def test_session_that_another_browser_ended_is_no_error_in_the_log(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    own = sessions(ScriptedTokens(), KEYS)
+    phone, laptop = _entered(own), _entered(own)
+    (name,) = {one.name for one in own.listed(laptop)} - {own._parse(laptop).key}
+    assert own.end_listed(laptop, name)
+    assert own.find(phone) is None
+    assert [line.message for line in caplog.records if line.levelno >= logging.ERROR] == []
 
 
 def test_end_that_is_expected_during_a_renewal_is_not_forgotten() -> None:

@@ -13,6 +13,7 @@ app_name = "oncegate"
 urlpatterns = [
     path("", page, name="login"),
     path("sign-out", page, {"below": "sign-out"}, name="logout"),
+    path("account", page, {"below": "account"}, name="account"),
     path("flows", page, {"below": "flows"}, name="api-flows"),
     path("session", page, {"below": "session"}, name="api-session"),
     path("<path:below>", page, name="page"),

@@ -38,6 +38,7 @@ _NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 _PAGES = {
     "/": "login",
     "/sign-out": "logout",
+    "/account": "account",
     CALLBACK: "callback",
     "/static/<path:filename>": "static",
     "/<path:path>": "page",

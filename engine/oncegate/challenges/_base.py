@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import unicodedata
 from collections.abc import Iterator, Mapping
 from enum import StrEnum
@@ -342,7 +343,8 @@ class InvalidEvent(InvalidInput):
     """An event whose fields are invalid. It names them and why, never their values.
 
     Attributes:
-        problems: one for each field, such as ``code: value_error``.
+        problems: one for each field, such as ``code: value_error``, or ``use: literal_error, expected
+            'preferred', 'enabled' or 'off'``.
     """
 
     def __init__(self, error: ValidationError) -> None:
@@ -358,8 +360,12 @@ class InvalidEvent(InvalidInput):
             path = where.split(".")
             is_attribute = path[1:2] == ["attributes"]
             if name := ".".join(path[1 : 3 if is_attribute else 2]):
-                found[name] = why
+                found[name] = why.partition(",")[0]
         return found
+
+
+_ENUM = re.compile(r"<\w+\.\w+: ('[^']*')>")
+"""Repr of an enumeration's member, which has its value."""
 
 
 def _problems(error: ValidationError) -> Iterator[str]:
@@ -371,6 +377,9 @@ def _problems(error: ValidationError) -> Iterator[str]:
         elif problem["type"].startswith("union_tag"):
             expected = problem.get("ctx", {}).get("expected_tags", "")
             yield f"type: one of {expected}" if expected else "type: missing"
+        elif problem["type"] == "literal_error":
+            expected = _ENUM.sub(r"\1", problem["ctx"]["expected"])
+            yield f"{where}: literal_error, expected {expected}"
         else:
             yield f"{where or 'event'}: {problem['type']}"
 

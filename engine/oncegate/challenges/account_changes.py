@@ -93,7 +93,7 @@ class ChangePassword(AccountChange):
     @classmethod
     def fields(cls, flow: Flow, ways_in: WaysIn) -> tuple[Field, ...]:
         return (
-            password_field("password", "current-password"),
+            password_field("password", "current-password", "current_password"),
             password_field("new_password", "new-password"),
         )
 

@@ -16,7 +16,7 @@ from oncegate.challenges._base import (
     Field,
     field,
 )
-from oncegate.states import FlowState
+from oncegate.states import AccountState, FlowState
 
 if TYPE_CHECKING:
     from oncegate.challenges import InMemory
@@ -75,6 +75,11 @@ class SubmitPasskey(EventBase):
     @classmethod
     def fields(cls, flow: Flow, ways_in: WaysIn) -> tuple[Field, ...]:
         return (field("credential", "passkey", type="passkey", secret=True),)
+
+    @classmethod
+    def label_code(cls, flow: Flow) -> str:
+        of_account = f".{flow.state}" if flow.state == AccountState.REGISTERING_PASSKEY else ""
+        return f"action.submit_passkey{of_account}"
 
 
 class CheckPasskey(CallBase):

@@ -116,6 +116,12 @@ def first_factor_call(flow: Flow, memory: InMemory) -> CheckPassword | StartSign
     )
 
 
-def password_field(name: str, autocomplete: str) -> Field:
-    """Return an input for a password, current or new."""
-    return field(name, name, type="password", autocomplete=autocomplete, secret=True)
+def password_field(name: str, autocomplete: str, text: str = "") -> Field:
+    """Return an input for a password, current or new.
+
+    Args:
+        name: the event's field.
+        autocomplete: HTML autofill token.
+        text: what follows ``field.`` in the code of the label. Default: the name.
+    """
+    return field(name, text or name, type="password", autocomplete=autocomplete, secret=True)

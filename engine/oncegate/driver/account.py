@@ -100,7 +100,10 @@ class AccountDriver(Driver):
         )
         service = transport.token_service
         if not isinstance(service, AccountService):
-            raise Misconfigured("this transport has no token service that reads accounts")
+            raise Misconfigured(
+                "this transport cannot read accounts: use CognitoTransport, or one whose token_service "
+                "is an oncegate.adapters.AccountService"
+            )
         self._tokens: TokenService = service
         self._accounts: AccountService = service
         self._recent_within = recent_within
