@@ -22,12 +22,9 @@ from tests.world import ForgetfulStore, LosingStore
 import oncegate.driver.script as script_module
 import oncegate.machine.advance as advance_module
 import oncegate.machine.guards as guards_module
-from oncegate import RequestContext
 from oncegate.adapters import RecordStore
 from oncegate.budget import offers_to
 from oncegate.driver._limits import Limits
-from oncegate.driver.account import AccountDriver
-from oncegate.record import Flow
 
 IS_SOAK = "ONCEGATE_SOAK" in os.environ
 EVERYTHING = {"crashes": 1, "faults": 1, "waits": 1}
@@ -115,19 +112,6 @@ def _without(*names: str) -> Callable[[pytest.MonkeyPatch], None]:
     return lambda patch: patch.setattr(advance_module, "ACCOUNT_CHART", chart)
 
 
-def _without_owner(patch: pytest.MonkeyPatch) -> None:
-    """Remove both: the driver refuses another user's flow before the machine does."""
-    _without("user_is_the_same")(patch)
-    patch.setattr(AccountDriver, "_claimed", _claimed_by_any)
-
-
-def _claimed_by_any(_: AccountDriver, flow: Flow, context: RequestContext) -> Flow:
-    user = context.signed_in
-    if user is None or flow.version or flow.owner:
-        return flow
-    return flow.model_copy(update={"owner": user.sub, "own_name": user.username})
-
-
 def _without_lease(patch: pytest.MonkeyPatch) -> None:
     for module in (guards_module, script_module):
         patch.setattr(module, "is_due", lambda flow, now: flow.is_in_flight)
@@ -145,7 +129,7 @@ REMOVED: dict[str, tuple[Callable[[pytest.MonkeyPatch], None], str]] = {
         _without("answer_is_new"),
         "the same wrong code twice, once after a reload",
     ),
-    "user_is_the_same": (_without_owner, "the code, and another user's"),
+    "user_is_the_same": (_without("user_is_the_same"), "the code, and another user's"),
     "sign_in_is_recent": (_without("sign_in_is_recent"), "an address long after the sign-in"),
     "the count of offers": (_without_charge_of_offers, "an offer in two browsers"),
     "the lease": (_without_lease, "an address twice, once after a reload"),

@@ -16,7 +16,13 @@ from oncegate.budget import (
     CodeBudget,
     GuessLimit,
 )
-from oncegate.challenges import ACCOUNT_EVENT_TYPES, AccountEvent, SignedIn, UseFactor
+from oncegate.challenges import (
+    ACCOUNT_EVENT_TYPES,
+    AccountEvent,
+    AnyEvent,
+    SignedIn,
+    UseFactor,
+)
 from oncegate.context import RequestContext, StepRef
 from oncegate.driver.asyncio import AsyncRunner
 from oncegate.driver.script import EXPIRED, Driver, Script
@@ -123,7 +129,7 @@ class AccountDriver(Driver):
         signed_in = self._signed_in(access_token)
         context = replace(context or RequestContext(), signed_in=signed_in)
         if reason := self._why_kept(event, access_token):
-            flow = self._claimed((yield from self._current(flow_id)), context)
+            flow = yield from self._current(flow_id)
             return (yield from self._suppress(flow_id, flow, event, context, reason))
         return (yield from self.sending(step, event, context))
 
@@ -154,14 +160,19 @@ class AccountDriver(Driver):
         """The script of `Account.get`."""
         parsed = FlowId.parse(flow_id, self._keys)
         flow = yield from self._at_rest(parsed, RequestContext(patience=patience))
-        is_foreign = owner is not None and flow.owner not in {None, owner}
-        return self._step(parsed.text, EXPIRED if is_foreign else flow)
+        return self._step(parsed.text, EXPIRED if _is_foreign(flow, owner) else flow)
+
+    def _suppress(
+        self, flow_id: FlowId, flow: Flow, event: AnyEvent, context: RequestContext, reason: str
+    ) -> Script:
+        user = context.signed_in
+        if user is not None and _is_foreign(flow, user.sub):
+            # Not even its step is for this user: it can have the secret of an authenticator app.
+            flow, reason = EXPIRED, "not_this_user"
+        return (yield from super()._suppress(flow_id, flow, event, context, reason))
 
     def _claimed(self, flow: Flow, context: RequestContext) -> Flow:
         user = context.signed_in
-        if user is not None and flow.owner not in {None, user.sub}:
-            # Not even its step is for this user: it can have the secret of an authenticator app.
-            return EXPIRED
         if user is None or flow.version or flow.owner:
             return flow
         return flow.model_copy(update={"owner": user.sub, "own_name": user.username})
@@ -282,6 +293,11 @@ class AsyncAccount(AccountDriver, AsyncRunner):
         token = _hidden(access_token)
         del access_token
         return await self._on_a_thread(lambda: self.reading(token))
+
+
+def _is_foreign(flow: Flow, sub: str | None) -> bool:
+    """Whether a flow is of another user than the one with an ID; never if there is no ID."""
+    return sub is not None and flow.owner not in {None, sub}
 
 
 def _hidden(token: Any) -> SecretStr:

@@ -360,7 +360,7 @@ class Driver:
         if is_new:
             return (yield from self._loading(flow_id, expected_version, event, context))
         # Another event was saved first: its worker makes the call, and its step is the result.
-        flow = self._claimed((yield from self._current(flow_id)), context)
+        flow = yield from self._current(flow_id)
         return (yield from self._suppress(flow_id, flow, event, context, "stale"))
 
     def _claimed(self, flow: Flow, context: RequestContext) -> Flow:  # noqa: ARG002 - of accounts
