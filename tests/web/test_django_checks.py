@@ -252,3 +252,9 @@ def test_login_url_below_the_pages_that_is_no_page_is_warned_of(project: Project
     assert ids(found(LOGIN_URL="/auth/login/")) == ["W005"]
     assert ids(found(LOGIN_URL="/auth/sign-out")) == ["W005"]
     assert found(LOGIN_URL="oncegate:login") == []
+
+
+def test_account_page_has_a_name(project: Project) -> None:
+    from django.urls import reverse
+
+    assert reverse("oncegate:account") == "/auth/account"
