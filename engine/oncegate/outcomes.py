@@ -133,10 +133,10 @@ class NotSent(_Outcome):
     Attributes:
         cause: ``"unreachable"``, ``"throttled"``, or ``"limit_exceeded"`` for a limit of about an
             hour, which is not repeated at once. The driver's own are ``"stalled"`` if it did not
-            make the call because its worker had been suspended, and ``"too_many_codes"`` or
-            ``"too_many_guesses"`` if parallel flows had reached a limit first, ``"too_soon"`` if one had
-            made the same offer, ``"address_replaced"`` if the user has asked for a code at another
-            address since.
+            make the call because its worker had been suspended; ``"too_many_codes"`` or
+            ``"too_many_guesses"`` if parallel flows had reached a limit first; ``"offered_before"`` if
+            one had made the same offer; ``"address_replaced"`` if the user has asked for a code at
+            another address since.
     """
 
     machine_event: ClassVar[str] = "not_sent"
@@ -148,7 +148,7 @@ class NotSent(_Outcome):
         "stalled",
         "too_many_codes",
         "too_many_guesses",
-        "too_soon",
+        "offered_before",
         "address_replaced",
     ]
     detail: str = ""

@@ -14,7 +14,7 @@ from tests.challenges.account_helpers import MANAGING, TOKEN, account_call, chan
 from tests.challenges.helpers import action, assert_hidden
 from tests.doubles import DictStore
 
-from oncegate import Factor, InvalidInput, StoreUnavailable
+from oncegate import Factor, InvalidInput, Misconfigured, StoreUnavailable
 from oncegate.account import (
     AccountState,
     ChangePassword,
@@ -111,6 +111,11 @@ def test_value_that_does_not_exist_is_answered_with_those_that_do() -> None:
 def test_password_to_change_is_labelled_as_the_current_one() -> None:
     change = action(MANAGING, "change_password")
     assert [one.label for one in change.fields] == ["Current password", "New password"]
+
+
+def test_mfa_required_is_a_boolean() -> None:
+    with pytest.raises(Misconfigured, match="mfa_required is True or False"):
+        AccountWorld(mfa_required="on")
 
 
 def test_what_is_no_step_is_refused_before_the_users_factors_are_read() -> None:

@@ -69,7 +69,7 @@ def test_user_is_asked_once_in_all_browsers_and_again_after_the_time() -> None:
     second = offered(world)
     assert second.state is AccountState.MANAGING
     assert second.reason is not None
-    assert second.reason.code == "too_soon"
+    assert second.reason.code == "offered_before"
     assert offered(world, GIL).state is AccountState.OFFERING_FACTOR
     assert world.asked("GetUserAuthFactors") == 2  # who is not due costs no request
     world.clock.advance(86401)

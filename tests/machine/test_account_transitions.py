@@ -146,7 +146,7 @@ managing                 | offer_factor        |                     | finding_f
 managing                 | offer_factor        | late                | ! stale
 managing                 | offer_factor        | another user        | ! not_this_user
 managing                 | offer_factor        | of nobody           | ! not_this_user
-managing                 | offer_factor        | offered before      | ! too_soon
+managing                 | offer_factor        | offered before      | ! offered_before
 managing                 | offer_factor        | signed in long ago  | finding_factors
 managing                 | offer_factor        | no budget           | finding_factors
 confirming_address       | offer_factor        |                     | ! not_allowed

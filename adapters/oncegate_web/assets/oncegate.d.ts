@@ -15,6 +15,7 @@ export type MessageCode =
   | "misconfigured"
   | "new_password_refused" | "new_password_spaces" | "no_more_codes" | "not_accepted"
   | "not_allowed" | "not_confirmed" | "not_offered" | "not_the_same_answer" | "not_this_sign_in"
+  | "offered_before"
   | "not_this_user" | "outcome_unknown" | "passkey_added" | "passkey_refused" | "passkey_removed"
   | "passkey_unknown" | "passkeys_too_many" | "password_for_new_code" | "password_for_other_factor"
   | "password_missing" | "password_needs_lowercase" | "password_needs_number"

@@ -104,7 +104,7 @@ _WRONG: Final = frozenset(
 Result = Generator[Effect, Any, bool]
 CodesRemain = Generator[Effect, Any, tuple[bool, bool]]
 Refusal = Literal[
-    "too_many_codes", "too_many_guesses", "too_soon", "address_replaced", "unreachable"
+    "too_many_codes", "too_many_guesses", "offered_before", "address_replaced", "unreachable"
 ]
 Updated = Callable[[StoredRecord | None], StoredRecord]
 
@@ -712,7 +712,7 @@ class Limits:
             account.limit,
             partial(account.remains, now=at),
             partial(account.charged, now=at),
-            "too_soon",
+            "offered_before",
             (account, at),
             is_offer=True,
         )

@@ -114,6 +114,8 @@ class AccountDriver(Driver):
         self._accounts: AccountService = service
         self._recent_within = recent_within
         self._limits.offer_every = offer_every
+        if not isinstance(mfa_required, bool):
+            raise Misconfigured("mfa_required is True or False")
         self._mfa_required = mfa_required
         self._unsaved = self._unsaved.model_copy(update={"state": AccountState.MANAGING})
 

@@ -90,7 +90,7 @@ _REASONS: Final = {
     "guesses_remain": "too_many_guesses",
     "user_is_the_same": "not_this_user",
     "sign_in_is_recent": "sign_in_again",
-    "offer_is_due": "too_soon",
+    "offer_is_due": "offered_before",
     "authenticator_is_offered": "not_offered",
     "passkey_is_offered": "not_offered",
 }
