@@ -37,7 +37,10 @@ from oncegate_web.pages import OPTIONAL, Form, Link, Page, PageBuilder, Row, Sec
 ACCOUNT = "/account"
 """Path of the page below the mount point."""
 
-_WITH_OWN_PAGE = ("add_authenticator", "submit_address", "change_password", "delete_account")
+_WITH_OWN_PAGE = (
+    *("add_authenticator", "submit_address", "add_passkey"),
+    *("change_password", "delete_account"),
+)
 """Events with a form, or a question, on a page of its own. Each needs a recent sign-in."""
 
 _ADDRESSES: Final = {"email": (Factor.EMAIL, "email"), "phone_number": (Factor.SMS, "tel")}
@@ -287,8 +290,9 @@ class AccountPages(PageBuilder):
             )
             for number, one in enumerate(has.passkeys)
         ]
-        add = (self._button(step, "add_passkey", {}),) if "add_passkey" in step.events else ()
-        return Section(text("title.account_passkeys"), tuple(rows), forms=add)
+        return Section(
+            text("title.account_passkeys"), tuple(rows), links=self._own(step, "add_passkey")
+        )
 
     def _password(self, step: Step) -> Section:
         return Section(self._translate("field.password"), links=self._own(step, "change_password"))

@@ -375,6 +375,7 @@ TEXTS: Final = MappingProxyType(
         "action.delete_account": "Delete account",
         "action.cancel_setup": "Cancel",
         "field.authenticator_name": "Name of the app or device",
+        "field.passkey_name": "Name of the passkey",
         "field.address_kind": "Change your",
         "field.address": "New address or number",
         "field.use": "Use it",

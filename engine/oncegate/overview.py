@@ -28,7 +28,7 @@ class ListedPasskey(NamedTuple):
 
     Attributes:
         key: CredentialId.
-        name: FriendlyCredentialName, such as that of the password manager.
+        name: what the user calls it, or FriendlyCredentialName, such as that of the password manager.
         created_at: time zone aware; None if Cognito does not say.
     """
 

@@ -288,6 +288,7 @@ ACCOUNT: dict[str, Callable[[AccountPages], Page]] = {
         "submit_address", attribute="email", address="ana@example.com", notice="address_taken"
     ),
     "account-address-code": _setup(_CONFIRMING_ADDRESS),
+    "account-passkey-name": _change("add_passkey"),
     "account-passkey": _setup(_REGISTERING),
     "account-password": _change("change_password"),
     "account-password-wrong": _change("change_password", notice="wrong_password"),

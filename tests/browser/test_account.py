@@ -115,10 +115,13 @@ def test_user_adds_factors_signs_in_with_each_loses_one_and_leaves(
     expect(row.get_by_text(re.compile("Asked for first|Another choice|In use"))).to_be_visible()
     assert app.messages == 1
 
+    walk.follow("Add a passkey")
+    page.get_by_label("Name of the passkey").fill("Work laptop")
     walk.click("Add a passkey", "registering_passkey")
     page.get_by_role("button", name="Create a passkey").dblclick(no_wait_after=True)
     wait_for(page, "managing")
     expect(page.get_by_role("button", name="Remove")).to_be_visible()
+    expect(page.get_by_text("Work laptop")).to_be_visible()
     assert changes == ["authenticator_added", "address_verified", "factor_changed", "passkey_added"]
 
     walk.sign_out()

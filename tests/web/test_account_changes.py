@@ -128,6 +128,20 @@ def test_hook_is_called_once_for_a_change(change: str) -> None:
     assert seen == [(change, "fay", f"{PAGE}/events")]
 
 
+def test_passkey_has_the_name_that_its_user_gives_it() -> None:
+    seed = Seed(pool=PoolSeed(), users=(UserSeed.model_validate(HAS),))
+    with Sandbox(seed) as sandbox, client_of("fastapi", web_at(sandbox, account=True)) as client:
+        program = Program(client, sandbox)
+        program.sign_in()
+        for name in ("Work laptop", ""):
+            options = program.send("add_passkey", name=name)["passkey_creation"]
+            made = Authenticator().register(options, origin="http://localhost:3000")
+            program.send("submit_passkey", credential=json.dumps(made))
+        named, other = sorted(program.has()["passkeys"], key=lambda one: one["created_at"])
+        assert named["name"] == "Work laptop"
+        assert other["name"] not in {"Work laptop", ""}  # Cognito's
+
+
 def test_every_kind_of_change_is_tried() -> None:
     good = {code for code in MESSAGE_CODES if kind_of(f"message.{code}") == "good"}
     assert set(CHANGES) == good - {"confirmed", "signed_in"}  # those of the sign-in

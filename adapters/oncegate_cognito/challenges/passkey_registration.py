@@ -23,7 +23,9 @@ def start(call: StartPasskey, requests: Requests) -> Outcome:
         "start_web_authn_registration", AccessToken=call.access_token.get_secret_value()
     )
     options = json.dumps(response["CredentialCreationOptions"])
-    return ChallengeIssued(challenge=PasskeyRegistration(username=call.username, options=options))
+    return ChallengeIssued(
+        challenge=PasskeyRegistration(username=call.username, options=options, name=call.name)
+    )
 
 
 @performs(RegisterPasskey)

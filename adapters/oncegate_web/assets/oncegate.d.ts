@@ -339,7 +339,7 @@ interface AccountFieldNames {
   request_new_code: never;
   add_authenticator: "name";
   submit_address: "attribute" | "address";
-  add_passkey: never;
+  add_passkey: "name";
   use_factor: "factor" | "use";
   change_password: "password" | "new_password";
   remove_passkey: "key";
@@ -405,7 +405,7 @@ export type AccountEvent = { context?: EventContext } & (
   | { type: "request_new_code" }
   | { type: "add_authenticator"; name?: string }
   | { type: "submit_address"; attribute: "email" | "phone_number"; address: string }
-  | { type: "add_passkey" }
+  | { type: "add_passkey"; name?: string }
   | {
       type: "use_factor";
       factor: "SMS_MFA" | "EMAIL_OTP" | "SOFTWARE_TOKEN_MFA";

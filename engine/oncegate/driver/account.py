@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import partial
 from typing import Any, Final
 
 from pydantic import SecretStr
 
+from oncegate._passkey_names import PasskeyNames
 from oncegate._seal import FlowId, SealingKeys
+from oncegate._watched import STORE_FAILURES
 from oncegate.budget import (
     DEFAULT_BUDGET,
     DEFAULT_GUESS_LIMIT,
@@ -20,15 +23,22 @@ from oncegate.challenges import (
     ACCOUNT_EVENT_TYPES,
     AccountEvent,
     AnyEvent,
+    Call,
+    DeletePasskey,
+    DeleteUser,
+    RegisterPasskey,
     SignedIn,
     UseFactor,
 )
 from oncegate.context import RequestContext, StepRef
+from oncegate.driver._limits import Adjustment
 from oncegate.driver.asyncio import AsyncRunner
+from oncegate.driver.effects import Load
 from oncegate.driver.script import EXPIRED, Driver, Script
 from oncegate.driver.sync import Runner
 from oncegate.errors import InvalidInput, InvalidToken, Misconfigured, SignedOut, Unreachable
-from oncegate.overview import AccountOverview
+from oncegate.outcomes import Confirmed, Outcome
+from oncegate.overview import AccountOverview, ListedPasskey
 from oncegate.password_policy import PasswordPolicy
 from oncegate.ports import AccountService, Clock, Listener, RecordStore, TokenService, Transport
 from oncegate.record import NEW_CODES_PER_FLOW, Flow
@@ -140,7 +150,7 @@ class AccountDriver(Driver):
         if not (self._mfa_required and isinstance(event, UseFactor) and event.use == "off"):
             return ""
         try:
-            has = self.reading(access_token)
+            has = self._accounts.overview(access_token.get_secret_value())
         except Unreachable:
             return "unreachable"
         except SignedOut:
@@ -152,7 +162,37 @@ class AccountDriver(Driver):
 
     def reading(self, access_token: SecretStr) -> AccountOverview:
         """Return what `Account.overview` does."""
-        return self._accounts.overview(access_token.get_secret_value())
+        has = self._accounts.overview(access_token.get_secret_value())
+        return has._replace(passkeys=self._named(has.passkeys, access_token))
+
+    def _named(
+        self, passkeys: tuple[ListedPasskey, ...], access_token: SecretStr
+    ) -> tuple[ListedPasskey, ...]:
+        """Return passkeys with the names that their user has given them."""
+        if not passkeys:
+            return ()
+        names = PasskeyNames.of(self._signed_in(access_token).sub, self._row_keys)
+        try:
+            row = self.perform(Load((names.key,))).get(names.key)
+        except STORE_FAILURES:
+            return passkeys  # Cognito's names will do
+        given = names.names(row)
+        return tuple(one._replace(name=given.get(one.key, one.name)) for one in passkeys)
+
+    def _noted(self, flow: Flow, call: Call, outcome: Outcome) -> Iterable[Adjustment]:
+        if flow.owner is None or not isinstance(outcome, Confirmed):
+            return
+        names, now = PasskeyNames.of(flow.owner, self._row_keys), self._clock.now()
+        match call:
+            case RegisterPasskey() if call.challenge.name and call.passkey:
+                yield Adjustment(
+                    names.key,
+                    partial(names.named, passkey=call.passkey, name=call.challenge.name, now=now),
+                )
+            case DeletePasskey():
+                yield Adjustment(names.key, partial(names.removed, passkey=call.key, now=now))
+            case DeleteUser():
+                yield Adjustment(names.key, partial(names.forgotten, now=now))
 
     def _used_until(self, flow: Flow) -> float:
         # The code for an address outlives the lifetime: it has to be taken as long as Cognito does.

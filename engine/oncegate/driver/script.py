@@ -202,11 +202,11 @@ class Driver:
         self._reported_epochs: set[str] = set()
         self._has_warned_of_vault = False
         # Without a key, rows are found under a plain digest, and are not sealed.
-        row_keys = self._keys or SealingKeys(None).bound_to(transport.app_id)
+        self._row_keys = self._keys or SealingKeys(None).bound_to(transport.app_id)
         self._limits = Limits(
             budget,
             guess_limit,
-            row_keys,
+            self._row_keys,
             self._clock,
             reveals_existing_users=reveal_existing_users,
         )
@@ -424,7 +424,10 @@ class Driver:
             outcome, reserved = yield from self._call(flow, call, context, rows, plan, charged)
             outcome, memory = yield from self._store_results(flow, outcome, memory, vault)
             hands_over = hands_over or isinstance(outcome, TokensIssued)
-            settling = self._limits.settle(reserved, flow, outcome, context.source_address, rows)
+            settling = [
+                *self._limits.settle(reserved, flow, outcome, context.source_address, rows),
+                *self._noted(flow, call, outcome),
+            ]
             if flow.preselected_factor and _is_choice(outcome):
                 # The junction may request a code right away, for a user who is known only now. Nothing
                 # has been sent yet.
@@ -453,6 +456,10 @@ class Driver:
                 plan, charged = (yield from self._planned(flow, memory, rows)), ()
         tokens = None if self._has_keeper else memory.tokens
         return self._step(flow_id.text, flow, tokens=tokens, hands_over=hands_over)
+
+    def _noted(self, flow: Flow, call: Call, outcome: Outcome) -> Iterable[Adjustment]:  # noqa: ARG002
+        """Return what else a call changes in the store: to be saved with its outcome."""
+        return ()
 
     def _planned(
         self, flow: Flow, memory: InMemory, rows: Rows
