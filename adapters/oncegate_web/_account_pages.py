@@ -201,14 +201,13 @@ class AccountPages(PageBuilder):
     def offer(self, step: Step) -> Page:
         """Return the page that offers a second factor."""
         text = self._translate
-        kinds = {step.events[0]: "main", "cancel": "link"}
         forms = tuple(
             self._button(
                 step,
                 one.event,
                 {},
                 label=text(one.label_code),
-                kind=kinds.get(one.event, "buttons"),
+                kind="main" if one.is_main else "link" if one.ends_flow else "buttons",
             )
             for one in step.actions
         )

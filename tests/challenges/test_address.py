@@ -105,6 +105,17 @@ def test_address_of_another_user_is_refused_and_forgotten() -> None:
     )
 
 
+def test_new_code_after_an_unknown_outcome_names_the_address_again() -> None:
+    """Cognito may not have it, and would send the code to the address that it has."""
+    for outcome, kind in ((OutcomeUnknown(), ChangeAddress), (SENT, SendAddressCode)):
+        waiting = changes(PHONE, outcome)
+        again = changes(RequestNewCode(), flow=waiting.model_copy(update={"new_code_at": 0.0}))
+        call = account_call(again, RequestNewCode())
+        assert isinstance(call, kind)
+        assert call.can_send
+        assert call.challenge.address == PHONE.address
+
+
 # ── against a pool ──
 
 

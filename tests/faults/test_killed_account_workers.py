@@ -110,6 +110,10 @@ class Bench:
             done = self.send(shown, {"type": "submit_code", "code": self.sent()[-1]})
             assert done["message"]["code"] == "address_verified"
             assert done["state"] == "managing"
+            if wish := order["event"].get("address"):
+                user = self.sandbox.pool.users.find(USER)
+                assert user is not None
+                assert user.attributes["email"] == wish, "another address was verified"
 
 
 def answering(step: dict[str, Any], event: dict[str, Any]) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from oncegate.challenges._base import (
     plain_phone_number,
 )
 from oncegate.challenges.code import SubmitCode
+from oncegate.challenges.recovery import RequestNewCode
 from oncegate.states import AccountState
 
 if TYPE_CHECKING:
@@ -57,6 +58,11 @@ class AddressVerification(ChallengeBase):
     def takes_code(self) -> bool:
         return True
 
+    @property
+    def has_arrived(self) -> bool:
+        """Whether Cognito has told where it sent a code, and so has this address."""
+        return self.delivery is not None and self.delivery.destination != ""
+
     def call(
         self, flow: Flow, memory: InMemory
     ) -> ChangeAddress | SendAddressCode | ConfirmAddress:
@@ -64,9 +70,10 @@ class AddressVerification(ChallengeBase):
         match memory.event:
             case SubmitCode(code=code):
                 return ConfirmAddress(challenge=self, code=code, access_token=token)
-            case SubmitAddress():
-                return ChangeAddress(challenge=self, access_token=token)
-        return SendAddressCode(challenge=self, access_token=token)
+            case RequestNewCode() if self.has_arrived:
+                return SendAddressCode(challenge=self, access_token=token)
+        # Cognito may have another address: it would send the code there.
+        return ChangeAddress(challenge=self, access_token=token)
 
 
 class SubmitAddress(EventBase):
