@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import NoReturn
 
 import pytest
-from tests.account_world import FAY, GIL, AccountWorld
+from tests.account_world import FAY, GIL, AccountWorld, LocalTokens
 from tests.challenges.account_helpers import TOKEN, account_call, changes
 from tests.challenges.helpers import step
+from tests.doubles import DictStore
 from tests.flows import asks
 from tests.walks.authenticator import Authenticator
 
-from oncegate import StoreUnavailable, SubmitPasskey
+from oncegate import InvalidToken, StoreUnavailable, SubmitPasskey, Unreachable
 from oncegate._passkey_names import PasskeyNames
 from oncegate._seal import SealingKeys
 from oncegate.account import AccountState, AddPasskey, DeleteAccount, RemovePasskey
@@ -105,8 +106,17 @@ def test_name_is_stored_until_the_passkey_is_removed() -> None:
     assert list(names_of(world, gil).values()) == ["Gil's"]
 
 
-def test_overview_has_the_names_and_without_the_store_those_of_cognito(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize(
+    ("method", "failure"),
+    [
+        ((DictStore, "load"), StoreUnavailable("down")),
+        ((LocalTokens, "verify"), InvalidToken("expired")),
+        ((LocalTokens, "verify"), Unreachable("no keys")),
+    ],
+    ids=["store", "token", "keys"],
+)
+def test_overview_has_the_names_and_if_they_cannot_be_read_those_of_cognito(
+    method: tuple[type, str], failure: Exception, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world = AccountWorld()
     token = world.token()
@@ -114,10 +124,10 @@ def test_overview_has_the_names_and_without_the_store_those_of_cognito(
     (listed,) = world.account.overview(token).passkeys
     assert (listed.key, listed.name) == (key, "Work laptop")
 
-    def failing(*_: object) -> NoReturn:
-        raise StoreUnavailable("down")
+    def failing(*_: object, **__: object) -> NoReturn:
+        raise failure
 
-    monkeypatch.setattr(type(world.store), "load", failing)
+    monkeypatch.setattr(*method, failing)
     (listed,) = world.account.overview(token).passkeys
     assert listed.name not in {"Work laptop", ""}
 

@@ -171,10 +171,10 @@ class AccountDriver(Driver):
         """Return passkeys with the names that their user has given them."""
         if not passkeys:
             return ()
-        names = PasskeyNames.of(self._signed_in(access_token).sub, self._row_keys)
         try:
+            names = PasskeyNames.of(self._signed_in(access_token).sub, self._row_keys)
             row = self.perform(Load((names.key,))).get(names.key)
-        except STORE_FAILURES:
+        except (*STORE_FAILURES, InvalidToken, Unreachable):
             return passkeys  # Cognito's names will do
         given = names.names(row)
         return tuple(one._replace(name=given.get(one.key, one.name)) for one in passkeys)
