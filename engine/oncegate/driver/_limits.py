@@ -389,7 +389,8 @@ class Limits:
         if isinstance(flow.challenge, AddressVerification):
             charges.append(self._note_of_address(flow, flow.challenge, call))
         if isinstance(call, FindFactors) and flow.owner:
-            charges.append(self._offer(flow.owner))
+            offer = self._offers_to(flow.owner)
+            charges.append(self._charge_of(offer, "offered_before", is_offer=True))
         return Plan(tuple(charges), names)
 
     def take(
@@ -508,14 +509,19 @@ class Limits:
 
     def _code(self, name: UserName, flow: Flow) -> Charge:
         assert self._budget is not None
-        account, at = self._budget.of_user(name, _tag_of(flow), self._keys), self._clock.now()
+        account = self._budget.of_user(name, _tag_of(flow), self._keys)
+        return self._charge_of(account, "too_many_codes")
+
+    def _charge_of(self, account: Account, refusal: Refusal, *, is_offer: bool = False) -> Charge:
+        now = self._clock.now()
         return Charge(
             account.key,
             account.limit,
-            partial(account.remains, now=at),
-            partial(account.charged, now=at),
-            "too_many_codes",
-            (account, at),
+            partial(account.remains, now=now),
+            partial(account.charged, now=now),
+            refusal,
+            (account, now),
+            is_offer=is_offer,
         )
 
     def reserve_for(
@@ -704,18 +710,6 @@ class Limits:
             return False
         account = self._offers_to(context.signed_in.sub)
         return account.remains(rows.get(account.key), self._clock.now())
-
-    def _offer(self, owner: str) -> Charge:
-        account, at = self._offers_to(owner), self._clock.now()
-        return Charge(
-            account.key,
-            account.limit,
-            partial(account.remains, now=at),
-            partial(account.charged, now=at),
-            "offered_before",
-            (account, at),
-            is_offer=True,
-        )
 
     def _settle_offer(self, reserved: Reserved, outcome: Outcome) -> Iterable[Adjustment]:
         """Give an offer back that could not be made, so that the next sign-in makes it."""
