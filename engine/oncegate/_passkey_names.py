@@ -43,16 +43,18 @@ class PasskeyNames(NamedTuple):
         self, row: StoredRecord | None, *, passkey: str, name: str, now: float
     ) -> StoredRecord:
         """Return the row with the name of one more passkey."""
-        others = {key: one for key, one in self.names(row).items() if key != passkey}
-        kept = dict([*others.items(), (passkey, name)][-MOST_NAMES:])
+        kept = dict([*self._others(row, passkey).items(), (passkey, name)][-MOST_NAMES:])
         return next_row(self.key, row, kept, now + NAMES_SECONDS, self.keys, durable=True)
 
     def removed(self, row: StoredRecord | None, *, passkey: str, now: float) -> StoredRecord:
         """Return the row without the name of a passkey."""
-        kept = {key: one for key, one in self.names(row).items() if key != passkey}
+        kept = self._others(row, passkey)
         # Without a name, the store may delete the row at once.
         return next_row(self.key, row, kept, now + NAMES_SECONDS if kept else now, self.keys)
 
     def forgotten(self, row: StoredRecord | None, *, now: float) -> StoredRecord:
         """Return the row of a user who has no account any more."""
         return next_row(self.key, row, {}, now, self.keys)
+
+    def _others(self, row: StoredRecord | None, passkey: str) -> dict[str, str]:
+        return {key: name for key, name in self.names(row).items() if key != passkey}

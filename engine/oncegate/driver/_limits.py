@@ -154,10 +154,8 @@ class Charge(NamedTuple):
         most: largest number that the row can count.
         allows: whether the row has one left.
         charged: returns the row with one more.
-        refusal: cause of `NotSent` if the row has none left.
-        account: the budget, with the time of the charge; None for a guess.
-        is_offer: whether it is an offer of a second factor.
-        is_note: whether it counts nothing, so that nothing of it is settled.
+        refusal: cause of `NotSent` if the row has none left. Each kind of charge has its own.
+        account: the budget, with the time of the charge; None for a guess and for a note of an address.
     """
 
     key: str
@@ -166,8 +164,6 @@ class Charge(NamedTuple):
     charged: Updated
     refusal: Refusal
     account: tuple[Account, float] | None = None
-    is_offer: bool = False
-    is_note: bool = False
 
 
 class Plan(NamedTuple):
@@ -205,12 +201,14 @@ class Reserved(NamedTuple):
 
     def with_charge(self, charge: Charge) -> Reserved:
         """Return what is charged after one more charge."""
-        if charge.is_note:
-            return self
-        if charge.account is None:
-            return self._replace(is_guess=True)
-        if charge.is_offer:
-            return self._replace(offer=charge.account)
+        match charge.refusal:
+            case "too_many_guesses":
+                return self._replace(is_guess=True)
+            case "offered_before":
+                return self._replace(offer=charge.account)
+            case "address_replaced":
+                return self  # it counts nothing, so nothing of it is settled
+        assert charge.account is not None
         return self._replace(accounts=(*self.accounts, charge.account))
 
 
@@ -390,7 +388,7 @@ class Limits:
             charges.append(self._note_of_address(flow, flow.challenge, call))
         if isinstance(call, FindFactors) and flow.owner:
             offer = self._offers_to(flow.owner)
-            charges.append(self._charge_of(offer, "offered_before", is_offer=True))
+            charges.append(self._charge_of(offer, "offered_before"))
         return Plan(tuple(charges), names)
 
     def take(
@@ -512,7 +510,7 @@ class Limits:
         account = self._budget.of_user(name, _tag_of(flow), self._keys)
         return self._charge_of(account, "too_many_codes")
 
-    def _charge_of(self, account: Account, refusal: Refusal, *, is_offer: bool = False) -> Charge:
+    def _charge_of(self, account: Account, refusal: Refusal) -> Charge:
         now = self._clock.now()
         return Charge(
             account.key,
@@ -521,7 +519,6 @@ class Limits:
             partial(account.charged, now=now),
             refusal,
             (account, now),
-            is_offer=is_offer,
         )
 
     def reserve_for(
@@ -696,7 +693,6 @@ class Limits:
             lambda row: is_new or latest.allows(row, address=wish.address, now=now),
             partial(latest.written, address=wish.address, now=now),
             "address_replaced",
-            is_note=True,
         )
 
     def _latest_address(self, flow: Flow, attribute: str) -> LatestAddress:
