@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache, lru_cache, partial
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import NoReturn, TypeVar
 from weakref import finalize
 
 from oncegate import Misconfigured, StoreUnavailable
@@ -35,11 +35,19 @@ _STATEMENTS = (
 )""",
     f"""CREATE TRIGGER IF NOT EXISTS oncegate_row_deleted AFTER DELETE ON oncegate_flows
 WHEN OLD.expires_at > {_NOW} BEGIN {_DRAW}; END""",
+    # A table of its own: workers of 0.1 insert rows of four columns.
+    """CREATE TABLE IF NOT EXISTS oncegate_related (
+    key TEXT PRIMARY KEY, version INTEGER NOT NULL, related TEXT NOT NULL
+) WITHOUT ROWID""",
+    """CREATE TRIGGER IF NOT EXISTS oncegate_related_deleted AFTER DELETE ON oncegate_flows
+BEGIN DELETE FROM oncegate_related WHERE key = OLD.key; END""",
     _DRAW,
 )
 _MISSING = """
-SELECT 3 - count(*) FROM sqlite_master
-WHERE name IN ('oncegate_flows', 'oncegate_epoch', 'oncegate_row_deleted')
+SELECT 5 - count(*) FROM sqlite_master WHERE name IN (
+    'oncegate_flows', 'oncegate_epoch', 'oncegate_row_deleted', 'oncegate_related',
+    'oncegate_related_deleted'
+)
 """
 
 # The epoch is what was drawn in the file, which file (`_epoch_of`), and SQLite's count of changes of the
@@ -47,21 +55,30 @@ WHERE name IN ('oncegate_flows', 'oncegate_epoch', 'oncegate_row_deleted')
 # was ahead, and they may not have expired.
 _EPOCH = f"CASE WHEN swept <= {_NOW} + 60 THEN drawn END, schema_version"
 _ASK = f"SELECT {_EPOCH} FROM oncegate_epoch, pragma_schema_version"  # noqa: S608 - of constants
+# The related keys of the row's own version: those of an earlier one stay in the table.
 _LOAD = f"""
-SELECT {_EPOCH}, key, version, sealed, expires_at
+SELECT {_EPOCH}, key, version, sealed, expires_at, related
 FROM oncegate_epoch, pragma_schema_version LEFT JOIN oncegate_flows ON key IN (:keys)
+LEFT JOIN oncegate_related USING (key, version)
 """  # noqa: S608 - of constants
+_LOAD_RELATED = """
+SELECT key, version, sealed, expires_at FROM oncegate_flows WHERE key IN (:keys)
+"""
 _RENEW = f"{_DRAW} FROM oncegate_epoch WHERE swept > {_NOW} + 60"
 
 # A row that is stored already was saved by an earlier attempt, which failed after its commit.
-_SAVE = """
-INSERT INTO oncegate_flows (key, version, sealed, expires_at)
-WITH new (key, expected, version, sealed, expires_at) AS (VALUES :rows)
-SELECT new.key, new.version, new.sealed, new.expires_at
-FROM new LEFT JOIN oncegate_flows AS old ON old.key = new.key
-WHERE ifnull(old.version, 0) = new.expected OR old.version = new.version AND old.sealed = new.sealed
-ON CONFLICT (key) DO UPDATE
-SET version = excluded.version, sealed = excluded.sealed, expires_at = excluded.expires_at
+_INSERT = """
+INSERT INTO oncegate_flows (key, version, sealed, expires_at) VALUES (?1, ?3, ?4, ?5)
+ON CONFLICT (key) DO UPDATE SET expires_at = excluded.expires_at
+WHERE version = excluded.version AND sealed = excluded.sealed
+"""
+_UPDATE = """
+UPDATE oncegate_flows SET version = ?3, sealed = ?4, expires_at = ?5
+WHERE key = ?1 AND (version = ?2 OR version = ?3 AND sealed = ?4)
+"""
+_RELATE = """
+INSERT INTO oncegate_related (key, version, related) VALUES (?, ?, ?)
+ON CONFLICT (key) DO UPDATE SET version = excluded.version, related = excluded.related
 """
 # The driver must see a row expired before it is deleted: hence the minute.
 _NOTE_SWEEP = f"""
@@ -86,6 +103,8 @@ _MOST_LOGGED = 4 << 20
 
 _File = tuple[int, int]
 """Device and inode."""
+
+_Loaded = tuple[tuple[str | None, int], dict[str, StoredRecord]]
 
 
 class _Connections:
@@ -157,23 +176,27 @@ class SQLiteStore:
 
     def load(self, key: str) -> StoredRecord | None:
         """See `oncegate.adapters.RecordStore.load`."""
-        return self.load_many((key,)).get(key)
+        return self._load((key,), with_related=False).get(key)
 
     def swap(self, key: str, expected: int, row: StoredRecord) -> bool:
         """See `oncegate.adapters.RecordStore.swap`."""
         return self.swap_many((Change(key, expected, row),))[0]
 
     def load_many(self, keys: Sequence[str]) -> dict[str, StoredRecord]:
-        """See `oncegate.adapters.BatchStore.load_many`. It returns no related rows."""
-        connections, rows = self._run("reading", lambda db: _load(db, keys))
-        if rows[0][0] is None:
+        """See `oncegate.adapters.BatchStore.load_many`."""
+        return self._load(keys, with_related=True)
+
+    def _load(self, keys: Sequence[str], *, with_related: bool) -> dict[str, StoredRecord]:
+        load = partial(_load, keys=keys, with_related=with_related)
+        connections, (answer, rows) = self._run("reading", load)
+        if answer[0] is None:
             self._run("writing", lambda db: db.execute(_RENEW))
-            connections, rows = self._run("reading", lambda db: _load(db, keys))
-        drawn, schema_version = rows[0][:2]
+            connections, (answer, rows) = self._run("reading", load)
+        drawn, schema_version = answer
         if drawn is None:
             raise StoreUnavailable(f"{self._path}: the clock changed just now")
         self._last = _epoch_of(drawn, schema_version, connections.file[1]), time.monotonic()
-        return {row[2]: StoredRecord(*row[3:]) for row in rows if row[2] is not None}
+        return rows
 
     def swap_many(self, changes: Sequence[Change]) -> list[bool]:
         """See `oncegate.adapters.BatchStore.swap_many`. What threads save together is one commit."""
@@ -378,18 +401,28 @@ def _epoch_of(drawn: str, schema_version: int, inode: int) -> str:
 
 
 @cache
-def _load_statement(count: int) -> str:
-    return _LOAD.replace(":keys", ", ".join("?" * count))
+def _for_keys(statement: str, count: int) -> str:
+    return statement.replace(":keys", ", ".join("?" * count))
 
 
-@cache
-def _save_statement(count: int) -> str:
-    return _SAVE.replace(":rows", ", ".join(["(?, ?, ?, ?, ?)"] * count))
-
-
-def _load(db: sqlite3.Connection, keys: Sequence[str]) -> list[Any]:
-    """Return rows of: what was drawn, schema version, and a stored row; without any, a row of None."""
-    return db.execute(_load_statement(len(keys)), keys).fetchall() or _no_epoch()
+def _load(db: sqlite3.Connection, keys: Sequence[str], *, with_related: bool) -> _Loaded:
+    """Return what was drawn and the schema version, and the rows, perhaps with those that they name."""
+    found = db.execute(_for_keys(_LOAD, len(keys)), keys).fetchall() or _no_epoch()
+    rows = {
+        key: StoredRecord(
+            version,
+            sealed,
+            ends,
+            related=tuple(related.split()) if related and with_related else (),
+        )
+        for _, _, key, version, sealed, ends, related in found
+        if key is not None
+    }
+    others = tuple({key for row in rows.values() for key in row.related} - rows.keys())
+    if others:
+        for key, *row in db.execute(_for_keys(_LOAD_RELATED, len(others)), others):
+            rows[key] = StoredRecord(*row)
+    return found[0][:2], rows
 
 
 def _ask(db: sqlite3.Connection) -> tuple[str | None, int]:
@@ -405,18 +438,11 @@ def _no_epoch() -> NoReturn:
 def _save(db: sqlite3.Connection, write: Write, epoch: str | None) -> None:
     """Save the changes of one thread. What is wrong with them alone is an error of theirs alone."""
     write.error, write.saved = None, [False] * len(write.changes)
-    allowed = [change.row.epoch in {None, epoch} for change in write.changes]
     try:
-        if not (allowed[0] and _are_saved(db, write.changes[:1])):
-            return
-        write.saved[0] = True
-        others = [index for index, is_allowed in enumerate(allowed) if is_allowed and index]
-        if others and _are_saved(db, [write.changes[index] for index in others]):
-            for index in others:
-                write.saved[index] = True
-        else:
-            for index in others:  # those that were saved just now are recognised
-                write.saved[index] = _are_saved(db, [write.changes[index]])
+        for index, change in enumerate(write.changes):
+            write.saved[index] = change.row.epoch in {None, epoch} and _is_saved(db, change)
+            if not write.saved[0]:
+                return
     except Exception as error:
         # After some errors SQLite rolls back: then nothing of the others is saved either.
         if _is_missing_table(error) or not db.in_transaction:
@@ -424,14 +450,15 @@ def _save(db: sqlite3.Connection, write: Write, epoch: str | None) -> None:
         write.error = error
 
 
-def _are_saved(db: sqlite3.Connection, changes: Sequence[Change]) -> bool:
-    """Save rows of different keys, each if its own condition holds; return whether all are."""
-    values = [
-        value
-        for key, expected, row in changes
-        for value in (key, expected, row.version, row.sealed, row.expires_at)
-    ]
-    return db.execute(_save_statement(len(changes)), values).rowcount == len(changes)
+def _is_saved(db: sqlite3.Connection, change: Change) -> bool:
+    """Save a row if its condition holds, and return whether it does."""
+    key, expected, row = change
+    values = (key, expected, row.version, row.sealed, row.expires_at)
+    if not db.execute(_UPDATE if expected else _INSERT, values).rowcount:
+        return False
+    if row.related:
+        db.execute(_RELATE, (key, row.version, " ".join(row.related)))
+    return True
 
 
 def _with_tables(db: sqlite3.Connection, action: Callable[[sqlite3.Connection], _T]) -> _T:

@@ -16,6 +16,7 @@ from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from tests.benchmarks.observed import Observed, observed
 from tests.doubles import password
 
 from oncegate import Misconfigured, SignIn, StoreUnavailable
@@ -33,9 +34,14 @@ class TestSQLite(StoreConformance):
     @pytest.fixture(autouse=True)
     def _a_file(self, tmp_path: Path) -> None:
         self.path = tmp_path / "flows.db"
+        self.made: list[Observed] = []
 
     def make(self) -> RecordStore:
-        return SQLiteStore(self.path)
+        self.made += [observed(SQLiteStore(self.path))]
+        return self.made[-1]
+
+    def requests(self) -> int:
+        return sum(len(store.trips) for store in self.made)
 
     def lose(self) -> bool:
         self.path.unlink()
@@ -70,8 +76,8 @@ def test_durable_swap_waits_for_disk(tmp_path: Path, *, durable: bool) -> None:
             assert db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
             assert db.execute("PRAGMA synchronous").fetchone() == (1 + durable,)
     assert [text.split()[0] for text in written if "PRAGMA" not in text] == [
-        *("BEGIN", "SELECT", "INSERT", "COMMIT"),
-        *("BEGIN", "SELECT", "INSERT", "COMMIT"),
+        *("BEGIN", "SELECT", "UPDATE", "COMMIT"),
+        *("BEGIN", "SELECT", "UPDATE", "COMMIT"),
     ]
 
 
@@ -516,6 +522,37 @@ def test_file_of_release_0_1_is_taken_over(tmp_path: Path) -> None:
     store = SQLiteStore(tmp_path / "flows.db")
     assert store.load(KEY) == StoredRecord(3, b"\x01", ROW.expires_at)
     assert store.swap(KEY, 3, ROW._replace(version=4, epoch=store.epoch(KEY)))
+
+
+def test_related_rows_come_with_the_wanted_one(tmp_path: Path) -> None:
+    store, near, far, missing = SQLiteStore(tmp_path / "flows.db"), "b" * 32, "c" * 32, "d" * 32
+    store.swap(near, 0, ROW._replace(related=(far,)))
+    store.swap(far, 0, ROW)
+    store.swap(KEY, 0, ROW._replace(related=(near, missing)))
+    assert store.load_many([KEY]) == {KEY: ROW._replace(related=(near, missing)), near: ROW}
+    assert store.load(KEY) == ROW
+
+
+def test_related_keys_are_those_of_the_version_that_is_stored(tmp_path: Path) -> None:
+    """A worker of 0.1 saves a row, and does not know that table."""
+    store, near = SQLiteStore(tmp_path / "flows.db"), "b" * 32
+    store.swap(KEY, 0, ROW._replace(related=(near,)))
+    with contextlib.closing(sqlite3.connect(tmp_path / "flows.db", isolation_level=None)) as db:
+        db.execute("UPDATE oncegate_flows SET version = 2")
+        created = f"VALUES ('{near}', 1, x'01', {ROW.expires_at}) ON CONFLICT (key) DO NOTHING"
+        db.execute(f"INSERT INTO oncegate_flows {created}")
+    assert store.load_many([KEY]) == {KEY: ROW._replace(version=2)}
+    store.swap(KEY, 2, ROW._replace(version=3, related=(near,)))
+    assert store.load_many([KEY]).keys() == {KEY, near}
+
+
+def test_related_keys_are_deleted_with_their_row(tmp_path: Path) -> None:
+    store = SQLiteStore(tmp_path / "flows.db")
+    store.swap(KEY, 0, ROW._replace(expires_at=time.time() - 61, related=("b" * 32,)))
+    store._swept_at = -1e9
+    store.swap("c" * 32, 0, ROW)
+    with _lent(store) as db:
+        assert not db.execute("SELECT key FROM oncegate_related").fetchall()
 
 
 def test_file_without_write_permission_is_misconfigured(tmp_path: Path) -> None:
