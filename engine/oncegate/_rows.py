@@ -5,15 +5,14 @@ Each holds one JSON value, sealed under the application's key and bound to its p
 
 from __future__ import annotations
 
-import json
 import secrets
-from typing import Any, Final
+from typing import Any
+
+from pydantic_core import from_json, to_json
 
 from oncegate._seal import SealingKeys
 from oncegate.errors import RecordUnreadable
 from oncegate.ports import StoredRecord
-
-_encode: Final = json.JSONEncoder(separators=(",", ":")).encode
 
 
 def open_row(key: str, row: StoredRecord | None, keys: SealingKeys) -> Any:
@@ -28,9 +27,9 @@ def open_row(key: str, row: StoredRecord | None, keys: SealingKeys) -> Any:
         return None
     try:
         if keys.can_seal:
-            return json.loads(keys.unseal(row.sealed, f"{key}/{row.version}".encode()))
-        return json.loads(row.sealed)["value"]
-    except (RecordUnreadable, ValueError, RecursionError, TypeError, KeyError):
+            return from_json(keys.unseal(row.sealed, f"{key}/{row.version}".encode()))
+        return from_json(row.sealed)["value"]
+    except (RecordUnreadable, ValueError, TypeError, KeyError):
         return None
 
 
@@ -55,8 +54,8 @@ def next_row(
     """
     version = (row.version if row else 0) + 1
     if keys.can_seal:
-        sealed = keys.seal(_encode(value).encode(), f"{key}/{version}".encode())
+        sealed = keys.seal(to_json(value), f"{key}/{version}".encode())
     else:
         # A store takes a row with equal bytes for its own. No two saves may have equal ones.
-        sealed = _encode({"value": value, "save": secrets.token_hex(8)}).encode()
+        sealed = to_json({"value": value, "save": secrets.token_hex(8)})
     return StoredRecord(version, sealed, ends, durable=durable)

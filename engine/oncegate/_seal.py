@@ -43,6 +43,8 @@ _NONCE, _KEY_ID, _SALT = 12, 4, 16
 MESSAGES_OF_A_SALT = 1024
 """Messages that one of the keys seals which are derived from the application's."""
 _REMEMBERED_SALTS = 64
+_REMEMBERED_IDS = 256
+"""Flow IDs whose keys are kept in memory: a flow's next event often comes to the same process."""
 _FORMAT, _FORMAT_2 = b"\x01", b"\x02"
 # 24, 32, 27 or 36 bytes in URL-safe base64, without padding and with one spelling for each ID: the last
 # of 43 characters has two bits to spare, which are zero.
@@ -455,6 +457,7 @@ class FlowId:
         return f"{self.key}/{version}".encode()
 
 
+@lru_cache(maxsize=_REMEMBERED_IDS)
 def _derive_with_epoch(issued_at: bytes, rest: bytes) -> bytes:
     # Not from the epoch: the node that has the epoch depends on the store's key, which is derived here.
     return _derive(80, issued_at + rest, b"oncegate flow id 2")

@@ -101,6 +101,7 @@ class CodeBudget(NamedTuple):
     window: float = 3600.0
     counts_private_sources: bool = False
 
+    @lru_cache(maxsize=_REMEMBERED)  # noqa: B019 - a process has few budgets
     def of_user(self, name: UserName, tag: str, keys: SealingKeys) -> Account:
         """Return the budget of one user.
 
@@ -113,6 +114,7 @@ class CodeBudget(NamedTuple):
             _row_key(keys, "codes of user", tag, *name), self.per_user, self.window, keys
         )
 
+    @lru_cache(maxsize=_REMEMBERED)  # noqa: B019 - a process has few budgets
     def of_source(
         self, address: str | None, keys: SealingKeys, *, with_password: bool = True
     ) -> Account | None:
@@ -241,6 +243,7 @@ class Alias(NamedTuple):
     keys: SealingKeys
 
     @classmethod
+    @lru_cache(maxsize=_REMEMBERED)
     def of(cls, typed: str, keys: SealingKeys) -> Alias:
         """Return the row of a typed name."""
         return cls(_row_key(keys, "alias", same_name(typed)), keys)

@@ -18,7 +18,7 @@ from pydantic import BaseModel, SecretStr
 
 from oncegate import adapters
 from oncegate.adapters import EVENT_TYPES, FROM_STORE, REVEAL, Challenge, StoredModel, Tokens
-from oncegate.challenges import ACCOUNT_EVENT_TYPES, InMemory, SignedIn
+from oncegate.challenges import ACCOUNT_EVENT_TYPES, SignedIn
 from oncegate.record import Flow
 
 PUBLIC_NAMES = frozenset(
@@ -62,7 +62,6 @@ MODELS = sorted(
         *EVENT_TYPES,
         *ACCOUNT_EVENT_TYPES,
         Flow,
-        InMemory,
         SignedIn,
     },
     key=lambda model: model.__name__,
@@ -179,7 +178,6 @@ def test_secret_fields_are_found_in_every_group_of_models() -> None:
         "Confirmed.session",
         *("CheckPassword.password", "CheckCode.code", "StartSignIn.access_token"),
         *("SubmitPassword.password", "SubmitCode.code", "ResetPassword.new_password"),
-        "InMemory.password",
         *("SignedIn.access_token", "AuthenticatorSetup.secret", "AuthenticatorSetup.uri"),
         *("ChangePassword.password", "ChangePassword.new_password"),
         *("ReplacePassword.new_password", "ChangeAddress.access_token", "ConfirmAddress.code"),

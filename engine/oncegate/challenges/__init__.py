@@ -14,7 +14,7 @@ three unions.
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING, Annotated, Final, TypeVar, get_args
+from typing import TYPE_CHECKING, Annotated, Final, NamedTuple, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, TypeAdapter, ValidationError
 
@@ -353,7 +353,7 @@ class SignedIn(BaseModel):
     is_recent: bool
 
 
-class InMemory(BaseModel):
+class InMemory(NamedTuple):
     """What a worker holds in memory while it processes one event. None of it is stored.
 
     Attributes:
@@ -368,14 +368,13 @@ class InMemory(BaseModel):
         offer_is_due: whether a second factor may be offered to this user now.
         from_known_browser: whether the user has signed in before in the browser of the event.
         signed_in: the user who changes the account; None in a sign-in.
+        worker: name of this process; may be empty.
     """
-
-    model_config = ConfigDict(defer_build=True, frozen=True, hide_input_in_errors=True)
 
     event: AnyEvent
     password: SecretStr | None = None
     device: Device | None = None
-    tokens: Tokens | None = Field(default=None, exclude=True)
+    tokens: Tokens | None = None
     new_device: NewDevice | None = None
     username: str = ""
     budget_remains: bool = True
@@ -383,6 +382,7 @@ class InMemory(BaseModel):
     offer_is_due: bool = False
     from_known_browser: bool = False
     signed_in: SignedIn | None = None
+    worker: str = ""
 
     @property
     def access_token(self) -> SecretStr:

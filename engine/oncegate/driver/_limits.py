@@ -463,9 +463,10 @@ class Limits:
         if self._budget is None and not context.known_users:
             return True, flow.from_known_browser and not is_first
         typed, tag, is_known = _name_in(event, flow), _tag_of(flow), flow.from_known_browser
-        if typed != flow.username:  # then what the flow knows is of another user
+        if typed != flow.username and (flow.challenge or flow.own_name):  # they are of another user
             flow = flow.model_copy(update={"challenge": None, "own_name": ""})
-        yield from self._look_up(self.keys_for(event, context, rows, typed), rows)
+        if isinstance(event, NAMING_EVENTS) and typed != event.username:
+            yield from self._look_up(self.keys_for(event, context, rows, typed), rows)
         names, users = yield from self._names(typed, flow, rows)
         if is_first:
             # Two users may differ in the spelling of their names alone.

@@ -105,7 +105,7 @@ Script = Generator[Effect, Any, Step]
 def _build_models() -> None:
     """Build deferred models once, before the first request."""
     models = (
-        *(Flow, Step, SignedIn, InMemory),
+        *(Flow, Step, SignedIn),
         *(*get_args(Call), *EVENT_TYPES, *ACCOUNT_EVENT_TYPES, *get_args(Outcome)),
     )
     for model in models:
@@ -324,6 +324,7 @@ class Driver:
             offer_is_due=self._limits.offer_is_due(event, context, rows),
             from_known_browser=is_known,
             signed_in=context.signed_in,
+            worker=this_worker(),
         )
         ahead, reason = None, ""
         try:
@@ -332,7 +333,7 @@ class Driver:
                 event,
                 now=self._clock.now(),
                 expected_version=expected_version,
-                digest=flow_id.digest(str(flow.challenge_id), *event.answered_with),
+                digest=_digest_of(flow_id, flow, event),
                 policy=self._policy,
                 inputs=self._inputs(flow_id, memory, vault, rows),
             )
@@ -434,7 +435,7 @@ class Driver:
                 yield from self._limits.adjust(settling, rows)
                 settling = []
                 remains = yield from self._preselected_remains(flow, outcome, context, rows)
-                memory = memory.model_copy(update={"budget_remains": remains})
+                memory = memory._replace(budget_remains=remains)
             try:
                 after = self._after(flow_id, flow, outcome, memory, vault, rows)
             except NotAllowed:
@@ -545,12 +546,11 @@ class Driver:
             if self._has_keeper:
                 session_id = yield from self._in_time(flow, CreateSession(tokens))
                 outcome = outcome.model_copy(update={"session_id": session_id})
-            update = {
-                "tokens": tokens,
-                "new_device": outcome.new_device,
-                "username": outcome.username or flow.username,
-            }
-            return outcome, memory.model_copy(update=update)
+            return outcome, memory._replace(
+                tokens=tokens,
+                new_device=outcome.new_device,
+                username=outcome.username or flow.username,
+            )
         device = None
         if isinstance(outcome, DeviceRegistered):
             device = outcome.device.model_copy(update={"remembered": not outcome.ask_user})
@@ -558,7 +558,7 @@ class Driver:
             device = memory.device.model_copy(update={"remembered": True})
         if vault is not None and device:
             yield StoreDevice(vault, device, keep=True)
-            memory = memory.model_copy(update={"device": device})
+            memory = memory._replace(device=device)
         return outcome, memory
 
     def _warn_of_missing_vault(self) -> None:
@@ -583,7 +583,7 @@ class Driver:
             return memory
         if vault is not None:
             yield StoreDevice(vault, memory.device, keep=False)
-        return memory.model_copy(update={"device": None})
+        return memory._replace(device=None)
 
     def _inputs(
         self, flow_id: FlowId, memory: InMemory, vault: DeviceVault | None, rows: Rows
@@ -602,7 +602,7 @@ class Driver:
             tokens=memory.tokens,
             answer_event=memory.event.type,
             answer_digest=flow_id.digest("accepted", *answer) if answer else "",
-            worker=this_worker(),
+            worker=memory.worker,
             owner=memory.signed_in.sub if memory.signed_in else None,
             sign_in_is_recent=memory.signed_in is not None and memory.signed_in.is_recent,
         )
@@ -843,10 +843,16 @@ def _suppressed(
 
 def _user_of(*flows: Flow) -> str:
     """The pool's own name for the user if one of the flows has it, or the name that was typed."""
-    own = (flow.challenge.username for flow in flows if flow.challenge)
-    signed_in = (flow.own_name for flow in flows if flow.owner)
-    typed = (flow.username for flow in flows)
-    return next((name for name in (*own, *signed_in, *typed) if name), "")
+    for flow in flows:
+        if flow.challenge and flow.challenge.username:
+            return flow.challenge.username
+    for flow in flows:
+        if flow.owner and flow.own_name:
+            return flow.own_name
+    for flow in flows:
+        if flow.username:
+            return flow.username
+    return ""
 
 
 def _with_held(seen: Step | StepRef, result: Step) -> Step:
@@ -862,6 +868,13 @@ def _with_held(seen: Step | StepRef, result: Step) -> Step:
     if not any(held.values()) or result.tokens or result.session_id:
         return result
     return result.model_copy(update=held)
+
+
+def _digest_of(flow_id: FlowId, flow: Flow, event: AnyEvent) -> str:
+    """The keyed digest of an answer to the flow's challenge; empty if it has none."""
+    if flow.challenge is None:
+        return ""
+    return flow_id.digest(str(flow.challenge_id), *event.answered_with)
 
 
 def _can_be_handed_over(flow: Flow, event: AnyEvent) -> bool:
