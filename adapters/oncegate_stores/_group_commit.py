@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 from oncegate import StoreUnavailable
 from oncegate.adapters import Change
+from oncegate_stores._progress import Progress
 
 
 class Write:
@@ -44,6 +45,7 @@ class GroupCommit:
         self._lock = threading.Lock()
         self._waiting: list[Write] = []
         self._leader: Write | None = None
+        self._progress = Progress()
 
     def perform(self, write: Write, commit: Commit, timeout: float) -> None:
         """Have a write committed, by this thread or another; return once its result is known.
@@ -51,7 +53,8 @@ class GroupCommit:
         Args:
             write: this thread's.
             commit: is called in this thread, if it is its turn, with all writes that wait.
-            timeout: seconds to wait for other threads. A write that is being committed is waited for.
+            timeout: seconds to wait for other threads, and after their last commit. A write that is
+                being committed is waited for.
 
         Raises:
             TimeoutError: other threads took too long. Nothing was saved.
@@ -63,7 +66,7 @@ class GroupCommit:
                     self._leader = write
                 else:
                     write._turn.acquire()
-            if self._leader is not write and not write._turn.acquire(timeout=timeout):
+            if self._leader is not write and not self._progress.acquire(write._turn, timeout):
                 self._stop_waiting(write, timeout)
             if self._leader is write:
                 self._lead(commit)
@@ -88,6 +91,7 @@ class GroupCommit:
             with self._lock:
                 writes, self._waiting = self._waiting, []
             commit(writes)
+            self._progress.note()
         except Exception as error:  # noqa: BLE001 - raised in each thread
             for write in writes:
                 write.error = error

@@ -18,6 +18,7 @@ from weakref import finalize
 from oncegate import Misconfigured, StoreUnavailable
 from oncegate.adapters import Change, StoredRecord
 from oncegate_stores._group_commit import GroupCommit, Write
+from oncegate_stores._progress import Progress
 
 _T = TypeVar("_T")
 
@@ -117,6 +118,7 @@ class _Connections:
         self.is_closed = False
         self.open: dict[str, sqlite3.Connection] = {}
         self.turns = {"reading": threading.Lock(), "writing": threading.Lock()}
+        self.progress = {"reading": Progress(), "writing": Progress()}
         # SQLite allows one writer at a time, and would make the others sleep.
         self.commits = GroupCommit()
         self.waits_for_disk = False
@@ -152,7 +154,8 @@ class SQLiteStore:
 
     Args:
         path: database file; created with mode 0600 if it is missing.
-        timeout: seconds to wait for another writer.
+        timeout: seconds to wait for another program's writes, and for other threads of this process
+            as long as they get nothing done.
 
     Attributes:
         SCHEMA: what the store creates in the file if it is missing.
@@ -268,9 +271,9 @@ class SQLiteStore:
     @contextmanager
     def _lent(self, connections: _Connections, use: str) -> Iterator[sqlite3.Connection]:
         """Lend the connection for this use to one thread at a time."""
-        turn = connections.turns[use]
+        turn, progress = connections.turns[use], connections.progress[use]
         # The same timeout as SQLite's: behind a locked file, threads do not wait one after another.
-        if not turn.acquire(timeout=self._timeout):
+        if not progress.acquire(turn, self._timeout):
             raise TimeoutError(f"timed out after {self._timeout} s waiting for other threads")
         try:
             if connections.is_closed:
@@ -278,6 +281,7 @@ class SQLiteStore:
             if use not in connections.open:
                 connections.open[use] = self._connect(connections.file)
             yield connections.open[use]
+            progress.note()
         finally:
             turn.release()
 

@@ -315,11 +315,12 @@ class Limits:
             event: the event. Only one that can name a user, and an offer, need any.
             context: the user's request.
             rows: the event's.
-            typed: the name as the machine takes it. Default: the one in the event.
+            typed: the name as the machine takes it; none are returned if it is the event's own, whose
+                rows are loaded. Default: the event's own.
         """
         if isinstance(event, OfferFactor) and context.signed_in:
             return (self._offers_to(context.signed_in.sub).key,)
-        if not isinstance(event, NAMING_EVENTS):
+        if not isinstance(event, NAMING_EVENTS) or (typed and typed == event.username):
             return ()
         typed = typed or event.username or ""
         if not typed:
@@ -465,8 +466,7 @@ class Limits:
         typed, tag, is_known = _name_in(event, flow), _tag_of(flow), flow.from_known_browser
         if typed != flow.username and (flow.challenge or flow.own_name):  # they are of another user
             flow = flow.model_copy(update={"challenge": None, "own_name": ""})
-        if isinstance(event, NAMING_EVENTS) and typed != event.username:
-            yield from self._look_up(self.keys_for(event, context, rows, typed), rows)
+        yield from self._look_up(self.keys_for(event, context, rows, typed), rows)
         names, users = yield from self._names(typed, flow, rows)
         if is_first:
             # Two users may differ in the spelling of their names alone.
