@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import base64
 import hmac
-import math
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
 
 from oncegate import Misconfigured
+from oncegate.adapters import check_flag, check_seconds
 from oncegate_cognito._boto import check_client, check_endpoint, make_client, unlogged
 from oncegate_cognito._connections import limit_connections
 from oncegate_cognito._context import ContextSettings, SentContext
@@ -85,6 +85,7 @@ class AppClient:
         self.allow_insecure_endpoint = allow_insecure_endpoint
         self.read_timeout = read_timeout
         self.set_up_log = SetUpLog()
+        check_flag("allow_insecure_endpoint", allow_insecure_endpoint)
         if endpoint_url is not None:
             check_endpoint(endpoint_url, allow_insecure=allow_insecure_endpoint)
         check_seconds("connect_timeout", connect_timeout)
@@ -178,31 +179,6 @@ def checked_region(region: str | None) -> str | None:
     if region is None or (isinstance(region, str) and _REGION.fullmatch(region)):
         return region
     raise Misconfigured(f"region has to look like eu-west-1{_if_unset(region)}")
-
-
-def check_seconds(
-    name: str, value: Any, *, most: float = math.inf, or_none_at_all: bool = False
-) -> None:
-    """Raise `Misconfigured` unless a setting is a number of seconds.
-
-    Args:
-        name: name of the setting.
-        value: its value: more than 0.
-        most: the most that it may be.
-        or_none_at_all: whether it may be 0.
-    """
-    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if not (is_number and 0 <= value < math.inf and value <= most and (value or or_none_at_all)):
-        least = "0 or more" if or_none_at_all else "above 0"
-        limit = "" if most == math.inf else f", and at most {most:g}"
-        raise Misconfigured(f"{name} has to be a number of seconds, {least}{limit}")
-
-
-def check_text(name: str, value: Any, *, most: int | None = None) -> None:
-    """Raise `Misconfigured` unless a setting is text that is not empty, and not too long."""
-    if not (isinstance(value, str) and value and (most is None or len(value) <= most)):
-        limit = "" if most is None else f", of at most {most} characters"
-        raise Misconfigured(f"{name} has to be text{limit}")
 
 
 def _if_unset(value: object) -> str:

@@ -12,7 +12,7 @@ from ipaddress import IPv6Address, ip_address
 from typing import Any, Final
 
 from oncegate import Misconfigured
-from oncegate.adapters import RequestContext, logger
+from oncegate.adapters import RequestContext, check_flag, logger
 
 _ADDRESS: Final = "IpAddress"
 _LANGUAGE: Final = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8}){0,8}")
@@ -39,8 +39,7 @@ class ContextSettings:
             if not (value is None or (isinstance(value, str) and value)):
                 raise Misconfigured(f"{name} has to be text, or None")
         for name in ("force_alias_creation", "send_source_address"):
-            if not isinstance(getattr(self, name), bool):
-                raise Misconfigured(f"{name} has to be True or False")
+            check_flag(name, getattr(self, name))
 
 
 def check_metadata(name: str, given: object) -> None:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 from botocore.exceptions import BotoCoreError, ClientError
 
 from oncegate import Misconfigured, PasswordPolicy, SignUpForm, Unreachable, WaysIn
-from oncegate.adapters import Finding, Rejected
-from oncegate_cognito._app_client import check_seconds, checked_region, parse_pool_id
+from oncegate.adapters import Finding, Rejected, check_seconds
+from oncegate_cognito._app_client import checked_region, parse_pool_id
 from oncegate_cognito._boto import check_client, check_endpoint, make_client, unlogged
 from oncegate_cognito._checks import check_keys, safely
 from oncegate_cognito._connections import limit_connections

@@ -33,12 +33,13 @@ from oncegate.adapters import (
     Outcome,
     Rejected,
     RejectionReason,
+    check_flag,
+    check_seconds,
     logger,
 )
 from oncegate_cognito._app_client import (
     AppClient,
     check_client_id,
-    check_seconds,
     checked_region,
 )
 from oncegate_cognito._boto import check_endpoint
@@ -112,6 +113,7 @@ class TokenVerifier:
         timeout: float = 5.0,
         allow_insecure_endpoint: bool = False,
     ) -> None:
+        check_flag("allow_insecure_endpoint", allow_insecure_endpoint)
         if endpoint_url is not None:
             check_endpoint(endpoint_url, allow_insecure=allow_insecure_endpoint)
         self._client_ids = _texts(client_id or ())

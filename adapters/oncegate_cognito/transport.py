@@ -35,8 +35,12 @@ from oncegate.adapters import (
     StartAuthenticator,
     StartPasskey,
     WaysIn,
+    check_count,
+    check_flag,
+    check_seconds,
+    check_text,
 )
-from oncegate_cognito._app_client import AppClient, check_seconds, check_text
+from oncegate_cognito._app_client import AppClient
 from oncegate_cognito._checks import check_set_up, safely
 from oncegate_cognito._context import ContextSettings
 from oncegate_cognito._deadlines import limited
@@ -164,13 +168,14 @@ class CognitoTransport:
             raise Misconfigured(f"auth_flow has to be one of {', '.join(_AUTH_FLOWS)}")
         if not (isinstance(auth_session_minutes, (int, float)) and 3 <= auth_session_minutes <= 15):
             raise Misconfigured("auth_session_minutes has to be from 3 to 15")
+        check_flag("allow_plain_password", allow_plain_password)
         check_seconds("call_timeout", call_timeout)
         check_seconds("token_timeout", token_timeout, most=_MAX_TOKEN_TIMEOUT)
         check_text("totp_issuer", totp_issuer)
         if acr_values is not None:
             check_text("acr_values", acr_values)
         if max_age is not None:
-            check_seconds("max_age", max_age, or_none_at_all=True)
+            check_count("max_age", max_age)  # of seconds
         if device_name is not None:
             check_text("device_name", device_name, most=1024)  # DeviceNameType of the service model
         ways_in = WaysIn() if ways_in is None else ways_in

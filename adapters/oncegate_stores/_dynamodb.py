@@ -28,7 +28,7 @@ from botocore.exceptions import (
 from botocore.exceptions import SSLError as BotoSSLError
 
 from oncegate import Misconfigured, OncegateError, StoreUnavailable
-from oncegate.adapters import Change, Finding, RowByRow, StoredRecord
+from oncegate.adapters import Change, Finding, RowByRow, StoredRecord, check_seconds, check_text
 
 _ATTEMPTS = 3
 """Attempts for one request: swaps can be repeated, because a store recognises its own row."""
@@ -106,6 +106,9 @@ class DynamoDBStore:
             request is made up to three times.
         client: your own boto3 client for DynamoDB; it may repeat requests. Default: one made from the
             above, with the credentials that botocore finds, such as those of an IAM role.
+
+    Raises:
+        Misconfigured: there is no table name, or the timeout is no number of seconds.
     """
 
     def __init__(
@@ -117,6 +120,8 @@ class DynamoDBStore:
         timeout: float = 2.0,
         client: Any = None,
     ) -> None:
+        check_text("table", table)
+        check_seconds("timeout", timeout)
         self._name = table
         self._region = region
         self._endpoint_url = endpoint_url

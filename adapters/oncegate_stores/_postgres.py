@@ -29,7 +29,7 @@ from psycopg.rows import tuple_row
 from psycopg_pool import ConnectionPool, PoolTimeout
 
 from oncegate import Misconfigured, StoreUnavailable
-from oncegate.adapters import Change, StoredRecord
+from oncegate.adapters import Change, StoredRecord, check_count, check_flag, check_seconds
 from oncegate_stores._in_time import connected_within
 
 _T = TypeVar("_T")
@@ -209,7 +209,7 @@ class PostgresStore:
             administrator runs `SCHEMA` and `RIGHTS`.
 
     Raises:
-        Misconfigured: the URL is malformed.
+        Misconfigured: the URL is malformed, or another argument is not what it has to be.
 
     Attributes:
         SCHEMA: the statement that creates what the store needs; running it again does no harm.
@@ -227,6 +227,9 @@ class PostgresStore:
         max_size: int = 10,
         create: bool = True,
     ) -> None:
+        check_seconds("timeout", timeout)
+        check_count("max_size", max_size, least=1)
+        check_flag("create", create)
         self._own = _Pool(pool, timeout, max_size) if isinstance(pool, str) else None
         self._given = pool if not isinstance(pool, str) else None
         self._pid = os.getpid()

@@ -23,7 +23,7 @@ from redis.exceptions import (
 from redis.exceptions import TimeoutError as TimedOut
 
 from oncegate import Misconfigured, StoreUnavailable
-from oncegate.adapters import Change, RowByRow, StoredRecord
+from oncegate.adapters import Change, RowByRow, StoredRecord, check_count, check_seconds
 from oncegate_stores._redis_clients import parse_redis_url, reason_of
 
 # The epoch: what names the history of the row's data, as one script sees it.
@@ -170,7 +170,8 @@ class RedisStore:
             0: none.
 
     Raises:
-        Misconfigured: the URL is malformed, or the client is of another kind.
+        Misconfigured: the URL is malformed, the client is of another kind, or another argument is not
+            what it has to be.
     """
 
     def __init__(
@@ -194,6 +195,8 @@ class RedisStore:
             self._client = redis
         else:
             raise Misconfigured("RedisStore takes a URL, or redis-py's Redis or RedisCluster")
+        check_seconds("timeout", timeout)
+        check_count("wait_for_replicas", wait_for_replicas)
         self._prefix = prefix
         self._timeout = timeout
         self._wait_for_replicas = wait_for_replicas

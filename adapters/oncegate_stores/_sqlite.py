@@ -16,7 +16,7 @@ from typing import NoReturn, TypeVar
 from weakref import finalize
 
 from oncegate import Misconfigured, StoreUnavailable
-from oncegate.adapters import Change, StoredRecord
+from oncegate.adapters import Change, StoredRecord, check_seconds
 from oncegate_stores._group_commit import GroupCommit, Write
 from oncegate_stores._progress import Progress
 
@@ -157,6 +157,9 @@ class SQLiteStore:
         timeout: seconds to wait for another program's writes, and for other threads of this process
             as long as they get nothing done.
 
+    Raises:
+        Misconfigured: the timeout is no number of seconds.
+
     Attributes:
         SCHEMA: what the store creates in the file if it is missing.
     """
@@ -164,6 +167,7 @@ class SQLiteStore:
     SCHEMA = ";\n".join(_STATEMENTS) + ";\n"
 
     def __init__(self, path: str | os.PathLike[str], *, timeout: float = 5.0) -> None:
+        check_seconds("timeout", timeout)
         self._path = Path(path)
         self._file_name = os.fspath(self._path)
         self._log = f"{self._file_name}-wal"

@@ -24,7 +24,16 @@ from oncegate import (
     Unreachable,
 )
 from oncegate.account import OFFER_EVERY, RECENT_WITHIN, OfferedFactor
-from oncegate.adapters import AuditLog, Finding, RecordStore, Transport, WaysIn, logger
+from oncegate.adapters import (
+    AuditLog,
+    Finding,
+    RecordStore,
+    Transport,
+    WaysIn,
+    check_flag,
+    check_seconds,
+    logger,
+)
 from oncegate_web._about import about
 from oncegate_web._account import AccountSite
 from oncegate_web._account_api import AccountApi
@@ -235,22 +244,24 @@ class WebSignIn:
             raise Misconfigured("name must be 1 to 32 letters, digits, - and _")
         if secure not in {None, True}:
             raise Misconfigured("secure is True or None; for plain HTTP, pass allow_insecure=True")
-        if sessions not in {"server", "cookie"}:
-            raise Misconfigured('sessions is "server" or "cookie"')
         after_sign_out = home if after_sign_out is None else after_sign_out
         for setting, url in (("home", home), ("after_sign_out", after_sign_out)):
             if not (isinstance(url, str) and url.startswith(("/", "https://", "http://"))):
                 raise Misconfigured(f'{setting} is a URL, or a path that begins with "/"')
-        _check_seconds("session_lifetime", session_lifetime, more_than=0)
-        if session_idle_lifetime is not None:
-            _check_seconds("session_idle_lifetime", session_idle_lifetime, more_than=0)
-        if session_recheck is not None:
-            _check_seconds("session_recheck", session_recheck, more_than=-1)
+        _check_sessions(sessions, session_lifetime, session_idle_lifetime, session_recheck)
+        for setting, flag in (
+            ("redirect_authenticated_user", redirect_authenticated_user),
+            ("allow_insecure", allow_insecure),
+            ("account", account),
+            ("mfa_required", mfa_required),
+            ("audit", audit),
+        ):
+            check_flag(setting, flag)
         self.name = name
         self._secure = secure
         self._allow_insecure = allow_insecure
         self._insecure_hosts: set[str] = set()
-        _check_seconds("offer_every", offer_every, more_than=0)
+        check_seconds("offer_every", offer_every)
         if (offer or on_account_changed or mfa_required) and not account:
             raise Misconfigured("offer, on_account_changed and mfa_required need account=True")
         self.has_account = account
@@ -762,10 +773,16 @@ def _checked_keys(keys: SealingKeys | str) -> SealingKeys:
     return SealingKeys(keys)
 
 
-def _check_seconds(name: str, value: object, *, more_than: float) -> None:
-    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if not (is_number and more_than < value):  # type: ignore[operator]
-        raise Misconfigured(f"{name} is a number of seconds, greater than {more_than:g}")
+def _check_sessions(
+    kept: str, lifetime: float, idle_lifetime: float | None, recheck: float | None
+) -> None:
+    if kept not in {"server", "cookie"}:
+        raise Misconfigured('sessions is "server" or "cookie"')
+    check_seconds("session_lifetime", lifetime)
+    if idle_lifetime is not None:
+        check_seconds("session_idle_lifetime", idle_lifetime)
+    if recheck is not None:
+        check_seconds("session_recheck", recheck, or_none_at_all=True)
 
 
 def _checked_script(path: str | None) -> str:

@@ -32,7 +32,7 @@ EPOCH_CHANGED = "epoch_changed"
 
 
 def reached_limit(transition: Transition) -> bool:
-    """Return whether a `oncegate.CodeBudget` or `oncegate.GuessLimit` refused a code or a guess."""
+    """Return whether a `CodeBudget` or `GuessLimit` of `oncegate.budget` refused a code or a guess."""
     return not _LIMITS.isdisjoint({transition.suppressed, transition.message})
 
 
@@ -41,7 +41,7 @@ def counted(transition: Transition) -> tuple[str, ...]:
 
     ``events_suppressed`` counts double clicks, repeated posts and other late events; ``lockouts``
     counts Cognito's own, and flows without attempts left; ``limits_reached`` counts codes and guesses
-    that a `oncegate.CodeBudget` or `oncegate.GuessLimit` refused; ``epoch_changes`` counts how often
+    that a `CodeBudget` or `GuessLimit` of `oncegate.budget` refused; ``epoch_changes`` counts how often
     this process noticed that its store may have lost writes.
     """
     if transition.cause == EPOCH_CHANGED:

@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING
 from pydantic import SecretStr
 
 from oncegate._keys import check_key
+from oncegate._settings import check_flag
 from oncegate.errors import InvalidInput, Misconfigured, RecordUnreadable
 from oncegate.record import SCHEMA, Flow, SchemaNumber, read_record, write_record
 
@@ -173,7 +174,7 @@ class SealingKeys:
             or seal, or that 0.1 did. Implied if there is no sealing key.
 
     Raises:
-        Misconfigured: a key is too weak.
+        Misconfigured: a key is too weak, or ``accept_unkeyed`` is not True or False.
     """
 
     def __init__(
@@ -182,6 +183,7 @@ class SealingKeys:
         *others: str | SecretStr,
         accept_unkeyed: bool = False,
     ) -> None:
+        check_flag("accept_unkeyed", accept_unkeyed)
         self.accept_unkeyed = accept_unkeyed or sealing is None
         self._label: str | None = None
         given = [sealing, *others]

@@ -13,6 +13,7 @@ from oncegate._metrics import counted
 from oncegate._rows import next_row, open_row
 from oncegate._seal import FlowId, SealingKeys
 from oncegate._secret import REVEAL, Secret
+from oncegate._settings import check_count, check_flag, check_seconds, check_text
 from oncegate._stored import FROM_STORE, StoredModel
 from oncegate._user_agent import browser_of, platform_of
 from oncegate._watched import WatchedStore
@@ -267,7 +268,11 @@ __all__ = [
     "WaysIn",
     "batched",
     "browser_of",
+    "check_count",
+    "check_flag",
+    "check_seconds",
     "check_store",
+    "check_text",
     "counted",
     "event_adapter",
     "kind_of",

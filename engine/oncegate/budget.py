@@ -25,6 +25,8 @@ from typing import Final, NamedTuple
 
 from oncegate._rows import next_row, open_row
 from oncegate._seal import SealingKeys
+from oncegate._settings import check_count, check_flag, check_seconds
+from oncegate.errors import Misconfigured
 from oncegate.ports import StoredRecord
 
 _PRIVATE: Final = tuple(
@@ -382,6 +384,25 @@ def _without_port(address: str) -> str:
         return address[1:].partition("]")[0]
     host, colon, port = address.partition(":")
     return host if colon and port.isdigit() else address
+
+
+def check_limits(budget: CodeBudget | None, guesses: GuessLimit | None) -> None:
+    """Raise `Misconfigured` unless limits are what they have to be."""
+    if not isinstance(budget, CodeBudget | None):
+        raise Misconfigured("budget has to be a CodeBudget, or None for no limit")
+    if not isinstance(guesses, GuessLimit | None):
+        raise Misconfigured("guess_limit has to be a GuessLimit, or None for no limit")
+    if budget is not None:
+        check_count("CodeBudget.per_user", budget.per_user)
+        check_count("CodeBudget.per_source", budget.per_source)
+        check_seconds("CodeBudget.window", budget.window)
+        check_flag("CodeBudget.counts_private_sources", budget.counts_private_sources)
+    if guesses is not None:
+        check_count("GuessLimit.free", guesses.free)
+        check_seconds("GuessLimit.pause", guesses.pause, or_none_at_all=True)
+        check_seconds("GuessLimit.longest_pause", guesses.longest_pause, or_none_at_all=True)
+        check_count("GuessLimit.most", guesses.most, least=1)
+        check_seconds("GuessLimit.forgotten_after", guesses.forgotten_after)
 
 
 DEFAULT_BUDGET = CodeBudget()

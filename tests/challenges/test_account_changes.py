@@ -114,7 +114,7 @@ def test_password_to_change_is_labelled_as_the_current_one() -> None:
 
 
 def test_mfa_required_is_a_boolean() -> None:
-    with pytest.raises(Misconfigured, match="mfa_required is True or False"):
+    with pytest.raises(Misconfigured, match="mfa_required has to be True or False"):
         AccountWorld(mfa_required="on")
 
 

@@ -1292,7 +1292,7 @@ def test_nobody_is_offered_anything() -> None:
             "leave out offer or mfa_req",
         ),
         ({"account": True, "offer": ("sms",)}, "offer is a list"),
-        ({"account": True, "offer_every": 0}, "offer_every is a number"),
+        ({"account": True, "offer_every": 0}, "offer_every has to be a number"),
         ({"account": True}, "use CognitoTransport, or one whose token_service"),
     ],
 )

@@ -14,6 +14,7 @@ from django.shortcuts import resolve_url
 from django.utils.module_loading import import_string
 
 from oncegate import Misconfigured
+from oncegate.adapters import check_count
 from oncegate_web._web import WebSignIn
 
 if TYPE_CHECKING:
@@ -107,10 +108,7 @@ def trusted_proxies(alias: str) -> int:
     """
     entry = _entry(alias)
     number = 0 if isinstance(entry, str) else entry.get("TRUSTED_PROXIES", 0)
-    if not isinstance(number, int) or isinstance(number, bool) or number < 0:
-        raise Misconfigured(
-            f"{where(alias)}: TRUSTED_PROXIES is the number of proxies in front, 0 for none"
-        )
+    check_count(f"{where(alias)}: TRUSTED_PROXIES, the number of proxies in front,", number)
     return number
 
 

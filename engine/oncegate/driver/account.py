@@ -11,6 +11,7 @@ from pydantic import SecretStr
 
 from oncegate._passkey_names import PasskeyNames
 from oncegate._seal import FlowId, SealingKeys
+from oncegate._settings import check_flag, check_seconds
 from oncegate._watched import STORE_FAILURES
 from oncegate.budget import (
     DEFAULT_BUDGET,
@@ -72,7 +73,8 @@ class AccountDriver(Driver):
         offer_every: seconds between two offers of a second factor to one user (`OfferFactor`).
 
     Raises:
-        Misconfigured: the transport has no token service, or cannot change accounts.
+        Misconfigured: the transport has no token service, or cannot change accounts, or another argument
+            is not what it has to be.
     """
 
     _event_types = ACCOUNT_EVENT_TYPES
@@ -124,8 +126,9 @@ class AccountDriver(Driver):
         self._accounts: AccountService = service
         self._recent_within = recent_within
         self._limits.offer_every = offer_every
-        if not isinstance(mfa_required, bool):
-            raise Misconfigured("mfa_required is True or False")
+        check_seconds("recent_within", recent_within)
+        check_seconds("offer_every", offer_every)
+        check_flag("mfa_required", mfa_required)
         self._mfa_required = mfa_required
         self._unsaved = self._unsaved.model_copy(update={"state": AccountState.MANAGING})
 

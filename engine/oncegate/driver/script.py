@@ -22,8 +22,15 @@ from typing import Any, TypeGuard, get_args
 from oncegate._log import logger
 from oncegate._metrics import EPOCH_CHANGED
 from oncegate._seal import FlowId, SealingKeys
+from oncegate._settings import check_count, check_flag, check_seconds
 from oncegate._watched import STORE_FAILURES
-from oncegate.budget import DEFAULT_BUDGET, DEFAULT_GUESS_LIMIT, CodeBudget, GuessLimit
+from oncegate.budget import (
+    DEFAULT_BUDGET,
+    DEFAULT_GUESS_LIMIT,
+    CodeBudget,
+    GuessLimit,
+    check_limits,
+)
 from oncegate.challenges import (
     ACCOUNT_EVENT_TYPES,
     EVENT_TYPES,
@@ -172,7 +179,18 @@ class Driver:
                 every worker.
             record_schema: schema of the records that are written; 1 while workers of 0.1 still read
                 them.
+
+        Raises:
+            Misconfigured: an argument is not what it has to be; the message says which, and what.
         """
+        check_seconds("lifetime", lifetime)
+        check_seconds("patience", patience, or_none_at_all=True)
+        check_seconds("new_code_cooldown", new_code_cooldown, or_none_at_all=True)
+        check_count("new_codes_per_flow", new_codes_per_flow)
+        check_flag("retain_password", retain_password)
+        check_flag("show_trigger_words", show_trigger_words)
+        check_flag("reveal_existing_users", reveal_existing_users)
+        check_limits(budget, guess_limit)
         if record_schema not in get_args(SchemaNumber):
             raise Misconfigured("record_schema must be 1 or 2")
         if record_schema == 1 and (transport.ways_in.sign_up or transport.ways_in.providers):
@@ -186,6 +204,8 @@ class Driver:
         if not isinstance(password_policy, PasswordPolicy | None):
             raise Misconfigured("password_policy must be a PasswordPolicy, or None for no rules")
         shortest = transport.max_call_seconds + START_WITHIN
+        if lease is not None:
+            check_seconds("lease", lease)
         if lease is not None and lease < shortest:
             raise Misconfigured(f"lease must be at least {shortest:g} s: a call can take that long")
         _build_models()
