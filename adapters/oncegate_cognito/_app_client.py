@@ -139,6 +139,8 @@ def parse_pool_id(pool_id: str) -> tuple[str, str]:
     pool = _POOL_ID.fullmatch(pool_id) if isinstance(pool_id, str) else None
     if not pool:
         raise Misconfigured(f"pool_id has to look like eu-west-1_aBcDeFgHi{_if_unset(pool_id)}")
+    if not _REGION.fullmatch(pool["region"]):
+        raise Misconfigured("pool_id has to begin with an AWS region, as in eu-west-1_aBcDeFgHi")
     return pool["region"], pool["name"]
 
 

@@ -28,6 +28,8 @@ class Write:
         self._turn = threading.Lock()
 
 
+_INTERRUPTED = "the thread that saved it was interrupted"
+
 Commit = Callable[[Sequence[Write]], None]
 """Saves writes in one transaction, and sets `saved` or `error` of each. What it raises is the error of
 all of them: then none is known to be saved."""
@@ -44,6 +46,7 @@ class GroupCommit:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._waiting: list[Write] = []
+        self._committing: Sequence[Write] = ()
         self._leader: Write | None = None
         self._progress = Progress()
 
@@ -58,6 +61,7 @@ class GroupCommit:
 
         Raises:
             TimeoutError: other threads took too long. Nothing was saved.
+            StoreUnavailable: the thread that committed it was interrupted. It may be saved.
         """
         try:
             with self._lock:
@@ -82,14 +86,20 @@ class GroupCommit:
                 return
             if write in self._waiting:
                 self._waiting.remove(write)
-                raise TimeoutError(f"timed out after {timeout} s waiting for other threads")
-        write._turn.acquire()
+                raise TimeoutError(f"{timeout} s passed while other threads were waited for")
+        while not write._turn.acquire(timeout=1.0):
+            with self._lock:
+                is_over = write not in self._committing
+            # Turns are given before a commit counts as over.
+            if is_over and not write._turn.acquire(blocking=False):
+                raise StoreUnavailable(_INTERRUPTED)
 
     def _lead(self, commit: Commit) -> None:
         writes: list[Write] = []
         try:
             with self._lock:
-                writes, self._waiting = self._waiting, []
+                writes = self._committing = self._waiting
+                self._waiting = []
             commit(writes)
             self._progress.note()
         except Exception as error:  # noqa: BLE001 - raised in each thread
@@ -97,14 +107,14 @@ class GroupCommit:
                 write.error = error
         except BaseException:
             for write in writes:
-                write.error = StoreUnavailable("the thread that saved it was interrupted")
+                write.error = StoreUnavailable(_INTERRUPTED)
             raise
         finally:
-            with self._lock:
-                self._choose_leader()
             for write in writes:
                 if write._turn.locked():
                     write._turn.release()
+            with self._lock:
+                self._choose_leader()
 
     def _leave(self, write: Write) -> None:
         with self._lock:
@@ -114,6 +124,7 @@ class GroupCommit:
                 self._choose_leader()
 
     def _choose_leader(self) -> None:
+        self._committing = ()
         self._leader = self._waiting[0] if self._waiting else None
         if self._leader:
             self._leader._turn.release()

@@ -4,21 +4,29 @@ from __future__ import annotations
 
 import math
 import time
-from threading import Lock
+from typing import Final, Protocol
+
+_MOST_TIMEOUTS: Final = 6
+
+
+class Lock(Protocol):
+    """A lock of `threading`."""
+
+    def acquire(self, blocking: bool = ..., timeout: float = ...) -> bool: ...
 
 
 class Progress:
-    """When one of the threads that wait for each other has got something done last.
+    """The time of the last operation that one of several threads finished.
 
-    A crowd of threads is slow, but not stuck: a thread that waits behind it gives up only once nothing
-    was done for the whole timeout.
+    A thread that waits behind many others gives up only if none of them finishes anything during the
+    whole timeout, or if it has waited for six timeouts.
     """
 
     def __init__(self) -> None:
         self._at = -math.inf
 
     def note(self) -> None:
-        """Note that something was done just now."""
+        """Note that an operation is finished."""
         self._at = time.monotonic()
 
     def acquire(self, lock: Lock, timeout: float) -> bool:
@@ -26,11 +34,13 @@ class Progress:
 
         Args:
             lock: the lock.
-            timeout: seconds to wait at least, and after the last progress.
+            timeout: seconds to wait at least, and after the last progress; six times that at most.
         """
+        began = time.monotonic()
         wait = timeout
-        while wait > 0:
-            if lock.acquire(timeout=wait):
-                return True
-            wait = self._at + timeout - time.monotonic()
-        return False
+        while not lock.acquire(timeout=wait):
+            now = time.monotonic()
+            wait = min(self._at + timeout, began + _MOST_TIMEOUTS * timeout) - now
+            if wait <= 0:
+                return False
+        return True

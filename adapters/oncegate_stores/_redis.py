@@ -420,6 +420,10 @@ def _typed(error: Exception) -> StoreUnavailable | Misconfigured:
         return Misconfigured(
             "this Redis is a Cluster: use redis+cluster://host:6379, or RedisCluster"
         )
+    if "DB index is out of range" in text or "invalid DB index" in text:
+        return Misconfigured(
+            "Redis: the server has no database of this number, see its `databases`"
+        )
     if "Cluster mode is not enabled" in text or "cluster support disabled" in text:
         return Misconfigured(
             "this Redis is not a Cluster: use redis://; or its user lacks +cluster|slots +command"

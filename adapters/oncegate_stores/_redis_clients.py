@@ -39,6 +39,7 @@ from oncegate import Misconfigured
 from oncegate_stores._in_time import connected_within
 
 _URL = re.compile(r"(unix|(?:redis|valkey)s?(\+sentinel|\+cluster)?)://.+", re.DOTALL)
+_DATABASE = re.compile(r"(/[0-9]*)?")
 _EXAMPLES = (
     "redis://host:6379/0, rediss://user:password@host:6379/0, unix:///path/to/socket?db=0, "
     "redis+sentinel://host:26379,host2:26379/mymaster/0 or redis+cluster://host:6379,host2:6379"
@@ -97,6 +98,8 @@ def _parse(url: str, timeout: float) -> RedisUrl:
         _check(one, defaults)
         connect = partial(_cluster, one, nodes, defaults)
     else:
+        if base != "unix" and not _DATABASE.fullmatch(parts.path):
+            raise ValueError("no number of a database")  # redis-py would use database 0
         one = f"{base}://{parts.netloc}{parts.path}?{urlencode(query)}"
         _check(one, defaults)
         connect = partial(_single, one, defaults)

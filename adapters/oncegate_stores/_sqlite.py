@@ -69,13 +69,13 @@ _RENEW = f"{_DRAW} FROM oncegate_epoch WHERE swept > {_NOW} + 60"
 
 # A row that is stored already was saved by an earlier attempt, which failed after its commit.
 _INSERT = """
-INSERT INTO oncegate_flows (key, version, sealed, expires_at) VALUES (?1, ?3, ?4, ?5)
+INSERT INTO oncegate_flows (key, version, sealed, expires_at) VALUES (?, ?, ?, ?)
 ON CONFLICT (key) DO UPDATE SET expires_at = excluded.expires_at
 WHERE version = excluded.version AND sealed = excluded.sealed
 """
 _UPDATE = """
-UPDATE oncegate_flows SET version = ?3, sealed = ?4, expires_at = ?5
-WHERE key = ?1 AND (version = ?2 OR version = ?3 AND sealed = ?4)
+UPDATE oncegate_flows SET version = ?, sealed = ?, expires_at = ?
+WHERE key = ? AND (version = ? OR version = ? AND sealed = ?)
 """
 _RELATE = """
 INSERT INTO oncegate_related (key, version, related) VALUES (?, ?, ?)
@@ -106,6 +106,7 @@ _File = tuple[int, int]
 """Device and inode."""
 
 _Loaded = tuple[tuple[str | None, int], dict[str, StoredRecord]]
+"""What was drawn and the schema version, and rows by key."""
 
 
 class _Connections:
@@ -117,7 +118,8 @@ class _Connections:
         self.log: _File | None = None
         self.is_closed = False
         self.open: dict[str, sqlite3.Connection] = {}
-        self.turns = {"reading": threading.Lock(), "writing": threading.Lock()}
+        # These know their owner: a signal's handler can raise just after a thread has got its turn.
+        self.turns = {"reading": threading.RLock(), "writing": threading.RLock()}
         self.progress = {"reading": Progress(), "writing": Progress()}
         # SQLite allows one writer at a time, and would make the others sleep.
         self.commits = GroupCommit()
@@ -144,7 +146,7 @@ _INHERITED: list[_Connections] = []
 
 
 class SQLiteStore:
-    """Stores records in one table of one file, in write-ahead-log mode. Opens it at the first use.
+    """Stores records in one file, in write-ahead-log mode. Opens it at the first use.
 
     The threads of a process share its connections, and a forked process opens new ones: SQLite
     connections must not cross a fork (sqlite.org, "How To Corrupt An SQLite Database File", 2.6).
@@ -154,8 +156,8 @@ class SQLiteStore:
 
     Args:
         path: database file; created with mode 0600 if it is missing.
-        timeout: seconds to wait for another program's writes, and for other threads of this process
-            as long as they get nothing done.
+        timeout: seconds to wait for another program's writes, and for other threads of this process.
+            Behind threads that get something done, a thread waits longer: six times that at most.
 
     Raises:
         Misconfigured: the timeout is no number of seconds.
@@ -276,10 +278,10 @@ class SQLiteStore:
     def _lent(self, connections: _Connections, use: str) -> Iterator[sqlite3.Connection]:
         """Lend the connection for this use to one thread at a time."""
         turn, progress = connections.turns[use], connections.progress[use]
-        # The same timeout as SQLite's: behind a locked file, threads do not wait one after another.
-        if not progress.acquire(turn, self._timeout):
-            raise TimeoutError(f"timed out after {self._timeout} s waiting for other threads")
         try:
+            # The same timeout as SQLite's: behind a locked file, threads do not wait one after another.
+            if not progress.acquire(turn, self._timeout):
+                raise TimeoutError(f"{self._timeout} s passed while other threads were waited for")
             if connections.is_closed:
                 raise StoreUnavailable(f"{self._path}: the store was closed just now")
             if use not in connections.open:
@@ -287,7 +289,10 @@ class SQLiteStore:
             yield connections.open[use]
             progress.note()
         finally:
-            turn.release()
+            try:  # noqa: SIM105 - with `suppress`, a signal could arrive before the release
+                turn.release()
+            except RuntimeError:
+                pass  # it was not this thread's turn
 
     def _to_the_file(self) -> _Connections:
         """Return this process's connections to the file that has the path now.
@@ -379,9 +384,11 @@ class SQLiteStore:
     def _typed(self, error: Exception) -> StoreUnavailable | Misconfigured:
         """Return the exception for a failure, with its reason."""
         name = getattr(error, "sqlite_errorname", "")
-        may_write = (
-            os.access(self._path.parent, os.W_OK | os.X_OK) or not self._path.parent.exists()
-        )
+        if not self._path.parent.exists():
+            return Misconfigured(
+                f"{self._path}: there is no folder {self._path.parent}; create it, or mount its disk"
+            )
+        may_write = os.access(self._path.parent, os.W_OK | os.X_OK)
         if (
             isinstance(error, PermissionError)
             or name
@@ -426,10 +433,11 @@ def _load(db: sqlite3.Connection, keys: Sequence[str], *, with_related: bool) ->
         for _, _, key, version, sealed, ends, related in found
         if key is not None
     }
-    others = tuple({key for row in rows.values() for key in row.related} - rows.keys())
-    if others:
+    if with_related:
+        # Also if there are none: a known name has some, and the time must not tell it.
+        others = tuple({key for row in rows.values() for key in row.related}) or keys[:1]
         for key, *row in db.execute(_for_keys(_LOAD_RELATED, len(others)), others):
-            rows[key] = StoredRecord(*row)
+            rows.setdefault(key, StoredRecord(*row))
     return found[0][:2], rows
 
 
@@ -461,8 +469,13 @@ def _save(db: sqlite3.Connection, write: Write, epoch: str | None) -> None:
 def _is_saved(db: sqlite3.Connection, change: Change) -> bool:
     """Save a row if its condition holds, and return whether it does."""
     key, expected, row = change
-    values = (key, expected, row.version, row.sealed, row.expires_at)
-    if not db.execute(_UPDATE if expected else _INSERT, values).rowcount:
+    written = (row.version, row.sealed, row.expires_at)
+    if expected:
+        same = (key, expected, row.version, row.sealed)
+        is_saved = db.execute(_UPDATE, (*written, *same)).rowcount
+    else:
+        is_saved = db.execute(_INSERT, (key, *written)).rowcount
+    if not is_saved:
         return False
     if row.related:
         db.execute(_RELATE, (key, row.version, " ".join(row.related)))

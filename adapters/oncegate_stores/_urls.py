@@ -37,10 +37,7 @@ def store_from_url(url: str) -> RecordStore:
         case "memory":
             return MemoryStore()
         case "sqlite":
-            path = unquote(parts.path).removeprefix("/")
-            if not path:
-                raise Misconfigured("an SQLite store needs a path, as in sqlite:///flows.db")
-            return SQLiteStore(path)
+            return _sqlite(parts)
         case scheme if scheme.partition("+")[0] in _REDIS:
             return _redis(url)
         case "postgresql" | "postgres":
@@ -52,6 +49,17 @@ def store_from_url(url: str) -> RecordStore:
     return _third_party(parts.scheme, url)
 
 
+def _sqlite(parts: SplitResult) -> RecordStore:
+    options = dict(parse_qsl(parts.query, keep_blank_values=True))
+    path, timeout = unquote(parts.path).removeprefix("/"), _seconds(options.pop("timeout", "5"))
+    if not path or parts.netloc or options:
+        raise Misconfigured(
+            "an SQLite store needs a path, as in sqlite:///flows.db or sqlite:////var/lib/flows.db, and "
+            "takes the option timeout (seconds)"
+        )
+    return SQLiteStore(path, timeout=timeout)
+
+
 def _redis(url: str) -> RecordStore:
     from oncegate_stores import RedisStore
 
@@ -61,18 +69,22 @@ def _redis(url: str) -> RecordStore:
 def _dynamodb(parts: SplitResult) -> RecordStore:
     from oncegate_stores import DynamoDBStore
 
-    options = dict(parse_qsl(parts.query))
-    try:
-        timeout = float(options.pop("timeout", 2.0))
-    except ValueError:
-        timeout = 0.0
+    options = dict(parse_qsl(parts.query, keep_blank_values=True))
+    timeout = _seconds(options.pop("timeout", "2"))
     region, endpoint_url = options.pop("region", None), options.pop("endpoint_url", None)
-    if not parts.netloc or options or not timeout > 0:
+    if not parts.netloc or options:
         raise Misconfigured(
             "a DynamoDB store needs a table, as in dynamodb://flows?region=eu-west-1, and takes the "
             "options region, endpoint_url and timeout (seconds)"
         )
     return DynamoDBStore(parts.netloc, region=region, endpoint_url=endpoint_url, timeout=timeout)
+
+
+def _seconds(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise Misconfigured("the store's URL: timeout has to be a number of seconds") from None
 
 
 def _third_party(scheme: str, url: str) -> RecordStore:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import partial
 from http import HTTPStatus
+from inspect import signature
 from ipaddress import IPv6Address
 from pathlib import Path
 from types import MappingProxyType
@@ -19,6 +20,7 @@ from oncegate import (
     RecordTooNew,
     RecordUnreadable,
     SealingKeys,
+    SignIn,
     StoreUnavailable,
     Tokens,
     Unreachable,
@@ -31,6 +33,8 @@ from oncegate.adapters import (
     Transport,
     WaysIn,
     check_flag,
+    check_function,
+    check_ports,
     check_seconds,
     logger,
 )
@@ -38,6 +42,7 @@ from oncegate_web._about import about
 from oncegate_web._account import AccountSite
 from oncegate_web._account_api import AccountApi
 from oncegate_web._account_pages import ACCOUNT, AccountHtml
+from oncegate_web._config import meant, split
 from oncegate_web._context import Contexts, MetadataHook, context_of
 from oncegate_web._csp import content_security_policy
 from oncegate_web._quiet import Quiet
@@ -240,6 +245,21 @@ class WebSignIn:
         audit: bool = False,
         **driver: Any,
     ) -> None:
+        _check_arguments(driver)
+        check_ports(transport, store, vault=driver.get("vault"), clock=driver.get("clock"))
+        for setting, hook in (
+            ("client_metadata", client_metadata),
+            ("rate_limit", rate_limit),
+            ("renderer", renderer),
+            ("on_signed_in", on_signed_in),
+            ("on_signed_out", on_signed_out),
+            ("on_sign_in_failed", on_sign_in_failed),
+            ("on_code_sent", on_code_sent),
+            ("on_account_changed", on_account_changed),
+            ("place_of", place_of),
+        ):
+            if hook is not None:
+                check_function(setting, hook)
         if not _NAME.fullmatch(name):
             raise Misconfigured("name must be 1 to 32 letters, digits, - and _")
         if secure not in {None, True}:
@@ -764,13 +784,27 @@ def _first_failed(findings: Iterable[Finding]) -> Finding | None:
     return next((one for one in findings if one.status == "failed"), None)
 
 
+def arguments() -> set[str]:
+    """Return the names of the arguments of `WebSignIn`, with those that it passes to `SignIn`."""
+    return {*signature(WebSignIn).parameters, *signature(SignIn).parameters} - {"driver", "keeper"}
+
+
+def _check_arguments(driver: Mapping[str, Any]) -> None:
+    """Raise TypeError, as Python does, for an argument that there is not."""
+    known = arguments()
+    for name in sorted(driver.keys() - known):
+        hint = meant(name, known)
+        raise TypeError(f"WebSignIn() got an unexpected keyword argument {name!r}{hint}")
+
+
 def _checked_keys(keys: SealingKeys | str) -> SealingKeys:
     """Return the keys; raise `Misconfigured` if there is none, such as from an unset variable."""
-    if isinstance(keys, SealingKeys) and keys.has_keys:
-        return keys
-    if not isinstance(keys, str) or not keys:
+    if not isinstance(keys, (SealingKeys, str)):
+        raise Misconfigured("keys has to be a key, such as `oncegate key` prints, or SealingKeys")
+    found = SealingKeys(*split(keys)) if isinstance(keys, str) and split(keys) else keys
+    if isinstance(found, str) or not found.has_keys:
         raise Misconfigured("keys: no key was given; `oncegate key` prints one")
-    return SealingKeys(keys)
+    return found
 
 
 def _check_sessions(

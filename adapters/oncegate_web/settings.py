@@ -8,9 +8,8 @@ store.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from difflib import get_close_matches
-from inspect import signature
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -28,7 +27,6 @@ from oncegate import (
     MissingExtra,
     Provider,
     SealingKeys,
-    SignIn,
     SignUpForm,
     WaysIn,
 )
@@ -40,19 +38,16 @@ except ModuleNotFoundError as error:
 
 from oncegate_cognito import CognitoTransport, ManagedLogin
 from oncegate_stores import store_from_url
+from oncegate_web._config import meant, split
 from oncegate_web._translations import Identifier
-from oncegate_web._web import WebSignIn
+from oncegate_web._web import WebSignIn, arguments
 
 ENV_PREFIX = "ONCEGATE_"
 
 
 def _split(value: object) -> object:
     """Return the items of a list, which the environment has as text with commas."""
-    return (
-        [part.strip() for part in value.split(",") if part.strip()]
-        if isinstance(value, str)
-        else value
-    )
+    return split(value) if isinstance(value, str) else value
 
 
 def _or_none(value: object) -> object:
@@ -162,7 +157,7 @@ class Settings(BaseModel):
             "session_lifetime": self.session_lifetime,
             "session_idle_lifetime": self.session_idle_lifetime,
         }
-        arguments: dict[str, Any] = {
+        made: dict[str, Any] = {
             "home": self.login_redirect,
             "after_sign_out": self.logout_redirect,
             "name": self.name,
@@ -176,13 +171,13 @@ class Settings(BaseModel):
             **self.options,
             **more,
         }
-        arguments.setdefault("keys", SealingKeys(*self.keys) if self.keys else default_keys)
-        if "transport" not in arguments:
-            arguments["transport"] = self._transport()
-        if "store" not in arguments:
-            arguments["store"] = store_from_url(self.store.get_secret_value())
-        _check_options(arguments)
-        return WebSignIn(**arguments)
+        made.setdefault("keys", SealingKeys(*self.keys) if self.keys else default_keys)
+        if "transport" not in made:
+            made["transport"] = self._transport()
+        if "store" not in made:
+            made["store"] = store_from_url(self.store.get_secret_value())
+        _check_options(made)
+        return WebSignIn(**made)
 
     def _transport(self) -> CognitoTransport:
         asked = self.sign_up_attributes
@@ -257,7 +252,7 @@ def settings_from(
     unknown = sorted(str(key) for key in given if key not in names)
     if unknown:
         raise Misconfigured(
-            f"{where}: {', '.join(unknown)} is no setting{_meant(unknown[0], names)}; there are "
+            f"{where}: {', '.join(unknown)} is no setting{meant(unknown[0], names)}; there are "
             f"{', '.join(sorted(names))}"
         )
     try:
@@ -279,18 +274,13 @@ def keys_from(secret_key: str, *fallbacks: str) -> SealingKeys:
     return SealingKeys(secret_key, *fallbacks)
 
 
-def _check_options(arguments: Mapping[str, Any]) -> None:
+def _check_options(given: Mapping[str, Any]) -> None:
     """Raise `Misconfigured` for an argument that neither `WebSignIn` nor its driver has."""
-    known = {name for kind in (WebSignIn, SignIn) for name in signature(kind).parameters}
-    for name in sorted(set(arguments) - known):
+    known = arguments()
+    for name in sorted(given.keys() - known):
         raise Misconfigured(
-            f"options: {name} is no argument of WebSignIn or SignIn{_meant(name, known)}"
+            f"options: {name} is no argument of WebSignIn or SignIn{meant(name, known)}"
         )
-
-
-def _meant(given: str, known: Iterable[str]) -> str:
-    """Return a hint at the name that is almost the given one; empty if there is none."""
-    return "".join(f" (did you mean {one}?)" for one in get_close_matches(given, known, n=1))
 
 
 def _of_environment(name: str) -> str:

@@ -36,6 +36,7 @@ from oncegate.adapters import (
     Transport,
     WatchedStore,
     check_store,
+    checked_listeners,
     logger,
     mark_of,
     message,
@@ -136,7 +137,7 @@ class Site:
         self._secure = secure
         self._lifetime = int(session_lifetime)
         self.recent_within = recent_within
-        self._place_of = _checked_place_of(place_of)
+        self._place_of = place_of
         self._without_place = Quiet()
         names = {what: f"{name}_{what}" for what in COOKIES}
         self._flow, self._session, self._device = names["flow"], names["session"], names["device"]
@@ -145,7 +146,7 @@ class Site:
         self.audit = AuditLog(self._keys)
         """Written to if the application wants it; `AuditLog.pseudonym` in any case."""
         self._is_audited = audit
-        listeners = driver.get("listeners")
+        listeners = checked_listeners(driver.get("listeners"))
         driver["listeners"] = [
             *([LogListener()] if listeners is None else listeners),
             *([self.audit] if audit else []),
@@ -690,12 +691,6 @@ class Site:
                 break
             pieces.append(piece)
         return pieces
-
-
-def _checked_place_of(hook: Callable[[str], str] | None) -> Callable[[str], str] | None:
-    if hook is not None and not callable(hook):
-        raise Misconfigured("place_of is a function of an address")
-    return hook
 
 
 def misconfigured_step() -> Step:

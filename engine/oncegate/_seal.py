@@ -349,16 +349,15 @@ class FlowId:
         """
         is_keyed = keys is not None and keys.issues_ids
         issued_at = int(now).to_bytes(_TIME, "big")
-        derived = None
         if epoch_of is None:
             raw = issued_at + secrets.token_bytes(_RANDOM if is_keyed else _RANDOM_UNKEYED)
         else:
             rest = secrets.token_bytes(_RANDOM if is_keyed else _RANDOM_UNKEYED_WITH_EPOCH)
-            derived = _derive_with_epoch(issued_at, rest)
-            raw = issued_at + bytes.fromhex(epoch_of(_key_in(derived))) + rest
+            key = _key_in(_derive_with_epoch(issued_at, rest))
+            raw = issued_at + bytes.fromhex(epoch_of(key)) + rest
         if keys is not None and is_keyed:
             raw += keys.issue(raw)
-        return cls._of(base64.urlsafe_b64encode(raw).decode().rstrip("="), raw, derived)
+        return cls._of(base64.urlsafe_b64encode(raw).decode().rstrip("="), raw)
 
     @classmethod
     def parse(cls, given: str | FlowId, keys: SealingKeys | None = None) -> FlowId:
@@ -383,20 +382,14 @@ class FlowId:
         return given if isinstance(given, FlowId) else cls._of(text, raw)
 
     @classmethod
-    def _of(cls, text: str, raw: bytes, derived: bytes | None = None) -> FlowId:
-        """Return the ID of a text.
-
-        Args:
-            text: the ID itself.
-            raw: its bytes.
-            derived: what `_derive_with_epoch` has returned for it, if that is known.
-        """
+    def _of(cls, text: str, raw: bytes) -> FlowId:
+        """Return the ID of a text, of which these are the bytes."""
         has_epoch, has_mac = _HAS_EPOCH_HAS_MAC[len(raw)]
         issued = raw[:-_MAC] if has_mac else raw
         epoch = issued[_TIME : _TIME + _EPOCH].hex() if has_epoch else None
-        if derived is None and has_epoch:
+        if has_epoch:
             derived = _derive_with_epoch(issued[:_TIME], issued[_TIME + _EPOCH :])
-        elif derived is None:
+        else:
             derived = _derive(80, raw, b"oncegate flow id 1")
         return cls(
             text=text,

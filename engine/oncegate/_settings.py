@@ -52,5 +52,29 @@ def check_text(name: str, value: Any, *, most: int | None = None) -> None:
         raise Misconfigured(f"{name} has to be text{limit}")
 
 
+def check_port(name: str, value: Any, port: type, *, instead: str) -> None:
+    """Raise `Misconfigured` unless a setting is an object with the methods of a port.
+
+    Args:
+        name: name of the setting.
+        value: its value.
+        port: a protocol that can be checked at run time.
+        instead: what it has to be, in words.
+    """
+    if isinstance(value, type) or not isinstance(value, port):
+        raise Misconfigured(f"{name} has to be {instead}, not {_kind(value)}")
+
+
+def check_function(name: str, value: Any) -> None:
+    """Raise `Misconfigured` unless a setting is a function, or something else that can be called."""
+    if not callable(value):
+        raise Misconfigured(f"{name} has to be a function, not {_kind(value)}")
+
+
+def _kind(value: Any) -> str:
+    """Return what a value is, without the value: it may have a password in it."""
+    return f"the class {value.__name__}" if isinstance(value, type) else type(value).__name__
+
+
 def _is_number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)

@@ -10,10 +10,11 @@ from oncegate._keys import new_key
 from oncegate._log import logger
 from oncegate._metrics import NAMES as COUNTERS
 from oncegate._metrics import counted
+from oncegate._ports import check_ports, checked_listeners
 from oncegate._rows import next_row, open_row
 from oncegate._seal import FlowId, SealingKeys
 from oncegate._secret import REVEAL, Secret
-from oncegate._settings import check_count, check_flag, check_seconds, check_text
+from oncegate._settings import check_count, check_flag, check_function, check_seconds, check_text
 from oncegate._stored import FROM_STORE, StoredModel
 from oncegate._user_agent import browser_of, platform_of
 from oncegate._watched import WatchedStore
@@ -270,9 +271,12 @@ __all__ = [
     "browser_of",
     "check_count",
     "check_flag",
+    "check_function",
+    "check_ports",
     "check_seconds",
     "check_store",
     "check_text",
+    "checked_listeners",
     "counted",
     "event_adapter",
     "kind_of",

@@ -47,7 +47,7 @@ ALIAS_SECONDS = 90 * 86400.0
 LATEST_ADDRESS_SECONDS: Final = 2 * 86400.0
 """How long it is stored which address a user wants to have verified: longer than the code is valid."""
 
-_REMEMBERED: Final = 1024
+REMEMBERED: Final = 1024
 """Results of a computation on names that are kept: an event, and the user's next one, repeat it."""
 
 _REMEMBERED_ROWS: Final = 256
@@ -103,7 +103,6 @@ class CodeBudget(NamedTuple):
     window: float = 3600.0
     counts_private_sources: bool = False
 
-    @lru_cache(maxsize=_REMEMBERED)  # noqa: B019 - a process has few budgets
     def of_user(self, name: UserName, tag: str, keys: SealingKeys) -> Account:
         """Return the budget of one user.
 
@@ -116,7 +115,6 @@ class CodeBudget(NamedTuple):
             _row_key(keys, "codes of user", tag, *name), self.per_user, self.window, keys
         )
 
-    @lru_cache(maxsize=_REMEMBERED)  # noqa: B019 - a process has few budgets
     def of_source(
         self, address: str | None, keys: SealingKeys, *, with_password: bool = True
     ) -> Account | None:
@@ -245,7 +243,6 @@ class Alias(NamedTuple):
     keys: SealingKeys
 
     @classmethod
-    @lru_cache(maxsize=_REMEMBERED)
     def of(cls, typed: str, keys: SealingKeys) -> Alias:
         """Return the row of a typed name."""
         return cls(_row_key(keys, "alias", same_name(typed)), keys)
@@ -317,7 +314,7 @@ def offers_to(owner: str, every: float, keys: SealingKeys) -> Account:
     return Account(_row_key(keys, "offers to user", owner), 1, every, keys)
 
 
-@lru_cache(maxsize=_REMEMBERED)
+@lru_cache(maxsize=REMEMBERED)
 def _row_key(keys: SealingKeys, *names: str) -> str:
     """Return `SealingKeys.row_key`. Only for names that are no secrets: they stay in memory."""
     return keys.row_key(*names)
@@ -342,7 +339,7 @@ def _stored_users(key: str, row: StoredRecord, keys: SealingKeys) -> tuple[str, 
     return tuple(map(str, known)) if isinstance(known, list) else ()
 
 
-@lru_cache(maxsize=_REMEMBERED)
+@lru_cache(maxsize=REMEMBERED)
 def same_name(name: str) -> str:
     """Return what all spellings of a name have in common.
 
@@ -364,7 +361,7 @@ def password_tag(password: str, keys: SealingKeys) -> str:
     return keys.row_key("password", password)[:4]
 
 
-@lru_cache(maxsize=_REMEMBERED)
+@lru_cache(maxsize=REMEMBERED)
 def _network(address: str, *, counts_private: bool) -> str | None:
     try:
         ip: IPv4Address | IPv6Address = ip_address(_without_port(address).partition("%")[0])

@@ -16,6 +16,7 @@ from tests.doubles import DictStore
 
 from oncegate import Factor, InvalidInput, Misconfigured, StoreUnavailable
 from oncegate.account import (
+    Account,
     AccountState,
     ChangePassword,
     DeleteAccount,
@@ -170,3 +171,13 @@ def test_frames_of_an_error_have_no_token(
         for frame in ours:
             shown = repr(frame.f_locals)
             assert not any(one in shown for one in (token, "Better-horse-1")), frame.f_code
+
+
+def test_transitions_have_the_users_own_name() -> None:
+    """The audit log is by it, also of a change without a challenge."""
+    world, seen = AccountWorld(), list[str]()
+    noting = {**world.settings, "listeners": [lambda transition: seen.append(transition.user)]}
+    account = Account(**noting)
+    account.send(account.start(), PASSWORDS, world.token())
+    assert set(seen) == {"fay"}
+    assert len(seen) == 2

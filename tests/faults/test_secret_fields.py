@@ -16,9 +16,10 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 import pytest
 from pydantic import BaseModel, SecretStr
 
-from oncegate import adapters
+from oncegate import SubmitPassword, adapters
 from oncegate.adapters import EVENT_TYPES, FROM_STORE, REVEAL, Challenge, StoredModel, Tokens
-from oncegate.challenges import ACCOUNT_EVENT_TYPES, SignedIn
+from oncegate.challenges import ACCOUNT_EVENT_TYPES, InMemory, SignedIn
+from oncegate.devices import Device
 from oncegate.record import Flow
 
 PUBLIC_NAMES = frozenset(
@@ -143,6 +144,18 @@ def test_model_dumped_without_the_seal_has_no_secret(model: BaseModel) -> None:
 @pytest.mark.parametrize("model", CASES)
 def test_repr_of_a_model_has_no_secret(model: BaseModel) -> None:
     assert not secrets_in(f"{model!r} {model} {[model]}")
+
+
+def test_repr_of_what_a_worker_holds_has_no_secret() -> None:
+    models: dict[str, type[BaseModel]] = {
+        "event": SubmitPassword,
+        "device": Device,
+        "tokens": Tokens,
+        "signed_in": SignedIn,
+    }
+    held: dict[str, Any] = {name: filled(model) for name, model in models.items()}
+    memory = InMemory(**held, password=SecretStr("marker:InMemory.password;"))
+    assert not secrets_in(repr(memory))
 
 
 STORED = [

@@ -18,6 +18,7 @@ from oncegate_cognito import CognitoTransport
 from oncegate_cognito.tokens import TokenVerifier
 from oncegate_stores import DynamoDBStore, MemoryStore, PostgresStore, RedisStore, SQLiteStore
 from oncegate_web import WebSignIn
+from oncegate_web._web import arguments
 
 POOL: dict[str, Any] = {"pool_id": "us-east-1_Sandbox01", "client_id": "client"}
 KEY = "q3Fh0pL8vJ2xTnC5sWbY7uKdE1rGmA9zXoQf6iHtVw4"
@@ -76,6 +77,39 @@ def settings() -> Iterator[Any]:
 def test_wrong_setting_is_refused_by_its_name(cls: type, name: str, value: object) -> None:
     with pytest.raises(Misconfigured, match=name):
         cls(**{**MADE[cls](), name: value})
+
+
+NO_OBJECT: dict[str, tuple[object, ...]] = {
+    "transport": (None, "https://cognito", CognitoTransport),
+    "store": (None, "sqlite:///flows.db", MemoryStore, {}),
+    "keeper": ("sessions", 5),
+    "vault": ("devices", 5),
+    "clock": (5, print),
+    "listeners": (5, ["log"], print),
+}
+
+
+def objects() -> Iterator[Any]:
+    """Yield each class with each of the objects that it takes."""
+    for cls in (SignIn, AsyncSignIn, Account, AsyncAccount, WebSignIn):
+        takes = arguments() if cls is WebSignIn else inspect.signature(cls).parameters
+        for name in NO_OBJECT:
+            if name in takes:
+                yield pytest.param(cls, name, id=f"{cls.__name__}-{name}")
+
+
+@pytest.mark.parametrize(("cls", "name"), list(objects()))
+def test_object_without_the_methods_of_a_port_is_refused_by_its_name(cls: type, name: str) -> None:
+    """With the store's URL instead of the store, the first user would find out."""
+    for value in NO_OBJECT[name]:
+        with pytest.raises(Misconfigured, match=f"{name}.* has to be"):
+            cls(**{**MADE[cls](), name: value})
+
+
+def test_value_is_not_in_the_error() -> None:
+    with pytest.raises(Misconfigured) as refused:
+        SignIn(**{**driver(), "store": "redis://:secret@host"})
+    assert "secret" not in str(refused.value)
 
 
 @pytest.mark.parametrize("kind", [CodeBudget, GuessLimit])

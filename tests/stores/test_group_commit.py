@@ -136,6 +136,43 @@ def test_thread_that_waited_too_long_leaves_and_saves_nothing() -> None:
     assert group._leader is None
 
 
+class Unreleased:
+    """A lock whose first release is interrupted, and does nothing."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._is_interrupted = False
+        self.acquire, self.locked = self._lock.acquire, self._lock.locked
+
+    def release(self) -> None:
+        if not self._is_interrupted:
+            self._is_interrupted = True
+            raise KeyboardInterrupt
+        self._lock.release()
+
+
+def test_write_whose_thread_was_interrupted_after_the_commit_is_not_waited_for() -> None:
+    group, commits = GroupCommit(), Commits()
+    with ThreadPoolExecutor(4) as threads:
+        first = Write([change(0)])
+        first._turn = Unreleased()  # type: ignore[assignment]
+        assert first._turn.acquire()
+        second = Write([change(1)])
+        group._waiting += [first, second]
+        group._leader = first
+        assert second._turn.acquire()
+        interrupted = threads.submit(group._lead, commits)
+        until(lambda: commits.batches)
+        waiter = threads.submit(group._stop_waiting, second, 0.05)
+        commits.may_go_on.set()
+        with pytest.raises(KeyboardInterrupt):
+            interrupted.result(20)
+        group._leave(first)
+        with pytest.raises(StoreUnavailable, match="was interrupted"):
+            waiter.result(20)
+        group.perform(Write([change(2)]), commits, 20)
+
+
 def _counted(store: SQLiteStore, statement: str) -> list[str]:
     found: list[str] = []
     store.load("0" * 32)

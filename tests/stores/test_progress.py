@@ -42,10 +42,19 @@ def test_thread_waits_beyond_the_timeout_only_while_something_is_done(*, is_stuc
         assert progress.acquire(lock, timeout=0.3) is not is_stuck
 
 
-def test_free_lock_is_acquired_at_once() -> None:
+@pytest.mark.parametrize("timeout", [20, 0])
+def test_free_lock_is_acquired_at_once(timeout: float) -> None:
     lock = threading.Lock()
-    assert Progress().acquire(lock, timeout=20)
+    assert Progress().acquire(lock, timeout)
     assert lock.locked()
+
+
+def test_thread_does_not_wait_for_ever() -> None:
+    progress = Progress()
+    with held(progress, seconds=2.5, is_stuck=False) as lock:
+        began = time.monotonic()
+        assert not progress.acquire(lock, timeout=0.1)
+        assert 0.5 < time.monotonic() - began < 2
 
 
 def test_progress_long_ago_does_not_shorten_the_wait() -> None:

@@ -6,6 +6,8 @@ import contextlib
 import gc
 import multiprocessing
 import os
+import random
+import re
 import signal
 import sqlite3
 import stat
@@ -14,6 +16,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.benchmarks.observed import Observed, observed
@@ -24,7 +27,7 @@ from oncegate.adapters import RecordStore, StoredRecord
 from oncegate.testing import StoreConformance
 from oncegate_cognito import CognitoTransport
 from oncegate_sandbox import Sandbox
-from oncegate_stores import SQLiteStore
+from oncegate_stores import SQLiteStore, _sqlite, store_from_url
 
 KEY = "a" * 32
 ROW = StoredRecord(1, b"sealed", time.time() + 3600)
@@ -190,8 +193,8 @@ def test_file_that_is_not_a_database_raises_store_unavailable(
     assert path.read_bytes() == content
 
 
-def test_missing_folder_raises_store_unavailable(tmp_path: Path) -> None:
-    with pytest.raises(StoreUnavailable):
+def test_missing_folder_is_misconfigured(tmp_path: Path) -> None:
+    with pytest.raises(Misconfigured, match=r"there is no folder .*nowhere; create it"):
         SQLiteStore(tmp_path / "nowhere" / "flows.db").load(KEY)
 
 
@@ -533,6 +536,64 @@ def test_related_rows_come_with_the_wanted_one(tmp_path: Path) -> None:
     assert store.load(KEY) == ROW
 
 
+def test_known_and_unknown_names_take_the_same_statements(tmp_path: Path) -> None:
+    """P6: a row that names others is that of a name that somebody has signed in with."""
+    store, near = SQLiteStore(tmp_path / "flows.db"), "b" * 32
+    store.swap(near, 0, ROW)
+    store.swap(KEY, 0, ROW._replace(related=(near,)))
+    store.load(KEY)
+    written: list[str] = []
+    reader = store._to_the_file().open["reading"]
+    reader.set_trace_callback(written.append)
+    for key in (KEY, near, "c" * 32):
+        store.load_many([key])
+    kinds = [re.sub(r"'\w*'", "?", text) for text in written]
+    assert len(kinds) == 9
+    assert kinds[:3] == kinds[3:6] == kinds[6:]
+
+
+def test_interrupted_threads_leave_no_turn_behind(tmp_path: Path) -> None:
+    """A signal's handler raises at any point, such as between getting a turn and using it."""
+    store = SQLiteStore(tmp_path / "flows.db", timeout=0.5)
+    store.swap(KEY, 0, ROW)
+    is_over = threading.Event()
+
+    class Interrupted(Exception):
+        pass
+
+    def interrupt(*_: object) -> None:
+        raise Interrupted
+
+    def read() -> int:
+        failed = 0
+        while not is_over.is_set():
+            try:
+                store.load(KEY)
+            except StoreUnavailable:
+                failed += 1
+        return failed
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    ends, version = time.monotonic() + 3, 1
+    with ThreadPoolExecutor(2) as threads:
+        other = threads.submit(read)
+        try:
+            while time.monotonic() < ends:
+                with contextlib.suppress(Interrupted, StoreUnavailable):
+                    signal.setitimer(signal.ITIMER_REAL, random.uniform(1e-5, 2e-3))
+                    while True:
+                        store.load(KEY)
+                        version += store.swap(KEY, version, ROW._replace(version=version + 1))
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, before)
+            is_over.set()
+        assert other.result(20) == 0
+    found = store.load(KEY)
+    assert found is not None
+    assert store.swap(KEY, found.version, ROW._replace(version=found.version + 1))
+
+
 def test_related_keys_are_those_of_the_version_that_is_stored(tmp_path: Path) -> None:
     """A worker of 0.1 saves a row, and does not know that table."""
     store, near = SQLiteStore(tmp_path / "flows.db"), "b" * 32
@@ -584,3 +645,60 @@ def test_a_day_of_sign_ins_leaves_file_and_log_as_they_were(tmp_path: Path) -> N
         logs += [path.with_name("flows.db-wal").stat().st_size]
     assert max(sizes[12:]) <= max(sizes[:12])
     assert max(logs) < 6 << 20
+
+
+def test_options_of_the_url_are_read(tmp_path: Path) -> None:
+    store = store_from_url(f"sqlite:///{tmp_path}/flows.db?timeout=0.25")
+    assert isinstance(store, SQLiteStore)
+    assert store._timeout == 0.25
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "sqlite:///flows.db?timeout=x",
+        "sqlite:///flows.db?timeout=0",
+        "sqlite:///flows.db?timeout=-1",
+        "sqlite:///flows.db?nosuch=1",
+        "sqlite:///flows.db?nosuch",
+        "sqlite://flows.db",
+        "sqlite:///",
+    ],
+)
+def test_url_that_cannot_be_is_misconfigured(url: str) -> None:
+    with pytest.raises(Misconfigured, match="seconds"):
+        store_from_url(url)
+
+
+def test_threads_behind_a_crowd_are_served_although_it_takes_longer_than_the_timeout(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """2,000 sign-ins at once take some seconds of a busy machine; none of them is stuck."""
+    store = SQLiteStore(tmp_path / "flows.db", timeout=0.3)
+    store.swap(KEY, 0, ROW)
+    load = _sqlite._load
+
+    def slow(*args: Any, **more: Any) -> Any:
+        time.sleep(0.05)
+        return load(*args, **more)
+
+    monkeypatch.setattr(_sqlite, "_load", slow)
+    with ThreadPoolExecutor(20) as threads:
+        assert set(threads.map(store.load, [KEY] * 20)) == {ROW}
+
+
+def test_writes_behind_slow_commits_are_saved_although_it_takes_longer_than_the_timeout(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = SQLiteStore(tmp_path / "flows.db", timeout=0.3)
+    store.swap(KEY, 0, ROW)
+    save = _sqlite._save
+
+    def slow(*args: Any) -> None:
+        time.sleep(0.05)  # for each write of a commit
+        save(*args)
+
+    monkeypatch.setattr(_sqlite, "_save", slow)
+    keys = [f"{number:032x}" for number in range(12)]
+    with ThreadPoolExecutor(12) as threads:
+        assert all(threads.map(lambda key: store.swap(key, 0, ROW), keys))

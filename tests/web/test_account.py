@@ -1285,7 +1285,7 @@ def test_nobody_is_offered_anything() -> None:
         ({"offer": ("passkey",)}, "need account=True"),
         ({"on_account_changed": print}, "need account=True"),
         ({"mfa_required": True}, "need account=True"),
-        ({"place_of": "Zurich"}, "place_of is a function"),
+        ({"place_of": "Zurich"}, "place_of has to be a function"),
         ({"account": True, "offer": "passkey"}, "offer is a list"),
         (
             {"account": True, "offer": ("passkey",), "mfa_required": True},

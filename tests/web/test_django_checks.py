@@ -12,6 +12,8 @@ import pytest
 from tests.web.django_project import MIDDLEWARE, SETTINGS, Project, project_of, web_of
 from tests.web.test_django import shop_urls
 
+from oncegate import Misconfigured
+
 OURS = "oncegate_web.django.middleware.OncegateMiddleware"
 POOL: dict[str, Any] = {
     "POOL_ID": "eu-west-1_aBcDeFgHi",
@@ -258,3 +260,19 @@ def test_account_page_has_a_name(project: Project) -> None:
     from django.urls import reverse
 
     assert reverse("oncegate:account") == "/auth/account"
+
+
+def test_backend_without_its_app_is_an_error_at_start(project: Project) -> None:
+    """Django's checks of the app do not run then: users would sign in, and no view would know them."""
+    from django.test import override_settings
+
+    from oncegate_web.django.middleware import OncegateMiddleware
+
+    apps = [one for one in SETTINGS["INSTALLED_APPS"] if one != "oncegate_web.django"]
+    with override_settings(INSTALLED_APPS=apps):
+        with pytest.raises(Misconfigured, match=r"'oncegate_web\.django' is not in INSTALLED_APPS"):
+            OncegateMiddleware(lambda _: None)
+        with override_settings(
+            AUTHENTICATION_BACKENDS=["django.contrib.auth.backends.ModelBackend"]
+        ):
+            OncegateMiddleware(lambda _: None)

@@ -10,7 +10,10 @@ from tests.doubles import ScriptedTransport
 from tests.web.example_apps import KEY, InLoop, client_of, web_for
 
 from oncegate import Misconfigured, SealingKeys
+from oncegate_web._web import _checked_keys
 from oncegate_web.fastapi import CurrentUser
+
+OTHER = "Zk4Wq9Tn2Yb7Rf1Lc6Xv3Hd8Jp5Mg0Ss-Ua_Ee4Ii2Oo"
 
 WRONG: list[tuple[dict[str, Any], str]] = [
     ({"keys": None}, "oncegate key"),
@@ -302,3 +305,25 @@ def test_django_without_its_setting_says_what_to_do() -> None:
         view = login_required(lambda _: None)
         with pytest.raises(Misconfigured, match="ONCEGATE"):
             view(RequestFactory().get("/orders"))
+
+
+def test_misspelt_argument_is_an_error_with_the_right_one() -> None:
+    with pytest.raises(TypeError, match=r"WebSignIn\(\) .* 'lifetme' \(did you mean lifetime\?\)"):
+        web_for(ScriptedTransport(), lifetme=60)
+
+
+@pytest.mark.parametrize("keys", [f"{KEY}\n", f" {KEY} ", f"{KEY},{OTHER}", f"{KEY}, {OTHER},"])
+def test_keys_of_a_variable_are_read_as_the_settings_read_them(keys: str) -> None:
+    """A list, or the line end of a mounted secret, must not become another key."""
+    found = _checked_keys(keys).bound_to("x")
+    for key in (KEY, *([OTHER] if OTHER in keys else [])):
+        sealed = SealingKeys(key).bound_to("x").seal(b"plain", b"place")
+        assert found.unseal(sealed, b"place") == b"plain"
+    assert found.unseal(found.seal(b"plain", b"place"), b"place") == b"plain"
+    assert SealingKeys(KEY).bound_to("x").unseal(found.seal(b"x", b"y"), b"y") == b"x"
+
+
+@pytest.mark.parametrize("name", ["rate_limit", "renderer", "on_signed_in", "client_metadata"])
+def test_hook_that_is_no_function_is_refused(name: str) -> None:
+    with pytest.raises(Misconfigured, match=f"{name} has to be a function, not int"):
+        web_for(ScriptedTransport(), **{name: 3})

@@ -39,6 +39,19 @@ def is_bridged() -> bool:
     return bool(apps.is_installed(BRIDGE))
 
 
+def check_bridge() -> None:
+    """Raise `Misconfigured` if the backend is configured, and its app is not.
+
+    Users would sign in with Cognito, and no view would know them.
+    """
+    backends = settings.AUTHENTICATION_BACKENDS
+    if not is_bridged() and any(path.startswith(f"{BRIDGE}.") for path in backends):
+        raise Misconfigured(
+            f"{BRIDGE!r} is not in INSTALLED_APPS, and a backend of AUTHENTICATION_BACKENDS needs it; "
+            "add it, and run migrate"
+        )
+
+
 def where(alias: str) -> str:
     """Return how to name an entry of ``ONCEGATE`` in messages."""
     return f'ONCEGATE["{alias}"]'

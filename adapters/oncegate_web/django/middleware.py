@@ -8,7 +8,7 @@ from typing import Any
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction, sync_to_async
 from django.http import HttpRequest, HttpResponseBase
 
-from oncegate_web.django._aliases import is_bridged
+from oncegate_web.django._aliases import check_bridge, is_bridged
 from oncegate_web.django._requests import Seen, seen_of, set_cookies, unavailable
 from oncegate_web.http import private_headers
 
@@ -20,12 +20,16 @@ class OncegateMiddleware:
 
     It takes our cookies out of the request, so that views, logs and error reporters do not have them. If
     it cannot be determined who is signed in, it answers a view that asks for it with 503.
+
+    Raises:
+        Misconfigured: the backend is configured, and the app ``oncegate_web.django`` is not.
     """
 
     sync_capable = True
     async_capable = True
 
     def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:
+        check_bridge()
         self._get_response = get_response
         self._is_async = iscoroutinefunction(get_response)
         if self._is_async:

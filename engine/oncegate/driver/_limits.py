@@ -12,13 +12,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import suppress
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, Final, Literal, NamedTuple
 
 from oncegate._seal import SealingKeys
 from oncegate._watched import STORE_FAILURES
 from oncegate.budget import (
     OFFER_EVERY,
+    REMEMBERED,
     Account,
     Alias,
     CodeBudget,
@@ -295,6 +296,14 @@ class Limits:
         self._guesses = guesses
         self._keys = keys
         self._clock = clock
+        remembered = lru_cache(maxsize=REMEMBERED)
+        self._aliases = remembered(lambda typed: Alias.of(typed, keys))
+        self._accounts = remembered(lambda name, tag: budget and budget.of_user(name, tag, keys))
+        self._source_accounts = remembered(
+            lambda address, with_password: (
+                budget and budget.of_source(address, keys, with_password=with_password)
+            )
+        )
 
     def tag_of(self, event: AnyEvent, rows: Rows) -> str:
         """Return the tag of the password in an event; empty if it has none."""
@@ -325,7 +334,7 @@ class Limits:
         typed = typed or event.username or ""
         if not typed:
             return ()
-        alias = Alias.of(typed, self._keys)
+        alias = self._alias(typed)
         if self._budget is None:
             return (alias.key,) if context.known_users else ()
         tags = {self.tag_of(event, rows)}
@@ -334,15 +343,9 @@ class Limits:
         names = [UserName.typed(typed)]
         if isinstance(event, SignUp):
             names += _addresses(event.attributes)
-        keys = [
-            self._budget.of_user(name, tag, self._keys).key
-            for tag in sorted(tags)
-            for name in names
-        ]
+        keys = [self._account(name, tag).key for tag in sorted(tags) for name in names]
         with_password = isinstance(event, SubmitPassword)
-        source = self._budget.of_source(
-            context.source_address, self._keys, with_password=with_password
-        )
+        source = self._account_of_source(context.source_address, with_password=with_password)
         return (alias.key, *keys, *([source.key] if source else ()))
 
     def related_to(self, flow: Flow, source: str | None, rows: Rows) -> tuple[str, ...]:
@@ -353,10 +356,10 @@ class Limits:
         if self._budget is not None:
             names, _ = self._known_names(flow.username, flow, rows)
             if flow.username:
-                related.append(Alias.of(flow.username, self._keys).key)
+                related.append(self._alias(flow.username).key)
             if isinstance(flow.challenge, RecoveryChallenge) and flow.username:
                 names = (*names, _named_beside(names, flow.username))
-            related += [self._budget.of_user(name, _tag_of(flow), self._keys).key for name in names]
+            related += [self._account(name, _tag_of(flow)).key for name in names]
             if account := self._source(flow, source, None):
                 related.append(account.key)
         if guesses := self._guesses_of(flow):
@@ -464,8 +467,8 @@ class Limits:
         if self._budget is None and not context.known_users:
             return True, flow.from_known_browser and not is_first
         typed, tag, is_known = _name_in(event, flow), _tag_of(flow), flow.from_known_browser
-        if typed != flow.username and (flow.challenge or flow.own_name):  # they are of another user
-            flow = flow.model_copy(update={"challenge": None, "own_name": ""})
+        if typed != flow.username and flow.challenge:  # it is another user's
+            flow = flow.model_copy(update={"challenge": None})
         yield from self._look_up(self.keys_for(event, context, rows, typed), rows)
         names, users = yield from self._names(typed, flow, rows)
         if is_first:
@@ -480,12 +483,12 @@ class Limits:
             names = (*names, *_addresses(event.attributes))
         if isinstance(event, SubmitAddress):
             names = (*names, UserName.address(event.address))
-        accounts = [self._budget.of_user(name, tag, self._keys) for name in names]
+        accounts = [self._account(name, tag) for name in names]
         source = self._source(flow, context.source_address, event)
         if flow.challenge is not None or not isinstance(event, SubmitPassword):
             wanted = (*accounts, *([source] if source else ()))
             beside = [_named_beside(names, typed)] if _is_by_alias(flow) and typed else []
-            wanted = (*wanted, *(self._budget.of_user(name, tag, self._keys) for name in beside))
+            wanted = (*wanted, *(self._account(name, tag) for name in beside))
             yield from self._look_up([account.key for account in wanted], rows)
         # With a password, the budgets of the user's own name came with the alias (`_learn`) if it was
         # the password before. Otherwise they are taken to be full: if they are not, charging them finds
@@ -501,14 +504,28 @@ class Limits:
         return remains or is_exempt, is_known
 
     def _source(self, flow: Flow, address: str | None, event: AnyEvent | None) -> Account | None:
-        if self._budget is None:
-            return None
         with_password = isinstance(event, SubmitPassword) or bool(_password_tag_of(flow))
-        return self._budget.of_source(address, self._keys, with_password=with_password)
+        return self._account_of_source(address, with_password=with_password)
+
+    # These are called several times for an event, with the same names.
+
+    def _account(self, name: UserName, tag: str) -> Account:
+        """Return the budget of a user; there is a budget."""
+        account = self._accounts(name, tag)
+        assert account is not None
+        return account
+
+    def _account_of_source(self, address: str | None, *, with_password: bool) -> Account | None:
+        """Return the budget of a source address; None if it is not limited."""
+        return self._source_accounts(address, with_password)
+
+    def _alias(self, typed: str) -> Alias:
+        """Return the row of a typed name."""
+        return self._aliases(typed)
 
     def _code(self, name: UserName, flow: Flow) -> Charge:
         assert self._budget is not None
-        account = self._budget.of_user(name, _tag_of(flow), self._keys)
+        account = self._account(name, _tag_of(flow))
         return self._charge_of(account, "too_many_codes")
 
     def _charge_of(self, account: Account, refusal: Refusal) -> Charge:
@@ -565,7 +582,7 @@ class Limits:
             name = UserName.own(challenge.username)
             if isinstance(flow.challenge, RecoveryChallenge):
                 name = _named_beside(reserved.names, flow.username)
-            own = self._budget.of_user(name, _tag_of(flow), self._keys)
+            own = self._account(name, _tag_of(flow))
             if name not in reserved.names:
                 yield Adjustment(own.key, partial(own.charged, now=now))
             # A challenge that was not Cognito's has the name that was typed.
@@ -591,7 +608,7 @@ class Limits:
     ) -> Generator[Effect, Any, tuple[tuple[UserName, ...], tuple[str, ...]]]:
         """Return the names that a code counts against, and the users that codes were sent to."""
         if _is_by_alias(flow) and typed:
-            yield from self._look_up([Alias.of(typed, self._keys).key], rows)
+            yield from self._look_up([self._alias(typed).key], rows)
         return self._known_names(typed, flow, rows)
 
     def _known_names(
@@ -607,7 +624,7 @@ class Limits:
         if challenge is not None and not _is_by_alias(flow):
             users: tuple[str, ...] = (challenge.username,)
         elif typed:
-            alias = Alias.of(typed, self._keys)
+            alias = self._alias(typed)
             users = alias.users(rows.get(alias.key))
             if challenge is not None and (flow.own_name or challenge.username != typed):
                 users = tuple(dict.fromkeys((challenge.username, *users)))
@@ -621,7 +638,7 @@ class Limits:
         self, typed: str, user: str, own: Account, now: float, rows: Rows
     ) -> Iterable[Adjustment]:
         """Note which user a typed name stands for, and the budget that a next sign-in needs."""
-        alias = Alias.of(typed, self._keys)
+        alias = self._alias(typed)
         row = rows.get(alias.key)
         if row is None or user not in alias.users(row) or own.key not in row.related:
             yield Adjustment(

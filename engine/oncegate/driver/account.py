@@ -51,31 +51,7 @@ RECENT_WITHIN: Final = 300.0
 
 
 class AccountDriver(Driver):
-    """What `Account` and `AsyncAccount` share.
-
-    Args:
-        transport: performs the calls; its `Transport.token_service` verifies the access tokens.
-        store: stores the flows; the sign-in's will do.
-        listeners: called with every transition. None: one that logs.
-        clock: tells the time. None: the store's.
-        lifetime: seconds that a flow, and its row in the store, live after the last change, and after
-            the deadline of what it waits for.
-        patience: seconds that a repeated event waits for the step of the first one.
-        recent_within: seconds after a sign-in within which a credential can be changed.
-        mfa_required: whether the pool requires MFA (``ON``). Then a user's only second factor cannot be
-            turned off: with the password alone, the next sign-in would set up a new one.
-        password_policy: the pool's policy, whose rules users read before they choose a password.
-        new_code_cooldown: seconds between a code and the earliest request for the next.
-        new_codes_per_flow: number of codes that one flow may request.
-        budget: limits of codes for one user over all flows; None for no limit.
-        guess_limit: limits of consecutive wrong codes of one user over all flows; None for no limit.
-        keys: the application's, to seal records in addition to each flow's own key.
-        offer_every: seconds between two offers of a second factor to one user (`OfferFactor`).
-
-    Raises:
-        Misconfigured: the transport has no token service, or cannot change accounts, or another argument
-            is not what it has to be.
-    """
+    """What `Account` and `AsyncAccount` share."""
 
     _event_types = ACCOUNT_EVENT_TYPES
     _events = "AccountEvent"
@@ -102,6 +78,31 @@ class AccountDriver(Driver):
         keys: SealingKeys | None = None,
         offer_every: float = OFFER_EVERY,
     ) -> None:
+        """Configure the changes of accounts.
+
+        Args:
+            transport: performs the calls; its `Transport.token_service` verifies the access tokens.
+            store: stores the flows; the sign-in's will do.
+            listeners: called with every transition. None: one that logs.
+            clock: tells the time. None: the store's.
+            lifetime: seconds that a flow, and its row in the store, live after the last change, and
+                after the deadline of what it waits for.
+            patience: seconds that a repeated event waits for the step of the first one.
+            recent_within: seconds after a sign-in within which a credential can be changed.
+            mfa_required: whether the pool requires MFA (``ON``). Then a user's only second factor cannot
+                be turned off: with the password alone, the next sign-in would set up a new one.
+            password_policy: the pool's policy, whose rules users read before they choose a password.
+            new_code_cooldown: seconds between a code and the earliest request for the next.
+            new_codes_per_flow: number of codes that one flow may request.
+            budget: limits of codes for one user over all flows; None for no limit.
+            guess_limit: limits of consecutive wrong codes of one user over all flows; None for no limit.
+            keys: the application's, to seal records in addition to each flow's own key.
+            offer_every: seconds between two offers of a second factor to one user (`OfferFactor`).
+
+        Raises:
+            Misconfigured: the transport has no token service, or cannot change accounts, or another
+                argument is not what it has to be.
+        """
         super().__init__(
             transport=transport,
             store=store,

@@ -21,6 +21,7 @@ from typing import Any, TypeGuard, get_args
 
 from oncegate._log import logger
 from oncegate._metrics import EPOCH_CHANGED
+from oncegate._ports import check_ports, checked_listeners
 from oncegate._seal import FlowId, SealingKeys
 from oncegate._settings import check_count, check_flag, check_seconds
 from oncegate._watched import STORE_FAILURES
@@ -183,6 +184,8 @@ class Driver:
         Raises:
             Misconfigured: an argument is not what it has to be; the message says which, and what.
         """
+        check_ports(transport, store, keeper=keeper, vault=vault, clock=clock)
+        listeners = checked_listeners(listeners)
         check_seconds("lifetime", lifetime)
         check_seconds("patience", patience, or_none_at_all=True)
         check_seconds("new_code_cooldown", new_code_cooldown, or_none_at_all=True)
@@ -891,7 +894,7 @@ def _with_held(seen: Step | StepRef, result: Step) -> Step:
 
 
 def _digest_of(flow_id: FlowId, flow: Flow, event: AnyEvent) -> str:
-    """The keyed digest of an answer to the flow's challenge; empty if it has none."""
+    """Return the keyed digest of an answer to the flow's challenge; empty if it has none."""
     if flow.challenge is None:
         return ""
     return flow_id.digest(str(flow.challenge_id), *event.answered_with)
