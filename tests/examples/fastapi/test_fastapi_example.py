@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import importlib
+import os
+import re
+import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import httpx
 import pytest
 from openapi_spec_validator import validate
 from starlette.websockets import WebSocketDisconnect
 from tests.doubles import the_tokens
 from tests.guides import block
+from tests.servers import free_port
 from tests.web.example_apps import KEY
 from tests.web.pages import Visit
 from tests.web.starlette_client import TestClient
@@ -21,7 +28,7 @@ from oncegate import Misconfigured
 from oncegate.adapters import Finding
 from oncegate_sandbox import Sandbox, Seed, UserSeed
 from oncegate_sandbox.seed import DEMO_SEED
-from oncegate_web import Request, User
+from oncegate_web import Readiness, Request, User
 from oncegate_web.http import Fields
 from oncegate_web.settings import OncegateSettings
 from oncegate_web.testing import session_cookies, sign_in
@@ -30,6 +37,7 @@ PACKAGE = "tests.examples.fastapi.shop"
 MODULES = ("signin", "main", "without_fastapi", "two_pools")
 GUIDE = "adapters/oncegate_web/fastapi/README.md"
 HERE = "tests/examples/fastapi/test_fastapi_example.py"
+EXAMPLE = Path(__file__).parent
 ORIGIN = "https://shop.example"
 PASSWORD = "Correct-horse-1"
 
@@ -197,6 +205,73 @@ def test_settings_of_the_guide_make_a_sign_in(monkeypatch: pytest.MonkeyPatch) -
         monkeypatch.setenv(name, value)
     web = OncegateSettings().web_sign_in(home="/")
     assert web.name == "oncegate"
+
+
+@pytest.mark.slow
+def test_commands_of_the_guide_start_the_service(cognito: Sandbox, tmp_path: Path) -> None:
+    """With the variables that the guide exports, and those of the sandbox, in place of a pool's."""
+    settings, commands = (
+        block(GUIDE, f"{HERE}::test_{name}")
+        for name in (
+            "settings_of_the_guide_make_a_sign_in",
+            "commands_of_the_guide_start_the_service",
+        )
+    )
+    assert commands.endswith("uvicorn shop.main:app\n")
+    prepare = commands.removesuffix("uvicorn shop.main:app\n")
+    start = f"exec {sys.executable} -m uvicorn --app-dir {EXAMPLE} --port $PORT shop.main:app"
+    local = (
+        f"export ONCEGATE_POOL_ID={cognito.pool_id} ONCEGATE_CLIENT_ID={cognito.client_id} "
+        f"ONCEGATE_ENDPOINT_URL={cognito.endpoint} PORT={(port := free_port())}"
+    )
+    script = "\n".join((settings, local, prepare, start))
+    own = ("ONCEGATE_", "SHOP_", "STAFF_")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(own)}
+    service = subprocess.Popen(["sh", "-ec", script], cwd=tmp_path, env=environment)
+    try:
+        with httpx.Client(base_url=f"http://localhost:{port}", trust_env=False) as client:
+            _wait_for(client)
+            assert client.get("/ready").json() == {"reason": ""}
+            assert "<title>Shop</title>" in client.get("/").text
+            sign_in(client, "ana", PASSWORD, lambda: cognito.messages()[-1].code)
+            assert client.get("/api/orders/mine").json() == [{"id": 1, "user": "ana"}]
+    finally:
+        service.terminate()
+        service.wait(20)
+
+
+def _wait_for(client: httpx.Client) -> None:
+    until = time.monotonic() + 30
+    while True:
+        try:
+            client.get("/ready")
+        except httpx.TransportError:
+            assert time.monotonic() < until
+            time.sleep(0.1)
+        else:
+            return
+
+
+def test_every_variable_of_the_service_is_in_its_settings() -> None:
+    shown = block(GUIDE, f"{HERE}::test_settings_of_the_guide_make_a_sign_in")
+    exported = set(re.findall(r"^export (\w+)=\S", shown, re.MULTILINE))
+    read = {
+        name
+        for path in EXAMPLE.glob("shop/*.py")
+        if path.name != "two_pools.py"
+        for name in re.findall(r'environ\["(\w+)"\]', path.read_text("utf-8"))
+    }
+    assert read == {"SHOP_SECRET_KEY", "SHOP_PAGE"}
+    assert read <= exported
+
+
+def test_probe_is_answered_with_what_failed(
+    client: TestClient, shop: dict[str, ModuleType], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert client.get("/ready").json() == {"reason": ""}
+    monkeypatch.setattr(shop["signin"].web, "check", lambda: Readiness(False, "store saves"))
+    answer = client.get("/ready")
+    assert (answer.status_code, answer.json()) == (503, {"reason": "store saves"})
 
 
 def test_tests_of_the_guide_pass(

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+import shlex
 
 import pytest
 from flask import Flask
 from tests.examples.flask import members_only, quickstart, two_pools
-from tests.guides import block
+from tests.guides import ROOT, block
 
+from oncegate import Misconfigured
 from oncegate.adapters import new_key
 from oncegate_web.flask.testing import OncegateClient
 
@@ -37,6 +39,21 @@ def test_first_application_of_the_guide_signs_in(environment: pytest.MonkeyPatch
     assert app.test_client(user="ana").get("/orders").json == {"user": "ana"}
     away = app.test_client().get("/orders", headers=HTML)
     assert away.headers["Location"] == "/auth/?next=/orders"
+
+
+def test_id_of_digits_is_quoted_as_the_guide_says(environment: pytest.MonkeyPatch) -> None:
+    text = (ROOT / GUIDE).read_text("utf-8")
+    (quoted,) = re.findall(r"`export FLASK_ONCEGATE_CLIENT_ID=([^`]+)`", text)
+    (value,) = shlex.split(quoted)
+    environment.setenv("FLASK_ONCEGATE_CLIENT_ID", value)
+    digits = value.strip('"')
+    assert digits.isdigit()
+    assert quickstart.create_app().config["ONCEGATE_CLIENT_ID"] == digits
+    environment.setenv("FLASK_ONCEGATE_CLIENT_ID", digits)
+    with pytest.raises(Misconfigured) as error:
+        quickstart.create_app()
+    (symptom,) = re.findall(r"^\| `(ONCEGATE_CLIENT_ID is wrong.+?)`", text, re.MULTILINE)
+    assert symptom in str(error.value)
 
 
 def test_two_pools_of_the_guide_are_separate(environment: pytest.MonkeyPatch) -> None:

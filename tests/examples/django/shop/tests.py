@@ -113,6 +113,20 @@ class SignInTest(TestCase):
         assert Client(headers=JSON).get("/api/stock").status_code == 401
 
 
+class ReadyTest(TestCase):
+    """The readiness probe, with a store that answers and one that does not."""
+
+    def test_probe_is_answered_with_what_failed(self) -> None:
+        pool = {"POOL_ID": "eu-west-1_aBcDeFgHi", "CLIENT_ID": "1example23456789"}
+        for store, expected in (
+            ("memory://", (200, {"reason": ""})),
+            ("sqlite:////missing/signin.db", (503, {"reason": "store answers"})),
+        ):
+            with override_settings(ONCEGATE={"default": {**pool, "STORE": store}}):
+                answer = Client(headers=HTML).get("/ready")
+                assert (answer.status_code, answer.json()) == expected
+
+
 class StockTest(TestCase):
     """Needs no Cognito."""
 

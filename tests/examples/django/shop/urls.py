@@ -22,6 +22,7 @@ urlpatterns = [
     path("groups", views.groups),
     path("stock", views.stock),
     path("payment", views.payment),
+    path("ready", views.ready),
     path("api/stock", login_not_required(Stock.as_view())),  # answers with 401, not a redirect
     path("api/schema", login_not_required(SpectacularAPIView.as_view())),
 ]

@@ -4,7 +4,7 @@ from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 
-from oncegate_web.django import acurrent_user
+from oncegate_web.django import acurrent_user, web_sign_in
 from oncegate_web.django.decorators import group_required, reauthentication_required
 
 
@@ -37,3 +37,9 @@ def stock(request: HttpRequest) -> HttpResponse:
 @reauthentication_required(max_age=300)
 def payment(request: HttpRequest) -> HttpResponse:
     return HttpResponse("signed in within five minutes")
+
+
+@login_not_required
+def ready(request: HttpRequest) -> JsonResponse:
+    readiness = web_sign_in().check()  # 200, or 503 and the check that failed
+    return JsonResponse({"reason": readiness.reason}, status=readiness.status)

@@ -4,7 +4,7 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Response
 from fastapi.staticfiles import StaticFiles
 from starlette.middleware.sessions import SessionMiddleware
 
@@ -32,9 +32,11 @@ app.include_router(account.router)
 app.mount("/admin", admin.app)
 
 
-@app.get("/health")
-def health() -> str:
-    return "ok"
+@app.get("/ready")
+def ready(response: Response) -> dict[str, str]:
+    readiness = web.check()
+    response.status_code = readiness.status  # 200, or 503 and the check that failed
+    return {"reason": readiness.reason}
 
 
 # Last, because it answers every path: the page that Angular has built.
