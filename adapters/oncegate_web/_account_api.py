@@ -6,7 +6,7 @@ from typing import Any
 
 from oncegate import InvalidInput, InvalidToken, Step
 from oncegate.account import AccountEvent, AccountOverview
-from oncegate.adapters import InvalidEvent, message, parse_account_event
+from oncegate.adapters import message, parse_account_event
 from oncegate_web._account import AccountSite
 from oncegate_web._context import BrowserContext
 from oncegate_web._openapi import document
@@ -18,6 +18,7 @@ from oncegate_web.api import (
     _patience,
     event_data,
     invalid_event,
+    is_mistyped_code,
 )
 from oncegate_web.http import Request, Response, as_json, has_json, not_json, wrong_method
 
@@ -84,8 +85,7 @@ class AccountApi(Api):
 
     def _invalid_change(self, request: Request, user: User, error: InvalidInput) -> Response:
         """Answer an event that cannot be sent: a mistyped code is a step with a reason."""
-        fields = error.fields if isinstance(error, InvalidEvent) else {}
-        if set(fields) == {"code"}:
+        if is_mistyped_code(error):
             made = Response()
             step: Step = self._site.account_step(request, made, user)
             reason = message("invalid_input", field="code")

@@ -73,6 +73,11 @@ def invalid_event(error: InvalidInput) -> Response:
     return problem(422, "invalid_event", "Unprocessable Content", str(error), texts)
 
 
+def is_mistyped_code(error: InvalidInput) -> bool:
+    """Return whether an event is invalid only because its code, which is text, cannot be one."""
+    return isinstance(error, InvalidEvent) and error.fields == {"code": "value_error"}
+
+
 class Api:
     """The routes of the JSON API of one sign-in."""
 
@@ -166,8 +171,7 @@ class Api:
 
     def _invalid(self, request: Request, own: FlowId | None, error: InvalidInput) -> Response:
         """Answer an event that cannot be sent: a mistyped code is a step with a reason."""
-        fields = error.fields if isinstance(error, InvalidEvent) else {}
-        if own is not None and set(fields) == {"code"}:
+        if own is not None and is_mistyped_code(error):
             step = self._site.shown(request, self._site.get(own.text))
             reason = message("invalid_input", field="code")
             return self._step(request, step.model_copy(update={"reason": reason}))

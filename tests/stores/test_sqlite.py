@@ -537,7 +537,7 @@ def test_related_rows_come_with_the_wanted_one(tmp_path: Path) -> None:
 
 
 def test_known_and_unknown_names_take_the_same_statements(tmp_path: Path) -> None:
-    """P6: a row that names others is that of a name that somebody has signed in with."""
+    """P6: a row that names others is that of a name that a user has signed in with."""
     store, near = SQLiteStore(tmp_path / "flows.db"), "b" * 32
     store.swap(near, 0, ROW)
     store.swap(KEY, 0, ROW._replace(related=(near,)))

@@ -544,6 +544,18 @@ def test_mistyped_code_is_a_step_with_a_reason(framework: str, typed: str) -> No
         assert len(transport.calls) == 1
 
 
+@pytest.mark.parametrize("sent", [{"code": 123456}, {"code": None}, {}])
+def test_code_that_is_no_text_is_a_problem_of_the_program(framework: str, sent: Any) -> None:
+    """The user has entered nothing wrong, and could not mend it."""
+    with client_of(framework, web_for(ScriptedTransport(a_text()))) as client:
+        browser = _browser(client)
+        step = _send(browser, browser.post("/auth/flows").json(), "submit_password", **ANA).json()
+        answer = _send(browser, step, "submit_code", **sent)
+        assert answer.status_code == 422
+        assert answer.json()["code"] == "invalid_event"
+        assert set(answer.json()["fields"]) == {"code"}
+
+
 def test_mistyped_code_beside_another_mistake_is_a_problem_with_both(framework: str) -> None:
     with client_of(framework, web_for(ScriptedTransport(a_text()))) as client:
         browser = _browser(client)

@@ -25,7 +25,7 @@ def current_user(request: HttpRequest, alias: str | None = None) -> User | None:
             cached for all users.
     """
     if not hasattr(request, "oncegate"):
-        raise Misconfigured('add "oncegate_web.django.OncegateMiddleware" to MIDDLEWARE')
+        raise Misconfigured('add "oncegate_web.django.middleware.OncegateMiddleware" to MIDDLEWARE')
     seen = seen_of(request)
     seen.mark(request)
     if alias is None and is_bridged():
