@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 from collections.abc import Callable, Sequence
 
-from oncegate import StoreUnavailable
+from oncegate import OncegateError, StoreUnavailable
 from oncegate.adapters import Change
-from oncegate_stores._progress import Progress
 
 
 class Write:
@@ -31,8 +31,8 @@ class Write:
 _INTERRUPTED = "the thread that saved it was interrupted"
 
 Commit = Callable[[Sequence[Write]], None]
-"""Saves writes in one transaction, and sets `saved` or `error` of each. What it raises is the error of
-all of them: then none is known to be saved."""
+"""Saves writes in one transaction, and sets `saved` or `error` of each. An error of the store that it
+raises is that of all of them: then none is known to be saved."""
 
 
 class GroupCommit:
@@ -48,7 +48,6 @@ class GroupCommit:
         self._waiting: list[Write] = []
         self._committing: Sequence[Write] = ()
         self._leader: Write | None = None
-        self._progress = Progress()
 
     def perform(self, write: Write, commit: Commit, timeout: float) -> None:
         """Have a write committed, by this thread or another; return once its result is known.
@@ -56,8 +55,7 @@ class GroupCommit:
         Args:
             write: this thread's.
             commit: is called in this thread, if it is its turn, with all writes that wait.
-            timeout: seconds to wait for other threads, and after their last commit. A write that is
-                being committed is waited for.
+            timeout: seconds to wait for other threads. A write that is being committed is waited for.
 
         Raises:
             TimeoutError: other threads took too long. Nothing was saved.
@@ -70,7 +68,7 @@ class GroupCommit:
                     self._leader = write
                 else:
                     write._turn.acquire()
-            if self._leader is not write and not self._progress.acquire(write._turn, timeout):
+            if self._leader is not write and not write._turn.acquire(timeout=timeout):
                 self._stop_waiting(write, timeout)
             if self._leader is write:
                 self._lead(commit)
@@ -101,11 +99,10 @@ class GroupCommit:
                 writes = self._committing = self._waiting
                 self._waiting = []
             commit(writes)
-            self._progress.note()
-        except Exception as error:  # noqa: BLE001 - raised in each thread
+        except (sqlite3.Error, OSError, OncegateError) as error:
             for write in writes:
                 write.error = error
-        except BaseException:
+        except BaseException:  # this thread's own, such as from a signal's handler
             for write in writes:
                 write.error = StoreUnavailable(_INTERRUPTED)
             raise

@@ -112,6 +112,24 @@ def test_accepted_code_is_charged_once_only() -> None:
     assert step.state == "awaiting_mfa"
 
 
+def test_source_is_limited_also_for_a_password_without_a_name() -> None:
+    """After a wrong password, the name is the flow's."""
+    wrong = Rejected(reason=RejectionReason.WRONG_CREDENTIALS)
+    transport = ScriptedTransport(a_text(), wrong, a_text(), a_text())
+    budget = CodeBudget(per_user=9, per_source=2)
+    sign_in = SignIn(
+        transport=transport, store=MemoryStore(), clock=ManualClock(), budget=budget, listeners=[]
+    )
+    sign_in.send(sign_in.start(), password(), context=CONTEXT)  # tells whose name it is
+    asked = sign_in.send(sign_in.start(), password(), context=CONTEXT)
+    sign_in.send(sign_in.start(), password(), context=CONTEXT)
+    again = SubmitPassword(password="another")
+    step = sign_in.send(asked, again, context=CONTEXT)
+    assert step.reason
+    assert step.reason.code == "too_many_codes"
+    assert len(transport.calls) == 3
+
+
 def test_new_code_that_was_not_sent_is_not_charged() -> None:
     """The challenge still shows the delivery of the code before, which was charged already."""
     reset = PasswordReset(

@@ -101,6 +101,19 @@ def test_failed_commit_fails_its_own_writes_alone(error: BaseException) -> None:
     assert all(write.saved == [True] and write.error is None for write in others)
 
 
+def test_error_of_one_threads_own_is_not_raised_in_the_others() -> None:
+    """Such as a time limit, which a signal's handler raises."""
+    group, commits = GroupCommit(), Commits()
+    commits.error = ValueError("a limit of this thread")
+    leader, other = Write([change(0)]), Write([change(1)])
+    group._waiting += [leader, other]
+    group._leader = leader
+    commits.may_go_on.set()
+    with pytest.raises(ValueError, match="a limit"):
+        group._lead(commits)
+    assert isinstance(other.error, StoreUnavailable)
+
+
 def test_interrupted_commit_tells_the_other_threads() -> None:
     group, commits = GroupCommit(), Commits()
     with ThreadPoolExecutor(3) as threads:

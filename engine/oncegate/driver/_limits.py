@@ -324,8 +324,8 @@ class Limits:
             event: the event. Only one that can name a user, and an offer, need any.
             context: the user's request.
             rows: the event's.
-            typed: the name as the machine takes it; none are returned if it is the event's own, whose
-                rows are loaded. Default: the event's own.
+            typed: the name as the machine takes it, such as the flow's after a wrong password. If it
+                is the event's own, none are returned: they are loaded. Default: the event's own.
         """
         if isinstance(event, OfferFactor) and context.signed_in:
             return (self._offers_to(context.signed_in.sub).key,)
