@@ -248,7 +248,6 @@ class WebSignIn:
         _check_arguments(driver)
         check_ports(transport, store, vault=driver.get("vault"), clock=driver.get("clock"))
         for setting, hook in (
-            ("client_metadata", client_metadata),
             ("rate_limit", rate_limit),
             ("renderer", renderer),
             ("on_signed_in", on_signed_in),

@@ -323,7 +323,7 @@ def test_keys_of_a_variable_are_read_as_the_settings_read_them(keys: str) -> Non
     assert SealingKeys(KEY).bound_to("x").unseal(found.seal(b"x", b"y"), b"y") == b"x"
 
 
-@pytest.mark.parametrize("name", ["rate_limit", "renderer", "on_signed_in", "client_metadata"])
+@pytest.mark.parametrize("name", ["rate_limit", "renderer", "on_signed_in", "on_code_sent"])
 def test_hook_that_is_no_function_is_refused(name: str) -> None:
     with pytest.raises(Misconfigured, match=f"{name} has to be a function, not int"):
         web_for(ScriptedTransport(), **{name: 3})
