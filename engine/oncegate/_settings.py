@@ -53,16 +53,20 @@ def check_text(name: str, value: Any, *, most: int | None = None) -> None:
 
 
 def check_port(name: str, value: Any, port: type, *, instead: str) -> None:
-    """Raise `Misconfigured` unless a setting is an object with the methods of a port.
+    """Raise `Misconfigured` unless a setting is an object with what a port declares.
 
     Args:
         name: name of the setting.
         value: its value.
-        port: a protocol that can be checked at run time.
+        port: the protocol.
         instead: what it has to be, in words.
     """
-    if isinstance(value, type) or not isinstance(value, port):
-        raise Misconfigured(f"{name} has to be {instead}, not {_kind(value)}")
+    declared = [one for one in dir(port) if not one.startswith("_")]
+    missing = [one for one in declared if not hasattr(value, one)]
+    if missing or isinstance(value, type):
+        # An object that has some of it is meant to be one.
+        lacks = f" without {', '.join(missing)}" if 0 < len(missing) < len(declared) else ""
+        raise Misconfigured(f"{name} has to be {instead}, not {_kind(value)}{lacks}")
 
 
 def check_function(name: str, value: Any) -> None:

@@ -31,7 +31,6 @@ class Finding(NamedTuple):
     cure: str = ""
 
 
-@runtime_checkable
 class Transport(Protocol):
     """Speaks to Cognito. Performs each call at most once and returns its outcome."""
 
@@ -200,7 +199,6 @@ class Change(NamedTuple):
     row: StoredRecord
 
 
-@runtime_checkable
 class RecordStore(Protocol):
     """Stores sealed records: flows, budgets, sessions. Safe to share between threads.
 
@@ -286,7 +284,6 @@ class BatchStore(RecordStore, Protocol):
         ...
 
 
-@runtime_checkable
 class DeviceVault(Protocol):
     """Stores the devices of one user agent, with their secrets. Safe to share between threads.
 
@@ -306,7 +303,6 @@ class DeviceVault(Protocol):
         ...
 
 
-@runtime_checkable
 class SessionKeeper(Protocol):
     """The application's session store: takes the tokens when Cognito issues them."""
 
@@ -363,7 +359,6 @@ class Listener(Protocol):
     def __call__(self, transition: Transition, /) -> None: ...
 
 
-@runtime_checkable
 class Clock(Protocol):
     """Tells the time and waits."""
 

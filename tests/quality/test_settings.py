@@ -106,6 +106,17 @@ def test_object_without_the_methods_of_a_port_is_refused_by_its_name(cls: type, 
             cls(**{**MADE[cls](), name: value})
 
 
+def test_error_names_what_an_object_lacks() -> None:
+    class Half:
+        def load(self, key: str) -> None: ...
+
+        def now(self) -> float:
+            return 0.0
+
+    with pytest.raises(Misconfigured, match=r"not Half without epoch, swap$"):
+        SignIn(**{**driver(), "store": Half()})
+
+
 def test_value_is_not_in_the_error() -> None:
     with pytest.raises(Misconfigured) as refused:
         SignIn(**{**driver(), "store": "redis://:secret@host"})
