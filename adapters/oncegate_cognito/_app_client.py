@@ -80,6 +80,10 @@ class AppClient:
         self.pool_id = pool_id
         self.client_id = client_id
         self.secret = checked_secret(client_secret)
+        if region is None and not _REGION.fullmatch(own_region):
+            raise Misconfigured(
+                "pool_id has to begin with an AWS region, as in eu-west-1_aBcDeFgHi"
+            )
         self.region = checked_region(region) or own_region
         self.endpoint_url = endpoint_url
         self.allow_insecure_endpoint = allow_insecure_endpoint
@@ -139,8 +143,6 @@ def parse_pool_id(pool_id: str) -> tuple[str, str]:
     pool = _POOL_ID.fullmatch(pool_id) if isinstance(pool_id, str) else None
     if not pool:
         raise Misconfigured(f"pool_id has to look like eu-west-1_aBcDeFgHi{_if_unset(pool_id)}")
-    if not _REGION.fullmatch(pool["region"]):
-        raise Misconfigured("pool_id has to begin with an AWS region, as in eu-west-1_aBcDeFgHi")
     return pool["region"], pool["name"]
 
 

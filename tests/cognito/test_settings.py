@@ -317,3 +317,9 @@ def test_issuer_that_is_no_url_is_misconfigured_although_a_local_cognito_has_the
     for make in (*KINDS, TokenVerifier):
         with pytest.raises(Misconfigured, match="issuer has to be a URL"):
             make(**POOL, endpoint_url="http://localhost:9300", issuer=issuer)
+
+
+def test_pool_without_a_region_is_refused_unless_the_region_is_given() -> None:
+    with pytest.raises(Misconfigured, match="pool_id has to begin with an AWS region"):
+        CognitoTransport(**{**POOL, "pool_id": "EU-WEST-1_Pool1"})
+    CognitoTransport(**{**POOL, "pool_id": "emulated_Pool1"}, region="us-east-1")

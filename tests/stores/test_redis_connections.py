@@ -136,6 +136,8 @@ class TestUrls:
             "redis://host:port/0",
             "redis://host/0?no_such_option=hunter2",
             "redis://host/0?timeout=hunter2",
+            "redis://host/hunter2",
+            "redis://host/0/hunter2",
             "redis+sentinel://host:26379",
             "redis+sentinel://host:26379/mymaster/hunter2",
             "redis+cluster://hunter2@/",
@@ -297,6 +299,10 @@ class TestReasons:
             server.restart()
             with pytest.raises(StoreUnavailable, match="LOADING"):
                 RedisStore(server.url).load(KEY)
+
+    def test_database_that_the_server_does_not_have_is_misconfigured(self, server: Server) -> None:
+        with pytest.raises(Misconfigured, match="no database of this number"):
+            RedisStore(f"redis://127.0.0.1:{server.port}/999").load(KEY)
 
     def test_url_of_the_wrong_kind_is_misconfigured(self, server: Server) -> None:
         with pytest.raises(Misconfigured, match="not a Cluster: use redis://"):
