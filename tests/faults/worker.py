@@ -61,8 +61,8 @@ def serve(setup: Setup, orders: Connection) -> None:
         config=Config(
             signature_version=botocore.UNSIGNED,
             retries={"mode": "standard", "total_max_attempts": 1},
-            connect_timeout=0.5,
-            read_timeout=1.0,
+            connect_timeout=5,  # no call may be lost but those of killed workers
+            read_timeout=15,
         ),
     )
     transport = CognitoTransport(
