@@ -35,7 +35,8 @@ from oncegate.adapters import (
     StoredRecord,
 )
 from oncegate.budget import UserName, password_tag
-from oncegate.driver._limits import Charge, Plan, Rows
+from oncegate.driver._limits import Charge, Plan
+from oncegate.driver._received import Rows
 from oncegate_stores import MemoryStore
 
 KEYS = SealingKeys("q3Fh0pL8vJ2xTnC5sWbY7uKdE1rGmA9zXoQf6iHtVw4")

@@ -10,7 +10,7 @@ Like the script, these are generators of effects.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import suppress
 from functools import lru_cache, partial
 from typing import Any, Final, Literal, NamedTuple
@@ -75,6 +75,7 @@ from oncegate.challenges import (
 )
 from oncegate.challenges._base import plain_phone_number
 from oncegate.context import RequestContext
+from oncegate.driver._received import Received, Rows, Updated
 from oncegate.driver.effects import Effect, Load, Swap
 from oncegate.machine.guards import answer_was_wrong, is_imitated
 from oncegate.outcomes import (
@@ -107,44 +108,6 @@ CodesRemain = Generator[Effect, Any, tuple[bool, bool]]
 Refusal = Literal[
     "too_many_codes", "too_many_guesses", "offered_before", "address_replaced", "unreachable"
 ]
-Updated = Callable[[StoredRecord | None], StoredRecord]
-
-
-class Rows:
-    """The limits' rows, as one event has loaded or saved them.
-
-    Attributes:
-        tag: tag of the event's password; None before it is computed (`Limits.tag_of`).
-    """
-
-    def __init__(self) -> None:
-        self.tag: str | None = None
-        self._known: dict[str, StoredRecord | None] = {}
-
-    def __contains__(self, key: str) -> bool:
-        return key in self._known
-
-    def get(self, key: str) -> StoredRecord | None:
-        """Return a row; None if there is none, or if it was not looked up."""
-        return self._known.get(key)
-
-    def add(self, wanted: Iterable[str], loaded: Mapping[str, StoredRecord]) -> None:
-        """Add what `oncegate.adapters.BatchStore.load_many` returned for the wanted keys."""
-        related = (key for row in loaded.values() for key in row.related)
-        for key in (*wanted, *related):
-            self._known[key] = loaded.get(key)
-
-    def change(self, key: str, updated: Updated) -> Change:
-        """Return the change that saves a row's next version."""
-        row = self._known.get(key)
-        return Change(key, row.version if row else 0, updated(row))
-
-    def note(self, change: Change, *, saved: bool) -> None:
-        """Note what became of a change. A row that another worker has changed has to be looked up."""
-        if saved:
-            self._known[change.key] = change.row
-        else:
-            self._known.pop(change.key, None)
 
 
 class Charge(NamedTuple):
@@ -168,21 +131,34 @@ class Charge(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """The charges of one call, before they are saved.
+    """The charges of one call, and which of them were saved with its write-ahead.
 
     Attributes:
         charges: for each row one.
         names: users that the budgets are of.
+        saved: for each charge whether it was saved with the flow; empty if none was tried.
     """
 
     charges: tuple[Charge, ...] = ()
     names: tuple[UserName, ...] = ()
+    saved: tuple[bool, ...] = ()
 
     def changes(self, rows: Rows) -> list[Change]:
         """Return the changes to save with the flow; none if a row has nothing left."""
         if not all(charge.allows(rows.get(charge.key)) for charge in self.charges):
             return []
         return [rows.change(charge.key, charge.charged) for charge in self.charges]
+
+    def reserved(self) -> tuple[Reserved, list[Charge]]:
+        """Return what was saved with the flow, and the charges that were not."""
+        reserved, remaining = Reserved(names=self.names), list[Charge]()
+        saved = self.saved or (False,) * len(self.charges)
+        for charge, is_saved in zip(self.charges, saved, strict=True):
+            if is_saved:
+                reserved = reserved.with_charge(charge)
+            else:
+                remaining.append(charge)
+        return reserved, remaining
 
 
 class Reserved(NamedTuple):
@@ -305,28 +281,26 @@ class Limits:
             )
         )
 
-    def tag_of(self, event: AnyEvent, rows: Rows) -> str:
+    def tag_of(self, received: Received) -> str:
         """Return the tag of the password in an event; empty if it has none."""
+        event, rows = received.event, received.rows
         if not isinstance(event, SubmitPassword):
             return ""
         if rows.tag is None:
             rows.tag = password_tag(event.password.get_secret_value(), self._keys)
         return rows.tag
 
-    def keys_for(
-        self, event: AnyEvent, context: RequestContext, rows: Rows, typed: str = ""
-    ) -> tuple[str, ...]:
+    def keys_for(self, received: Received, typed: str = "") -> tuple[str, ...]:
         """Return the keys of the rows that an event needs, as far as it tells the user.
 
         They are the same whether or not there is such a user.
 
         Args:
-            event: the event. Only one that can name a user, and an offer, need any.
-            context: the user's request.
-            rows: the event's.
+            received: the event. Only one that can name a user, and an offer, need any.
             typed: the name as the machine takes it, such as the flow's after a wrong password. If it
                 is the event's own, none are returned: they are loaded. Default: the event's own.
         """
+        event, context = received.event, received.context
         if isinstance(event, OfferFactor) and context.signed_in:
             return (self._offers_to(context.signed_in.sub).key,)
         if not isinstance(event, NAMING_EVENTS) or (typed and typed == event.username):
@@ -337,7 +311,7 @@ class Limits:
         alias = self._alias(typed)
         if self._budget is None:
             return (alias.key,) if context.known_users else ()
-        tags = {self.tag_of(event, rows)}
+        tags = {self.tag_of(received)}
         if context.known_users and not isinstance(event, SubmitPassword):
             tags.add(_browser_tag(is_known=True))
         names = [UserName.typed(typed)]
@@ -348,19 +322,19 @@ class Limits:
         source = self._account_of_source(context.source_address, with_password=with_password)
         return (alias.key, *keys, *([source.key] if source else ()))
 
-    def related_to(self, flow: Flow, source: str | None, rows: Rows) -> tuple[str, ...]:
+    def related_to(self, flow: Flow, received: Received) -> tuple[str, ...]:
         """Return the keys of the rows that the next event of a flow is likely to need."""
         if flow.is_in_flight or flow.challenge is None:
             return ()
         related = list[str]()
         if self._budget is not None:
-            names, _ = self._known_names(flow.username, flow, rows)
+            names, _ = self._known_names(flow.username, flow, received.rows)
             if flow.username:
                 related.append(self._alias(flow.username).key)
             if isinstance(flow.challenge, RecoveryChallenge) and flow.username:
                 names = (*names, _named_beside(names, flow.username))
             related += [self._account(name, _tag_of(flow)).key for name in names]
-            if account := self._source(flow, source, None):
+            if account := self._source(flow, received.context, None):
                 related.append(account.key)
         if guesses := self._guesses_of(flow):
             related.append(guesses.key)
@@ -396,28 +370,25 @@ class Limits:
         return Plan(tuple(charges), names)
 
     def take(
-        self, plan: Plan, saved: Sequence[bool], rows: Rows
+        self, plan: Plan | None, flow: Flow, call: Call, rows: Rows
     ) -> Generator[Effect, Any, tuple[Reserved, Refusal | None]]:
-        """Charge what was not saved with the flow.
+        """Charge what a call will use up, as far as it was not saved with the flow.
 
         Args:
-            plan: the call's.
-            saved: for each of its charges whether it was saved with the flow; empty if none was tried.
+            plan: the call's; None if there is none yet.
+            flow: the flow in flight.
+            call: the call.
             rows: the event's.
 
         Returns:
             What is charged now, and why the call must not be made.
         """
-        reserved, remaining = Reserved(names=plan.names), list[Charge]()
-        for charge, is_saved in zip(
-            plan.charges, saved or [False] * len(plan.charges), strict=True
-        ):
-            if is_saved:
-                reserved = reserved.with_charge(charge)
-            else:
-                remaining.append(charge)
+        reserved = Reserved()
         try:
-            if saved:  # then another worker has changed the rows of these
+            if plan is None:
+                plan = yield from self.plan(flow, call, rows)
+            reserved, remaining = plan.reserved()
+            if plan.saved:  # then another worker has changed the rows of these
                 yield from self._look_up([charge.key for charge in remaining], rows)
             for charge in remaining:
                 if not (yield from self._charge(charge, rows)):
@@ -428,7 +399,7 @@ class Limits:
         return reserved, None
 
     def settle(
-        self, reserved: Reserved, flow: Flow, outcome: Outcome, source: str | None, rows: Rows
+        self, reserved: Reserved, flow: Flow, outcome: Outcome, received: Received
     ) -> list[Adjustment]:
         """Return what settles a call: to be saved with its outcome.
 
@@ -436,13 +407,12 @@ class Limits:
             reserved: what is charged.
             flow: the flow in flight, before the outcome.
             outcome: outcome of the call.
-            source: address of the client.
-            rows: the event's.
+            received: the event.
         """
         return [
             *(self._settle_guess(flow, outcome) if reserved.is_guess else ()),
             *self._settle_offer(reserved, outcome),
-            *self._settle_code(reserved, flow, outcome, source, rows),
+            *self._settle_code(reserved, flow, outcome, received),
         ]
 
     def adjust(self, adjustments: Iterable[Adjustment], rows: Rows) -> Generator[Effect, Any, None]:
@@ -457,10 +427,9 @@ class Limits:
 
     # ── codes ──
 
-    def codes_remain(
-        self, flow: Flow, event: AnyEvent, context: RequestContext, rows: Rows
-    ) -> CodesRemain:
+    def codes_remain(self, flow: Flow, received: Received) -> CodesRemain:
         """Return whether an event may cause a code, and whether its browser is known to the user."""
+        event, context, rows = received.event, received.context, received.rows
         if not _can_cause_a_code(flow, event):
             return True, flow.from_known_browser
         is_first = isinstance(event, NAMING_EVENTS)
@@ -469,14 +438,14 @@ class Limits:
         typed, tag, is_known = _name_in(event, flow), _tag_of(flow), flow.from_known_browser
         if typed != flow.username and flow.challenge:  # it is another user's
             flow = flow.model_copy(update={"challenge": None})
-        yield from self._look_up(self.keys_for(event, context, rows, typed), rows)
+        yield from self._look_up(self.keys_for(received, typed), rows)
         names, users = yield from self._names(typed, flow, rows)
         if is_first:
             # Two users may differ in the spelling of their names alone.
             is_known = typed in context.known_users or (
                 len(users) == 1 and users[0] in context.known_users
             )
-            tag = self.tag_of(event, rows) or _browser_tag(is_known)
+            tag = self.tag_of(received) or _browser_tag(is_known)
         if self._budget is None:
             return True, is_known
         if isinstance(event, SignUp):
@@ -484,7 +453,7 @@ class Limits:
         if isinstance(event, SubmitAddress):
             names = (*names, UserName.address(event.address))
         accounts = [self._account(name, tag) for name in names]
-        source = self._source(flow, context.source_address, event)
+        source = self._source(flow, context, event)
         if flow.challenge is not None or not isinstance(event, SubmitPassword):
             wanted = (*accounts, *([source] if source else ()))
             beside = [_named_beside(names, typed)] if _is_by_alias(flow) and typed else []
@@ -503,9 +472,11 @@ class Limits:
         is_exempt = is_known or (isinstance(event, SubmitPassword) and not users)
         return remains or is_exempt, is_known
 
-    def _source(self, flow: Flow, address: str | None, event: AnyEvent | None) -> Account | None:
+    def _source(
+        self, flow: Flow, context: RequestContext, event: AnyEvent | None
+    ) -> Account | None:
         with_password = isinstance(event, SubmitPassword) or bool(_password_tag_of(flow))
-        return self._account_of_source(address, with_password=with_password)
+        return self._account_of_source(context.source_address, with_password=with_password)
 
     # These are called several times for an event, with the same names.
 
@@ -562,7 +533,7 @@ class Limits:
         return reserved.with_charge(charge)._replace(names=(*reserved.names, name))
 
     def _settle_code(
-        self, reserved: Reserved, flow: Flow, outcome: Outcome, source: str | None, rows: Rows
+        self, reserved: Reserved, flow: Flow, outcome: Outcome, received: Received
     ) -> Iterable[Adjustment]:
         """Give the reservation back if nothing was sent; otherwise charge who else is concerned."""
         if self._budget is None or not reserved.accounts:
@@ -588,8 +559,8 @@ class Limits:
             # A challenge that was not Cognito's has the name that was typed.
             is_told = not isinstance(flow.challenge, (SignUpRequest, RecoveryChallenge))
             if flow.username and is_told and not flow.owner:
-                yield from self._learn(flow.username, challenge.username, own, now, rows)
-        source_account = self._source(flow, source, None)
+                yield from self._learn(flow.username, challenge.username, own, now, received.rows)
+        source_account = self._source(flow, received.context, None)
         if source_account is not None:
             yield Adjustment(source_account.key, partial(source_account.charged, now=now))
 
@@ -647,15 +618,15 @@ class Limits:
 
     # ── guesses ──
 
-    def guesses_remain(self, flow: Flow, event: AnyEvent, rows: Rows) -> Result:
+    def guesses_remain(self, flow: Flow, received: Received) -> Result:
         """Return whether a code or answer of this user is taken now."""
-        if not isinstance(event, (SubmitCode, SubmitAnswer, ResetPassword)):
+        if not isinstance(received.event, (SubmitCode, SubmitAnswer, ResetPassword)):
             return True
         guesses = self._guesses_of(flow)
         if guesses is None:
             return True
-        yield from self._look_up([guesses.key], rows)
-        return guesses.allows(rows.get(guesses.key), self._clock.now())
+        yield from self._look_up([guesses.key], received.rows)
+        return guesses.allows(received.rows.get(guesses.key), self._clock.now())
 
     def _guess(self, guesses: Guesses) -> Charge:
         now = self._clock.now()
@@ -718,12 +689,13 @@ class Limits:
 
     # ── offers ──
 
-    def offer_is_due(self, event: AnyEvent, context: RequestContext, rows: Rows) -> bool:
+    def offer_is_due(self, received: Received) -> bool:
         """Return whether a second factor may be offered to the user; its row is loaded."""
-        if not isinstance(event, OfferFactor) or context.signed_in is None:
+        user = received.context.signed_in
+        if not isinstance(received.event, OfferFactor) or user is None:
             return False
-        account = self._offers_to(context.signed_in.sub)
-        return account.remains(rows.get(account.key), self._clock.now())
+        account = self._offers_to(user.sub)
+        return account.remains(received.rows.get(account.key), self._clock.now())
 
     def _settle_offer(self, reserved: Reserved, outcome: Outcome) -> Iterable[Adjustment]:
         """Give an offer back that could not be made, so that the next sign-in makes it."""

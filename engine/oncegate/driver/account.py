@@ -23,7 +23,6 @@ from oncegate.budget import (
 from oncegate.challenges import (
     ACCOUNT_EVENT_TYPES,
     AccountEvent,
-    AnyEvent,
     Call,
     DeletePasskey,
     DeleteUser,
@@ -33,6 +32,7 @@ from oncegate.challenges import (
 )
 from oncegate.context import RequestContext, StepRef
 from oncegate.driver._limits import Adjustment
+from oncegate.driver._received import Received
 from oncegate.driver.asyncio import AsyncRunner
 from oncegate.driver.effects import Load
 from oncegate.driver.script import EXPIRED, Driver, Script
@@ -141,13 +141,13 @@ class AccountDriver(Driver):
         context: RequestContext | None = None,
     ) -> Script:
         """The script of `Account.send`."""
-        flow_id = self._flow_of(step, event, context)
+        received = self._received(step, event, context)
         signed_in = self._signed_in(access_token)
-        context = replace(context or RequestContext(), signed_in=signed_in)
+        received = received._replace(context=replace(received.context, signed_in=signed_in))
         if reason := self._why_kept(event, access_token):
-            flow = yield from self._current(flow_id)
-            return (yield from self._suppress(flow_id, flow, event, context, reason))
-        return (yield from self.sending(step, event, context))
+            flow = yield from self._current(received.flow_id)
+            return (yield from self._suppress(received, flow, reason))
+        return (yield from self._handling(received))
 
     def _why_kept(self, event: AccountEvent, access_token: SecretStr) -> str:
         """Return why a second factor is not turned off; empty if nothing speaks against the event."""
@@ -208,14 +208,12 @@ class AccountDriver(Driver):
         flow = yield from self._at_rest(parsed, RequestContext(patience=patience))
         return self._step(parsed.text, EXPIRED if _is_foreign(flow, owner) else flow)
 
-    def _suppress(
-        self, flow_id: FlowId, flow: Flow, event: AnyEvent, context: RequestContext, reason: str
-    ) -> Script:
-        user = context.signed_in
+    def _suppress(self, received: Received, flow: Flow, reason: str) -> Script:
+        user = received.context.signed_in
         if user is not None and _is_foreign(flow, user.sub):
             # Not even its step is for this user: it can have the secret of an authenticator app.
             flow, reason = EXPIRED, "not_this_user"
-        return (yield from super()._suppress(flow_id, flow, event, context, reason))
+        return (yield from super()._suppress(received, flow, reason))
 
     def _claimed(self, flow: Flow, context: RequestContext) -> Flow:
         user = context.signed_in

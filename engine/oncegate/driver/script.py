@@ -47,7 +47,8 @@ from oncegate.challenges import (
 )
 from oncegate.context import RequestContext, StepRef
 from oncegate.devices import Device
-from oncegate.driver._limits import Adjustment, Limits, Permit, Plan, Reserved, Rows
+from oncegate.driver._limits import Adjustment, Limits, Permit, Plan, Reserved
+from oncegate.driver._received import Received, Rows
 from oncegate.driver._worker import is_gone, this_worker
 from oncegate.driver.effects import (
     CallTransport,
@@ -279,20 +280,13 @@ class Driver:
         self, step: Step | StepRef, event: AnyEvent, context: RequestContext | None = None
     ) -> Script:
         """The script of `SignIn.send`."""
-        flow_id = self._flow_of(step, event, context)
-        result: Step = yield from self._sending(
-            flow_id,
-            step.version,
-            event,
-            context or RequestContext(),
-            is_new=step.version == 0 and self._can_be_new(flow_id, self._clock.now()),
-        )
+        result: Step = yield from self._handling(self._received(step, event, context))
         return _with_held(step, result)
 
-    def _flow_of(
+    def _received(
         self, step: Step | StepRef, event: AnyEvent, context: RequestContext | None
-    ) -> FlowId:
-        """Return the flow of a step.
+    ) -> Received:
+        """Return an event for a step, with what belongs to it.
 
         Raises:
             InvalidInput: one of the arguments is not what it has to be.
@@ -305,46 +299,53 @@ class Driver:
             raise InvalidInput("pass the step that the event answers, or StepRef(flow_id, version)")
         if not isinstance(context, RequestContext | None):
             raise InvalidInput("context must be a RequestContext")
-        return FlowId.parse(step.flow_id, self._keys)
+        context = context or RequestContext()
+        return Received(
+            flow_id=FlowId.parse(step.flow_id, self._keys),
+            version=step.version,
+            event=event,
+            context=context,
+            vault=self._vault if context.device_vault is None else context.device_vault,
+            rows=Rows(),
+        )
 
-    def _sending(
-        self,
-        flow_id: FlowId,
-        expected_version: int,
-        event: AnyEvent,
-        context: RequestContext,
-        *,
-        is_new: bool,
-    ) -> Script:
-        """Apply an event, and make the calls that it leads to.
+    def _handling(self, received: Received) -> Script:
+        """Apply an event, and make the calls that it leads to."""
+        flow_id, keys = received.flow_id, self._limits.keys_for(received)
+        if received.version == 0 and not keys and self._can_be_new(flow_id, self._clock.now()):
+            # A flow that can be new is not loaded, unless other rows are: its first save tells what a
+            # load would, whether there is such a row, and whether the store has lost any.
+            step: Step | None = yield from self._applying(received, self._unsaved, is_loaded=False)
+            if step is not None:
+                return step
+            received = received._replace(rows=Rows())
+        flow = yield from self._current(flow_id, keys, received.rows)
+        step = yield from self._applying(received, flow)
+        assert step is not None
+        return step
+
+    def _applying(
+        self, received: Received, flow: Flow, *, is_loaded: bool = True
+    ) -> Generator[Effect, Any, Step | None]:
+        """Apply an event to a flow, and make the calls that it leads to.
 
         Args:
-            flow_id: the flow.
-            expected_version: version of the step that the user saw.
-            event: the user's.
-            context: the user's request.
-            is_new: whether the flow can be new. Unless other rows are loaded anyway, it is not loaded:
-                its first save tells what a load would, whether there is such a row, and whether the
-                store has lost any.
+            received: the event.
+            flow: the flow's record.
+            is_loaded: whether it was loaded. Otherwise it is taken to be new, and if that does not go
+                well, nothing is done and None is returned.
         """
-        vault = self._vault if context.device_vault is None else context.device_vault
-        rows = Rows()
-        keys = self._limits.keys_for(event, context, rows)
-        is_new = is_new and not keys
-        if is_new:
-            flow = self._unsaved
-        else:
-            flow = yield from self._current(flow_id, keys, rows)
+        flow_id, event, context = received.flow_id, received.event, received.context
         flow = self._claimed(flow, context)
-        device = yield from self._find_device(vault, flow, event)
-        codes_remain, is_known = yield from self._limits.codes_remain(flow, event, context, rows)
+        device = yield from self._find_device(received, flow)
+        codes_remain, is_known = yield from self._limits.codes_remain(flow, received)
         memory = InMemory(
             event=event,
             password=event.first_factor,
             device=device,
             budget_remains=codes_remain,
-            guesses_remain=(yield from self._limits.guesses_remain(flow, event, rows)),
-            offer_is_due=self._limits.offer_is_due(event, context, rows),
+            guesses_remain=(yield from self._limits.guesses_remain(flow, received)),
+            offer_is_due=self._limits.offer_is_due(received),
             from_known_browser=is_known,
             signed_in=context.signed_in,
             worker=this_worker(),
@@ -355,58 +356,49 @@ class Driver:
                 flow,
                 event,
                 now=self._clock.now(),
-                expected_version=expected_version,
+                expected_version=received.version,
                 digest=_digest_of(flow_id, flow, event),
                 policy=self._policy,
-                inputs=self._inputs(flow_id, memory, vault, rows),
+                inputs=self._inputs(received, memory),
             )
         except NotAllowed as no:
             reason = no.reason
-        if is_new and not (ahead and ahead.is_in_flight):
-            return (yield from self._loading(flow_id, expected_version, event, context))
+        if not is_loaded and not (ahead and ahead.is_in_flight):
+            return None
         if ahead is None:
-            return (yield from self._suppress(flow_id, flow, event, context, reason))
+            return (yield from self._suppress(received, flow, reason))
         if flow.version == 0 and not ahead.is_in_flight:
             # Nothing was stored and nothing is called: a made-up flow must not cost the store a row.
             return self._step(flow_id.text, ahead)
         plan = Plan()
         if ahead.is_in_flight:
-            plan = yield from self._limits.plan(ahead, call_for(ahead, memory), rows)
+            plan = yield from self._limits.plan(ahead, call_for(ahead, memory), received.rows)
+        changes = plan.changes(received.rows)
         saved, *charged = yield from self._save(
-            flow_id, flow, ahead, event.type, context, rows, plan.changes(rows), detail=event.detail
+            flow_id, flow, ahead, event.type, received, changes, detail=event.detail
         )
         if saved:
-            return (
-                yield from self._calling(
-                    flow_id, ahead, memory, vault, context, rows, plan, charged
-                )
-            )
-        if is_new:
-            return (yield from self._loading(flow_id, expected_version, event, context))
+            plan = plan._replace(saved=tuple(charged))
+            return (yield from self._calling(received, ahead, memory, plan))
+        if not is_loaded:
+            return None
         # Another event was saved first: its worker makes the call, and its step is the result.
         flow = yield from self._current(flow_id)
-        return (yield from self._suppress(flow_id, flow, event, context, "stale"))
+        return (yield from self._suppress(received, flow, "stale"))
 
     def _claimed(self, flow: Flow, context: RequestContext) -> Flow:  # noqa: ARG002 - of accounts
         """Return a flow as the event's user has it: a new one has to know whose account it is about."""
         return flow
 
-    def _loading(
-        self, flow_id: FlowId, expected_version: int, event: AnyEvent, context: RequestContext
-    ) -> Script:
-        """Apply an event to a flow that is not new, or that nothing was saved for."""
-        return (yield from self._sending(flow_id, expected_version, event, context, is_new=False))
-
-    def _suppress(
-        self, flow_id: FlowId, flow: Flow, event: AnyEvent, context: RequestContext, reason: str
-    ) -> Script:
+    def _suppress(self, received: Received, flow: Flow, reason: str) -> Script:
         """Report an event that changed nothing, and return the step once no call is under way.
 
         If it repeats the accepted answer, the step hands the session over.
         """
-        yield Notify(_suppressed(flow_id, flow, event, context, self._clock.now(), reason))
+        flow_id, event = received.flow_id, received.event
+        yield Notify(_suppressed(received, flow, self._clock.now(), reason))
         if flow.is_in_flight:
-            flow = yield from self._at_rest(flow_id, context)
+            flow = yield from self._at_rest(flow_id, received.context)
         digest = flow_id.digest("accepted", *event.answered_with)
         while _can_be_handed_over(flow, event):
             is_same = hmac.compare_digest(digest, flow.accepted_digest or "")
@@ -420,36 +412,25 @@ class Driver:
         return self._step(flow_id.text, flow, reason=reason)
 
     def _calling(
-        self,
-        flow_id: FlowId,
-        flow: Flow,
-        memory: InMemory,
-        vault: DeviceVault | None,
-        context: RequestContext,
-        rows: Rows,
-        plan: Plan | None,
-        charged: Sequence[bool],
+        self, received: Received, flow: Flow, memory: InMemory, plan: Plan | None
     ) -> Script:
         """Make the call of an in-flight flow, and any that its outcome leads to.
 
         Args:
-            flow_id: the flow.
-            flow: its record, in flight.
+            received: the event.
+            flow: the flow's record, in flight.
             memory: what is not stored.
-            vault: the devices of the user.
-            context: the user's request.
-            rows: the limits' rows that the event has seen.
-            plan: charges of the first call; None if the store did not tell them.
-            charged: for each of them whether it was saved with the flow; empty if none was.
+            plan: charges of the first call.
         """
-        hands_over = False
+        flow_id, rows, hands_over = received.flow_id, received.rows, False
         while flow.is_in_flight:
             call = call_for(flow, memory)
-            outcome, reserved = yield from self._call(flow, call, context, rows, plan, charged)
-            outcome, memory = yield from self._store_results(flow, outcome, memory, vault)
+            outcome, reserved = yield from self._call(received, flow, call, plan)
+            plan = None  # a call that follows has charges of its own
+            outcome, memory = yield from self._store_results(received, flow, outcome, memory)
             hands_over = hands_over or isinstance(outcome, TokensIssued)
             settling = [
-                *self._limits.settle(reserved, flow, outcome, context.source_address, rows),
+                *self._limits.settle(reserved, flow, outcome, received),
                 *self._noted(flow, call, outcome),
             ]
             if flow.preselected_factor and _is_choice(outcome):
@@ -457,18 +438,18 @@ class Driver:
                 # has been sent yet.
                 yield from self._limits.adjust(settling, rows)
                 settling = []
-                remains = yield from self._preselected_remains(flow, outcome, context, rows)
+                remains = yield from self._preselected_remains(received, flow, outcome)
                 memory = memory._replace(budget_remains=remains)
             try:
-                after = self._after(flow_id, flow, outcome, memory, vault, rows)
+                after = self._after(received, flow, outcome, memory)
             except NotAllowed:
                 # The transport answered what this call cannot be answered with.
                 outcome = OutcomeUnknown(detail=f"unexpected outcome {outcome.type}")
-                after = self._after(flow_id, flow, outcome, memory, vault, rows)
-            memory = yield from self._remove_rejected_device(flow, after, memory, vault)
+                after = self._after(received, flow, outcome, memory)
+            memory = yield from self._remove_rejected_device(received, flow, after, memory)
             changes = [rows.change(*adjustment) for adjustment in settling]
             saved, *settled = yield from self._save(
-                flow_id, flow, after, outcome.type, context, rows, changes, outcome
+                flow_id, flow, after, outcome.type, received, changes, outcome
             )
             yield from self._limits.adjust(_unsaved(settling, settled), rows)
             if not saved:
@@ -476,8 +457,6 @@ class Driver:
                 flow = yield from self._current(flow_id)
                 return self._step(flow_id.text, flow, reason="stale")
             flow = after
-            if flow.is_in_flight:
-                plan, charged = (yield from self._planned(flow, memory, rows)), ()
         tokens = None if self._has_keeper else memory.tokens
         return self._step(flow_id.text, flow, tokens=tokens, hands_over=hands_over)
 
@@ -485,28 +464,18 @@ class Driver:
         """Return what else a call changes in the store: to be saved with its outcome."""
         return ()
 
-    def _planned(
-        self, flow: Flow, memory: InMemory, rows: Rows
-    ) -> Generator[Effect, Any, Plan | None]:
-        """Return the charges of a call that follows another; None if the store does not answer."""
-        try:
-            return (yield from self._limits.plan(flow, call_for(flow, memory), rows))
-        except STORE_FAILURES:
-            return None
-
     def _call(
-        self,
-        flow: Flow,
-        call: Call,
-        context: RequestContext,
-        rows: Rows,
-        plan: Plan | None,
-        charged: Sequence[bool],
+        self, received: Received, flow: Flow, call: Call, plan: Plan | None
     ) -> Generator[Effect, Any, tuple[Outcome, Reserved]]:
-        """Charge what a call may use up, and make it; return what was charged."""
-        if plan is None:
-            return _UNREACHABLE, Reserved()
-        reserved, refused = yield from self._limits.take(plan, charged, rows)
+        """Charge what a call may use up, and make it; return what was charged.
+
+        Args:
+            received: the event.
+            flow: the flow's record, in flight.
+            call: the call.
+            plan: its charges; None if there is no plan yet.
+        """
+        reserved, refused = yield from self._limits.take(plan, flow, call, received.rows)
         if refused:
             is_unreachable = refused == "unreachable"
             return (_UNREACHABLE if is_unreachable else NotSent(cause=refused)), reserved
@@ -517,49 +486,42 @@ class Driver:
             # This worker stalled after saving; its call could overlap with another worker's.
             return NotSent(cause="stalled"), reserved
         ends = flow.saved_at + START_WITHIN + self._max_call_seconds
-        permit = Permit(self._limits, flow, reserved, rows, self.perform)
-        bounded = replace(context, may_send=permit, deadline=local + ends - now)
+        permit = Permit(self._limits, flow, reserved, received.rows, self.perform)
+        bounded = replace(received.context, may_send=permit, deadline=local + ends - now)
         outcome: Outcome = yield CallTransport(call, bounded)
         if permit.has_failed and isinstance(outcome, NotSent):
             outcome = _UNREACHABLE
         return outcome, permit.reserved
 
     def _preselected_remains(
-        self, flow: Flow, outcome: ChallengeIssued, context: RequestContext, rows: Rows
+        self, received: Received, flow: Flow, outcome: ChallengeIssued
     ) -> Generator[Effect, Any, bool]:
         assert flow.preselected_factor is not None
         chosen = flow.model_copy(update={"challenge": outcome.challenge})
-        event = ChooseFactor(factor=flow.preselected_factor)
+        choice = received._replace(event=ChooseFactor(factor=flow.preselected_factor))
         try:
-            remains, _ = yield from self._limits.codes_remain(chosen, event, context, rows)
+            remains, _ = yield from self._limits.codes_remain(chosen, choice)
         except STORE_FAILURES:
             return False  # the user chooses, and by then the store may answer
         return remains
 
-    def _after(
-        self,
-        flow_id: FlowId,
-        flow: Flow,
-        outcome: Outcome,
-        memory: InMemory,
-        vault: DeviceVault | None,
-        rows: Rows,
-    ) -> Flow:
+    def _after(self, received: Received, flow: Flow, outcome: Outcome, memory: InMemory) -> Flow:
         return advance(
             flow,
             outcome,
             # A clock that was set back must not shorten the row's life: it would look as if never saved.
             now=max(self._clock.now(), flow.saved_at),
             policy=self._policy,
-            inputs=self._inputs(flow_id, memory, vault, rows),
+            inputs=self._inputs(received, memory),
         )
 
     # ── results of calls ──
 
     def _store_results(
-        self, flow: Flow, outcome: Outcome, memory: InMemory, vault: DeviceVault | None
+        self, received: Received, flow: Flow, outcome: Outcome, memory: InMemory
     ) -> Generator[Effect, Any, tuple[Outcome, InMemory]]:
         """Give tokens to the session keeper and devices to the vault, before the outcome is saved."""
+        vault = received.vault
         if isinstance(outcome, TokensIssued):
             key = outcome.new_device.key if outcome.new_device else flow.device_key
             key = key or outcome.tokens.device_key  # of managed login
@@ -599,40 +561,37 @@ class Driver:
             )
 
     def _remove_rejected_device(
-        self, before: Flow, after: Flow, memory: InMemory, vault: DeviceVault | None
+        self, received: Received, before: Flow, after: Flow, memory: InMemory
     ) -> Generator[Effect, Any, InMemory]:
         """Remove the device from the vault if the machine removed it from the flow."""
         if after.device_key is not None or before.device_key is None or memory.device is None:
             return memory
-        if vault is not None:
-            yield StoreDevice(vault, memory.device, keep=False)
+        if received.vault is not None:
+            yield StoreDevice(received.vault, memory.device, keep=False)
         return memory._replace(device=None)
 
-    def _inputs(
-        self, flow_id: FlowId, memory: InMemory, vault: DeviceVault | None, rows: Rows
-    ) -> GuardInputs:
+    def _inputs(self, received: Received, memory: InMemory) -> GuardInputs:
         # It is recorded with tokens alone.
         answer = memory.event.answered_with if memory.tokens else ()
         return GuardInputs(
             device_key=memory.device.key if memory.device else None,
-            has_vault=vault is not None,
+            has_vault=received.vault is not None,
             password=memory.password,
             budget_remains=memory.budget_remains,
             guesses_remain=memory.guesses_remain,
             offer_is_due=memory.offer_is_due,
-            account_tag=self._limits.tag_of(memory.event, rows),
+            account_tag=self._limits.tag_of(received),
             from_known_browser=memory.from_known_browser,
             tokens=memory.tokens,
             answer_event=memory.event.type,
-            answer_digest=flow_id.digest("accepted", *answer) if answer else "",
+            answer_digest=received.flow_id.digest("accepted", *answer) if answer else "",
             worker=memory.worker,
             owner=memory.signed_in.sub if memory.signed_in else None,
             sign_in_is_recent=memory.signed_in is not None and memory.signed_in.is_recent,
         )
 
-    def _find_device(
-        self, vault: DeviceVault | None, flow: Flow, event: AnyEvent
-    ) -> Generator[Effect, Any, Device | None]:
+    def _find_device(self, received: Received, flow: Flow) -> Generator[Effect, Any, Device | None]:
+        vault, event = received.vault, received.event
         if vault is None:
             return None
         names = [flow.challenge.username] if flow.challenge else []
@@ -679,7 +638,7 @@ class Driver:
                 return flow
             inputs = GuardInputs(worker_is_gone=gone)
             later = advance(flow, TIME_PASSED, now=now, policy=self._policy, inputs=inputs)
-            saved = yield from self._save(flow_id, flow, later, TIME_PASSED.machine_event, None)
+            saved = yield from self._save(flow_id, flow, later, TIME_PASSED.machine_event)
             if saved[0]:
                 return later
 
@@ -730,8 +689,7 @@ class Driver:
         before: Flow,
         after: Flow,
         cause: str,
-        context: RequestContext | None,
-        rows: Rows | None = None,
+        received: Received | None = None,
         changes: Sequence[Change] = (),
         outcome: Outcome | None = None,
         detail: str = "",
@@ -745,14 +703,11 @@ class Driver:
         # `idle` when its lease expires. The write-ahead of a call must be durable, and so must user
         # input that triggers no call.
         durable = after.is_in_flight or not before.is_in_flight
-        related: tuple[str, ...] = ()
-        if rows is not None:
-            source = context.source_address if context else None
-            related = self._limits.related_to(after, source, rows)
+        related = self._limits.related_to(after, received) if received else ()
         saved = yield from self._swap(flow_id, before, after, changes, related, durable=durable)
-        if rows is not None:
+        if received:
             for change, is_saved in zip(changes, saved[1:], strict=True):
-                rows.note(change, saved=is_saved)
+                received.rows.note(change, saved=is_saved)
         if saved[0]:
             yield Notify(
                 Transition(
@@ -765,7 +720,7 @@ class Driver:
                     message=after.message,
                     detail=_detail_of(outcome, after) or detail,
                     delivered=_delivered(outcome),
-                    context=context,
+                    context=received.context if received else None,
                     user=_user_of(after, before),
                 )
             )
@@ -846,11 +801,10 @@ def _unsaved(settling: Sequence[Adjustment], settled: Sequence[bool]) -> list[Ad
     return [one for one, is_saved in zip(settling, settled, strict=True) if not is_saved]
 
 
-def _suppressed(
-    flow_id: FlowId, flow: Flow, event: AnyEvent, context: RequestContext, now: float, reason: str
-) -> Transition:
+def _suppressed(received: Received, flow: Flow, now: float, reason: str) -> Transition:
+    event = received.event
     return Transition(
-        flow=flow_id.key[:12],
+        flow=received.flow_id.key[:12],
         source=flow.state,
         target=flow.state,
         cause=event.type,
@@ -859,7 +813,7 @@ def _suppressed(
         message=None,
         detail="",
         suppressed=reason,
-        context=context,
+        context=received.context,
         user=getattr(event, "username", None) or _user_of(flow),
     )
 
