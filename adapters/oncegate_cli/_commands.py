@@ -405,6 +405,10 @@ def run_sandbox(*, seed: Path | None, as_json: bool, **options: Any) -> None:
     description = cognito.description()
     line = "  ".join(f"{name} {value}" for name, value in description.items())
     print(json.dumps(description) if as_json else line, flush=True)
+    if not as_json:
+        who = "" if seed else f"Sign in as {scenes.USERNAME} with {scenes.PASSWORD}. "
+        # Not on stdout, where scripts read the line.
+        print(f"{who}Codes: {cognito.endpoint}/_sandbox/messages", file=sys.stderr, flush=True)
     cognito.serve_forever()
 
 

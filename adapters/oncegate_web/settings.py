@@ -8,7 +8,7 @@ store.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
 from typing import Annotated, Any, Literal
 
@@ -234,7 +234,11 @@ class OncegateSettings(Settings, BaseSettings):
 
 
 def settings_from(
-    given: Mapping[str, Any], *, where: str, spelled: Callable[[str], str] = str.upper
+    given: Mapping[str, Any],
+    *,
+    where: str,
+    spelled: Callable[[str], str] = str.upper,
+    others: Iterable[str] = (),
 ) -> Settings:
     """Return the settings in those of a framework.
 
@@ -242,6 +246,7 @@ def settings_from(
         given: settings by the framework's names, without a prefix.
         where: where they are, for errors, such as ``ONCEGATE["default"]``.
         spelled: returns the framework's name of a setting, for errors.
+        others: names of settings that the framework's adapter reads itself.
 
     Raises:
         Misconfigured: a setting is missing, unknown or invalid. The error names all of them.
@@ -249,14 +254,16 @@ def settings_from(
     if not isinstance(given, Mapping):
         raise Misconfigured(f"{where} is a dictionary of settings")
     names = {spelled(name): name for name in Settings.model_fields}
-    unknown = sorted(str(key) for key in given if key not in names)
+    known = {*names, *others}
+    unknown = sorted(str(key) for key in given if key not in known)
     if unknown:
         raise Misconfigured(
-            f"{where}: {', '.join(unknown)} is no setting{meant(unknown[0], names)}; there are "
-            f"{', '.join(sorted(names))}"
+            f"{where}: {', '.join(unknown)} is no setting{meant(unknown[0], known)}; there are "
+            f"{', '.join(sorted(known))}"
         )
+    own = {names[key]: value for key, value in given.items() if key in names}
     try:
-        return Settings.model_validate({names[key]: value for key, value in given.items()})
+        return Settings.model_validate(own)
     except ValidationError as error:
         raise _misconfigured(error, where, spelled) from None
 

@@ -261,15 +261,31 @@ class TestSandboxCommand:
         assert running.returncode == (130 if kind is signal.SIGINT else -signal.SIGTERM)
 
     def test_ready_sandbox_prints_plain_line_by_default(self) -> None:
-        process = subprocess.Popen(
-            [*ONCEGATE, "sandbox", "--port", "0"], stdout=subprocess.PIPE, text=True
-        )
-        assert process.stdout is not None
-        line = process.stdout.readline()
-        process.kill()
-        process.communicate()
+        line, hint = self._printed("sandbox", "--port", "0")
         assert "http://127.0.0.1:" in line
         assert "us-east-1_" in line
+        assert "ana" in hint
+        assert "Correct-horse-1" in hint
+        assert f"{line.split()[1]}/_sandbox/messages" in hint
+
+    def test_seeded_sandbox_names_no_user_of_the_demo(self, tmp_path: Path) -> None:
+        seed = tmp_path / "pool.toml"
+        seed.write_text('[[users]]\nusername = "mia"\npassword = "Correct-horse-9"\n')
+        _, hint = self._printed("sandbox", "--port", "0", "--seed", str(seed))
+        assert "ana" not in hint
+        assert "/_sandbox/messages" in hint
+
+    def _printed(self, *arguments: str) -> tuple[str, str]:
+        """Return the first lines on stdout and stderr."""
+        process = subprocess.Popen(
+            [*ONCEGATE, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        assert process.stdout is not None
+        assert process.stderr is not None
+        lines = process.stdout.readline(), process.stderr.readline()
+        process.kill()
+        process.communicate()
+        return lines
 
 
 class TestDemo:

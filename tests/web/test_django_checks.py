@@ -66,6 +66,10 @@ def test_right_settings_have_no_finding(project: Project) -> None:
         ({"default": {**POOL, "STORE": "memroy://"}}, 'ONCEGATE["default"]: no store'),
         ({"default": {**POOL, "AUTH_FLOW": "PASSWORD"}}, "AUTH_FLOW is wrong"),
         ({"default": {**POOL, "TRUSTED_PROXIES": "one"}}, "TRUSTED_PROXIES"),
+        (
+            {"default": {**POOL, "TRUSTED_PROXY": 1}},
+            "TRUSTED_PROXY is no setting (did you mean TRUSTED_PROXIES?)",
+        ),
         ({"default": {**POOL, "LOGIN_REDIRECT": "no-such-name"}}, "no-such-name"),
         ({"default": {**POOL, "OPTIONS": {"brnd": 1}}}, "brnd"),
         ({"default": {**POOL, "IDENTIFIER": "mail"}}, "IDENTIFIER is wrong"),

@@ -99,10 +99,10 @@ def settings_of(alias: str) -> Settings:
 
     given = _entry(alias)
     assert not isinstance(given, str)
-    entry = {name: value for name, value in given.items() if name != "TRUSTED_PROXIES"}
+    entry = dict(given)
     if alias != DEFAULT:
         entry.setdefault("NAME", f"oncegate-{alias}")
-    return settings_from(entry, where=where(alias))
+    return settings_from(entry, where=where(alias), others=["TRUSTED_PROXIES"])
 
 
 def cookie_name(alias: str) -> str:
