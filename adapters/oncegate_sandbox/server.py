@@ -85,6 +85,8 @@ class Sandbox:
             access_log=False,
             server_header=False,
             timeout_graceful_shutdown=1,
+            # Longer than clients keep a connection, or one would now and then be closed under a request.
+            timeout_keep_alive=75,
             ssl_certfile=cert_file,
             ssl_keyfile=key_file,
         )

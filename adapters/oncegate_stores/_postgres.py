@@ -189,6 +189,9 @@ _NAMES = re.compile(
 _MAX_IDLE = 60.0
 """Seconds after which an unused connection is not used again: firewalls and NAT drop idle ones, after
 350 s in AWS (docs.aws.amazon.com/vpc/latest/userguide/nat-gateway-troubleshooting.html)."""
+_GRACE = 0.5
+"""Seconds that an answer may take longer than the server has for it: the server's own error leaves the
+connection usable."""
 _MAX_LIFETIME = 1800.0
 """Seconds after which a connection is replaced, so that workers follow DNS and load balancers."""
 
@@ -544,8 +547,7 @@ class _Pool:
             )
         try:
             db = self._idle(here) or self._connect(until)
-            # A little more than the server has, whose own error leaves the connection usable.
-            db.until = until + 0.5
+            db.until = until + _GRACE
             try:
                 yield db
             except (ProgrammingError, errors.QueryCanceled):

