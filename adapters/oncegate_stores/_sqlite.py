@@ -8,8 +8,8 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import cache, lru_cache, partial
 from pathlib import Path
 from typing import NoReturn, TypeVar
@@ -123,7 +123,7 @@ class _Connections:
         self.progress = {"reading": Progress(), "writing": Progress()}
         # SQLite allows one writer at a time, and would make the others sleep.
         self.commits = GroupCommit()
-        self.waits_for_disk = False
+        self.waits_for_disk: bool | None = False
 
     def close(self) -> None:
         """Close the connections, unless another process opened them."""
@@ -243,19 +243,21 @@ class SQLiteStore:
         sweeps = any(change.expected == 0 for change in changes)
 
         def save(db: sqlite3.Connection) -> None:
-            with _transaction(db):
-                if sweeps:
-                    self._sweep(db)
-                drawn, schema_version = _ask(db)
-                epoch = drawn and _epoch_of(drawn, schema_version, connections.file[1])
-                for write in writes:
-                    _save(db, write, epoch)
+            if sweeps:
+                self._sweep(db)
+            drawn, schema_version = _ask(db)
+            epoch = drawn and _epoch_of(drawn, schema_version, connections.file[1])
+            for write in writes:
+                _save(db, write, epoch)
 
-        with self._lent(connections, "writing") as db:
+        def commit(db: sqlite3.Connection) -> None:
             if connections.waits_for_disk is not waits_for_disk:
+                connections.waits_for_disk = None  # while a signal's handler can raise
                 db.execute(_SYNCHRONOUS[waits_for_disk])
                 connections.waits_for_disk = waits_for_disk
-            _with_tables(db, save)
+            _with_tables(db, partial(_in_transaction, action=save))
+
+        self._use(connections, "writing", commit)
 
     def _sweep(self, db: sqlite3.Connection) -> None:
         """Delete expired rows, at most once a minute as long as one statement can delete them all."""
@@ -269,14 +271,18 @@ class SQLiteStore:
         """Return the connections that were used, and the result of an action."""
         try:
             connections = self._to_the_file()
-            with self._lent(connections, use) as db:
-                return connections, _with_tables(db, action)
+            return connections, self._use(connections, use, partial(_with_tables, action=action))
         except (sqlite3.Error, OSError) as error:
             raise self._typed(error) from error
 
-    @contextmanager
-    def _lent(self, connections: _Connections, use: str) -> Iterator[sqlite3.Connection]:
-        """Lend the connection for this use to one thread at a time."""
+    def _use(
+        self, connections: _Connections, use: str, action: Callable[[sqlite3.Connection], _T]
+    ) -> _T:
+        """Return the result of an action with the connection for this use: one thread's at a time.
+
+        This and `_in_transaction` are no context managers: a signal's handler can raise within
+        `contextlib`, and what they hold would be held for as long as that exception lives.
+        """
         turn, progress = connections.turns[use], connections.progress[use]
         try:
             # The same timeout as SQLite's: behind a locked file, threads do not wait one after another.
@@ -286,8 +292,9 @@ class SQLiteStore:
                 raise StoreUnavailable(f"{self._path}: the store was closed just now")
             if use not in connections.open:
                 connections.open[use] = self._connect(connections.file)
-            yield connections.open[use]
+            result = action(connections.open[use])
             progress.note()
+            return result
         finally:
             try:  # noqa: SIM105 - with `suppress`, a signal could arrive before the release
                 turn.release()
@@ -499,22 +506,25 @@ def _is_missing_table(error: Exception) -> bool:
 
 def _create(db: sqlite3.Connection) -> None:
     """Create what is missing, with a new epoch; nothing if another process was faster."""
-    with _transaction(db):
-        has_epoch = (
-            db.execute(_MISSING).fetchone() == (0,)
-            and db.execute("SELECT 1 FROM oncegate_epoch").fetchone()
-        )
-        for statement in () if has_epoch else _STATEMENTS:
-            db.execute(statement)
+    _in_transaction(db, _create_missing)
 
 
-@contextmanager
-def _transaction(db: sqlite3.Connection) -> Iterator[None]:
+def _create_missing(db: sqlite3.Connection) -> None:
+    has_epoch = (
+        db.execute(_MISSING).fetchone() == (0,)
+        and db.execute("SELECT 1 FROM oncegate_epoch").fetchone()
+    )
+    for statement in () if has_epoch else _STATEMENTS:
+        db.execute(statement)
+
+
+def _in_transaction(db: sqlite3.Connection, action: Callable[[sqlite3.Connection], None]) -> None:
+    """Do something in a transaction that is committed or rolled back, whatever is raised."""
     try:
         # Inside, because a signal's handler can raise while it waits for another writer. The transaction
         # has begun then, and would shut out every writer.
         db.execute("BEGIN IMMEDIATE")
-        yield
+        action(db)
         db.execute("COMMIT")
     except BaseException:
         with suppress(sqlite3.Error):

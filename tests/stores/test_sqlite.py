@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dis
 import gc
 import multiprocessing
 import os
@@ -11,11 +12,15 @@ import re
 import signal
 import sqlite3
 import stat
+import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from functools import partial
+from itertools import count, pairwise
 from pathlib import Path
+from types import CodeType, FrameType
 from typing import Any
 
 import pytest
@@ -61,9 +66,12 @@ def test_record_outlives_its_store_object(tmp_path: Path) -> None:
     assert SQLiteStore(tmp_path / "flows.db").load(KEY) == ROW
 
 
-def _lent(store: SQLiteStore) -> contextlib.AbstractContextManager[sqlite3.Connection]:
+@contextlib.contextmanager
+def _lent(store: SQLiteStore) -> Iterator[sqlite3.Connection]:
     """Lend the connection that the store writes with."""
-    return store._lent(store._to_the_file(), "writing")
+    connections = store._to_the_file()
+    with connections.turns["writing"]:
+        yield connections.open["writing"]
 
 
 @pytest.mark.parametrize("durable", [False, True])
@@ -606,6 +614,101 @@ def test_interrupted_threads_leave_no_turn_behind(tmp_path: Path) -> None:
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, spawn) as process:
         assert process.submit(_interrupt_often, tmp_path / "flows.db").result(60) == (0, True)
+
+
+class _InterruptAt:
+    """A trace function that raises at one of the points where Python runs a signal's handler.
+
+    These are the beginning of a function, the end of a call, and a jump back (CPython, `ceval.c`: where
+    the "eval breaker" is checked). Here: those in the store's own code and in `contextlib`.
+
+    Attributes:
+        has_raised: whether there was such a point.
+    """
+
+    def __init__(self, point: int) -> None:
+        self.has_raised = False
+        self._left = point
+        self._points: dict[CodeType, set[int]] = {}
+
+    def __call__(self, frame: FrameType, event: str, arg: object) -> Any:
+        is_ours = "oncegate_stores" in frame.f_code.co_filename
+        if not is_ours and frame.f_code.co_filename != contextlib.__file__:
+            return None
+        frame.f_trace_opcodes, frame.f_trace_lines = True, False
+        return self._at
+
+    def _at(self, frame: FrameType, event: str, arg: object) -> Any:
+        code = frame.f_code
+        if code not in self._points:
+            self._points[code] = {
+                after.offset
+                for before, after in pairwise(dis.get_instructions(code))
+                if before.opname in {"RESUME", "JUMP_BACKWARD"} or before.opname.startswith("CALL")
+            }
+        if event == "opcode" and not self.has_raised and frame.f_lasti in self._points[code]:
+            self._left -= 1
+            if self._left < 0:
+                self.has_raised = True
+                raise Interrupted
+        return self._at
+
+
+def _interrupt_everywhere(path: Path) -> tuple[int, list[str]]:
+    """Interrupt a load, and saves that change the synchronous mode, at each point.
+
+    Returns:
+        The number of points, and what another thread or program could not do then.
+    """
+    store, problems = SQLiteStore(path, timeout=0.5), list[str]()
+    keys = map("{:032x}".format, count())
+    program = sqlite3.connect(path, timeout=0.0, isolation_level=None)
+
+    def save(*, durable: bool) -> None:
+        assert store.swap(next(keys), 0, ROW._replace(durable=durable))
+
+    def work(durable: bool) -> None:
+        store.load(KEY)
+        save(durable=durable)
+        with _lent(store) as db:
+            assert db.execute("PRAGMA synchronous").fetchone() == (1 + durable,), "another mode"
+
+    points = 0
+    saves = (partial(save, durable=durable) for durable in (True, False))
+    with ThreadPoolExecutor(1) as threads:
+        for call, durable in zip(
+            (*saves, partial(store.load, KEY)), (False, True, True), strict=True
+        ):
+            work(durable)
+            for point in count():
+                interrupt = _InterruptAt(point)
+                sys.settrace(interrupt)
+                try:
+                    call()
+                except Interrupted as raised:
+                    kept = raised  # as by a program that reports its errors later
+                finally:
+                    sys.settrace(None)
+                if not interrupt.has_raised:
+                    points += point
+                    break
+                try:
+                    program.execute("BEGIN IMMEDIATE")
+                    program.execute("ROLLBACK")
+                    threads.submit(work, durable).result(10)
+                except (AssertionError, sqlite3.Error, StoreUnavailable) as error:
+                    problems.append(f"point {point} of {call}: {error}")
+                del kept
+    return points, problems
+
+
+def test_interrupted_thread_leaves_nothing_behind_at_any_point(tmp_path: Path) -> None:
+    """Neither a turn, nor a transaction, nor another mode, even while its exception is kept."""
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, spawn) as process:
+        points, problems = process.submit(_interrupt_everywhere, tmp_path / "flows.db").result(60)
+    assert not problems
+    assert points > 100  # of all calls
 
 
 def test_related_keys_are_those_of_the_version_that_is_stored(tmp_path: Path) -> None:
