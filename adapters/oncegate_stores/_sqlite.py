@@ -101,6 +101,8 @@ _SYNCHRONOUS = {False: "PRAGMA synchronous = NORMAL", True: "PRAGMA synchronous 
 _MOST_LOGGED = 4 << 20
 """Bytes of the write-ahead log after a checkpoint; SQLite makes one at 1,000 pages of 4 KB."""
 
+_MOST_SECONDS = 86_400.0
+"""Longest timeout. SQLite counts its milliseconds in 32 bits, and takes more than that for none."""
 
 _File = tuple[int, int]
 """Device and inode."""
@@ -160,7 +162,8 @@ class SQLiteStore:
             Behind threads that get something done, a thread waits longer: six times that at most.
 
     Raises:
-        Misconfigured: the timeout is no number of seconds.
+        Misconfigured: the path is SQLite's name for a database in memory, or the timeout is no number
+            of seconds, of a day at most.
 
     Attributes:
         SCHEMA: what the store creates in the file if it is missing.
@@ -169,9 +172,12 @@ class SQLiteStore:
     SCHEMA = ";\n".join(_STATEMENTS) + ";\n"
 
     def __init__(self, path: str | os.PathLike[str], *, timeout: float = 5.0) -> None:
-        check_seconds("timeout", timeout)
+        check_seconds("timeout", timeout, most=_MOST_SECONDS)
         self._path = Path(path)
         self._file_name = os.fspath(self._path)
+        if self._file_name == ":memory:":
+            # Each connection would have a database of its own, so no load would see what was saved.
+            raise Misconfigured("an SQLite store needs a file; MemoryStore() keeps rows in memory")
         self._log = f"{self._file_name}-wal"
         self._timeout = timeout
         self._connections: _Connections | None = None

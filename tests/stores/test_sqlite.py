@@ -799,6 +799,8 @@ def test_options_of_the_url_are_read(tmp_path: Path) -> None:
         "sqlite:///flows.db?timeout=x",
         "sqlite:///flows.db?timeout=0",
         "sqlite:///flows.db?timeout=-1",
+        "sqlite:///flows.db?timeout=3000000",
+        "sqlite:///flows#1.db",
         "sqlite:///flows.db?nosuch=1",
         "sqlite:///flows.db?nosuch",
         "sqlite://flows.db",
@@ -808,6 +810,16 @@ def test_options_of_the_url_are_read(tmp_path: Path) -> None:
 def test_url_that_cannot_be_is_misconfigured(url: str) -> None:
     with pytest.raises(Misconfigured, match="seconds"):
         store_from_url(url)
+
+
+@pytest.mark.parametrize("make", [SQLiteStore, store_from_url])
+def test_path_of_a_database_in_memory_is_misconfigured(
+    make: Callable[[str], RecordStore],
+) -> None:
+    """SQLite makes one for each connection: the store would not find what it has saved."""
+    url = "sqlite:///:memory:"
+    with pytest.raises(Misconfigured, match="MemoryStore"):
+        make(url if make is store_from_url else ":memory:")
 
 
 def test_threads_behind_a_crowd_are_served_although_it_takes_longer_than_the_timeout(
