@@ -13,7 +13,7 @@ from contextlib import suppress
 from functools import cache, lru_cache, partial
 from pathlib import Path
 from typing import NoReturn, TypeVar
-from weakref import finalize
+from weakref import WeakSet, finalize
 
 from oncegate import Misconfigured, StoreUnavailable
 from oncegate.adapters import Change, StoredRecord, check_seconds
@@ -101,6 +101,9 @@ _SYNCHRONOUS = {False: "PRAGMA synchronous = NORMAL", True: "PRAGMA synchronous 
 _MOST_LOGGED = 4 << 20
 """Bytes of the write-ahead log after a checkpoint; SQLite makes one at 1,000 pages of 4 KB."""
 
+_FORK_WAITS = 1.0
+"""Seconds that a fork waits for a thread that uses a connection."""
+
 _MOST_SECONDS = 86_400.0
 """Longest timeout. SQLite counts its milliseconds in 32 bits, and takes more than that for none."""
 
@@ -109,6 +112,45 @@ _File = tuple[int, int]
 
 _Loaded = tuple[tuple[str | None, int], dict[str, StoredRecord]]
 """What was drawn and the schema version, and rows by key."""
+
+
+class _Forks:
+    """Makes a fork wait until no thread uses a connection.
+
+    In the forked process, SQLite would take a lock that is held at that moment for one of its own
+    connections, and would never get it. `os.register_at_fork` calls these methods.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._connections = WeakSet[_Connections]()
+        self._held: list[threading.RLock] = []
+
+    def wait_for(self, connections: _Connections) -> None:
+        """Wait for the users of these connections, too."""
+        with self._lock:
+            self._connections.add(connections)
+
+    def before(self) -> None:
+        """Acquire each connection's turn."""
+        self._lock.acquire()
+        for connections in self._connections:
+            if connections.pid == os.getpid():
+                for turn in connections.turns.values():
+                    # With a timeout: a thread may be waiting for another program.
+                    if turn.acquire(timeout=_FORK_WAITS):
+                        self._held.append(turn)
+
+    def after_in_parent(self) -> None:
+        """Let the threads go on."""
+        while self._held:
+            self._held.pop().release()
+        self._lock.release()
+
+    def after_in_child(self) -> None:
+        """Leave the turns: this process opens connections with their own."""
+        self._held.clear()
+        self._lock.release()
 
 
 class _Connections:
@@ -126,6 +168,7 @@ class _Connections:
         # SQLite allows one writer at a time, and would make the others sleep.
         self.commits = GroupCommit()
         self.waits_for_disk: bool | None = False
+        _FORKS.wait_for(self)
 
     def close(self) -> None:
         """Close the connections, unless another process opened them."""
@@ -143,6 +186,14 @@ class _Connections:
                     turn.release()
 
 
+_FORKS = _Forks()
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(
+        before=_FORKS.before,
+        after_in_parent=_FORKS.after_in_parent,
+        after_in_child=_FORKS.after_in_child,
+    )
+
 _INHERITED: list[_Connections] = []
 """Connections of the parent process: a fork must neither close nor garbage-collect them."""
 
@@ -151,7 +202,8 @@ class SQLiteStore:
     """Stores records in one file, in write-ahead-log mode. Opens it at the first use.
 
     The threads of a process share its connections, and a forked process opens new ones: SQLite
-    connections must not cross a fork (sqlite.org, "How To Corrupt An SQLite Database File", 2.6).
+    connections must not cross a fork (sqlite.org, "How To Corrupt An SQLite Database File", 2.6). A fork
+    waits until no thread uses one, for a second at most.
 
     A file that was deleted, replaced or restored, and a row that was deleted before it expired, end the
     flows. A restart of the processes does not.
@@ -344,10 +396,11 @@ class SQLiteStore:
             draw: whether to draw a new epoch. SQLite deletes the log when the last process closes the
                 file, so one that is deleted earlier was lost, and others may have begun a new one.
         """
-        db = connections.open["writing"] = self._connect(connections.file)
-        if draw:
-            db.execute(_DRAW)
-        connections.log = _file_at(self._log)
+        with connections.turns["writing"]:
+            db = connections.open["writing"] = self._connect(connections.file)
+            if draw:
+                db.execute(_DRAW)
+            connections.log = _file_at(self._log)
 
     def _file(self) -> _File:
         """Return device and inode of the file; create it if it is missing."""

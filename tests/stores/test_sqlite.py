@@ -169,6 +169,47 @@ def _is_open(db: sqlite3.Connection) -> bool:
     return True
 
 
+def _saves_in_a_fork(store: SQLiteStore) -> bool:
+    """Return whether a forked process can save a row."""
+    forked = os.fork()
+    if forked == 0:
+        signal.alarm(10)  # ends the process if it waits for what no thread of its own can release
+        try:
+            os._exit(0 if store.swap(f"{os.getpid():032x}", 0, ROW) else 1)
+        finally:
+            os._exit(2)
+    return os.waitpid(forked, 0)[1] == 0
+
+
+def test_fork_waits_for_a_thread_that_writes(tmp_path: Path) -> None:
+    """Otherwise SQLite takes the inherited lock for one of the child's own connections, for ever."""
+    store, is_writing = SQLiteStore(tmp_path / "flows.db", timeout=0.5), threading.Event()
+
+    def write() -> None:
+        with _lent(store) as db:
+            db.execute("BEGIN IMMEDIATE")
+            is_writing.set()
+            time.sleep(0.2)  # the fork begins
+            db.execute("COMMIT")
+
+    with ThreadPoolExecutor(1) as threads:
+        written = threads.submit(write)
+        assert is_writing.wait(10)
+        assert _saves_in_a_fork(store)
+        written.result(10)
+    assert store.swap(KEY, 0, ROW)  # the turns were given back
+
+
+def test_fork_waits_for_threads_that_open_the_file(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(8) as threads:
+        for number in range(20):
+            store = SQLiteStore(tmp_path / f"{number}.db", timeout=0.5)
+            saves = [threads.submit(store.swap, f"{key:032x}", 0, ROW) for key in range(8)]
+            time.sleep(number / 2000)  # at different points
+            assert _saves_in_a_fork(store)
+            assert all(save.result(10) for save in saves)
+
+
 def test_closed_store_reopens_at_next_use(tmp_path: Path) -> None:
     store = SQLiteStore(tmp_path / "flows.db")
     store.swap(KEY, 0, ROW)
