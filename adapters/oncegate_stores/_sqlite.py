@@ -148,9 +148,12 @@ class _Forks:
         self._lock.release()
 
     def after_in_child(self) -> None:
-        """Leave the turns: this process opens connections with their own."""
+        """Leave the turns: this process opens connections with their own.
+
+        uWSGI forks by itself, and calls this method alone: another thread may hold the lock.
+        """
         self._held.clear()
-        self._lock.release()
+        self._lock = threading.Lock()
 
 
 class _Connections:

@@ -200,6 +200,17 @@ def test_fork_waits_for_a_thread_that_writes(tmp_path: Path) -> None:
     assert store.swap(KEY, 0, ROW)  # the turns were given back
 
 
+@pytest.mark.parametrize("is_held", [False, True])
+def test_fork_that_only_the_child_is_told_of_leaves_no_lock_held(*, is_held: bool) -> None:
+    """Such as uWSGI's: it calls `PyOS_AfterFork_Child`, and nothing before the fork."""
+    forks = _sqlite._Forks()
+    if is_held:
+        forks._lock.acquire()  # as another thread of the parent
+    forks.after_in_child()
+    forks.wait_for(_sqlite._Connections((0, 0)))
+    assert not forks._lock.locked()
+
+
 def test_fork_waits_for_threads_that_open_the_file(tmp_path: Path) -> None:
     with ThreadPoolExecutor(8) as threads:
         for number in range(20):
@@ -714,12 +725,15 @@ def _interrupt_everywhere(path: Path) -> tuple[int, list[str]]:
         with _lent(store) as db:
             assert db.execute("PRAGMA synchronous").fetchone() == (1 + durable,), "another mode"
 
+    # What is interrupted, and the mode that it finds.
+    calls: list[tuple[Callable[[], object], bool]] = [
+        (partial(save, durable=True), False),
+        (partial(save, durable=False), True),
+        (partial(store.load, KEY), True),
+    ]
     points = 0
-    saves = (partial(save, durable=durable) for durable in (True, False))
     with ThreadPoolExecutor(1) as threads:
-        for call, durable in zip(
-            (*saves, partial(store.load, KEY)), (False, True, True), strict=True
-        ):
+        for call, durable in calls:
             work(durable)
             for point in count():
                 interrupt = _InterruptAt(point)
