@@ -8,12 +8,12 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import cache, lru_cache, partial
 from pathlib import Path
 from typing import NoReturn, TypeVar
-from weakref import finalize
+from weakref import WeakSet, finalize
 
 from oncegate import Misconfigured, StoreUnavailable
 from oncegate.adapters import Change, StoredRecord, check_seconds
@@ -101,12 +101,59 @@ _SYNCHRONOUS = {False: "PRAGMA synchronous = NORMAL", True: "PRAGMA synchronous 
 _MOST_LOGGED = 4 << 20
 """Bytes of the write-ahead log after a checkpoint; SQLite makes one at 1,000 pages of 4 KB."""
 
+_FORK_WAITS = 1.0
+"""Seconds that a fork waits for a thread that uses a connection."""
+
+_MOST_SECONDS = 86_400.0
+"""Longest timeout. SQLite counts its milliseconds in 32 bits, and takes more than that for none."""
 
 _File = tuple[int, int]
 """Device and inode."""
 
 _Loaded = tuple[tuple[str | None, int], dict[str, StoredRecord]]
 """What was drawn and the schema version, and rows by key."""
+
+
+class _Forks:
+    """Makes a fork wait until no thread uses a connection.
+
+    In the forked process, SQLite would take a lock that is held at that moment for one of its own
+    connections, and would never get it. `os.register_at_fork` calls these methods.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._connections = WeakSet[_Connections]()
+        self._held: list[threading.RLock] = []
+
+    def wait_for(self, connections: _Connections) -> None:
+        """Wait for the users of these connections, too."""
+        with self._lock:
+            self._connections.add(connections)
+
+    def before(self) -> None:
+        """Acquire each connection's turn."""
+        self._lock.acquire()
+        for connections in self._connections:
+            if connections.pid == os.getpid():
+                for turn in connections.turns.values():
+                    # With a timeout: a thread may be waiting for another program.
+                    if turn.acquire(timeout=_FORK_WAITS):
+                        self._held.append(turn)
+
+    def after_in_parent(self) -> None:
+        """Let the threads go on."""
+        while self._held:
+            self._held.pop().release()
+        self._lock.release()
+
+    def after_in_child(self) -> None:
+        """Leave the turns: this process opens connections with their own.
+
+        uWSGI forks by itself, and calls this method alone: another thread may hold the lock.
+        """
+        self._held.clear()
+        self._lock = threading.Lock()
 
 
 class _Connections:
@@ -123,7 +170,8 @@ class _Connections:
         self.progress = {"reading": Progress(), "writing": Progress()}
         # SQLite allows one writer at a time, and would make the others sleep.
         self.commits = GroupCommit()
-        self.waits_for_disk = False
+        self.waits_for_disk: bool | None = False
+        _FORKS.wait_for(self)
 
     def close(self) -> None:
         """Close the connections, unless another process opened them."""
@@ -141,6 +189,14 @@ class _Connections:
                     turn.release()
 
 
+_FORKS = _Forks()
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(
+        before=_FORKS.before,
+        after_in_parent=_FORKS.after_in_parent,
+        after_in_child=_FORKS.after_in_child,
+    )
+
 _INHERITED: list[_Connections] = []
 """Connections of the parent process: a fork must neither close nor garbage-collect them."""
 
@@ -149,7 +205,8 @@ class SQLiteStore:
     """Stores records in one file, in write-ahead-log mode. Opens it at the first use.
 
     The threads of a process share its connections, and a forked process opens new ones: SQLite
-    connections must not cross a fork (sqlite.org, "How To Corrupt An SQLite Database File", 2.6).
+    connections must not cross a fork (sqlite.org, "How To Corrupt An SQLite Database File", 2.6). A fork
+    waits until no thread uses one, for a second at most.
 
     A file that was deleted, replaced or restored, and a row that was deleted before it expired, end the
     flows. A restart of the processes does not.
@@ -160,7 +217,8 @@ class SQLiteStore:
             Behind threads that get something done, a thread waits longer: six times that at most.
 
     Raises:
-        Misconfigured: the timeout is no number of seconds.
+        Misconfigured: the path is SQLite's name for a database in memory, or the timeout is no number
+            of seconds, of a day at most.
 
     Attributes:
         SCHEMA: what the store creates in the file if it is missing.
@@ -169,9 +227,12 @@ class SQLiteStore:
     SCHEMA = ";\n".join(_STATEMENTS) + ";\n"
 
     def __init__(self, path: str | os.PathLike[str], *, timeout: float = 5.0) -> None:
-        check_seconds("timeout", timeout)
+        check_seconds("timeout", timeout, most=_MOST_SECONDS)
         self._path = Path(path)
         self._file_name = os.fspath(self._path)
+        if self._file_name == ":memory:":
+            # Each connection would have a database of its own, so no load would see what was saved.
+            raise Misconfigured("an SQLite store needs a file; MemoryStore() keeps rows in memory")
         self._log = f"{self._file_name}-wal"
         self._timeout = timeout
         self._connections: _Connections | None = None
@@ -243,19 +304,21 @@ class SQLiteStore:
         sweeps = any(change.expected == 0 for change in changes)
 
         def save(db: sqlite3.Connection) -> None:
-            with _transaction(db):
-                if sweeps:
-                    self._sweep(db)
-                drawn, schema_version = _ask(db)
-                epoch = drawn and _epoch_of(drawn, schema_version, connections.file[1])
-                for write in writes:
-                    _save(db, write, epoch)
+            if sweeps:
+                self._sweep(db)
+            drawn, schema_version = _ask(db)
+            epoch = drawn and _epoch_of(drawn, schema_version, connections.file[1])
+            for write in writes:
+                _save(db, write, epoch)
 
-        with self._lent(connections, "writing") as db:
+        def commit(db: sqlite3.Connection) -> None:
             if connections.waits_for_disk is not waits_for_disk:
+                connections.waits_for_disk = None  # while a signal's handler can raise
                 db.execute(_SYNCHRONOUS[waits_for_disk])
                 connections.waits_for_disk = waits_for_disk
-            _with_tables(db, save)
+            _with_tables(db, partial(_in_transaction, action=save))
+
+        self._use(connections, "writing", commit)
 
     def _sweep(self, db: sqlite3.Connection) -> None:
         """Delete expired rows, at most once a minute as long as one statement can delete them all."""
@@ -269,14 +332,18 @@ class SQLiteStore:
         """Return the connections that were used, and the result of an action."""
         try:
             connections = self._to_the_file()
-            with self._lent(connections, use) as db:
-                return connections, _with_tables(db, action)
+            return connections, self._use(connections, use, partial(_with_tables, action=action))
         except (sqlite3.Error, OSError) as error:
             raise self._typed(error) from error
 
-    @contextmanager
-    def _lent(self, connections: _Connections, use: str) -> Iterator[sqlite3.Connection]:
-        """Lend the connection for this use to one thread at a time."""
+    def _use(
+        self, connections: _Connections, use: str, action: Callable[[sqlite3.Connection], _T]
+    ) -> _T:
+        """Return the result of an action with the connection for this use: one thread's at a time.
+
+        This and `_in_transaction` are no context managers: a signal's handler can raise within
+        `contextlib`, and what they hold would be held for as long as that exception lives.
+        """
         turn, progress = connections.turns[use], connections.progress[use]
         try:
             # The same timeout as SQLite's: behind a locked file, threads do not wait one after another.
@@ -286,8 +353,9 @@ class SQLiteStore:
                 raise StoreUnavailable(f"{self._path}: the store was closed just now")
             if use not in connections.open:
                 connections.open[use] = self._connect(connections.file)
-            yield connections.open[use]
+            result = action(connections.open[use])
             progress.note()
+            return result
         finally:
             try:  # noqa: SIM105 - with `suppress`, a signal could arrive before the release
                 turn.release()
@@ -331,10 +399,11 @@ class SQLiteStore:
             draw: whether to draw a new epoch. SQLite deletes the log when the last process closes the
                 file, so one that is deleted earlier was lost, and others may have begun a new one.
         """
-        db = connections.open["writing"] = self._connect(connections.file)
-        if draw:
-            db.execute(_DRAW)
-        connections.log = _file_at(self._log)
+        with connections.turns["writing"]:
+            db = connections.open["writing"] = self._connect(connections.file)
+            if draw:
+                db.execute(_DRAW)
+            connections.log = _file_at(self._log)
 
     def _file(self) -> _File:
         """Return device and inode of the file; create it if it is missing."""
@@ -499,22 +568,25 @@ def _is_missing_table(error: Exception) -> bool:
 
 def _create(db: sqlite3.Connection) -> None:
     """Create what is missing, with a new epoch; nothing if another process was faster."""
-    with _transaction(db):
-        has_epoch = (
-            db.execute(_MISSING).fetchone() == (0,)
-            and db.execute("SELECT 1 FROM oncegate_epoch").fetchone()
-        )
-        for statement in () if has_epoch else _STATEMENTS:
-            db.execute(statement)
+    _in_transaction(db, _create_missing)
 
 
-@contextmanager
-def _transaction(db: sqlite3.Connection) -> Iterator[None]:
+def _create_missing(db: sqlite3.Connection) -> None:
+    has_epoch = (
+        db.execute(_MISSING).fetchone() == (0,)
+        and db.execute("SELECT 1 FROM oncegate_epoch").fetchone()
+    )
+    for statement in () if has_epoch else _STATEMENTS:
+        db.execute(statement)
+
+
+def _in_transaction(db: sqlite3.Connection, action: Callable[[sqlite3.Connection], None]) -> None:
+    """Do something in a transaction that is committed or rolled back, whatever is raised."""
     try:
         # Inside, because a signal's handler can raise while it waits for another writer. The transaction
         # has begun then, and would shut out every writer.
         db.execute("BEGIN IMMEDIATE")
-        yield
+        action(db)
         db.execute("COMMIT")
     except BaseException:
         with suppress(sqlite3.Error):

@@ -52,10 +52,10 @@ def store_from_url(url: str) -> RecordStore:
 def _sqlite(parts: SplitResult) -> RecordStore:
     options = dict(parse_qsl(parts.query, keep_blank_values=True))
     path, timeout = unquote(parts.path).removeprefix("/"), _seconds(options.pop("timeout", "5"))
-    if not path or parts.netloc or options:
+    if not path or parts.netloc or parts.fragment or options:
         raise Misconfigured(
-            "an SQLite store needs a path, as in sqlite:///flows.db or sqlite:////var/lib/flows.db, and "
-            "takes the option timeout (seconds)"
+            "an SQLite store needs a path, as in sqlite:///flows.db or sqlite:////var/lib/flows.db (# "
+            "is %23, ? is %3F), and takes the option timeout (seconds)"
         )
     return SQLiteStore(path, timeout=timeout)
 

@@ -189,7 +189,9 @@ def test_write_whose_thread_was_interrupted_after_the_commit_is_not_waited_for()
 def _counted(store: SQLiteStore, statement: str) -> list[str]:
     found: list[str] = []
     store.load("0" * 32)
-    with store._lent(store._to_the_file(), "writing") as db:
+    connections = store._to_the_file()
+    with connections.turns["writing"]:
+        db = connections.open["writing"]
         db.set_trace_callback(lambda text: found.append(text) if text == statement else None)
     return found
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dis
 import gc
 import multiprocessing
 import os
@@ -11,11 +12,15 @@ import re
 import signal
 import sqlite3
 import stat
+import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from functools import partial
+from itertools import count, pairwise
 from pathlib import Path
+from types import CodeType, FrameType
 from typing import Any
 
 import pytest
@@ -61,9 +66,12 @@ def test_record_outlives_its_store_object(tmp_path: Path) -> None:
     assert SQLiteStore(tmp_path / "flows.db").load(KEY) == ROW
 
 
-def _lent(store: SQLiteStore) -> contextlib.AbstractContextManager[sqlite3.Connection]:
+@contextlib.contextmanager
+def _lent(store: SQLiteStore) -> Iterator[sqlite3.Connection]:
     """Lend the connection that the store writes with."""
-    return store._lent(store._to_the_file(), "writing")
+    connections = store._to_the_file()
+    with connections.turns["writing"]:
+        yield connections.open["writing"]
 
 
 @pytest.mark.parametrize("durable", [False, True])
@@ -159,6 +167,58 @@ def _is_open(db: sqlite3.Connection) -> bool:
     except sqlite3.ProgrammingError:
         return False
     return True
+
+
+def _saves_in_a_fork(store: SQLiteStore) -> bool:
+    """Return whether a forked process can save a row."""
+    forked = os.fork()
+    if forked == 0:
+        signal.alarm(10)  # ends the process if it waits for what no thread of its own can release
+        try:
+            os._exit(0 if store.swap(f"{os.getpid():032x}", 0, ROW) else 1)
+        finally:
+            os._exit(2)
+    return os.waitpid(forked, 0)[1] == 0
+
+
+def test_fork_waits_for_a_thread_that_writes(tmp_path: Path) -> None:
+    """Otherwise SQLite takes the inherited lock for one of the child's own connections, for ever."""
+    store, is_writing = SQLiteStore(tmp_path / "flows.db", timeout=0.5), threading.Event()
+
+    def write() -> None:
+        with _lent(store) as db:
+            db.execute("BEGIN IMMEDIATE")
+            is_writing.set()
+            time.sleep(0.2)  # the fork begins
+            db.execute("COMMIT")
+
+    with ThreadPoolExecutor(1) as threads:
+        written = threads.submit(write)
+        assert is_writing.wait(10)
+        assert _saves_in_a_fork(store)
+        written.result(10)
+    assert store.swap(KEY, 0, ROW)  # the turns were given back
+
+
+@pytest.mark.parametrize("is_held", [False, True])
+def test_fork_that_only_the_child_is_told_of_leaves_no_lock_held(*, is_held: bool) -> None:
+    """Such as uWSGI's: it calls `PyOS_AfterFork_Child`, and nothing before the fork."""
+    forks = _sqlite._Forks()
+    if is_held:
+        forks._lock.acquire()  # as another thread of the parent
+    forks.after_in_child()
+    forks.wait_for(_sqlite._Connections((0, 0)))
+    assert not forks._lock.locked()
+
+
+def test_fork_waits_for_threads_that_open_the_file(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(8) as threads:
+        for number in range(20):
+            store = SQLiteStore(tmp_path / f"{number}.db", timeout=0.5)
+            saves = [threads.submit(store.swap, f"{key:032x}", 0, ROW) for key in range(8)]
+            time.sleep(number / 2000)  # at different points
+            assert _saves_in_a_fork(store)
+            assert all(save.result(10) for save in saves)
 
 
 def test_closed_store_reopens_at_next_use(tmp_path: Path) -> None:
@@ -608,6 +668,104 @@ def test_interrupted_threads_leave_no_turn_behind(tmp_path: Path) -> None:
         assert process.submit(_interrupt_often, tmp_path / "flows.db").result(60) == (0, True)
 
 
+class _InterruptAt:
+    """A trace function that raises at one of the points where Python runs a signal's handler.
+
+    These are the beginning of a function, the end of a call, and a jump back (CPython, `ceval.c`: where
+    the "eval breaker" is checked). Here: those in the store's own code and in `contextlib`.
+
+    Attributes:
+        has_raised: whether there was such a point.
+    """
+
+    def __init__(self, point: int) -> None:
+        self.has_raised = False
+        self._left = point
+        self._points: dict[CodeType, set[int]] = {}
+
+    def __call__(self, frame: FrameType, event: str, arg: object) -> Any:
+        is_ours = "oncegate_stores" in frame.f_code.co_filename
+        if not is_ours and frame.f_code.co_filename != contextlib.__file__:
+            return None
+        frame.f_trace_opcodes, frame.f_trace_lines = True, False
+        return self._at
+
+    def _at(self, frame: FrameType, event: str, arg: object) -> Any:
+        code = frame.f_code
+        if code not in self._points:
+            self._points[code] = {
+                after.offset
+                for before, after in pairwise(dis.get_instructions(code))
+                if before.opname in {"RESUME", "JUMP_BACKWARD"} or before.opname.startswith("CALL")
+            }
+        if event == "opcode" and not self.has_raised and frame.f_lasti in self._points[code]:
+            self._left -= 1
+            if self._left < 0:
+                self.has_raised = True
+                raise Interrupted
+        return self._at
+
+
+def _interrupt_everywhere(path: Path) -> tuple[int, list[str]]:
+    """Interrupt a load, and saves that change the synchronous mode, at each point.
+
+    Returns:
+        The number of points, and what another thread or program could not do then.
+    """
+    store, problems = SQLiteStore(path, timeout=0.5), list[str]()
+    keys = map("{:032x}".format, count())
+    program = sqlite3.connect(path, timeout=0.0, isolation_level=None)
+
+    def save(*, durable: bool) -> None:
+        assert store.swap(next(keys), 0, ROW._replace(durable=durable))
+
+    def work(durable: bool) -> None:
+        store.load(KEY)
+        save(durable=durable)
+        with _lent(store) as db:
+            assert db.execute("PRAGMA synchronous").fetchone() == (1 + durable,), "another mode"
+
+    # What is interrupted, and the mode that it finds.
+    calls: list[tuple[Callable[[], object], bool]] = [
+        (partial(save, durable=True), False),
+        (partial(save, durable=False), True),
+        (partial(store.load, KEY), True),
+    ]
+    points = 0
+    with ThreadPoolExecutor(1) as threads:
+        for call, durable in calls:
+            work(durable)
+            for point in count():
+                interrupt = _InterruptAt(point)
+                sys.settrace(interrupt)
+                try:
+                    call()
+                except Interrupted as raised:
+                    kept = raised  # as by a program that reports its errors later
+                finally:
+                    sys.settrace(None)
+                if not interrupt.has_raised:
+                    points += point
+                    break
+                try:
+                    program.execute("BEGIN IMMEDIATE")
+                    program.execute("ROLLBACK")
+                    threads.submit(work, durable).result(10)
+                except (AssertionError, sqlite3.Error, StoreUnavailable) as error:
+                    problems.append(f"point {point} of {call}: {error}")
+                del kept
+    return points, problems
+
+
+def test_interrupted_thread_leaves_nothing_behind_at_any_point(tmp_path: Path) -> None:
+    """Neither a turn, nor a transaction, nor another mode, even while its exception is kept."""
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, spawn) as process:
+        points, problems = process.submit(_interrupt_everywhere, tmp_path / "flows.db").result(60)
+    assert not problems
+    assert points > 100  # of all calls
+
+
 def test_related_keys_are_those_of_the_version_that_is_stored(tmp_path: Path) -> None:
     """A worker of 0.1 saves a row, and does not know that table."""
     store, near = SQLiteStore(tmp_path / "flows.db"), "b" * 32
@@ -696,6 +854,8 @@ def test_options_of_the_url_are_read(tmp_path: Path) -> None:
         "sqlite:///flows.db?timeout=x",
         "sqlite:///flows.db?timeout=0",
         "sqlite:///flows.db?timeout=-1",
+        "sqlite:///flows.db?timeout=3000000",
+        "sqlite:///flows#1.db",
         "sqlite:///flows.db?nosuch=1",
         "sqlite:///flows.db?nosuch",
         "sqlite://flows.db",
@@ -705,6 +865,16 @@ def test_options_of_the_url_are_read(tmp_path: Path) -> None:
 def test_url_that_cannot_be_is_misconfigured(url: str) -> None:
     with pytest.raises(Misconfigured, match="seconds"):
         store_from_url(url)
+
+
+@pytest.mark.parametrize("make", [SQLiteStore, store_from_url])
+def test_path_of_a_database_in_memory_is_misconfigured(
+    make: Callable[[str], RecordStore],
+) -> None:
+    """SQLite makes one for each connection: the store would not find what it has saved."""
+    url = "sqlite:///:memory:"
+    with pytest.raises(Misconfigured, match="MemoryStore"):
+        make(url if make is store_from_url else ":memory:")
 
 
 def test_threads_behind_a_crowd_are_served_although_it_takes_longer_than_the_timeout(

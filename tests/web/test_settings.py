@@ -312,6 +312,14 @@ def test_misspelt_argument_is_an_error_with_the_right_one() -> None:
         web_for(ScriptedTransport(), lifetme=60)
 
 
+def test_key_with_a_comma_is_not_taken_for_a_strong_and_a_weak_key() -> None:
+    """What is sealed with any of the keys is opened, and two characters can be guessed."""
+    with pytest.raises(Misconfigured, match="comma") as raised:
+        _checked_keys(f"{KEY},Zk")
+    assert KEY not in str(raised.value)
+    assert _checked_keys(SealingKeys(f"{KEY},Zk")).has_keys
+
+
 @pytest.mark.parametrize("keys", [f"{KEY}\n", f" {KEY} ", f"{KEY},{OTHER}", f"{KEY}, {OTHER},"])
 def test_keys_of_a_variable_are_read_as_the_settings_read_them(keys: str) -> None:
     """A list, or the line end of a mounted secret, must not become another key."""
