@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sqlite3
@@ -309,7 +310,7 @@ def test_worker_killed_while_threads_save_never_keeps_a_later_row_alone(tmp_path
         for number in map(int, told.split()[:-1]):  # the last one may be cut
             keys = [f"{number:032x}", f"{number + 5000:032x}"]
             assert store.load_many(keys).keys() == set(keys)
-        with sqlite3.connect(path) as db:
+        with contextlib.closing(sqlite3.connect(path)) as db:
             keys_there = {int(key, 16) for (key,) in db.execute("SELECT key FROM oncegate_flows")}
         assert {n - 5000 for n in keys_there if n % 10_000 >= 5000} <= keys_there
         store.close()

@@ -34,6 +34,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.LoginRequiredMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
 ]
+OPEN = [one for one in MIDDLEWARE if "LoginRequired" not in one]
 SETTINGS: dict[str, Any] = {
     "INSTALLED_APPS": [
         "django.contrib.admin",
@@ -64,6 +65,16 @@ SETTINGS: dict[str, Any] = {
     "LOGIN_URL": "oncegate:login",
     "ONCEGATE": {"default": "example_project.web"},
 }
+
+
+def mails_to_admins() -> dict[str, Any]:
+    """Return the settings with which Django keeps emails to the admins in ``mail.outbox``."""
+    import django
+
+    backend, address = "django.core.mail.backends.locmem.EmailBackend", "a@example.com"
+    if django.VERSION < (6, 1):
+        return {"EMAIL_BACKEND": backend, "ADMINS": [("a", address)]}
+    return {"MAILERS": {"default": {"BACKEND": backend}}, "ADMINS": [address]}
 
 
 class Project:
@@ -110,6 +121,7 @@ def project_of(
     made = Project()
     with ExitStack() as stack:
         stack.callback(connections.close_all)
+        stack.enter_context(_closing_connections_of_threads())
         stack.enter_context(override_settings(**{**SETTINGS, **overrides}))
         _migrate()
         project.urlpatterns = urls()
@@ -117,6 +129,30 @@ def project_of(
         stack.enter_context(_told(made))
         made.app = get_wsgi_application()
         yield made
+
+
+@contextmanager
+def _closing_connections_of_threads() -> Iterator[None]:
+    """Close the connections of other threads, such as those of async views.
+
+    Django leaves connections to a database in memory open. Python 3.13 warns about them.
+    """
+    from django.db import connections
+    from django.db.backends.signals import connection_created
+
+    made: list[Any] = []
+
+    def note(connection: Any, **_: Any) -> None:
+        made.append(connection)
+
+    connection_created.connect(note)
+    try:
+        yield
+    finally:
+        connection_created.disconnect(note)
+        for one in made:
+            if one is not connections[one.alias] and one.connection is not None:
+                one.connection.close()
 
 
 def _migrate() -> None:

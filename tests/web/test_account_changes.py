@@ -10,7 +10,7 @@ import httpx
 import pyotp
 import pytest
 from tests.walks.authenticator import Authenticator
-from tests.web.django_project import Project, click, project_of
+from tests.web.django_project import MIDDLEWARE, OPEN, Project, click, project_of
 from tests.web.example_apps import client_of, web_at
 from tests.web.pages import Visit
 from tests.web.test_account import FAY, JSON, NEW, PAGE
@@ -151,12 +151,13 @@ def test_every_kind_of_change_is_tried() -> None:
 
 
 @pytest.fixture
-def project() -> Iterator[Project]:
+def project(request: pytest.FixtureRequest) -> Iterator[Project]:
     """A project of Django with its own users, and what Django's receivers were told."""
+    middleware = getattr(request, "param", MIDDLEWARE)
     seed = Seed(pool=PoolSeed(), users=(UserSeed.model_validate(FAY),))
     with Sandbox(seed) as sandbox:
         web = web_at(sandbox, account=True)
-        with project_of(web, urls=shop_urls) as running:
+        with project_of(web, urls=shop_urls, MIDDLEWARE=middleware) as running:
             yield running
 
 
@@ -168,6 +169,7 @@ def _signed_in(client: httpx.Client) -> Visit:
     return visit
 
 
+@pytest.mark.parametrize("project", [MIDDLEWARE, OPEN], indirect=True, ids=["closed", "open"])
 def test_django_sends_a_signal_once_for_each_change(project: Project) -> None:
     from django.http import HttpRequest
 

@@ -14,6 +14,7 @@ from sentry_sdk.integrations.fastapi import FastApiIntegration
 from sentry_sdk.integrations.flask import FlaskIntegration
 from sentry_sdk.integrations.starlette import StarletteIntegration
 from tests.doubles import a_text, the_tokens
+from tests.web.django_project import mails_to_admins
 from tests.web.example_apps import client_of, web_for
 from tests.web.pages import Program, Visit
 from tests.web.servers import serving
@@ -148,14 +149,13 @@ def test_django_error_page_and_mail_have_no_secret(debug: bool) -> None:
 
     store = BrokenStore()
     web = web_for(ScriptedTransport(a_text(), the_tokens()), store=store)
-    mails = "django.core.mail.backends.locmem.EmailBackend"
     with client_of("django", web, "http://localhost") as client:
         visit = Visit(client)
         visit.open()
         visit.say("submit_password", **ANA)
         visit.say("submit_code", **CODE)
         values = _values(client)
-        with override_settings(DEBUG=debug, ADMINS=[("a", "a@example.com")], EMAIL_BACKEND=mails):
+        with override_settings(DEBUG=debug, **mails_to_admins()):
             import logging
 
             handler = AdminEmailHandler(include_html=True)

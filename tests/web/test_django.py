@@ -384,6 +384,15 @@ def test_sign_out_of_one_mount_leaves_the_user_of_the_other_one(two_mounts: Proj
         assert not [name for name in client.cookies if name.endswith("_session")]
 
 
+def test_async_view_finds_the_user_of_the_mount_that_is_left(two_mounts: Project) -> None:
+    """`logout` of Django 6.1 replaces `auser` as well."""
+    with two_mounts.browser() as client:
+        sign_in(client)
+        sign_in(client, "/eu/", "ben")
+        client.cookies.delete("eu_session")
+        assert client.get("/async").json() == {"user": "ana"}
+
+
 def test_failed_sign_in_tells_the_username(project: Project) -> None:
     rejected = Rejected(reason=RejectionReason.WRONG_CREDENTIALS)
     with (

@@ -16,9 +16,11 @@ from babel.messages.mofile import write_mo
 from tests.doubles import ManualClock
 from tests.web.django_project import (
     MIDDLEWARE,
+    OPEN,
     SETTINGS,
     Pool,
     Project,
+    mails_to_admins,
     project_of,
     sign_in,
     web_of,
@@ -104,9 +106,6 @@ def urls() -> list[Any]:
 def web(**more: Any) -> WebSignIn:
     pool = Pool(**{"cognito:groups": ["staff"]})
     return web_of("ana", "ben", pool=pool, **more)
-
-
-OPEN = [one for one in MIDDLEWARE if "LoginRequired" not in one]
 
 
 @pytest.fixture
@@ -443,11 +442,7 @@ def test_error_page_and_mail_have_no_secret_of_a_signed_in_user(project: Project
     clear_url_caches()
     with (
         project.browser() as client,
-        override_settings(
-            DEBUG=True,
-            ADMINS=[("a", "a@example.com")],
-            EMAIL_BACKEND="django.core.mail.backends.locmem.EmailBackend",
-        ),
+        override_settings(DEBUG=True, **mails_to_admins()),
     ):
         sign_in(client)
         handler = AdminEmailHandler(include_html=True)

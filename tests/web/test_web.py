@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import mimetypes
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -120,7 +123,7 @@ class TestHeaders:
         with visiting(framework) as (visit, _):
             for name, kind, kept in (
                 ("page.css", "text/css", "public, max-age=3600"),
-                ("oncegate.js", "javascript", "public, max-age=3600"),
+                ("oncegate.js", "text/javascript", "public, max-age=3600"),
                 # Of a later release, whose workers run beside this one.
                 ("page.css?v=0123456789ab", "text/css", "no-cache"),
             ):
@@ -131,6 +134,21 @@ class TestHeaders:
                     again = visit.client.get(f"/auth/static/{name}", headers={"if-none-match": tag})
                     assert (again.status_code, again.content) == (304, b"")
                     assert kind in again.headers.get("content-type", kind)
+
+    def test_type_of_a_static_file_is_the_same_on_each_machine(
+        self, framework: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        # As programs on Windows change the registry that mimetypes reads.
+        mimetypes.init()
+        monkeypatch.setitem(mimetypes.types_map, ".js", "text/plain")
+        monkeypatch.setitem(mimetypes.types_map, ".ts", "video/mp2t")
+        types = {".css": "text/css", ".js": "text/javascript", ".ts": "text/plain"}
+        names = [file.name for file in (files("oncegate_web") / "assets").iterdir()]
+        with visiting(framework) as (visit, _):
+            answers = {name: visit.client.get(f"/auth/static/{name}") for name in names}
+        for name, answer in answers.items():
+            expected = f"{types[Path(name).suffix]}; charset=utf-8"
+            assert answer.headers["content-type"] == expected, name
 
     def test_other_file_is_not_found(self, framework: str) -> None:
         with visiting(framework) as (visit, _):

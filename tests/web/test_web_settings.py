@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from pathlib import Path
 from typing import Any
@@ -222,5 +223,6 @@ def test_guide_lists_every_setting() -> None:
 
 
 def test_docstring_describes_every_setting() -> None:
-    described = set(re.findall(r"^ {8}(\w+):", Settings.__doc__ or "", re.MULTILINE))
+    _, _, of_attributes = inspect.cleandoc(Settings.__doc__ or "").partition("\nAttributes:\n")
+    described = set(re.findall(r"^ {4}(\w+):", of_attributes, re.MULTILINE))
     assert described == set(Settings.model_fields)

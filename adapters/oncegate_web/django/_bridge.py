@@ -7,6 +7,7 @@ response was lost or a user clicked twice, it is connected. Sessions of other ba
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -53,6 +54,14 @@ def prepare(request: HttpRequest) -> None:
         )
     request.user = SimpleLazyObject(lambda: _user_of(request))
     request.cognito = SimpleLazyObject(lambda: current_user(request))
+    _let_auser_follow(request)
+
+
+def _let_auser_follow(request: HttpRequest) -> None:
+    """Let ``request.auser`` return ``request.user``.
+
+    ``login`` and ``logout`` of Django 6.1 replace ``request.auser``, too.
+    """
 
     async def auser() -> Any:
         return await sync_to_async(_determined)(request)
@@ -130,6 +139,7 @@ def _connect(request: HttpRequest, seen: Seen, alias: str, session: Session, use
 def _connected(request: HttpRequest, seen: Seen, alias: str, session: Session, user: Any) -> None:
     request.session[LINK] = [alias, session.name]
     request.user = user
+    _let_auser_follow(request)
     seen.note(alias, session)
     seen.alias, seen.cognito = alias, session.user
 
@@ -189,6 +199,7 @@ def follow(request: HttpRequest, alias: str, asked: Request, answer: Response) -
     seen = seen_of(request)
     began: SessionBegan | None = None
     ended: SessionEnded | None = None
+    _let_receivers_find_the_user(request, seen, alias, answer.signals)
     for signal in answer.signals:
         match signal:
             case SessionBegan():
@@ -217,6 +228,20 @@ def follow(request: HttpRequest, alias: str, asked: Request, answer: Response) -
         if request.session.get(LINK) == [alias, ended.name]:
             _log_out(request, seen, auth.get_user(request))
     return answer
+
+
+def _let_receivers_find_the_user(
+    request: HttpRequest, seen: Seen, alias: str, signals: Iterable[Any]
+) -> None:
+    """Let ``request.user`` be the user of Django's session, although ours may have ended just now.
+
+    Otherwise it depends on the project's middleware whether the user was determined before.
+    """
+    for signal in signals:
+        is_of_session = isinstance(signal, SessionEnded | AccountChanged)
+        if is_of_session and request.session.get(LINK) == [alias, signal.name]:
+            request.user = SimpleLazyObject(lambda: auth.get_user(request))
+            seen.alias, seen.cognito = alias, signal.user
 
 
 def _begun(
