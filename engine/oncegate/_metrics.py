@@ -23,6 +23,8 @@ _UNKNOWN = {
     "answer_outcome_unknown",
     "recovery_outcome_unknown",
     "sign_up_outcome_unknown",
+    "change_outcome_unknown",
+    "address_outcome_unknown",
 }
 _LOCKOUTS = {"locked", "too_many_wrong_codes", "too_many_wrong_answers"}
 _LIMITS = {"too_many_codes", "too_many_guesses"}
@@ -34,6 +36,11 @@ EPOCH_CHANGED = "epoch_changed"
 def reached_limit(transition: Transition) -> bool:
     """Return whether a `CodeBudget` or `GuessLimit` of `oncegate.budget` refused a code or a guess."""
     return not _LIMITS.isdisjoint({transition.suppressed, transition.message})
+
+
+def lacked_cognito(transition: Transition) -> bool:
+    """Return whether Cognito was not reached, throttled, behind a firewall, or left an outcome unknown."""
+    return transition.message in _UNKNOWN | {"unreachable", "throttled", "firewall"}
 
 
 def counted(transition: Transition) -> tuple[str, ...]:
