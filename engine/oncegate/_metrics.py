@@ -39,7 +39,7 @@ def reached_limit(transition: Transition) -> bool:
 
 
 def lacked_cognito(transition: Transition) -> bool:
-    """Return whether Cognito was not reached, throttled, behind a firewall, or left an outcome unknown."""
+    """Return whether Cognito did not serve: not reached, throttled, a firewall, an unknown outcome."""
     return transition.message in _UNKNOWN | {"unreachable", "throttled", "firewall"}
 
 
