@@ -180,7 +180,10 @@ def test_all_lines_of_a_sign_in_by_an_alias_but_the_first_have_one_pseudonym(lin
 
 def test_lines_tell_why_a_user_got_several_codes_as_the_guide_says(lines: Any) -> None:
     web = _web(
-        *[a_text(username="ana")] * 3, retain_password=True, new_code_cooldown=0, new_codes_per_flow=1
+        *[a_text(username="ana")] * 3,
+        retain_password=True,
+        new_code_cooldown=0,
+        new_codes_per_flow=1,
     )
     with client_of("flask", web) as client:
         first, second = _browser(client), _browser(client)
