@@ -92,8 +92,8 @@ class LogListener:
     """Writes one line for each transition: flow, source, target and cause.
 
     At INFO. At WARNING if a limit was reached, if Cognito was not reached or throttled the call, if a
-    firewall refused it, and if its outcome is unknown. At ERROR if the set-up is wrong, with Cognito's
-    words and what to do about them.
+    firewall refused it, if its outcome is unknown, and if an identity provider failed. At ERROR if the
+    set-up is wrong, with Cognito's words and what to do about them.
     """
 
     def __init__(self) -> None:

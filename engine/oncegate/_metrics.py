@@ -26,6 +26,7 @@ _UNKNOWN = {
     "change_outcome_unknown",
     "address_outcome_unknown",
 }
+_FAILURES = {"unreachable", "throttled", "firewall", "provider_failed"}
 _LOCKOUTS = {"locked", "too_many_wrong_codes", "too_many_wrong_answers"}
 _LIMITS = {"too_many_codes", "too_many_guesses"}
 
@@ -39,8 +40,8 @@ def reached_limit(transition: Transition) -> bool:
 
 
 def lacked_cognito(transition: Transition) -> bool:
-    """Return whether Cognito did not serve: not reached, throttled, a firewall, an unknown outcome."""
-    return transition.message in _UNKNOWN | {"unreachable", "throttled", "firewall"}
+    """Return whether Cognito, or an identity provider, failed in what only operators can repair."""
+    return transition.message in _UNKNOWN | _FAILURES
 
 
 def counted(transition: Transition) -> tuple[str, ...]:

@@ -117,6 +117,23 @@ def test_failure_of_cognito_is_a_warning_and_a_users_mistake_is_none(
     assert caplog.records[-1].levelname == level
 
 
+@pytest.mark.parametrize(
+    ("message", "level"), [("provider_failed", "WARNING"), ("provider_denied", "INFO")]
+)
+def test_failure_of_a_provider_is_a_warning_and_a_users_denial_is_none(
+    message: str, level: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "oncegate")
+    said = "invalid_request: attributes required: [given_name]"
+    LogListener()(
+        Transition(
+            "abc", "awaiting_provider", "idle", "submit_authorization", 1, 0.0, message, said
+        )
+    )
+    assert [record.levelname for record in caplog.records] == [level]
+    assert said in caplog.text
+
+
 def test_line_below_the_level_costs_no_work(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
