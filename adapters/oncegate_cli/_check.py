@@ -82,5 +82,6 @@ def _line(finding: Finding) -> Text:
     cure = f" → {finding.cure}" if finding.cure else ""
     return Text.assemble(
         (f"{finding.status:<8}", _STYLES[finding.status]),
-        printable(f"{finding.check}: {finding.text}{cure}"),
+        # Statements to run have lines. Each is indented, so that none can look like another finding.
+        "\n        ".join(map(printable, f"{finding.check}: {finding.text}{cure}".split("\n"))),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from pathlib import Path
@@ -80,11 +81,19 @@ def _all(
         ),
     ] = False,
 ) -> None:
+    handler = logging.StreamHandler(sys.stderr)
     if verbose:
-        import logging
-
-        logging.basicConfig(stream=sys.stderr, format="%(message)s")
         logging.getLogger("oncegate").setLevel(logging.INFO)
+    else:
+        handler.setLevel(logging.WARNING)
+        handler.addFilter(_is_no_step)
+    logging.basicConfig(handlers=[handler], format="%(message)s")
+
+
+def _is_no_step(record: logging.LogRecord) -> bool:
+    """Return whether a line tells what the terminal does not: a transition is on the screen already."""
+    is_transition = record.name == "oncegate" and '"event": "transition"' in record.getMessage()
+    return record.levelname == "ERROR" or not is_transition
 
 
 @app.command()

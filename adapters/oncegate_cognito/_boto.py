@@ -137,7 +137,7 @@ def check_endpoint(url: str, *, allow_insecure: bool = False) -> None:
             "the endpoint has to be https, and is http: passwords, codes and tokens would cross the "
             "network in plain. It comes from endpoint_url=, from the client, or from AWS_ENDPOINT_URL "
             "and the AWS configuration. For a local Cognito on another host of a trusted network, pass "
-            "allow_insecure_endpoint=True"
+            "allow_insecure_endpoint=True, or set ALLOW_INSECURE_ENDPOINT if you use settings"
         )
 
 

@@ -630,7 +630,7 @@ def _typed(error: Exception) -> StoreUnavailable | Misconfigured:
     if isinstance(error, ProgrammingError):
         return Misconfigured(
             f"{_message(error)}. PostgresStore needs these tables and rights; run this as a role that "
-            f"may create them:\n{_SCHEMA}{_RIGHTS}"
+            f"may create them, with the workers' role in place of the_role:\n{_SCHEMA}{_RIGHTS}"
         )
     return StoreUnavailable(_message(error))
 

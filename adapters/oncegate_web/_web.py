@@ -527,14 +527,30 @@ class WebSignIn:
         """
         return self._to_sign_in(request, "again=1&")
 
+    def refuse_signed_out(self, request: Request, *, again: bool = False) -> Response:
+        """Return a 401: a page with a link to sign-in (HTML), or a problem (JSON).
+
+        For what changes something: a redirect would leave the user in doubt whether it was done. The
+        link leads back to the page that the form was on.
+
+        Args:
+            request: its path is the whole path, with the query.
+            again: whether the user is signed in, but not recently; see `is_recent`.
+        """
+        if not request.wants_html:
+            return self._to_sign_in(request, "")
+        link = self._sign_in_url(request, "again=1&" if again else "")
+        return self._finished(request, self._html.signed_out_page(self._as_seen(request), link))
+
     def _to_sign_in(self, request: Request, query: str) -> Response:
         if request.wants_html:
-            onward = quote(self._onward(request), safe="/")
-            query = f"{query}next={onward}" if onward else query.removesuffix("&")
-            return self._finished(
-                request, redirect(f"{request.prefix}/" + (f"?{query}" if query else ""))
-            )
+            return self._finished(request, redirect(self._sign_in_url(request, query)))
         return self._finished(request, problem(401, "not_signed_in", "Unauthorized"))
+
+    def _sign_in_url(self, request: Request, query: str) -> str:
+        onward = quote(self._onward(request), safe="/")
+        query = f"{query}next={onward}" if onward else query.removesuffix("&")
+        return f"{request.prefix}/" + (f"?{query}" if query else "")
 
     def _onward(self, request: Request) -> str:
         """Return where a user goes after the sign-in: of a form, the page that it was on."""

@@ -595,6 +595,20 @@ class PageBuilder:
             link=Link(text("action.not_you"), f"{self._prefix}/"),
         )
 
+    def signed_out(self, link: str) -> Page:
+        """Return the page in place of an answer to a form, if its user has to sign in.
+
+        Args:
+            link: URL of the sign-in.
+        """
+        text = self._translate
+        return self._page(
+            state="failed",
+            heading=text("title.idle"),
+            lead=text.parts("notice.not_signed_in"),
+            link=Link(text("action.submit_password"), link),
+        )
+
     def error(self, notice: str, *, link: str = "", can_start: bool = True) -> Page:
         """Return an error page, for a request that has no step.
 

@@ -81,6 +81,8 @@ class Settings(BaseModel):
         client_id: app client ID.
         client_secret: app client secret. Default: the client has none.
         endpoint_url: URL of a local Cognito. Default: Cognito itself.
+        allow_insecure_endpoint: whether that URL may be plain HTTP on another host than this one, such
+            as a container. Default: False.
         auth_flow: how a sign-in begins: ``USER_SRP_AUTH`` (default), ``USER_PASSWORD_AUTH``,
             ``USER_AUTH`` or ``CUSTOM_AUTH``.
         store: URL of the store, such as ``redis://localhost:6379/0`` or ``sqlite:///flows.db``.
@@ -118,6 +120,7 @@ class Settings(BaseModel):
     client_id: str = Field(min_length=1)
     client_secret: Annotated[SecretStr | None, _Optional] = None
     endpoint_url: Annotated[str | None, _Optional] = None
+    allow_insecure_endpoint: bool = False
     auth_flow: Literal["USER_SRP_AUTH", "USER_PASSWORD_AUTH", "USER_AUTH", "CUSTOM_AUTH"] = (
         "USER_SRP_AUTH"
     )
@@ -180,6 +183,13 @@ class Settings(BaseModel):
         return WebSignIn(**made)
 
     def _transport(self) -> CognitoTransport:
+        if self.passkey and self.auth_flow != "USER_AUTH":
+            raise Misconfigured("the setting PASSKEY needs AUTH_FLOW to be USER_AUTH")
+        if self.providers and self.domain is None:
+            raise Misconfigured(
+                "the setting PROVIDERS needs DOMAIN, the URL of the pool's domain, and CALLBACK_URL, "
+                "the mount point and /callback"
+            )
         asked = self.sign_up_attributes
         form = SignUpForm(attributes=asked) if asked is not None else None
         providers = tuple(Provider(name=name) for name in self.providers)
@@ -188,6 +198,7 @@ class Settings(BaseModel):
             client_id=self.client_id,
             client_secret=self.client_secret,
             endpoint_url=self.endpoint_url,
+            allow_insecure_endpoint=self.allow_insecure_endpoint,
             auth_flow=self.auth_flow,
             ways_in=WaysIn(sign_up=form, providers=providers, passkey=self.passkey),
             managed_login=self._managed_login(),
@@ -197,7 +208,9 @@ class Settings(BaseModel):
         if self.domain is None:
             return None
         if self.callback_url is None:
-            raise Misconfigured("domain needs callback_url: the mount point and /callback")
+            raise Misconfigured(
+                "the setting DOMAIN needs CALLBACK_URL, the mount point and /callback"
+            )
         return ManagedLogin(self.domain, self.callback_url, self.signed_out_url)
 
 
@@ -219,18 +232,19 @@ class OncegateSettings(Settings, BaseSettings):
     def __init__(self, **given: Any) -> None:
         _check_spelling()
         is_no_json = False
+        no_keys = "ONCEGATE_KEYS is missing; `oncegate key` prints a key"
+        has_keys = bool(given.get("keys") or os.environ.get(_of_environment("keys")))
         try:
             super().__init__(**given)
         except ValidationError as error:
-            raise _misconfigured(error, "the environment", _of_environment) from None
+            also = () if has_keys else (no_keys,)
+            raise _misconfigured(error, "the environment", _of_environment, *also) from None
         except SettingsError:
             is_no_json = True
         if is_no_json:  # outside of ``except``: the error's cause has the whole text
             raise Misconfigured("the environment: ONCEGATE_OPTIONS is no JSON object")
         if not self.keys:
-            raise Misconfigured(
-                "the environment: ONCEGATE_KEYS is missing; `oncegate key` prints a key"
-            )
+            raise Misconfigured(f"the environment: {no_keys}")
 
 
 def settings_from(
@@ -304,7 +318,7 @@ def _check_spelling() -> None:
 
 
 def _misconfigured(
-    error: ValidationError, where: str, spelled: Callable[[str], str]
+    error: ValidationError, where: str, spelled: Callable[[str], str], *also: str
 ) -> Misconfigured:
     """Return what is wrong with each setting. No value is in it: it may be a secret."""
     found = []
@@ -312,4 +326,4 @@ def _misconfigured(
         name = str(one["loc"][0]) if one["loc"] else ""
         says = _SAYS.get(one["type"]) or f"is wrong: {one['msg'][:1].lower()}{one['msg'][1:]}"
         found.append(f"{spelled(name)} {says}")
-    return Misconfigured(f"{where}: {'; '.join(found)}")
+    return Misconfigured(f"{where}: {'; '.join((*found, *also))}")

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import SecretStr
 
-from oncegate._metrics import reached_limit
+from oncegate._metrics import lacked_cognito, reached_limit
 from oncegate.ports import Transition
 
 if TYPE_CHECKING:
@@ -91,19 +91,19 @@ def logger(name: str = "oncegate") -> Any:
 class LogListener:
     """Writes one line for each transition: flow, source, target and cause.
 
-    At INFO; at WARNING if a limit was reached or Cognito was not; at ERROR if the set-up is wrong, with
-    Cognito's words and what to do about them.
+    At INFO. At WARNING if a limit was reached, if Cognito was not reached or throttled the call, if a
+    firewall refused it, if its outcome is unknown, and if an identity provider failed. At ERROR if the
+    set-up is wrong, with Cognito's words and what to do about them.
     """
 
     def __init__(self) -> None:
         self._log = logger()
 
     def __call__(self, transition: Transition, /) -> None:
-        level = logging.WARNING if reached_limit(transition) else logging.INFO
+        is_for_operators = reached_limit(transition) or lacked_cognito(transition)
+        level = logging.WARNING if is_for_operators else logging.INFO
         if transition.message == "misconfigured":
             level = logging.ERROR  # only the developer can do something about it
-        elif transition.message == "unreachable":
-            level = logging.WARNING
         if not self._log.isEnabledFor(level):
             return  # without the work for a line that is not written
         facts = transition._asdict()

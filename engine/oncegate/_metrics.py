@@ -23,7 +23,10 @@ _UNKNOWN = {
     "answer_outcome_unknown",
     "recovery_outcome_unknown",
     "sign_up_outcome_unknown",
+    "change_outcome_unknown",
+    "address_outcome_unknown",
 }
+_FAILURES = {"unreachable", "throttled", "firewall", "provider_failed"}
 _LOCKOUTS = {"locked", "too_many_wrong_codes", "too_many_wrong_answers"}
 _LIMITS = {"too_many_codes", "too_many_guesses"}
 
@@ -34,6 +37,11 @@ EPOCH_CHANGED = "epoch_changed"
 def reached_limit(transition: Transition) -> bool:
     """Return whether a `CodeBudget` or `GuessLimit` of `oncegate.budget` refused a code or a guess."""
     return not _LIMITS.isdisjoint({transition.suppressed, transition.message})
+
+
+def lacked_cognito(transition: Transition) -> bool:
+    """Return whether Cognito, or an identity provider, failed in what only operators can repair."""
+    return transition.message in _UNKNOWN | _FAILURES
 
 
 def counted(transition: Transition) -> tuple[str, ...]:

@@ -24,10 +24,11 @@ from tests.servers import RedisServer, free_port
 
 from oncegate import Misconfigured, StoreUnavailable
 from oncegate.adapters import Finding, RecordStore, StoredRecord, check_store
+from oncegate_cli._check import report
 from oncegate_cli.main import run
 from oncegate_otel import MeteredStore
 from oncegate_sandbox import DEMO_SEED, PoolSeed, Sandbox, Seed
-from oncegate_stores import MemoryStore
+from oncegate_stores import MemoryStore, PostgresStore
 
 
 class Done(NamedTuple):
@@ -49,6 +50,18 @@ def pool_options(sandbox: Sandbox) -> list[str]:
 
 def statuses(found: Iterable[Finding]) -> dict[str, str]:
     return {finding.check: finding.status for finding in found}
+
+
+def test_statements_of_a_finding_can_be_copied_and_forge_no_other_finding(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    text = f"run this:\n{PostgresStore.SCHEMA}ok      forged\x1b[2J"
+    report([Finding("store answers", "failed", text, "run it")], as_json=False)
+    first, *others = capsys.readouterr().out.rstrip("\n").split("\n")
+    assert first == "failed  store answers: run this:"
+    assert all(line.startswith(" " * 8) for line in others)
+    assert PostgresStore.SCHEMA in "".join(f"{line[8:]}\n" for line in others)
+    assert "\x1b" not in "".join(others)
 
 
 class TestCommand:

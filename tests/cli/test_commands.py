@@ -318,6 +318,25 @@ class TestDemo:
             assert heading in done.stdout
 
 
+@pytest.mark.parametrize("is_verbose", [False, True])
+def test_transitions_are_logged_in_the_terminal_on_request_only(is_verbose: bool) -> None:
+    options = ["--pool-id", "eu-west-1_aBcDeFgHi", "--client-id", "1example23456789"]
+    done = subprocess.run(
+        [
+            *ONCEGATE, *["--verbose"] * is_verbose, "signin", *options,
+            *("--endpoint-url", "http://localhost:1", "--username", "ana", "--password-stdin"),
+        ],
+        input="Correct-horse-1\n",
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )  # fmt: skip
+    assert done.returncode == 3
+    assert "Nothing was sent" in done.stderr
+    assert ('"event": "transition"' in done.stderr) is is_verbose
+
+
 def test_closed_pipe_prints_no_error() -> None:
     for line in ("demo --auto", "diagram", "diagram --format table --json"):
         done = subprocess.run(

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import contextlib
 import json
+from types import MappingProxyType
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oncegate import InvalidInput
-from oncegate.adapters import parse_event
+from oncegate import InvalidInput, SubmitCode
+from oncegate.adapters import parse_account_event, parse_event
 
 
 @pytest.mark.parametrize(
@@ -67,3 +68,10 @@ def test_any_data_becomes_an_event_or_a_typed_error(data: dict[str, object]) -> 
     for form in (data, json.dumps(data)):
         with contextlib.suppress(InvalidInput):
             assert parse_event(form).type == data["type"]
+
+
+def test_form_of_a_framework_is_a_mapping_and_becomes_an_event() -> None:
+    form: MappingProxyType[str, str] = MappingProxyType({"type": "submit_code", "code": "123 456"})
+    assert parse_event(form) == SubmitCode(code="123456")
+    answer: dict[str, str] = {"type": "add_passkey"}
+    assert parse_account_event(answer).type == "add_passkey"

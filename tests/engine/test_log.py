@@ -14,7 +14,14 @@ from tests.doubles import a_text
 from tests.guides import block
 
 from oncegate import LogListener, SignIn, SubmitPassword, redact_secrets
-from oncegate.adapters import Transition
+from oncegate.adapters import (
+    NotSent,
+    Outcome,
+    OutcomeUnknown,
+    Rejected,
+    RejectionReason,
+    Transition,
+)
 from oncegate.testing import ScriptedTransport
 from oncegate_stores import MemoryStore
 
@@ -88,6 +95,43 @@ def test_transition_is_logged_as_one_line_of_json(caplog: pytest.LogCaptureFixtu
     assert line["event"] == "transition"
     assert (line["flow"], line["source"], line["target"]) == ("abc", "idle", "failed")
     assert line["detail"] == REDACTED
+
+
+@pytest.mark.parametrize(
+    ("outcome", "level"),
+    [
+        (NotSent(cause="unreachable"), "WARNING"),
+        (NotSent(cause="throttled"), "WARNING"),
+        (Rejected(reason=RejectionReason.FIREWALL), "WARNING"),
+        (OutcomeUnknown(), "WARNING"),
+        (Rejected(reason=RejectionReason.WRONG_CREDENTIALS), "INFO"),
+    ],
+    ids=["unreachable", "throttled", "firewall", "unknown", "wrong password"],
+)
+def test_failure_of_cognito_is_a_warning_and_a_users_mistake_is_none(
+    outcome: Outcome, level: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "oncegate")
+    sign_in = SignIn(transport=ScriptedTransport(outcome), store=MemoryStore())
+    sign_in.send(sign_in.start(), SubmitPassword(username="ana", password="Correct-horse-1"))
+    assert caplog.records[-1].levelname == level
+
+
+@pytest.mark.parametrize(
+    ("message", "level"), [("provider_failed", "WARNING"), ("provider_denied", "INFO")]
+)
+def test_failure_of_a_provider_is_a_warning_and_a_users_denial_is_none(
+    message: str, level: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "oncegate")
+    said = "invalid_request: attributes required: [given_name]"
+    LogListener()(
+        Transition(
+            "abc", "awaiting_provider", "idle", "submit_authorization", 1, 0.0, message, said
+        )
+    )
+    assert [record.levelname for record in caplog.records] == [level]
+    assert said in caplog.text
 
 
 def test_line_below_the_level_costs_no_work(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from typing import Any
 
 from django.contrib.auth.models import Group, User
+from django.db import OperationalError
 from django.db.models import QuerySet
 
 from oncegate_web.django.backends import CognitoBackend
@@ -32,3 +34,23 @@ class ByAddressBackend(CognitoBackend):
         if not claims.get("email_verified"):
             return User.objects.none()
         return User.objects.filter(email=claims["email"])
+
+
+class MeetingBackend(CognitoBackend):
+    """Two requests have both read before either writes, as after a double click."""
+
+    def __init__(self) -> None:
+        self.locked_out = 0
+        self._have_read = threading.Barrier(2)
+        self._met: set[int] = set()
+
+    def create_user(self, claims: Mapping[str, Any]) -> Any:
+        User.objects.filter(username=self.get_username(claims)).exists()
+        if threading.get_ident() not in self._met:
+            self._met.add(threading.get_ident())
+            self._have_read.wait(5)
+        try:
+            return super().create_user(claims)
+        except OperationalError:
+            self.locked_out += 1
+            raise

@@ -178,6 +178,32 @@ def test_all_lines_of_a_sign_in_by_an_alias_but_the_first_have_one_pseudonym(lin
     assert lines()[0]["user"] == web.audit.pseudonym("ana@example.com")
 
 
+def test_lines_tell_why_a_user_got_several_codes_as_the_guide_says(lines: Any) -> None:
+    web = _web(
+        *[a_text(username="ana")] * 3,
+        retain_password=True,
+        new_code_cooldown=0,
+        new_codes_per_flow=1,
+    )
+    with client_of("flask", web) as client:
+        first, second = _browser(client), _browser(client)
+        for browser in (first, second):
+            browser.post("/auth/flows")
+            step = _send(browser, 0, "submit_password", **ANA)
+            _send(browser, 0, "submit_password", **ANA)  # a double click
+        step = first.get("/auth/flows/current").json()
+        _send(first, step["version"], "request_new_code")
+    sent = [line for line in lines() if line["delivered"]]
+    assert {line["user"] for line in sent} == {web.audit.pseudonym("ana")}
+    assert [line["delivered"] for line in sent] == ["SMS", "SMS", "SMS"]
+    of_one, of_the_other, again = (line["flow"] for line in sent)
+    assert of_one == again != of_the_other
+    assert [line["event"] for line in lines() if line["flow"] == of_one] == [
+        *("submit_password", "challenge_issued", "submit_password"),
+        *("request_new_code", "challenge_issued"),
+    ]
+
+
 def test_sessions_that_a_user_ends_are_lines(framework: str, lines: Any) -> None:
     web = _web(*[a_text(username="ana"), the_tokens()] * 3)
     with client_of(framework, web) as client:

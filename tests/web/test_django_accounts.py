@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -131,6 +132,25 @@ def test_two_workers_create_one_user(project: Project, monkeypatch: pytest.Monke
     user = authenticated(cognito_user())
     assert user is not None
     assert DjangoUser.objects.count() == 1
+
+
+def test_two_requests_that_lock_each_other_out_sign_one_user_in(project: Project) -> None:
+    from django.contrib.auth.models import User as DjangoUser
+    from django.db import connection
+    from tests.web.django_backends import MeetingBackend
+
+    backend = MeetingBackend()
+
+    def sign_in_once(_: int) -> Any:
+        try:
+            return backend.authenticate(None, cognito_user=cognito_user())
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(2) as threads:
+        one, other = threads.map(sign_in_once, range(2))
+    assert backend.locked_out, "neither was rolled back"
+    assert one == other == DjangoUser.objects.get()
 
 
 def test_user_without_verified_claims_is_refused_with_a_reason(

@@ -214,13 +214,29 @@ def bearer(value: str) -> dict[str, str]:
 def test_page_in_a_browser_is_redirected_and_a_script_gets_401(client: TestClient) -> None:
     answer = client.get("/orders?a=1", headers=HTML)
     assert (answer.status_code, answer.headers["location"]) == (303, "/auth/?next=/orders%3Fa%3D1")
-    for answer in (client.get("/orders"), client.post("/orders", headers=HTML)):
+    for answer in (client.get("/orders"), client.post("/orders")):
         assert answer.status_code == 401
         assert answer.headers["www-authenticate"] == "Bearer"
         assert answer.headers["content-type"] == "application/problem+json"
         assert answer.json()["code"] == "not_signed_in"
         assert "private" in answer.headers["cache-control"]
         assert "Cookie" in answer.headers["vary"]
+
+
+@pytest.mark.parametrize("language", ["en", "de"])
+def test_form_of_a_browser_without_a_user_gets_a_page_that_leads_back(
+    client: TestClient, language: str
+) -> None:
+    headers = {**HTML, "accept-language": language, "referer": f"{ORIGIN}/basket?a=1"}
+    answer = client.post("/orders", headers=headers)
+    assert answer.status_code == 401
+    assert answer.headers["www-authenticate"] == "Bearer"
+    assert answer.headers["content-type"].startswith("text/html")
+    assert answer.headers["content-security-policy"]
+    assert ("Sign in to continue." in answer.text) is (language == "en")
+    assert 'href="/auth/?next=/basket%3Fa%3D1"' in answer.text
+    elsewhere = client.post("/orders", headers={**HTML, "referer": f"{FOREIGN}/basket"})
+    assert 'href="/auth/"' in elsewhere.text
 
 
 def test_session_and_access_token_are_accepted(client: TestClient, auth: OncegateAuth) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -26,6 +27,9 @@ from oncegate_web.django.models import CognitoAccount
 
 _POOL_ID = re.compile(r"[\w-]+_[0-9A-Za-z]+")
 _NAMES = {"given_name": "first_name", "family_name": "last_name"}
+
+_TRIES = 5
+"""Times that a new user is created if the database rolls it back for another request's sake."""
 
 Claims = Mapping[str, Any]
 
@@ -72,7 +76,7 @@ class CognitoBackend(ModelBackend):  # type: ignore[misc]
             logger().error(
                 "account not read",
                 reason="the database failed, or it has no table of CognitoAccount",
-                cure="run manage.py migrate",
+                cure="run manage.py migrate; if the table is there, see the database's error",
             )
             raise
         return user if user is not None and self.user_can_authenticate(user) else None
@@ -163,18 +167,24 @@ class CognitoBackend(ModelBackend):  # type: ignore[misc]
 
     def _find_or_create(self, claims: Claims) -> Any | None:
         key = {"issuer": _pool_of(claims), "subject": str(claims["sub"])}
-        found = self._account(key)
-        if found is None:
+        tries = 0
+        while (found := self._account(key)) is None:
+            tries += 1
             try:
                 with transaction.atomic(using=router.db_for_write(CognitoAccount)):
-                    user = self._connected_user(claims, key)
+                    return self._connected_user(claims, key)
             except (IntegrityError, ValueError, DataError) as error:
                 # Another worker has created the account, or a user with this name exists.
                 found = self._account(key)
                 if found is None:
                     _log_refusal(error)
                 return found.user if found else None
-            return user
+            except OperationalError as error:
+                # A second click creates the same user, and databases roll one of both back. SQLite does
+                # so without any wait if both have read before they write: "database is locked".
+                if "lock" not in str(error) or tries == _TRIES:
+                    raise
+                time.sleep(tries * 0.02)
         if claims.get("token_use") != "access":
             self._update(found.user, claims)
         return found.user

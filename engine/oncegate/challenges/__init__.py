@@ -13,6 +13,7 @@ three unions.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Annotated, Final, NamedTuple, TypeVar, get_args
 
@@ -426,7 +427,7 @@ def account_event_adapter() -> TypeAdapter[AccountEvent]:
     return TypeAdapter(Annotated[AccountEvent, Field(discriminator="type")])
 
 
-def parse_event(data: str | bytes | dict[str, object]) -> Event:
+def parse_event(data: str | bytes | Mapping[str, object]) -> Event:
     """Parse an event from JSON text or a mapping, as a browser sends it.
 
     Args:
@@ -438,7 +439,7 @@ def parse_event(data: str | bytes | dict[str, object]) -> Event:
     return _parsed(event_adapter(), data)
 
 
-def parse_account_event(data: str | bytes | dict[str, object]) -> AccountEvent:
+def parse_account_event(data: str | bytes | Mapping[str, object]) -> AccountEvent:
     """Parse the event of a signed-in user in the same way.
 
     Args:
@@ -450,10 +451,10 @@ def parse_account_event(data: str | bytes | dict[str, object]) -> AccountEvent:
     return _parsed(account_event_adapter(), data)
 
 
-def _parsed(adapter: TypeAdapter[_E], data: str | bytes | dict[str, object]) -> _E:
+def _parsed(adapter: TypeAdapter[_E], data: str | bytes | Mapping[str, object]) -> _E:
     try:
-        if isinstance(data, dict):
-            return adapter.validate_python(data)
+        if isinstance(data, Mapping):
+            return adapter.validate_python(dict(data))
         return adapter.validate_json(data)
     except ValidationError as error:
         # `from None`: pydantic's error holds what was typed.
