@@ -37,7 +37,7 @@ def store_from_url(url: str) -> RecordStore:
         case "memory":
             return MemoryStore()
         case "sqlite":
-            return _sqlite(parts)
+            return _sqlite(url, parts)
         case scheme if scheme.partition("+")[0] in _REDIS:
             return _redis(url)
         case "postgresql" | "postgres":
@@ -49,10 +49,13 @@ def store_from_url(url: str) -> RecordStore:
     return _third_party(parts.scheme, url)
 
 
-def _sqlite(parts: SplitResult) -> RecordStore:
+def _sqlite(url: str, parts: SplitResult) -> RecordStore:
     options = dict(parse_qsl(parts.query, keep_blank_values=True))
     path, timeout = unquote(parts.path).removeprefix("/"), _seconds(options.pop("timeout", "5"))
-    if not path or parts.netloc or parts.fragment or options:
+    has_slashes = url[len("sqlite:") :].startswith(
+        "///"
+    )  # with fewer, the path may be meant otherwise
+    if not path or not has_slashes or parts.fragment or options:
         raise Misconfigured(
             "an SQLite store needs a path, as in sqlite:///flows.db or sqlite:////var/lib/flows.db (# "
             "is %23, ? is %3F), and takes the option timeout (seconds)"

@@ -859,6 +859,8 @@ def test_options_of_the_url_are_read(tmp_path: Path) -> None:
         "sqlite:///flows.db?nosuch=1",
         "sqlite:///flows.db?nosuch",
         "sqlite://flows.db",
+        "sqlite:/var/lib/flows.db",
+        "sqlite:flows.db",
         "sqlite:///",
     ],
 )
