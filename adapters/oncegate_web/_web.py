@@ -42,7 +42,7 @@ from oncegate_web._about import about
 from oncegate_web._account import AccountSite
 from oncegate_web._account_api import AccountApi
 from oncegate_web._account_pages import ACCOUNT, AccountHtml
-from oncegate_web._config import meant, split
+from oncegate_web._config import meant, split_keys
 from oncegate_web._context import Contexts, MetadataHook, context_of
 from oncegate_web._csp import content_security_policy
 from oncegate_web._quiet import Quiet
@@ -816,29 +816,11 @@ def _checked_keys(keys: SealingKeys | str) -> SealingKeys:
     """Return the keys; raise `Misconfigured` if there is none, such as from an unset variable."""
     if not isinstance(keys, (SealingKeys, str)):
         raise Misconfigured("keys has to be a key, such as `oncegate key` prints, or SealingKeys")
-    found = _split_keys(keys) if isinstance(keys, str) else keys
-    if found is None or not found.has_keys:
+    listed = split_keys(keys) if isinstance(keys, str) else []
+    found = SealingKeys(*listed) if listed else keys
+    if isinstance(found, str) or not found.has_keys:
         raise Misconfigured("keys: no key was given; `oncegate key` prints one")
     return found
-
-
-def _split_keys(text: str) -> SealingKeys | None:
-    """Return the keys of a list with commas; None if there is none.
-
-    Raises:
-        Misconfigured: one of several is weak. It may be a part of a key with a comma, and could be
-            guessed: each key of the list opens what a browser sends.
-    """
-    keys = split(text)
-    try:
-        for key in keys[1:]:
-            SealingKeys(key)
-    except Misconfigured as error:
-        raise Misconfigured(
-            f"keys: commas separate keys, and one of these cannot be one: {error}. SealingKeys(key) "
-            "takes a key with a comma, and SealingKeys(key, old) an old key that is weak"
-        ) from None
-    return SealingKeys(*keys) if keys else None
 
 
 def _check_sessions(

@@ -38,7 +38,7 @@ except ModuleNotFoundError as error:
 
 from oncegate_cognito import CognitoTransport, ManagedLogin
 from oncegate_stores import store_from_url
-from oncegate_web._config import meant, split
+from oncegate_web._config import meant, split, split_keys
 from oncegate_web._translations import Identifier
 from oncegate_web._web import WebSignIn, arguments
 
@@ -48,6 +48,11 @@ ENV_PREFIX = "ONCEGATE_"
 def _split(value: object) -> object:
     """Return the items of a list, which the environment has as text with commas."""
     return split(value) if isinstance(value, str) else value
+
+
+def _split_keys(value: object) -> object:
+    """Return the keys of a list, which the environment has as text with commas."""
+    return split_keys(value) if isinstance(value, str) else value
 
 
 def _or_none(value: object) -> object:
@@ -61,6 +66,7 @@ def _true_or_none(value: object) -> object:
     return True if text in {"true", "1"} else None if value == "" else value
 
 
+_Keys = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_split_keys)]
 _Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 _Optional = BeforeValidator(_or_none)
 
@@ -125,7 +131,7 @@ class Settings(BaseModel):
         "USER_SRP_AUTH"
     )
     store: SecretStr = Field(min_length=1)
-    keys: Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_split)] = ()
+    keys: _Keys = ()
     name: str = "oncegate"
     login_redirect: str = "/"
     logout_redirect: Annotated[str | None, _Optional] = None
@@ -229,22 +235,19 @@ class OncegateSettings(Settings, BaseSettings):
         hide_input_in_errors=True,
     )
 
+    keys: _Keys = Field(min_length=1)
+
     def __init__(self, **given: Any) -> None:
         _check_spelling()
         is_no_json = False
-        no_keys = "ONCEGATE_KEYS is missing; `oncegate key` prints a key"
-        has_keys = bool(given.get("keys") or os.environ.get(_of_environment("keys")))
         try:
             super().__init__(**given)
         except ValidationError as error:
-            also = () if has_keys else (no_keys,)
-            raise _misconfigured(error, "the environment", _of_environment, *also) from None
+            raise _misconfigured(error, "the environment", _of_environment) from None
         except SettingsError:
             is_no_json = True
         if is_no_json:  # outside of ``except``: the error's cause has the whole text
             raise Misconfigured("the environment: ONCEGATE_OPTIONS is no JSON object")
-        if not self.keys:
-            raise Misconfigured(f"the environment: {no_keys}")
 
 
 def settings_from(
@@ -318,12 +321,13 @@ def _check_spelling() -> None:
 
 
 def _misconfigured(
-    error: ValidationError, where: str, spelled: Callable[[str], str], *also: str
+    error: ValidationError, where: str, spelled: Callable[[str], str]
 ) -> Misconfigured:
     """Return what is wrong with each setting. No value is in it: it may be a secret."""
     found = []
     for one in error.errors(include_input=False, include_url=False, include_context=False):
         name = str(one["loc"][0]) if one["loc"] else ""
         says = _SAYS.get(one["type"]) or f"is wrong: {one['msg'][:1].lower()}{one['msg'][1:]}"
-        found.append(f"{spelled(name)} {says}")
-    return Misconfigured(f"{where}: {'; '.join((*found, *also))}")
+        cure = " (`oncegate key` prints one)" if name == "keys" else ""
+        found.append(f"{spelled(name)} {says}{cure}")
+    return Misconfigured(f"{where}: {'; '.join(found)}")

@@ -89,6 +89,31 @@ def test_all_variables_that_are_missing_are_named_at_once(monkeypatch: pytest.Mo
     assert all(f"ONCEGATE_{name} is missing" in str(error.value) for name in NEEDED)
 
 
+def test_variable_of_other_case_is_not_told_as_missing(
+    environment: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    environment(POOL_ID="")
+    monkeypatch.delenv("ONCEGATE_KEYS")
+    monkeypatch.setenv("oncegate_keys", KEY)
+    with pytest.raises(Misconfigured) as error:
+        OncegateSettings()
+    assert "KEYS" not in str(error.value)
+
+
+def test_key_with_a_comma_in_the_settings_is_not_taken_for_a_strong_and_a_weak_key(
+    environment: Any,
+) -> None:
+    text = f"{KEY},Zk"
+    environment(KEYS=text)
+    with pytest.raises(Misconfigured, match="comma") as raised:
+        OncegateSettings()
+    assert KEY not in str(raised.value)
+    with pytest.raises(Misconfigured, match="comma"):
+        settings_from({**NEEDED, "KEYS": text}, where="ONCEGATE")
+    # A list of Python has no commas to mistake. An old key may be weak until it is replaced.
+    assert settings_from({**NEEDED, "KEYS": [KEY, "Zk"]}, where="ONCEGATE").web_sign_in()
+
+
 @pytest.mark.parametrize(
     ("given", "needed"),
     [
