@@ -527,11 +527,11 @@ class WebSignIn:
         """
         return self._to_sign_in(request, "again=1&")
 
-    def refuse_signed_out(self, request: Request, *, again: bool = False) -> Response:
+    def not_signed_in(self, request: Request, *, again: bool = False) -> Response:
         """Return a 401: a page with a link to sign-in (HTML), or a problem (JSON).
 
-        For what changes something: a redirect would leave the user in doubt whether it was done. The
-        link leads back to the page that the form was on.
+        For a request that changes something: a redirect would leave the user in doubt whether it was
+        done. The link leads back to the page that the form was on.
 
         Args:
             request: its path is the whole path, with the query.
@@ -540,7 +540,7 @@ class WebSignIn:
         if not request.wants_html:
             return self._to_sign_in(request, "")
         link = self._sign_in_url(request, "again=1&" if again else "")
-        return self._finished(request, self._html.signed_out_page(self._as_seen(request), link))
+        return self._finished(request, self._html.not_signed_in_page(self._as_seen(request), link))
 
     def _to_sign_in(self, request: Request, query: str) -> Response:
         if request.wants_html:

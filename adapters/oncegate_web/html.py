@@ -153,14 +153,14 @@ class Html:
         response.status = 403
         return response
 
-    def signed_out_page(self, request: Request, link: str) -> Response:
+    def not_signed_in_page(self, request: Request, link: str) -> Response:
         """Return the page in place of the answer to a form whose user has to sign in.
 
         Args:
             request: the form's.
             link: URL of the sign-in.
         """
-        response = self._rendered(self._builder(request, {}).signed_out(link))
+        response = self._rendered(self._builder(request, {}).not_signed_in(link))
         response.status = 401
         return response
 

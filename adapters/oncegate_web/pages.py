@@ -595,7 +595,7 @@ class PageBuilder:
             link=Link(text("action.not_you"), f"{self._prefix}/"),
         )
 
-    def signed_out(self, link: str) -> Page:
+    def not_signed_in(self, link: str) -> Page:
         """Return the page in place of an answer to a form, if its user has to sign in.
 
         Args:

@@ -138,6 +138,7 @@ def shop(auth: OncegateAuth) -> FastAPI:
         return {"user": user.username if user else None}
 
     @app.get("/recent")
+    @app.post("/recent")
     def recent(
         user: Annotated[User, Security(auth.current_user(recent=300))],
     ) -> dict[str, str]:
@@ -302,6 +303,10 @@ def test_user_who_signed_in_long_ago_signs_in_again(auth: OncegateAuth, client: 
         "/auth/?again=1&next=/recent"
     )
     assert 'max_age="300"' in client.get("/recent").headers["www-authenticate"]
+    form = client.post("/recent", headers={**HTML, "referer": f"{ORIGIN}/basket"})
+    assert form.status_code == 401
+    assert 'href="/auth/?again=1&amp;next=/basket"' in form.text
+    assert 'max_age="300"' in form.headers["www-authenticate"]
     sign_in(client, auth, claims={"auth_time": int(now) - 299})
     assert client.get("/recent").json() == {"user": "ana"}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Annotated, Any, Literal, NamedTuple, NoReturn, overload
 
 from fastapi import APIRouter, Depends, FastAPI, Security, WebSocketException
@@ -301,17 +301,19 @@ class OncegateAuth:
     ) -> NotSignedIn | WebSocketException:
         """Return what sends a user to sign-in, or to sign in again."""
         request = translated(connection, self.seen(connection))
-        go: Callable[[Request], Response]
-        go = self.web.sign_in_first if recent is None else self.web.sign_in_again
         if request.method not in {"GET", "HEAD"}:  # a redirect would lose what was sent
-            go = partial(self.web.refuse_signed_out, again=recent is not None)
+            answer = self.web.not_signed_in(request, again=recent is not None)
+        elif recent is None:
+            answer = self.web.sign_in_first(request)
+        else:
+            answer = self.web.sign_in_again(request)
         # RFC 6750, 3; RFC 9470, 3
         asks = (
             f'error="insufficient_user_authentication", max_age="{recent:.0f}"'
             if recent is not None
             else ""
         )
-        return self._challenge(connection, asks, go(request))
+        return self._challenge(connection, asks, answer)
 
     def _challenge(
         self, connection: HTTPConnection, asks: str, answer: Response
