@@ -102,7 +102,7 @@ _MOST_LOGGED = 4 << 20
 """Bytes of the write-ahead log after a checkpoint; SQLite makes one at 1,000 pages of 4 KB."""
 
 _FORK_WAITS = 1.0
-"""Seconds that a fork waits for a thread that uses a connection."""
+"""Seconds that a fork waits for all threads that use connections."""
 
 _MOST_SECONDS = 86_400.0
 """Longest timeout. SQLite counts its milliseconds in 32 bits, and takes more than that for none."""
@@ -127,18 +127,19 @@ class _Forks:
         self._held: list[threading.RLock] = []
 
     def wait_for(self, connections: _Connections) -> None:
-        """Wait for the users of these connections, too."""
+        """Let forks also wait for the threads that use these connections."""
         with self._lock:
             self._connections.add(connections)
 
     def before(self) -> None:
         """Acquire each connection's turn."""
         self._lock.acquire()
+        until = time.monotonic() + _FORK_WAITS
         for connections in self._connections:
             if connections.pid == os.getpid():
                 for turn in connections.turns.values():
                     # With a timeout: a thread may be waiting for another program.
-                    if turn.acquire(timeout=_FORK_WAITS):
+                    if turn.acquire(timeout=max(0.0, until - time.monotonic())):
                         self._held.append(turn)
 
     def after_in_parent(self) -> None:
@@ -232,7 +233,7 @@ class SQLiteStore:
         self._file_name = os.fspath(self._path)
         if self._file_name == ":memory:":
             # Each connection would have a database of its own, so no load would see what was saved.
-            raise Misconfigured("an SQLite store needs a file; MemoryStore() keeps rows in memory")
+            raise Misconfigured("an SQLite store needs a file; MemoryStore() stores rows in memory")
         self._log = f"{self._file_name}-wal"
         self._timeout = timeout
         self._connections: _Connections | None = None
@@ -313,7 +314,7 @@ class SQLiteStore:
 
         def commit(db: sqlite3.Connection) -> None:
             if connections.waits_for_disk is not waits_for_disk:
-                connections.waits_for_disk = None  # while a signal's handler can raise
+                connections.waits_for_disk = None  # in case a signal's handler raises
                 db.execute(_SYNCHRONOUS[waits_for_disk])
                 connections.waits_for_disk = waits_for_disk
             _with_tables(db, partial(_in_transaction, action=save))

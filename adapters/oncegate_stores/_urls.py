@@ -52,9 +52,8 @@ def store_from_url(url: str) -> RecordStore:
 def _sqlite(url: str, parts: SplitResult) -> RecordStore:
     options = dict(parse_qsl(parts.query, keep_blank_values=True))
     path, timeout = unquote(parts.path).removeprefix("/"), _seconds(options.pop("timeout", "5"))
-    has_slashes = url[len("sqlite:") :].startswith(
-        "///"
-    )  # with fewer, the path may be meant otherwise
+    # With fewer, it is not clear whether the path is absolute.
+    has_slashes = url.partition(":")[2].startswith("///")
     if not path or not has_slashes or parts.fragment or options:
         raise Misconfigured(
             "an SQLite store needs a path, as in sqlite:///flows.db or sqlite:////var/lib/flows.db (# "

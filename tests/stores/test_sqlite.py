@@ -200,6 +200,25 @@ def test_fork_waits_for_a_thread_that_writes(tmp_path: Path) -> None:
     assert store.swap(KEY, 0, ROW)  # the turns were given back
 
 
+def test_fork_waits_for_no_longer_than_its_limit_however_many_connections_are_used() -> None:
+    forks = _sqlite._Forks()
+    used = [_sqlite._Connections((0, number)) for number in range(4)]
+
+    def hold() -> None:
+        for connections in used:
+            forks.wait_for(connections)
+            for turn in connections.turns.values():
+                turn.acquire()
+
+    with ThreadPoolExecutor(1) as threads:
+        threads.submit(hold).result(10)
+        began = time.monotonic()
+        forks.before()
+        took = time.monotonic() - began
+        forks.after_in_parent()
+    assert _sqlite._FORK_WAITS <= took < 4 * _sqlite._FORK_WAITS  # one after another: 8
+
+
 @pytest.mark.parametrize("is_held", [False, True])
 def test_fork_that_only_the_child_is_told_of_leaves_no_lock_held(*, is_held: bool) -> None:
     """Such as uWSGI's: it calls `PyOS_AfterFork_Child`, and nothing before the fork."""
