@@ -153,6 +153,27 @@ def test_two_requests_that_lock_each_other_out_sign_one_user_in(project: Project
     assert one == other == DjangoUser.objects.get()
 
 
+@pytest.mark.parametrize(("seconds", "tries"), [(60, 5), (0, 1)])
+def test_database_that_stays_locked_fails_the_sign_in_after_some_tries_or_one_long_wait(
+    project: Project, monkeypatch: pytest.MonkeyPatch, seconds: float, tries: int
+) -> None:
+    from django.db import OperationalError
+
+    from oncegate_web.django import backends
+
+    tried = []
+
+    def locked(_: Any, claims: Any) -> None:
+        tried.append(claims)
+        raise OperationalError("database is locked")
+
+    monkeypatch.setattr(backends, "_RETRY_WITHIN", seconds)
+    monkeypatch.setattr(backends.CognitoBackend, "create_user", locked)
+    with pytest.raises(OperationalError):
+        authenticated(cognito_user())
+    assert len(tried) == tries
+
+
 def test_user_without_verified_claims_is_refused_with_a_reason(
     project: Project, caplog: Any
 ) -> None:

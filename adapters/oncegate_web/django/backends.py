@@ -31,6 +31,9 @@ _NAMES = {"given_name": "first_name", "family_name": "last_name"}
 _TRIES = 5
 """Times that a new user is created if the database rolls it back for another request's sake."""
 
+_RETRY_WITHIN = 5.0
+"""Seconds after which it is not tried again: a locked file of SQLite is waited for 5 s each time."""
+
 Claims = Mapping[str, Any]
 
 
@@ -167,7 +170,7 @@ class CognitoBackend(ModelBackend):  # type: ignore[misc]
 
     def _find_or_create(self, claims: Claims) -> Any | None:
         key = {"issuer": _pool_of(claims), "subject": str(claims["sub"])}
-        tries = 0
+        tries, until = 0, time.monotonic() + _RETRY_WITHIN
         while (found := self._account(key)) is None:
             tries += 1
             try:
@@ -182,7 +185,8 @@ class CognitoBackend(ModelBackend):  # type: ignore[misc]
             except OperationalError as error:
                 # A second click creates the same user, and databases roll one of both back. SQLite does
                 # so without any wait if both have read before they write: "database is locked".
-                if "lock" not in str(error) or tries == _TRIES:
+                has_tried = tries == _TRIES or time.monotonic() > until
+                if has_tried or "lock" not in str(error):
                     raise
                 time.sleep(tries * 0.02)
         if claims.get("token_use") != "access":
