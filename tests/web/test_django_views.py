@@ -519,6 +519,33 @@ def test_asynchronous_application_serves_pages_and_views(
     assert read_in_loop == []
 
 
+@pytest.mark.parametrize("is_active", [True, False])
+def test_session_that_has_ended_leaves_no_user_to_outer_middleware(
+    project: Project, *, is_active: bool
+) -> None:
+    from django.contrib.auth.models import User
+    from django.http import HttpRequest
+
+    from oncegate_web.django.signals import session_ended
+
+    requests: list[Any] = []
+
+    def note(request: HttpRequest, **_: Any) -> None:
+        requests.append(request)
+
+    session_ended.connect(note)
+    try:
+        with project.browser() as client:
+            sign_in(client)
+            User.objects.update(is_active=is_active)
+            client.post("/auth/sign-out", headers={"origin": "http://shop.localhost"})
+    finally:
+        session_ended.disconnect(note)
+    (request,) = requests
+    assert not request.user.is_authenticated
+    assert not request.cognito
+
+
 def test_client_of_tests_is_signed_in_in_one_line(project: Project) -> None:
     from django.contrib.auth.models import User
     from django.test import Client

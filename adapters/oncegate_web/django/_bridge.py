@@ -160,6 +160,7 @@ def _log_out(request: HttpRequest, seen: Seen, user: Any) -> Any:
     """End Django's session, which is no longer that of our session, and return an AnonymousUser."""
     if not user.is_authenticated:
         request.session.pop(LINK, None)
+        seen.cognito = None
         return user
     request.user = user  # `logout` asks for it, and tells its receivers
     was, seen.is_following = seen.is_following, True
