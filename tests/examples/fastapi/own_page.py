@@ -95,12 +95,13 @@ async def show(request: Request, wrong: bool = False) -> Response:
 
 @app.post("/login")
 async def submit(request: Request) -> Response:
-    form = dict(parse_qsl((await request.body()).decode()))
+    body = await request.body()
     context = RequestContext(
         source_address=request.client.host if request.client else None,
         user_agent=request.headers.get("user-agent", ""),
     )
     try:
+        form = dict(parse_qsl(body.decode()))
         # The version of the page that the user saw: never that of a `get` before `send`.
         seen = StepRef(
             flow_id=request.cookies.get("flow", ""), version=int(form.pop("version", "0"))

@@ -64,7 +64,8 @@ def test_user_signs_in_once_however_often_the_forms_are_posted(
 
 def test_what_cannot_be_sent_comes_back_to_the_page(module: ModuleType) -> None:
     with TestClient(module.app, base_url="http://localhost") as client:
-        assert "Check what you entered." in client.post("/login", data={"type": "nothing"}).text
+        for data in (b"type=nothing", b"type=\xff"):
+            assert "Check what you entered." in client.post("/login", content=data).text
         forged = client.get("/login", headers={"cookie": "flow=forged"})
         assert "Sign in" in forged.text
         form = form_of(client.get("/login").text)
