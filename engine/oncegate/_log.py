@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import SecretStr
 
-from oncegate._metrics import lacked_cognito, reached_limit
+from oncegate._metrics import call_failed, reached_limit
 from oncegate.ports import Transition
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ class LogListener:
         self._log = logger()
 
     def __call__(self, transition: Transition, /) -> None:
-        is_for_operators = reached_limit(transition) or lacked_cognito(transition)
+        is_for_operators = reached_limit(transition) or call_failed(transition)
         level = logging.WARNING if is_for_operators else logging.INFO
         if transition.message == "misconfigured":
             level = logging.ERROR  # only the developer can do something about it

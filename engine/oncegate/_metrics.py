@@ -39,8 +39,8 @@ def reached_limit(transition: Transition) -> bool:
     return not _LIMITS.isdisjoint({transition.suppressed, transition.message})
 
 
-def lacked_cognito(transition: Transition) -> bool:
-    """Return whether Cognito, or an identity provider, failed in what only operators can repair."""
+def call_failed(transition: Transition) -> bool:
+    """Return whether Cognito or an identity provider failed, or did not answer."""
     return transition.message in _UNKNOWN | _FAILURES
 
 
