@@ -149,7 +149,7 @@ class Plan(NamedTuple):
             return []
         return [rows.change(charge.key, charge.charged) for charge in self.charges]
 
-    def reserved(self) -> tuple[Reserved, list[Charge]]:
+    def divided(self) -> tuple[Reserved, list[Charge]]:
         """Return what was saved with the flow, and the charges that were not."""
         reserved, remaining = Reserved(names=self.names), list[Charge]()
         saved = self.saved or (False,) * len(self.charges)
@@ -387,7 +387,7 @@ class Limits:
         try:
             if plan is None:
                 plan = yield from self.plan(flow, call, rows)
-            reserved, remaining = plan.reserved()
+            reserved, remaining = plan.divided()
             if plan.saved:  # then another worker has changed the rows of these
                 yield from self._look_up([charge.key for charge in remaining], rows)
             for charge in remaining:
