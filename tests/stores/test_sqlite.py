@@ -213,16 +213,18 @@ def test_fork_that_only_the_child_is_told_of_leaves_no_lock_held(*, is_held: boo
         assert another.submit(forks._lock.acquire, timeout=1).result(10)
 
 
-def test_signal_handler_can_fork_while_its_thread_makes_a_store(
+def test_signal_handler_can_fork_and_use_a_store_while_its_thread_opens_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Otherwise the fork waits for ever for a lock of its own thread."""
-    store = SQLiteStore(tmp_path / "flows.db")
+    """Otherwise it waits for ever for a lock of its own thread."""
+    store, other = SQLiteStore(tmp_path / "flows.db"), SQLiteStore(tmp_path / "other.db")
     forks, forked = _sqlite._FORKS, list[int]()
 
     class Interrupted(WeakValueDictionary[int, _sqlite._Connections]):
         def __setitem__(self, key: int, value: _sqlite._Connections) -> None:
-            forked.append(_exit_code_of_a_fork(lambda: 0))
+            if not forked:
+                forked.append(_exit_code_of_a_fork(lambda: int(not other.swap(KEY, 0, ROW))))
+                other.load(KEY)
             super().__setitem__(key, value)
 
     monkeypatch.setattr(forks, "_connections", Interrupted())
@@ -290,7 +292,7 @@ def test_child_of_a_fork_within_a_transaction_does_not_commit_it(
     """A signal's handler forks, and returns in both processes. Two commits would corrupt the file."""
     store, parent = SQLiteStore(tmp_path / "flows.db", timeout=0.5), os.getpid()
     store.swap(KEY, 0, ROW)
-    save, forked = _sqlite._save, list[int]()
+    save, forked, statements = _sqlite._save, list[int](), list[str]()
 
     def save_and_fork(*args: Any) -> None:
         save(*args)
@@ -300,6 +302,7 @@ def test_child_of_a_fork_within_a_transaction_does_not_commit_it(
             if forked == [0]:
                 os.close(childs_end)
                 signal.alarm(10)
+                args[0].set_trace_callback(statements.append)
                 os.read(parents_end, 1)  # the parent has saved more
             os.close(parents_end)
             forked.append(childs_end)
@@ -312,7 +315,8 @@ def test_child_of_a_fork_within_a_transaction_does_not_commit_it(
         raised = str(error)
     finally:
         if os.getpid() != parent:
-            os._exit("the process forked" not in raised)
+            # Not rolled back either: that would clear what the parent writes into the log's index.
+            os._exit("the process forked" not in raised or statements != [])
     keys = [f"{number:032x}" for number in range(100)]
     assert all(store.swap(key, 0, ROW._replace(sealed=os.urandom(999))) for key in keys)
     os.close(forked[1])
@@ -320,6 +324,18 @@ def test_child_of_a_fork_within_a_transaction_does_not_commit_it(
     assert all(SQLiteStore(tmp_path / "flows.db").load(key) for key in [*keys, "b" * 32])
     with contextlib.closing(sqlite3.connect(tmp_path / "flows.db")) as db:
         assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+def test_child_of_a_fork_within_a_use_leaves_the_parents_connections(tmp_path: Path) -> None:
+    store = SQLiteStore(tmp_path / "flows.db")
+    inherited = store._to_the_file()
+
+    def is_refused() -> int:
+        with pytest.raises(StoreUnavailable, match=r"flows\.db: the process forked"):
+            store._use(inherited, "writing", lambda db: db.execute("SELECT 1"))
+        return int(not store.swap(KEY, 0, ROW))  # the next use has its own
+
+    assert _exit_code_of_a_fork(is_refused) == 0
 
 
 def test_forked_process_with_an_ancestors_process_id_opens_new_connections(
