@@ -253,7 +253,9 @@ class SQLiteStore:
 
     The threads of a process share its connections, and a forked process opens new ones: SQLite
     connections must not cross a fork (sqlite.org, "How To Corrupt An SQLite Database File", 2.6). A fork
-    waits until no thread uses one, for a second at most.
+    waits until no thread uses one, for a second at most. After one that does not wait, the file can stay
+    locked for the child: in a signal's handler that interrupts a use of the store, or in uWSGI, which
+    forks by itself, while another thread saves. Fork elsewhere; run uWSGI with ``--lazy-apps``.
 
     A file that was deleted, replaced or restored, and a row that was deleted before it expired, end the
     flows. A restart of the processes does not.
