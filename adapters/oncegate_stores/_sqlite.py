@@ -12,8 +12,8 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import cache, lru_cache, partial
 from pathlib import Path
-from typing import NoReturn, TypeVar
-from weakref import WeakSet, finalize
+from typing import Any, NoReturn, TypeVar
+from weakref import WeakValueDictionary, finalize
 
 from oncegate import Misconfigured, StoreUnavailable
 from oncegate.adapters import Change, StoredRecord, check_seconds
@@ -119,42 +119,67 @@ class _Forks:
 
     In the forked process, SQLite would take a lock that is held at that moment for one of its own
     connections, and would never get it. `os.register_at_fork` calls these methods.
+
+    A signal's handler can fork while its own thread holds what these wait for: hence locks that know
+    their owner.
+
+    Attributes:
+        process: another object in each process. A process ID may be one that an ancestor had.
     """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._connections = WeakSet[_Connections]()
+        self.process = object()
+        self._lock = threading.RLock()
+        self._connections = WeakValueDictionary[int, _Connections]()
         self._held: list[threading.RLock] = []
 
     def wait_for(self, connections: _Connections) -> None:
         """Let forks also wait for the threads that use these connections."""
         with self._lock:
-            self._connections.add(connections)
+            self._connections[id(connections)] = connections
 
     def before(self) -> None:
         """Acquire each connection's turn."""
         self._lock.acquire()
+        # One for all connections: a thread may be waiting for another program with each of them.
         until = time.monotonic() + _FORK_WAITS
-        for connections in self._connections:
-            if connections.pid == os.getpid():
+        for reference in self._connections.valuerefs():
+            connections = reference()
+            if connections and not connections.is_inherited():
                 for turn in connections.turns.values():
-                    # With a timeout: a thread may be waiting for another program.
                     if turn.acquire(timeout=max(0.0, until - time.monotonic())):
                         self._held.append(turn)
 
     def after_in_parent(self) -> None:
         """Let the threads go on."""
+        try:
+            self._release()
+        finally:
+            self._release()  # the rest, if a signal's handler raised
+            self._lock.release()
+
+    def _release(self) -> None:
         while self._held:
-            self._held.pop().release()
-        self._lock.release()
+            with suppress(RuntimeError):  # released already, just before a handler raised
+                self._held[-1].release()
+            self._held.pop()
 
     def after_in_child(self) -> None:
-        """Leave the turns: this process opens connections with their own.
+        """Forget the parent's connections: this process opens its own.
 
         uWSGI forks by itself, and calls this method alone: another thread may hold the lock.
         """
+        self.process = object()
         self._held.clear()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
+
+
+class _Connection(sqlite3.Connection):
+    """A connection that knows which process opened it."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.process = _FORKS.process
 
 
 class _Connections:
@@ -162,10 +187,11 @@ class _Connections:
 
     def __init__(self, file: _File) -> None:
         self.pid = os.getpid()
+        self.process = _FORKS.process
         self.file = file
         self.log: _File | None = None
         self.is_closed = False
-        self.open: dict[str, sqlite3.Connection] = {}
+        self.open: dict[str, _Connection] = {}
         # These know their owner: a signal's handler can raise just after a thread has got its turn.
         self.turns = {"reading": threading.RLock(), "writing": threading.RLock()}
         self.progress = {"reading": Progress(), "writing": Progress()}
@@ -174,9 +200,14 @@ class _Connections:
         self.waits_for_disk: bool | None = False
         _FORKS.wait_for(self)
 
+    def is_inherited(self) -> bool:
+        """Whether another process opened the connections."""
+        # The process ID, too: a program in C may fork and not tell Python.
+        return self.process is not _FORKS.process or self.pid != os.getpid()
+
     def close(self) -> None:
         """Close the connections, unless another process opened them."""
-        if self.pid != os.getpid():
+        if self.is_inherited():
             _INHERITED.append(self)
             return
         self.is_closed = True
@@ -198,6 +229,8 @@ if hasattr(os, "register_at_fork"):  # not on Windows
         after_in_child=_FORKS.after_in_child,
     )
 
+_FORKED = "the process forked while it used the store"
+
 _INHERITED: list[_Connections] = []
 """Connections of the parent process: a fork must neither close nor garbage-collect them."""
 
@@ -207,7 +240,9 @@ class SQLiteStore:
 
     The threads of a process share its connections, and a forked process opens new ones: SQLite
     connections must not cross a fork (sqlite.org, "How To Corrupt An SQLite Database File", 2.6). A fork
-    waits until no thread uses one, for a second at most.
+    waits until no thread uses one, for a second at most. After one that does not wait, the file can stay
+    locked for the child: in a signal's handler that interrupts a use of the store, or in uWSGI, which
+    forks by itself, while another thread saves. Fork elsewhere; run uWSGI with ``--lazy-apps``.
 
     A file that was deleted, replaced or restored, and a row that was deleted before it expired, end the
     flows. A restart of the processes does not.
@@ -304,7 +339,7 @@ class SQLiteStore:
         waits_for_disk = any(change.row.durable for change in changes)
         sweeps = any(change.expected == 0 for change in changes)
 
-        def save(db: sqlite3.Connection) -> None:
+        def save(db: _Connection) -> None:
             if sweeps:
                 self._sweep(db)
             drawn, schema_version = _ask(db)
@@ -312,7 +347,7 @@ class SQLiteStore:
             for write in writes:
                 _save(db, write, epoch)
 
-        def commit(db: sqlite3.Connection) -> None:
+        def commit(db: _Connection) -> None:
             if connections.waits_for_disk is not waits_for_disk:
                 connections.waits_for_disk = None  # in case a signal's handler raises
                 db.execute(_SYNCHRONOUS[waits_for_disk])
@@ -321,7 +356,7 @@ class SQLiteStore:
 
         self._use(connections, "writing", commit)
 
-    def _sweep(self, db: sqlite3.Connection) -> None:
+    def _sweep(self, db: _Connection) -> None:
         """Delete expired rows, at most once a minute as long as one statement can delete them all."""
         now = time.monotonic()
         if now - self._swept_at >= 60:
@@ -329,7 +364,7 @@ class SQLiteStore:
             deleted = db.execute(_SWEEP, (_MOST_SWEPT,)).rowcount
             self._swept_at = -math.inf if deleted == _MOST_SWEPT else now
 
-    def _run(self, use: str, action: Callable[[sqlite3.Connection], _T]) -> tuple[_Connections, _T]:
+    def _run(self, use: str, action: Callable[[_Connection], _T]) -> tuple[_Connections, _T]:
         """Return the connections that were used, and the result of an action."""
         try:
             connections = self._to_the_file()
@@ -337,9 +372,7 @@ class SQLiteStore:
         except (sqlite3.Error, OSError) as error:
             raise self._typed(error) from error
 
-    def _use(
-        self, connections: _Connections, use: str, action: Callable[[sqlite3.Connection], _T]
-    ) -> _T:
+    def _use(self, connections: _Connections, use: str, action: Callable[[_Connection], _T]) -> _T:
         """Return the result of an action with the connection for this use: one thread's at a time.
 
         This and `_in_transaction` are no context managers: a signal's handler can raise within
@@ -350,6 +383,8 @@ class SQLiteStore:
             # The same timeout as SQLite's: behind a locked file, threads do not wait one after another.
             if not progress.acquire(turn, self._timeout):
                 raise TimeoutError(f"{self._timeout} s passed while other threads were waited for")
+            if connections.is_inherited():
+                raise StoreUnavailable(f"{self._path}: {_FORKED}")
             if connections.is_closed:
                 raise StoreUnavailable(f"{self._path}: the store was closed just now")
             if use not in connections.open:
@@ -370,7 +405,7 @@ class SQLiteStore:
         that.
         """
         file, current = self._file(), self._connections
-        is_ours = current is not None and current.pid == os.getpid()
+        is_ours = current is not None and not current.is_inherited()
         has_lost_its_log = False
         if current and is_ours and not current.is_closed:
             if current.file == file and current.log == _file_at(self._log):
@@ -415,10 +450,14 @@ class SQLiteStore:
         made = self._path.stat()
         return made.st_dev, made.st_ino
 
-    def _connect(self, file: _File) -> sqlite3.Connection:
+    def _connect(self, file: _File) -> _Connection:
         # isolation_level=None: each statement is its own transaction; a swap needs no more.
         db = sqlite3.connect(
-            self._path, timeout=self._timeout, isolation_level=None, check_same_thread=False
+            self._path,
+            timeout=self._timeout,
+            isolation_level=None,
+            check_same_thread=False,
+            factory=_Connection,
         )
         try:
             self._log_ahead(db)
@@ -434,7 +473,7 @@ class SQLiteStore:
             raise
         return db
 
-    def _log_ahead(self, db: sqlite3.Connection) -> None:
+    def _log_ahead(self, db: _Connection) -> None:
         """Set the journal mode, of which the file keeps a note; a new file has another one.
 
         SQLite refuses this change at once, whatever its timeout, while another process writes.
@@ -490,7 +529,7 @@ def _for_keys(statement: str, count: int) -> str:
     return statement.replace(":keys", ", ".join("?" * count))
 
 
-def _load(db: sqlite3.Connection, keys: Sequence[str], *, with_related: bool) -> _Loaded:
+def _load(db: _Connection, keys: Sequence[str], *, with_related: bool) -> _Loaded:
     """Return what was drawn and the schema version, and the rows, perhaps with those that they name."""
     found = db.execute(_for_keys(_LOAD, len(keys)), keys).fetchall() or _no_epoch()
     rows = {
@@ -511,7 +550,7 @@ def _load(db: sqlite3.Connection, keys: Sequence[str], *, with_related: bool) ->
     return found[0][:2], rows
 
 
-def _ask(db: sqlite3.Connection) -> tuple[str | None, int]:
+def _ask(db: _Connection) -> tuple[str | None, int]:
     """Return what was drawn, and the schema version."""
     found: tuple[str | None, int] = db.execute(_ASK).fetchone() or _no_epoch()
     return found
@@ -521,7 +560,7 @@ def _no_epoch() -> NoReturn:
     raise sqlite3.OperationalError("no such table row: oncegate_epoch")
 
 
-def _save(db: sqlite3.Connection, write: Write, epoch: str | None) -> None:
+def _save(db: _Connection, write: Write, epoch: str | None) -> None:
     """Save the changes of one thread. What is wrong with them alone is an error of theirs alone."""
     write.error, write.saved = None, [False] * len(write.changes)
     try:
@@ -536,7 +575,7 @@ def _save(db: sqlite3.Connection, write: Write, epoch: str | None) -> None:
         write.error = error
 
 
-def _is_saved(db: sqlite3.Connection, change: Change) -> bool:
+def _is_saved(db: _Connection, change: Change) -> bool:
     """Save a row if its condition holds, and return whether it does."""
     key, expected, row = change
     written = (row.version, row.sealed, row.expires_at)
@@ -552,7 +591,7 @@ def _is_saved(db: sqlite3.Connection, change: Change) -> bool:
     return True
 
 
-def _with_tables(db: sqlite3.Connection, action: Callable[[sqlite3.Connection], _T]) -> _T:
+def _with_tables(db: _Connection, action: Callable[[_Connection], _T]) -> _T:
     """Return the result of an action. If a table was dropped, create it and repeat the action."""
     try:
         return action(db)
@@ -567,12 +606,12 @@ def _is_missing_table(error: Exception) -> bool:
     return str(error).startswith("no such table")
 
 
-def _create(db: sqlite3.Connection) -> None:
+def _create(db: _Connection) -> None:
     """Create what is missing, with a new epoch; nothing if another process was faster."""
     _in_transaction(db, _create_missing)
 
 
-def _create_missing(db: sqlite3.Connection) -> None:
+def _create_missing(db: _Connection) -> None:
     has_epoch = (
         db.execute(_MISSING).fetchone() == (0,)
         and db.execute("SELECT 1 FROM oncegate_epoch").fetchone()
@@ -581,15 +620,20 @@ def _create_missing(db: sqlite3.Connection) -> None:
         db.execute(statement)
 
 
-def _in_transaction(db: sqlite3.Connection, action: Callable[[sqlite3.Connection], None]) -> None:
+def _in_transaction(db: _Connection, action: Callable[[_Connection], None]) -> None:
     """Do something in a transaction that is committed or rolled back, whatever is raised."""
     try:
         # Inside, because a signal's handler can raise while it waits for another writer. The transaction
         # has begun then, and would shut out every writer.
         db.execute("BEGIN IMMEDIATE")
         action(db)
+        # A signal's handler may have forked: the transaction is the parent's, which also commits it. Two
+        # commits at one place of the log make the file malformed.
+        if db.process is not _FORKS.process:
+            raise StoreUnavailable(_FORKED)
         db.execute("COMMIT")
     except BaseException:
-        with suppress(sqlite3.Error):
-            db.execute("ROLLBACK")
+        if db.process is _FORKS.process:
+            with suppress(sqlite3.Error):
+                db.execute("ROLLBACK")
         raise

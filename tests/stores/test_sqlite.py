@@ -22,6 +22,7 @@ from itertools import count, pairwise
 from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any
+from weakref import WeakValueDictionary
 
 import pytest
 from tests.benchmarks.observed import Observed, observed
@@ -223,11 +224,182 @@ def test_fork_waits_for_no_longer_than_its_limit_however_many_connections_are_us
 def test_fork_that_only_the_child_is_told_of_leaves_no_lock_held(*, is_held: bool) -> None:
     """Such as uWSGI's: it calls `PyOS_AfterFork_Child`, and nothing before the fork."""
     forks = _sqlite._Forks()
-    if is_held:
-        forks._lock.acquire()  # as another thread of the parent
-    forks.after_in_child()
-    forks.wait_for(_sqlite._Connections((0, 0)))
-    assert not forks._lock.locked()
+    with ThreadPoolExecutor(1) as other, ThreadPoolExecutor(1) as another:
+        if is_held:
+            other.submit(forks._lock.acquire).result(10)
+        forks.after_in_child()
+        forks.wait_for(_sqlite._Connections((0, 0)))
+        assert another.submit(forks._lock.acquire, timeout=1).result(10)
+
+
+def test_signal_handler_can_fork_and_use_a_store_while_its_thread_opens_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Otherwise it waits for ever for a lock of its own thread."""
+    store, other = SQLiteStore(tmp_path / "flows.db"), SQLiteStore(tmp_path / "other.db")
+    forks, forked = _sqlite._FORKS, list[int]()
+
+    class Interrupted(WeakValueDictionary[int, _sqlite._Connections]):
+        def __setitem__(self, key: int, value: _sqlite._Connections) -> None:
+            if not forked:
+                forked.append(_exit_code_of_a_fork(lambda: int(not other.swap(KEY, 0, ROW))))
+                other.load(KEY)
+            super().__setitem__(key, value)
+
+    monkeypatch.setattr(forks, "_connections", Interrupted())
+    monkeypatch.setattr(forks, "_lock", _Impatient(forks._lock))
+    assert store.swap(KEY, 0, ROW)
+    assert forked == [0]
+
+
+class _Impatient:
+    """A lock that fails a test which would wait for ever."""
+
+    def __init__(self, lock: threading.RLock) -> None:
+        self._lock = lock
+
+    def acquire(self, *, timeout: float = 5) -> bool:
+        return self._lock.acquire(timeout=timeout)
+
+    def release(self) -> None:
+        self._lock.release()
+
+    def __enter__(self) -> None:
+        assert self.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+
+
+def _exit_code_of_a_fork(action: Callable[[], int]) -> int:
+    """Return what an action returns in a forked process; 255 if it raises."""
+    forked = os.fork()
+    if forked == 0:
+        signal.alarm(10)
+        code = 255
+        try:
+            code = action()
+        finally:
+            os._exit(code)
+    return os.waitstatus_to_exitcode(os.waitpid(forked, 0)[1])
+
+
+def test_fork_waits_a_second_for_all_stores_together(tmp_path: Path) -> None:
+    stores = [SQLiteStore(tmp_path / f"{number}.db") for number in range(3)]
+    is_forked, are_used = threading.Event(), threading.Barrier(4)
+
+    def use(store: SQLiteStore) -> None:
+        with _lent(store):
+            are_used.wait(10)
+            assert is_forked.wait(20)
+
+    with ThreadPoolExecutor(3) as threads:
+        uses = [threads.submit(use, store) for store in stores]
+        are_used.wait(10)
+        began = time.monotonic()
+        assert _exit_code_of_a_fork(lambda: 0) == 0
+        took = time.monotonic() - began
+        is_forked.set()
+        for each in uses:
+            each.result(10)
+    assert 0.9 < took < 1.9
+
+
+def test_child_of_a_fork_within_a_transaction_does_not_commit_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A signal's handler forks, and returns in both processes. Two commits would corrupt the file."""
+    store, parent = SQLiteStore(tmp_path / "flows.db", timeout=0.5), os.getpid()
+    store.swap(KEY, 0, ROW)
+    save, forked, statements = _sqlite._save, list[int](), list[str]()
+
+    def save_and_fork(*args: Any) -> None:
+        save(*args)
+        if not forked:
+            parents_end, childs_end = os.pipe()
+            forked.append(os.fork())
+            if forked == [0]:
+                os.close(childs_end)
+                signal.alarm(10)
+                args[0].set_trace_callback(statements.append)
+                os.read(parents_end, 1)  # the parent has saved more
+            os.close(parents_end)
+            forked.append(childs_end)
+
+    monkeypatch.setattr(_sqlite, "_save", save_and_fork)
+    raised = ""
+    try:
+        store.swap("b" * 32, 0, ROW)
+    except StoreUnavailable as error:
+        raised = str(error)
+    finally:
+        if os.getpid() != parent:
+            # Not rolled back either: that would clear what the parent writes into the log's index.
+            os._exit("the process forked" not in raised or statements != [])
+    keys = [f"{number:032x}" for number in range(100)]
+    assert all(store.swap(key, 0, ROW._replace(sealed=os.urandom(999))) for key in keys)
+    os.close(forked[1])
+    assert os.waitpid(forked[0], 0)[1] == 0
+    assert all(SQLiteStore(tmp_path / "flows.db").load(key) for key in [*keys, "b" * 32])
+    with contextlib.closing(sqlite3.connect(tmp_path / "flows.db")) as db:
+        assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+def test_child_of_a_fork_within_a_use_leaves_the_parents_connections(tmp_path: Path) -> None:
+    store = SQLiteStore(tmp_path / "flows.db")
+    inherited = store._to_the_file()
+
+    def is_refused() -> int:
+        with pytest.raises(StoreUnavailable, match=r"flows\.db: the process forked"):
+            store._use(inherited, "writing", lambda db: db.execute("SELECT 1"))
+        return int(not store.swap(KEY, 0, ROW))  # the next use has its own
+
+    assert _exit_code_of_a_fork(is_refused) == 0
+
+
+def test_forked_process_with_an_ancestors_process_id_opens_new_connections(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Process IDs are given again: to a daemon's worker, and in a container."""
+    store, parent = SQLiteStore(tmp_path / "flows.db"), os.getpid()
+    with _lent(store) as before:
+        pass
+
+    def opens_its_own() -> int:
+        monkeypatch.setattr(os, "getpid", lambda: parent)
+        with _lent(store) as db:
+            return int(db is before)
+
+    assert _exit_code_of_a_fork(opens_its_own) == 0
+
+
+def test_signal_handler_that_raises_after_a_fork_leaves_no_turn_held() -> None:
+    forks, connections = _sqlite._Forks(), _sqlite._Connections((0, 0))
+    turns = dict(connections.turns)
+
+    class Interrupted(_Impatient):
+        def release(self) -> None:
+            super().release()
+            raise KeyboardInterrupt
+
+    doubled: Any = connections.turns
+    doubled["writing"] = Interrupted(turns["writing"])
+    forks.wait_for(connections)
+    forks.before()
+    with ThreadPoolExecutor(1) as other:
+        assert not any(other.submit(_is_free, turn).result(10) for turn in turns.values())
+        with pytest.raises(KeyboardInterrupt):
+            forks.after_in_parent()
+        locks = [forks._lock, *turns.values()]
+        assert all(other.submit(_is_free, lock).result(10) for lock in locks)
+    assert not forks._held
+
+
+def _is_free(lock: threading.RLock) -> bool:
+    is_free = lock.acquire(blocking=False)
+    if is_free:
+        lock.release()
+    return is_free
 
 
 def test_fork_waits_for_threads_that_open_the_file(tmp_path: Path) -> None:
