@@ -237,11 +237,12 @@ def test_signal_handler_can_fork_and_use_a_store_while_its_thread_opens_one(
 ) -> None:
     """Otherwise it waits for ever for a lock of its own thread."""
     store, other = SQLiteStore(tmp_path / "flows.db"), SQLiteStore(tmp_path / "other.db")
-    forks, forked = _sqlite._FORKS, list[int]()
+    forks, forked, interrupts = _sqlite._FORKS, list[int](), [1]
 
     class Interrupted(WeakValueDictionary[int, _sqlite._Connections]):
         def __setitem__(self, key: int, value: _sqlite._Connections) -> None:
-            if not forked:
+            if interrupts:
+                interrupts.pop()  # before the fork, or the child would fork, too
                 forked.append(_exit_code_of_a_fork(lambda: int(not other.swap(KEY, 0, ROW))))
                 other.load(KEY)
             super().__setitem__(key, value)
@@ -275,7 +276,7 @@ def _exit_code_of_a_fork(action: Callable[[], int]) -> int:
     """Return what an action returns in a forked process; 255 if it raises."""
     forked = os.fork()
     if forked == 0:
-        signal.alarm(10)
+        signal.alarm(60)
         code = 255
         try:
             code = action()
@@ -320,7 +321,7 @@ def test_child_of_a_fork_within_a_transaction_does_not_commit_it(
             forked.append(os.fork())
             if forked == [0]:
                 os.close(childs_end)
-                signal.alarm(10)
+                signal.alarm(60)
                 args[0].set_trace_callback(statements.append)
                 os.read(parents_end, 1)  # the parent has saved more
             os.close(parents_end)
